@@ -1,0 +1,1 @@
+"""tetraview reads screening mammograms four views at a time. Research software: not for clinical use."""

@@ -1,0 +1,1 @@
+"""The nouns of tetraview: standard library only, frozen, valid once they exist."""

@@ -1,0 +1,1 @@
+"""Which images make an exam, and when it is ready to be read."""

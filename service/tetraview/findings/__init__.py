@@ -1,0 +1,1 @@
+"""The detector's tensors to findings: pure functions."""

@@ -1,0 +1,1 @@
+"""DICOM pixels to the canonical frame and back."""

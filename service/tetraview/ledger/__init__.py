@@ -1,0 +1,1 @@
+"""What tetraview knows and must not forget: instances, exams, readings, deliveries."""

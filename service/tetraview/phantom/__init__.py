@@ -1,0 +1,1 @@
+"""Synthetic screening exams with ground truth."""

@@ -1,0 +1,1 @@
+"""Findings to DICOM objects: Segmentation and Structured Report."""

@@ -1,0 +1,1 @@
+"""Logs without identifiers, and Prometheus metrics."""

@@ -1,0 +1,1 @@
+"""The networks of tetraview: one paper, one file; training, evaluation and weights."""
