@@ -1,0 +1,51 @@
+"""Result objects and their way to each destination."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tetraview.domain.view import View
+
+
+class ResultKind(StrEnum):
+    """What kind of object a result is, by its Modality (0008,0060)."""
+
+    SEGMENTATION = "SEG"
+    STRUCTURED_REPORT = "SR"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultObject:
+    """One DICOM file that we made."""
+
+    kind: ResultKind
+    sop_class_uid: str
+    sop_instance_uid: str
+    #: Relative to the reading's folder.
+    path: str
+    #: The view a segmentation outlines; None for the report.
+    view: View | None = None
+
+
+class DeliveryState(StrEnum):
+    """What became of one object at one destination."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    #: Dead letter: refused for good, a person decides.
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """One result object on its way to one destination."""
+
+    exam_id: str
+    generation: int
+    destination: str
+    result: ResultObject
+    state: DeliveryState = DeliveryState.PENDING
+    attempts: int = 0
+    #: The last answer in words, for example ``0xA700 out of resources``.
+    detail: str = ""

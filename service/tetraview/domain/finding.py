@@ -1,0 +1,39 @@
+"""A mass seen in one view, and the lesion that several views may show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tetraview.domain.geometry import Box, Outline, Point
+from tetraview.domain.view import Route, View
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nipple:
+    """Where the detector found the nipple."""
+
+    #: Stored pixels.
+    position: Point
+    #: In [0, 1].
+    confidence: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A mass candidate above the operating point in one view. Positions are stored pixels of that image."""
+
+    #: Lesion and projection, for example ``L1-CC``; unique in the exam.
+    label: str
+    #: The lesion it belongs to, for example ``L1``: same breast, numbered by falling score.
+    lesion: str
+    view: View
+    box: Box
+    #: Open polygon of at least three points, not repeating the first.
+    outline: Outline
+    #: Detection score in [0, 1]; not a probability.
+    score: float
+    route: Route
+    long_axis_mm: float
+    area_mm2: float
+    #: From the nipple to the centre of the box; None where the nipple was not found.
+    nipple_distance_mm: float | None

@@ -1,0 +1,68 @@
+"""What the models said of one generation of an exam."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from tetraview.domain.finding import Finding, Nipple
+from tetraview.domain.view import Route, View
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """Which weights ran; a copy of what Triton's model says of itself."""
+
+    name: str
+    version: str
+    preset: str
+    weights_sha256: str
+    generator_version: str
+    training_data: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewReading:
+    """What was found in one view, or why it could not be read."""
+
+    view: View
+    sop_instance_uid: str
+    #: None where the view failed.
+    route: Route | None
+    #: Reason the view could not be read; None where it was.
+    failure: str | None = None
+    nipple: Nipple | None = None
+    #: By falling score.
+    findings: tuple[Finding, ...] = ()
+    warnings: tuple[str, ...] = ()
+    #: Preview picture of the view in the reading's folder, native orientation; None where the view failed.
+    preview: str | None = None
+    #: Preview pixels per stored pixel.
+    preview_scale: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """The result of reading an exam: every image of the exam has its view here, also the failed ones."""
+
+    exam_id: str
+    generation: int
+    #: When the exam was settled, UTC: the Content Date and Time of all result objects.
+    started_at: datetime
+    views: tuple[ViewReading, ...]
+    #: None where no view could be read.
+    model: Model | None
+    operating_point: str
+    #: Seconds spent by stage: ``decode``, ``detect``, ``findings``.
+    stage_seconds: Mapping[str, float]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings of all views."""
+        return tuple(finding for view in self.views for finding in view.findings)
+
+    @property
+    def failed(self) -> tuple[View, ...]:
+        """The views that could not be read."""
+        return tuple(view.view for view in self.views if view.failure is not None)

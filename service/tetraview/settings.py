@@ -1,0 +1,179 @@
+"""All settings: one frozen tree from a TOML file and the environment.
+
+The file is named by ``TETRAVIEW_CONFIG`` or ``--config``; any value can be overridden by an environment variable such
+as ``TETRAVIEW_DICOM__PORT=11112``. Unknown keys in the file are errors.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from tetraview.errors import SettingsInvalid
+
+AETitle = Annotated[str, Field(pattern=r"^[!-~]([ -~]{0,14}[!-~])?$", max_length=16)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+Bytes = Annotated[int, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Dicom(_Section):
+    """The C-STORE listener."""
+
+    ae_title: AETitle = "TETRAVIEW"
+    """Our AE title; associations that call another one are rejected."""
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: Port = 11112
+    """Port to listen on; 0 takes a free one."""
+    calling_ae_titles: tuple[AETitle, ...] = ()
+    """AE titles that may send; empty allows every sender."""
+    max_associations: Annotated[int, Field(ge=1)] = 50
+    """Associations served at the same time; more are told to try later."""
+    pdu_seconds: Seconds = 15.0
+    """Longest time one PDU may take to arrive, so that a stalled sender frees its place."""
+    idle_seconds: Seconds = 60.0
+    """Longest silence within an association."""
+    max_pdu_bytes: Bytes = 131072
+    """PDU size offered to senders and enforced on receipt."""
+    max_object_bytes: Bytes = 1 << 30
+    """Largest data set accepted."""
+
+
+class Completeness(_Section):
+    """When an exam is read."""
+
+    quiet_seconds: Seconds = 20.0
+    """Silence after the last image before an exam with all four views is read."""
+    timeout_seconds: Seconds = 300.0
+    """Silence after the last image before an exam with missing views is read as it is."""
+
+
+class Triton(_Section):
+    """NVIDIA Triton Inference Server."""
+
+    url: str = "127.0.0.1:8001"
+    """gRPC address, host:port."""
+    detector: Literal["mommi_detector"] = "mommi_detector"
+    """Triton model that finds masses."""
+    deadline_seconds: Seconds = 60.0
+    """Longest time one exam's request may take."""
+
+
+class Imaging(_Section):
+    """Limits of the child process that decodes one image."""
+
+    memory_bytes: Bytes = 2 << 30
+    """Address space of the child."""
+    cpu_seconds: Annotated[int, Field(ge=1)] = 30
+    """Processor time of the child."""
+    wall_seconds: Seconds = 60.0
+    """Longest wall time of the child."""
+    max_pixels: Annotated[int, Field(ge=1)] = 100_000_000
+    """Largest Rows times Columns."""
+
+
+class Report(_Section):
+    """What the results look like."""
+
+    operating_point: Literal["high_sensitivity", "balanced", "high_specificity"] = "balanced"
+    """Named thresholds stored with the weights."""
+    seg_geometry: Literal["orientation_only", "none"] = "orientation_only"
+    """Plane groups of the Segmentation: `orientation_only` is what OHIF needs, `none` is strictly conformant."""
+
+
+class Destination(_Section):
+    """A PACS that receives the results."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+    """Short name, shown in logs and metrics."""
+    ae_title: AETitle
+    """AE title that is called."""
+    host: str
+    """Host name or address."""
+    port: Annotated[int, Field(ge=1, le=65535)]
+    """DICOM port."""
+    connect_seconds: Seconds = 5.0
+    """Longest time to connect and associate."""
+    response_seconds: Seconds = 30.0
+    """Longest time until the answer to one C-STORE."""
+    retry_seconds: Seconds = 30.0
+    """Pause after the first failed try; doubled up to ten minutes."""
+    retry_hours: Annotated[float, Field(gt=0)] = 72.0
+    """How long delivery is tried before the object becomes a dead letter."""
+
+
+class Web(_Section):
+    """Health, metrics and the exam page."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: Port = 8080
+    """Port to listen on; 0 takes a free one."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix="TETRAVIEW_",
+        env_nested_delimiter="__",
+        use_attribute_docstrings=True,
+    )
+
+    data_dir: Path = Path("tetraview-data")
+    """Folder of the spool, the results and (with SQLite) the databases; keep it on a durable volume."""
+    database_url: str | None = None
+    """SQLAlchemy URL of PostgreSQL, postgresql+psycopg://…; without it two SQLite files in `data_dir`."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Lowest level that is logged."""
+    dicom: Dicom = Dicom()
+    completeness: Completeness = Completeness()
+    triton: Triton = Triton()
+    imaging: Imaging = Imaging()
+    report: Report = Report()
+    web: Web = Web()
+    destinations: tuple[Destination, ...] = ()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order of precedence: environment over the TOML file over the defaults."""
+        del init_settings, dotenv_settings, file_secret_settings
+        return env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Settings from a TOML file (or none) and the environment.
+
+    Raises:
+        SettingsInvalid: the file is missing or a value is not usable; the message names key and reason.
+    """
+    if path is not None and not path.is_file():
+        raise SettingsInvalid(f"no settings file at {path}")
+
+    class _FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=path)
+
+    try:
+        return _FromFile()
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        raise SettingsInvalid("settings: " + "; ".join(faults)) from error
+    except ValueError as error:
+        raise SettingsInvalid(f"settings file {path}: {error}") from error
