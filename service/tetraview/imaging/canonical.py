@@ -6,9 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
-from tetraview.domain.geometry import Affine
+from tetraview.domain.geometry import Affine, Box
 from tetraview.domain.view import View
+from tetraview.imaging.breast import breast_mask
+from tetraview.imaging.orientation import Orientation, stored_orientation
+from tetraview.imaging.resample import axis_weights, covered, resample
+
+#: Background kept around the breast on every side but the chest wall.
+_MARGIN_MM = 3.0
+#: Greys of the breast that become 0 and 1.
+_PERCENTILES = (0.5, 99.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +47,8 @@ class CanonicalView:
     canonical_to_native: Affine
     #: Rows, columns of the DICOM image.
     native_shape: tuple[int, int]
+    #: What was odd about the image, plain sentences without patient data.
+    warnings: tuple[str, ...] = ()
 
 
 def to_canonical(
@@ -50,11 +61,95 @@ def to_canonical(
 ) -> CanonicalView:
     """Crop, turn and resample one image so that the chest wall is at x = 0 and lateral (CC) or axilla (MLO) is up.
 
+    The crop is the breast's box with 3 mm of margin; its chest wall edge lies at x = 0 and it is centred in y.
+
     Args:
         pixels: float32 [rows, columns], presentation values: brighter is denser.
         view: which breast and projection the image shows.
         spacing_mm: row and column spacing of the stored pixels.
         patient_orientation: Patient Orientation (0020,0020) of rows and columns, or None when absent.
         frame: the matrix to fill.
+
+    Raises:
+        ImageUnreadable: the image shows nothing that could be a breast.
     """
-    raise NotImplementedError
+    mask = breast_mask(pixels)
+    orientation, warnings = stored_orientation(mask, view=view, patient_orientation=patient_orientation)
+    if orientation.transposed:
+        pixels, mask, spacing_mm = np.ascontiguousarray(pixels.T), np.ascontiguousarray(mask.T), spacing_mm[::-1]
+    rows, columns = pixels.shape
+    crop = _crop(mask, shape=(rows, columns), spacing_mm=spacing_mm, mirrored=orientation.mirrored)
+    spacing = _spacing(crop, spacing_mm=spacing_mm, frame=frame)
+    to_upright = _to_upright(
+        crop, step=(spacing / spacing_mm[1], spacing / spacing_mm[0]), turn=orientation, frame=frame
+    )
+    shrink = Affine.scale(mask.shape[1] / columns, mask.shape[0] / rows)
+    mask_weights = _weights(mask.shape, grid=shrink @ to_upright, crop=shrink.box(crop), frame=frame)
+    inside = resample(mask.astype(np.float32), **mask_weights) > 0.5  # noqa: PLR2004
+    weights = _weights(pixels.shape, grid=to_upright, crop=crop, frame=frame)
+    greys = _normalised(resample(pixels, **weights), inside=inside)
+    return CanonicalView(
+        view=view,
+        image=np.where(covered(**weights), greys, np.float32(0)),
+        breast_mask=inside,
+        spacing_mm=spacing,
+        canonical_to_native=_TRANSPOSE @ to_upright if orientation.transposed else to_upright,
+        native_shape=(columns, rows) if orientation.transposed else (rows, columns),
+        warnings=warnings,
+    )
+
+
+_TRANSPOSE = Affine(0.0, 1.0, 0.0, 1.0, 0.0, 0.0)
+
+
+def _crop(
+    mask: NDArray[np.bool_],
+    *,
+    shape: tuple[int, int],
+    spacing_mm: tuple[float, float],
+    mirrored: bool,
+) -> Box:
+    """The breast's box in stored pixels with its margin, without one at the chest wall."""
+    (rows, columns), (row_mm, column_mm) = shape, spacing_mm
+    by_row, by_column = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    tall, wide = rows / mask.shape[0], columns / mask.shape[1]
+    left, right = (_MARGIN_MM / column_mm, 0.0) if mirrored else (0.0, _MARGIN_MM / column_mm)
+    return Box(
+        max(by_column[0] * wide - left, 0.0),
+        max(by_row[0] * tall - _MARGIN_MM / row_mm, 0.0),
+        min((by_column[-1] + 1) * wide + right, float(columns)),
+        min((by_row[-1] + 1) * tall + _MARGIN_MM / row_mm, float(rows)),
+    )
+
+
+def _spacing(crop: Box, *, spacing_mm: tuple[float, float], frame: Frame) -> float:
+    """The frame's spacing, or the finest at which the crop fits, millimetres."""
+    row_mm, column_mm = spacing_mm
+    return max(frame.spacing_mm, crop.height * row_mm / frame.height, crop.width * column_mm / frame.width)
+
+
+def _to_upright(crop: Box, *, step: tuple[float, float], turn: Orientation, frame: Frame) -> Affine:
+    """Canonical pixels to the stored (already transposed) ones; ``step`` is stored pixels per canonical, x and y."""
+    across, down = step
+    above = (frame.height - crop.height / down) / 2
+    a, c = (-across, crop.x1) if turn.mirrored else (across, crop.x0)
+    e, f = (-down, crop.y1 + above * down) if turn.upside_down else (down, crop.y0 - above * down)
+    return Affine(a, 0.0, c, 0.0, e, f)
+
+
+def _weights(shape: tuple[int, ...], *, grid: Affine, crop: Box, frame: Frame) -> dict[str, csr_array]:
+    """The averaging weights of rows and columns that fill the frame from a matrix, zero outside the crop."""
+    rows, columns = shape
+    return {
+        "rows": axis_weights(length=rows, size=frame.height, origin=grid.f, step=grid.e, bounds=(crop.y0, crop.y1)),
+        "columns": axis_weights(
+            length=columns, size=frame.width, origin=grid.c, step=grid.a, bounds=(crop.x0, crop.x1)
+        ),
+    }
+
+
+def _normalised(image: NDArray[np.float32], *, inside: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Greys stretched so that two percentiles of the breast become 0 and 1."""
+    low, high = (float(grey) for grey in np.percentile(image[inside], _PERCENTILES))
+    span = max(high - low, 1e-6 * max(abs(high), 1.0))
+    return np.asarray(np.clip((image - low) / span, 0.0, 1.0), dtype=np.float32)
