@@ -1,0 +1,176 @@
+"""The training loop: one network, one schedule, checkpoints that survive a kill."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+
+from tetraview_nets.schedule import Schedule
+
+#: Steps between two lines of the loss table.
+LOGGED = 25
+#: Steps between two checkpoints, and between two validations.
+SAVED, VALIDATED = 100, 500
+
+
+class LossNotFinite(ArithmeticError):
+    """Training stopped because the loss is not a finite number."""
+
+
+class CheckpointMismatch(ValueError):
+    """A checkpoint of another schedule lies in the output folder."""
+
+
+class Task(Protocol):
+    """One network with the batches it learns from."""
+
+    network: nn.Module
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        """The loss terms of a step's batch; their sum is minimised."""
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Figures on validation exams."""
+
+
+class Average:
+    """The exponential moving average of a network's weights; statistics of normalisation are averaged alike."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self.state = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, *, decay: float) -> None:
+        """Move towards the network by ``1 - decay``."""
+        for name, tensor in network.state_dict().items():
+            if tensor.is_floating_point():
+                self.state[name].lerp_(tensor, 1 - decay)
+            else:
+                self.state[name].copy_(tensor)
+
+
+class Run:
+    """The state of one training, on disk as ``{name}.pt`` with its losses in ``{name}.csv``."""
+
+    def __init__(self, name: str, task: Task, schedule: Schedule, folder: Path) -> None:
+        self.name, self.task, self.schedule, self.folder = name, task, schedule, folder
+        self.step = 0
+        self.average = Average(task.network)
+        parameters = [parameter for parameter in task.network.parameters() if parameter.requires_grad]
+        self.optimiser = torch.optim.AdamW(parameters, weight_decay=schedule.weight_decay)
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.path.exists():
+            self._resume()
+
+    @property
+    def path(self) -> Path:
+        """Where the checkpoint lies."""
+        return self.folder / f"{self.name}.pt"
+
+    def finish(self) -> nn.Module:
+        """Train to the schedule's end and return the network with averaged weights.
+
+        Raises:
+            LossNotFinite: a loss is not finite; the last checkpoint stays.
+        """
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        with Progress(*columns) as progress:
+            bar = progress.add_task(self.name, total=self.schedule.steps, completed=self.step)
+            while self.step < self.schedule.steps:
+                self._tick()
+                progress.update(bar, completed=self.step)
+        self.task.network.load_state_dict(self.average.state)
+        return self.task.network.eval()
+
+    def _tick(self) -> None:
+        started = time.monotonic()
+        losses = self._descend()
+        self.average.update(self.task.network, decay=self.schedule.decay(self.step))
+        self.step += 1
+        last = self.step == self.schedule.steps
+        if self.step % LOGGED == 0 or last:
+            seconds = time.monotonic() - started
+            self._log("", {**losses, "learning_rate": self.schedule.rate(self.step - 1), "seconds": seconds})
+        if self.step % VALIDATED == 0 or last:
+            self._log("-validation", self._validate())
+        if self.step % SAVED == 0 or last:
+            self._save()
+
+    def _descend(self) -> dict[str, float]:
+        """One optimiser step; returns the loss terms."""
+        # Sampling inside the networks must not depend on where a killed run went on.
+        torch.manual_seed(self.schedule.seed * 1_000_003 + self.step)
+        self.task.network.train()
+        losses = self.task.losses(self.step)
+        total = torch.stack(list(losses.values())).sum()
+        if not math.isfinite(total.item()):
+            terms = {name: loss.item() for name, loss in losses.items()}
+            raise LossNotFinite(f"{self.name}: the loss at step {self.step} is {total.item()} from {terms}")
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.schedule.rate(self.step)
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.task.network.parameters(), self.schedule.clip)
+        self.optimiser.step()
+        return {name: loss.item() for name, loss in losses.items()}
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        """The task's figures with averaged weights."""
+        trained = {name: tensor.clone() for name, tensor in self.task.network.state_dict().items()}
+        self.task.network.load_state_dict(self.average.state)
+        figures = self.task.validate(self.task.network.eval())
+        self.task.network.load_state_dict(trained)
+        return figures
+
+    def _log(self, suffix: str, figures: Mapping[str, float]) -> None:
+        path = self.folder / f"{self.name}{suffix}.csv"
+        fresh = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if fresh:
+                writer.writerow(["step", *figures])
+            writer.writerow([self.step, *(f"{figure:.6g}" for figure in figures.values())])
+
+    def _save(self) -> None:
+        part = self.path.with_suffix(".part")
+        state = {
+            "step": self.step,
+            "schedule": asdict(self.schedule),
+            "network": self.task.network.state_dict(),
+            "average": self.average.state,
+            "optimiser": self.optimiser.state_dict(),
+        }
+        torch.save(state, part)
+        part.replace(self.path)
+
+    def _resume(self) -> None:
+        state: dict[str, Any] = torch.load(self.path, weights_only=True, map_location="cpu")
+        if state["schedule"] != asdict(self.schedule):
+            raise CheckpointMismatch(
+                f"{self.path} was trained with another schedule: choose another --out or remove it"
+            )
+        self.step = state["step"]
+        self.task.network.load_state_dict(state["network"])
+        for name, tensor in state["average"].items():
+            self.average.state[name].copy_(tensor)
+        self.optimiser.load_state_dict(state["optimiser"])
+        for suffix in ("", "-validation"):
+            _forget_after(self.folder / f"{self.name}{suffix}.csv", self.step)
+
+
+def _forget_after(path: Path, step: int) -> None:
+    """Drop the lines of steps that the checkpoint does not know, which will be trained again."""
+    if not path.exists():
+        return
+    header, *rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text(header + "".join(row for row in rows if int(row.split(",")[0]) <= step), encoding="utf-8")
