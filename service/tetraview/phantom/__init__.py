@@ -1,1 +1,28 @@
 """Synthetic screening exams with ground truth."""
+
+from tetraview.phantom.exam import ObjectKind, PhantomExam, PhantomObject, PhantomView
+from tetraview.phantom.generate import generate
+from tetraview.phantom.recipe import (
+    DEMO_SEED,
+    GENERATOR_VERSION,
+    RECIPES,
+    TEST_SEEDS,
+    TRAIN_SEEDS,
+    VALIDATION_SEEDS,
+    PhantomRecipe,
+)
+
+__all__ = [
+    "DEMO_SEED",
+    "GENERATOR_VERSION",
+    "RECIPES",
+    "TEST_SEEDS",
+    "TRAIN_SEEDS",
+    "VALIDATION_SEEDS",
+    "ObjectKind",
+    "PhantomExam",
+    "PhantomObject",
+    "PhantomRecipe",
+    "PhantomView",
+    "generate",
+]

@@ -1,0 +1,167 @@
+"""The breast without objects: what each ray meets, as a map of x-ray attenuation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from tetraview.phantom.anatomy import Anatomy, Floats, Projection
+from tetraview.phantom.recipe import Stream, random_stream
+
+#: Tissue is modelled on this grid and interpolated to finer detectors, so that all recipes show the same breast.
+GRID_MM = 0.45
+FAT_PER_MM = 0.055
+DENSE_PER_MM = 0.045
+_COARSE = 4
+_SKIN_MM = 1.75
+_EDGE_SHARE = 0.45
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tissue:
+    """One view of one breast on the grid, chest wall at column 0."""
+
+    #: float32 [h, w], compressed thickness, 0 outside the breast.
+    thickness_mm: Floats
+    #: float32 [h, w], thickness of dense tissue along each ray.
+    dense_mm: Floats
+    #: float32 [h, w], signed distance to the skin: positive inside, clipped to a few millimetres.
+    depth_mm: Floats
+
+
+def build_tissue(seed: int, anatomy: Anatomy, projection: Projection, *, shape: tuple[int, int]) -> Tissue:
+    """Make the tissue of one view on a grid of ``GRID_MM``.
+
+    Texture is a Gaussian field with power spectrum 1/f^beta, beta about 2.9 as measured in mammograms (Burgess), as strong as
+    the tissue is dense; ligaments are the ridges of a band-passed field.
+    """
+    index = list(anatomy.projections).index(projection.view)
+    rng = random_stream(seed, Stream.TISSUE, index)
+    depth = skin_depth(projection, shape=shape, spacing_mm=GRID_MM)
+    texture, ridges = _fields(rng, shape=shape)
+    thickness = _thickness(depth, projection)
+    gland = _gland_share(anatomy, projection, shape=shape, texture=texture, depth=depth)
+    share = gland * (1 + 0.42 * texture) + 0.035 * texture + (0.02 + 0.12 * gland) * ridges
+    share += _pectoral_share(projection, share.shape, texture)
+    share = np.clip(share, -0.08, 0.95)
+    skin = np.exp(-(((depth - 0.5 * _SKIN_MM) / (0.45 * _SKIN_MM)) ** 2))
+    dense = thickness * share + 3.0 * skin + _vessels(rng, projection, shape=shape)
+    return Tissue(thickness_mm=thickness, dense_mm=dense.astype(np.float32), depth_mm=depth)
+
+
+def skin_depth(projection: Projection, *, shape: tuple[int, int], spacing_mm: float) -> Floats:
+    """Signed distance to the outline of breast and nipple, millimetres, positive inside; float32 [rows, columns]."""
+    y = ((np.arange(shape[0]) + 0.5) * spacing_mm).astype(np.float32)
+    x = ((np.arange(shape[1]) + 0.5) * spacing_mm).astype(np.float32)
+    inside = (x[None, :] < projection.outline(y)[:, None]).astype(np.uint8)
+    if projection.nipple_radius_mm:
+        middle = tuple(round(at / spacing_mm - 0.5) for at in projection.nipple)
+        cv2.circle(inside, middle, round(projection.nipple_radius_mm / spacing_mm), 1, -1)
+    within = cv2.distanceTransform(inside, cv2.DIST_L2, 3)
+    beyond = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 3)
+    return np.asarray((within - np.minimum(beyond, 8 / spacing_mm)) * spacing_mm, dtype=np.float32)
+
+
+def _thickness(depth: Floats, projection: Projection) -> Floats:
+    """Full between the paddles, rounded off towards the skin."""
+    full = projection.thickness_mm
+    short = np.clip(1 - depth / (_EDGE_SHARE * full), 0, 1)
+    return np.asarray(full * np.sqrt(1 - short**2), dtype=np.float32)
+
+
+def _fields(rng: np.random.Generator, *, shape: tuple[int, int]) -> tuple[Floats, Floats]:
+    """Texture of unit variance, and ridges in [0, 1], from one complex Fourier synthesis."""
+    size = fft.next_fast_len(shape[0] + 32), fft.next_fast_len(shape[1] + 32)
+    f = np.hypot(fft.fftfreq(size[0], GRID_MM)[:, None], fft.fftfreq(size[1], GRID_MM)[None, :]).astype(np.float32)
+    beta = rng.normal(2.9, 0.25)
+    noise = rng.standard_normal((2, *size), dtype=np.float32)
+    spectrum = noise[0] + 1j * noise[1]
+    power = np.maximum(f, 0.01) ** np.float32(-beta / 2) * (f > 0) * (f * f / (f * f + np.float32(0.04**2)))
+    texture = fft.ifft2(spectrum * power).real[: shape[0], : shape[1]]
+    band = np.exp(-((np.log(np.maximum(f, 1e-3) / 0.09) / 0.7) ** 2), dtype=np.float32)
+    ligaments = fft.ifft2(spectrum * band).imag[: shape[0], : shape[1]]
+    ridges = np.exp(-((ligaments / (0.22 * ligaments.std())) ** 2))
+    return (texture / texture.std()).astype(np.float32), ridges.astype(np.float32)
+
+
+def _gland_share(
+    anatomy: Anatomy, projection: Projection, *, shape: tuple[int, int], texture: Floats, depth: Floats
+) -> Floats:
+    """Share of dense tissue along each ray from the glandular ellipsoids, scaled to the breast's density."""
+    clumps = _clumps(anatomy, projection, shape=shape)
+    wander = cv2.GaussianBlur(texture, (0, 0), 3.0 / GRID_MM)
+    share = 1 - np.exp(-clumps * np.exp(0.5 * wander) / (0.45 * projection.thickness_mm))
+    share *= np.clip((depth - 3) / 12, 0, 1)
+    mean = float(share[depth > 0].mean())
+    target = anatomy.dense_fraction
+    for _ in range(3):
+        share = np.minimum(share * np.float32(target / max(mean, 1e-3)), 0.85)
+        mean = float(share[depth > 0].mean())
+    return np.asarray(share, dtype=np.float32)
+
+
+def _clumps(anatomy: Anatomy, projection: Projection, *, shape: tuple[int, int]) -> Floats:
+    """Summed thickness of the ellipsoids, millimetres, drawn coarsely and interpolated."""
+    glands = anatomy.glands[projection.view.laterality]
+    rows, columns = (math.ceil(size / _COARSE) for size in shape)
+    step = GRID_MM * _COARSE
+    x, y = (np.arange(columns) + 0.5) * step, (np.arange(rows) + 0.5) * step
+    cos, sin = math.cos(projection.angle), math.sin(projection.angle)
+    up = glands[:, 1] * cos + glands[:, 2] * sin
+    across = np.hypot(glands[:, 4] * cos, glands[:, 5] * sin)
+    along = np.hypot(glands[:, 4] * sin, glands[:, 5] * cos)
+    scale = projection.depth_mm / projection.breast_depth_mm
+    u = ((x[None, :] - scale * glands[:, :1]) / glands[:, 3:4]).astype(np.float32)
+    v = ((y[None, :] - projection.nipple_y_mm + up[:, None]) / across[:, None]).astype(np.float32)
+    clumps = np.zeros((rows, columns), dtype=np.float32)
+    for column, row, chord in zip(u**2, v**2, 2 * along, strict=True):
+        hit_rows, hit_columns = np.flatnonzero(row < 1), np.flatnonzero(column < 1)
+        if len(hit_rows) and len(hit_columns):
+            window = np.s_[hit_rows[0] : hit_rows[-1] + 1, hit_columns[0] : hit_columns[-1] + 1]
+            inside = np.maximum(1 - row[hit_rows, None] - column[None, hit_columns], 0)
+            clumps[window] += np.float32(chord) * np.sqrt(inside)
+    clumps = cv2.GaussianBlur(clumps, (0, 0), 1.5)
+    return np.asarray(cv2.resize(clumps, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC).clip(0))
+
+
+def _pectoral_share(projection: Projection, shape: tuple[int, int], texture: Floats) -> Floats | float:
+    """Muscle of an MLO view, with a soft edge and the fibres' texture."""
+    if projection.pectoral is None:
+        return 0.0
+    y = ((np.arange(shape[0]) + 0.5) * GRID_MM).astype(np.float32)
+    x = ((np.arange(shape[1]) + 0.5) * GRID_MM).astype(np.float32)
+    inside = projection.pectoral.edge(y)[:, None] - x[None, :]
+    return np.asarray((0.5 + 0.07 * texture) / (1 + np.exp(-np.clip(inside / 0.6, -20, 20))), dtype=np.float32)
+
+
+def _vessels(rng: np.random.Generator, projection: Projection, *, shape: tuple[int, int]) -> Floats:
+    """Up to three winding vessels, millimetres of dense tissue."""
+    canvas = np.zeros(shape, dtype=np.uint8)
+    for _ in range(int(rng.integers(0, 4))):
+        t = np.linspace(0, 1, 24)
+        heading = rng.uniform(-0.5, 0.5) + np.cumsum(rng.normal(0, 0.12, t.size))
+        reach = projection.depth_mm * 0.9 / t.size
+        start = projection.nipple_y_mm + rng.uniform(-0.6, 0.6) * projection.half_widths_mm[1]
+        points = np.column_stack((np.cumsum(np.cos(heading)), np.cumsum(np.sin(heading)))) * reach + (0, start)
+        fixed = np.round(points / GRID_MM * 16).astype(np.int32)
+        cv2.polylines(canvas, [fixed], False, int(rng.integers(120, 256)), int(rng.integers(2, 5)), cv2.LINE_AA, 4)
+    return np.asarray(cv2.GaussianBlur(canvas, (0, 0), 1.0).astype(np.float32) * np.float32(2.5 / 255))
+
+
+def fine_texture(rng: np.random.Generator, tissue: Tissue, *, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Dense tissue in millimetres on a finer detector: the grid interpolated, with texture beyond the grid's resolution added.
+
+    White noise blurred at octave scales stands for the tail of the power law.
+    """
+    dense = cv2.resize(tissue.dense_mm, shape[::-1], interpolation=cv2.INTER_CUBIC)
+    half = (shape[0] // 2, shape[1] // 2)
+    noise = rng.standard_normal(half, dtype=np.float32)
+    fine = cv2.GaussianBlur(noise, (0, 0), 0.8) - cv2.GaussianBlur(noise, (0, 0), 2.0)
+    level = 0.25 + 0.06 * np.maximum(tissue.dense_mm, 0)
+    fine *= cv2.resize(level, half[::-1]) * np.float32(0.6)
+    return np.asarray(dense + cv2.resize(fine, shape[::-1]), dtype=np.float32)
