@@ -46,6 +46,7 @@ class Affine:
         return cls(1.0, 0.0, x, 0.0, 1.0, y)
 
     def __call__(self, point: Point) -> Point:
+        """A point mapped."""
         x, y = point
         return self.a * x + self.b * y + self.c, self.d * x + self.e * y + self.f
 

@@ -57,3 +57,15 @@ class Instance:
     #: When the instance was accepted, UTC.
     received_at: datetime
     eligibility: Eligibility
+
+
+class Recorded(StrEnum):
+    """How a received instance relates to what the ledger holds under its SOP Instance UID."""
+
+    NEW = "new"
+    #: The same bytes again.
+    SAME = "same"
+    #: Other bytes from the same sender: a new version.
+    CHANGED = "changed"
+    #: Other bytes from another sender: not kept.
+    CONFLICT = "conflict"

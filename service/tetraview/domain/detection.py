@@ -1,0 +1,45 @@
+"""What the detector answered for an exam, still in canonical pixels and before any threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tetraview.domain.geometry import Box, Outline, Point
+from tetraview.domain.reading import Model
+from tetraview.domain.view import Route, View
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detection:
+    """A mass candidate in one view. Positions are canonical pixels."""
+
+    box: Box
+    #: Open polygon of at least three points, not repeating the first.
+    outline: Outline
+    #: In [0, 1]; not a probability.
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewDetections:
+    """The detector's answer for one view. Positions are canonical pixels."""
+
+    view: View
+    route: Route
+    nipple: Point
+    #: In [0, 1]; below one half the nipple counts as not found.
+    nipple_confidence: float
+    detections: tuple[Detection, ...] = ()
+    #: Plain sentences about this view.
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detections:
+    """The detector's answer for one exam, one entry per view in the order of the request."""
+
+    views: tuple[ViewDetections, ...]
+    model: Model
+    #: Score thresholds by operating point and route.
+    operating_points: Mapping[str, Mapping[Route, float]]

@@ -1,0 +1,379 @@
+"""Every question and every change the ledger knows, each with one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from tetraview.domain.delivery import Delivery, DeliveryState, ResultObject
+from tetraview.domain.exam import Exam, ExamState, exam_id_of
+from tetraview.domain.instance import Instance, Recorded
+from tetraview.domain.reading import Reading
+from tetraview.domain.view import View
+from tetraview.errors import StorageUnavailable
+from tetraview.ledger.database import migrate
+from tetraview.ledger.documents import (
+    exam_document,
+    instance_document,
+    reading_document,
+    result_document,
+    results_document,
+)
+from tetraview.ledger.summary import ExamSummary, summarise
+from tetraview.ledger.tables import deliveries, exams, instances, readings
+
+#: Tries to write a row that another association may be writing at the same moment.
+_TRIES = 3
+#: Longest explanation kept in a row.
+_DETAIL = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unsettled:
+    """An exam with images that no generation has considered."""
+
+    exam_id: str
+    last_image_at: datetime
+    #: The images in force.
+    instances: tuple[Instance, ...]
+
+
+class Ledger:
+    """The tables behind tetraview; every change is committed when its method returns.
+
+    Raises:
+        StorageUnavailable: from any method, when the database is locked, full or away.
+    """
+
+    def __init__(self, engine: sa.Engine, *, clock: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._now = clock
+        with self._begin():
+            pass
+        migrate(engine)
+
+    @contextmanager
+    def _begin(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except sa.exc.OperationalError as error:
+            raise StorageUnavailable(f"the ledger did not answer: {type(error.orig).__name__}") from error
+
+    # Intake
+
+    def record_instance(self, instance: Instance) -> Recorded:
+        """Keep a received instance and mark its exam unsettled where that may change what is read."""
+        for _ in range(_TRIES):
+            try:
+                return self._record_once(instance)
+            except sa.exc.IntegrityError:
+                continue
+        raise StorageUnavailable("other senders kept writing the same exam: send the image again")
+
+    def _record_once(self, instance: Instance) -> Recorded:
+        exam_id = exam_id_of(called_ae_title=instance.called_ae_title, study_instance_uid=instance.study_instance_uid)
+        with self._begin() as connection:
+            recorded = _compare(connection, instance)
+            if recorded is Recorded.CONFLICT:
+                return recorded
+            self._touch_exam(connection, exam_id, instance, recorded)
+            if recorded is not Recorded.SAME:
+                _keep(connection, exam_id, instance)
+        return recorded
+
+    def _touch_exam(self, connection: sa.Connection, exam_id: str, instance: Instance, recorded: Recorded) -> None:
+        known = connection.execute(sa.select(exams.c.state).where(exams.c.exam_id == exam_id)).scalar()
+        moments = {"last_image_at": instance.received_at, "updated_at": self._now()}
+        if known is None:
+            connection.execute(
+                exams.insert().values(
+                    exam_id=exam_id,
+                    state=ExamState.COLLECTING,
+                    generation=0,
+                    unsettled=True,
+                    first_image_at=instance.received_at,
+                    detail="",
+                    **moments,
+                )
+            )
+            return
+        # A re-send of the same bytes changes nothing, unless a person re-sends what failed.
+        changes = recorded is not Recorded.SAME and instance.eligibility.view is not None
+        if changes or known == ExamState.FAILED:
+            connection.execute(exams.update().where(exams.c.exam_id == exam_id).values(unsettled=True, **moments))
+
+    def has_path(self, path: str) -> bool:
+        """Whether a spooled file belongs to a row."""
+        with self._begin() as connection:
+            return connection.execute(sa.select(instances.c.id).where(instances.c.path == path)).first() is not None
+
+    def paths(self) -> list[str]:
+        """Every spooled file that a row refers to."""
+        with self._begin() as connection:
+            return list(connection.execute(sa.select(instances.c.path)).scalars())
+
+    # Settling
+
+    def unsettled(self) -> list[Unsettled]:
+        """The exams that wait for more images or for their reading, oldest first."""
+        waiting = sa.select(exams.c.exam_id, exams.c.last_image_at).where(exams.c.unsettled)
+        with self._begin() as connection:
+            rows = connection.execute(waiting.order_by(exams.c.last_image_at)).all()
+            return [
+                Unsettled(
+                    exam_id=row.exam_id,
+                    last_image_at=row.last_image_at,
+                    instances=_instances_in_force(connection, row.exam_id),
+                )
+                for row in rows
+            ]
+
+    def settle(self, exam_id: str, images: Mapping[View, Instance]) -> Exam | None:
+        """Open the next generation from this choice of images.
+
+        Returns:
+            The exam to read; None where nothing is to be read: no eligible image, or the choice was read already.
+        """
+        with self._begin() as connection:
+            current = connection.execute(sa.select(exams).where(exams.c.exam_id == exam_id)).one()
+            settled: dict[str, Any] = {"unsettled": False, "updated_at": self._now()}
+            if not images:
+                settled |= {} if current.generation else {"state": ExamState.SKIPPED, "detail": "no image is read"}
+            exam = _next_generation(connection, current, images, self._now())
+            if exam is not None:
+                settled |= {"state": ExamState.READING, "generation": exam.generation, "detail": ""}
+            connection.execute(exams.update().where(exams.c.exam_id == exam_id).values(**settled))
+            return exam
+
+    def unread(self) -> list[Exam]:
+        """The settled exams that have no result yet: what a start has to make sure is under way."""
+        open_states = (ExamState.READING, ExamState.DELIVERING)
+        joined = readings.join(
+            exams, sa.and_(exams.c.exam_id == readings.c.exam_id, exams.c.generation == readings.c.generation)
+        )
+        query = sa.select(readings.c.exam).select_from(joined).where(exams.c.state.in_(open_states))
+        with self._begin() as connection:
+            return [exam_document.validate_python(document) for document in connection.execute(query).scalars()]
+
+    # Reading
+
+    def settled_exam(self, exam_id: str, generation: int) -> Exam:
+        """The choice of images of one generation."""
+        return exam_document.validate_python(self._reading_row(exam_id, generation).exam)
+
+    def record_reading(self, reading: Reading) -> None:
+        """Keep what the models said."""
+        self._update_reading(
+            reading.exam_id, reading.generation, reading=reading_document.dump_python(reading, mode="json")
+        )
+        for stage, seconds in reading.stage_seconds.items():
+            self.record_stage(reading.exam_id, reading.generation, stage=stage, seconds=seconds)
+
+    def record_stage(self, exam_id: str, generation: int, *, stage: str, seconds: float) -> None:
+        """Keep how long a stage took."""
+        spent = dict(self._reading_row(exam_id, generation).stage_seconds)
+        self._update_reading(exam_id, generation, stage_seconds=spent | {stage: round(seconds, 3)})
+
+    def reading(self, exam_id: str, generation: int | None = None) -> Reading | None:
+        """What the models said in one generation, by default the newest that was read."""
+        query = sa.select(readings.c.reading).where(readings.c.exam_id == exam_id, readings.c.reading.is_not(sa.null()))
+        if generation is not None:
+            query = query.where(readings.c.generation == generation)
+        with self._begin() as connection:
+            document = connection.execute(query.order_by(readings.c.generation.desc())).scalars().first()
+        return None if document is None else reading_document.validate_python(document)
+
+    # Delivering
+
+    def open_deliveries(
+        self, exam_id: str, generation: int, *, results: Sequence[ResultObject], destinations: Iterable[str]
+    ) -> None:
+        """Keep the results and owe them to every destination; doing it twice changes nothing."""
+        self._update_reading(exam_id, generation, results=results_document.dump_python(tuple(results), mode="json"))
+        owed = {(destination, result) for destination in destinations for result in results}
+        for delivery in self.deliveries(exam_id):
+            if delivery.generation == generation:
+                owed.discard((delivery.destination, delivery.result))
+        with self._begin() as connection:
+            for destination, result in sorted(owed, key=lambda pair: (pair[0], pair[1].path)):
+                connection.execute(deliveries.insert().values(_owed(exam_id, generation, destination, result)))
+        self._update_exam(exam_id, state=ExamState.DELIVERING)
+        self.close_exam(exam_id, generation)
+
+    def record_delivery(self, delivery: Delivery) -> None:
+        """Keep the outcome of one attempt."""
+        key = sa.and_(
+            deliveries.c.exam_id == delivery.exam_id,
+            deliveries.c.generation == delivery.generation,
+            deliveries.c.destination == delivery.destination,
+            deliveries.c.sop_instance_uid == delivery.result.sop_instance_uid,
+        )
+        change = {"state": delivery.state, "attempts": delivery.attempts, "detail": delivery.detail[:_DETAIL]}
+        with self._begin() as connection:
+            connection.execute(deliveries.update().where(key).values(**change))
+        self.close_exam(delivery.exam_id, delivery.generation)
+
+    def close_exam(self, exam_id: str, generation: int) -> None:
+        """Set the exam done once no delivery of its generation is pending, failed where one was refused."""
+        states = [d.state for d in self.deliveries(exam_id) if d.generation == generation]
+        if DeliveryState.PENDING in states:
+            return
+        if DeliveryState.REFUSED in states:
+            self._update_exam(exam_id, state=ExamState.FAILED, detail="a destination refused a result")
+        else:
+            self._update_exam(exam_id, state=ExamState.DONE)
+
+    def fail_exam(self, exam_id: str, *, detail: str) -> None:
+        """Say that an exam could not be read, and why."""
+        self._update_exam(exam_id, state=ExamState.FAILED, detail=detail[:_DETAIL])
+
+    def deliveries(self, exam_id: str) -> list[Delivery]:
+        """Every delivery of an exam, by generation, destination and file."""
+        query = sa.select(deliveries).where(deliveries.c.exam_id == exam_id)
+        with self._begin() as connection:
+            found = [_delivery(row) for row in connection.execute(query)]
+        return sorted(found, key=lambda d: (d.generation, d.destination, d.result.path))
+
+    # Looking
+
+    def exams(self, *, limit: int) -> list[ExamSummary]:
+        """The newest exams first."""
+        query = sa.select(exams).order_by(exams.c.last_image_at.desc()).limit(limit)
+        with self._begin() as connection:
+            return [summarise(connection, row) for row in connection.execute(query)]
+
+    def exam(self, exam_id: str) -> ExamSummary | None:
+        """One exam, or None where there is none of this identifier."""
+        with self._begin() as connection:
+            row = connection.execute(sa.select(exams).where(exams.c.exam_id == exam_id)).one_or_none()
+            return None if row is None else summarise(connection, row)
+
+    def count_exams(self) -> dict[ExamState, int]:
+        """How many exams are in each state."""
+        query = sa.select(exams.c.state, sa.func.count()).group_by(exams.c.state)
+        with self._begin() as connection:
+            return {ExamState(state): count for state, count in connection.execute(query)}
+
+    def count_pending(self) -> dict[str, int]:
+        """How many objects each destination is still owed."""
+        pending = deliveries.c.state == DeliveryState.PENDING
+        query = sa.select(deliveries.c.destination, sa.func.count()).where(pending).group_by(deliveries.c.destination)
+        with self._begin() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    # Rows
+
+    def _reading_row(self, exam_id: str, generation: int) -> sa.Row[Any]:
+        with self._begin() as connection:
+            return connection.execute(sa.select(readings).where(_generation(exam_id, generation))).one()
+
+    def _update_reading(self, exam_id: str, generation: int, **change: Any) -> None:
+        with self._begin() as connection:
+            connection.execute(readings.update().where(_generation(exam_id, generation)).values(**change))
+
+    def _update_exam(self, exam_id: str, **change: Any) -> None:
+        change["updated_at"] = self._now()
+        with self._begin() as connection:
+            connection.execute(exams.update().where(exams.c.exam_id == exam_id).values(**change))
+
+
+def _generation(exam_id: str, generation: int) -> sa.ColumnElement[bool]:
+    return sa.and_(readings.c.exam_id == exam_id, readings.c.generation == generation)
+
+
+def _compare(connection: sa.Connection, instance: Instance) -> Recorded:
+    """How an instance relates to those of the same SOP Instance UID sent to the same AE title."""
+    twins = connection.execute(
+        sa.select(instances.c.sha256, instances.c.calling_ae_title).where(
+            instances.c.called_ae_title == instance.called_ae_title,
+            instances.c.sop_instance_uid == instance.sop_instance_uid,
+        )
+    ).all()
+    if not twins:
+        return Recorded.NEW
+    if any(twin.sha256 == instance.sha256 for twin in twins):
+        return Recorded.SAME
+    if any(twin.calling_ae_title != instance.calling_ae_title for twin in twins):
+        return Recorded.CONFLICT
+    return Recorded.CHANGED
+
+
+def _keep(connection: sa.Connection, exam_id: str, instance: Instance) -> None:
+    older = sa.and_(
+        instances.c.called_ae_title == instance.called_ae_title,
+        instances.c.sop_instance_uid == instance.sop_instance_uid,
+    )
+    connection.execute(instances.update().where(older).values(superseded=True))
+    connection.execute(
+        instances.insert().values(
+            exam_id=exam_id,
+            sop_instance_uid=instance.sop_instance_uid,
+            called_ae_title=instance.called_ae_title,
+            calling_ae_title=instance.calling_ae_title,
+            sha256=instance.sha256,
+            path=instance.path,
+            decision=instance.eligibility.decision,
+            view=instance.eligibility.view,
+            superseded=False,
+            document=instance_document.dump_python(instance, mode="json"),
+        )
+    )
+
+
+def _instances_in_force(connection: sa.Connection, exam_id: str) -> tuple[Instance, ...]:
+    query = sa.select(instances.c.document).where(
+        instances.c.exam_id == exam_id, instances.c.superseded.is_(sa.false())
+    )
+    return tuple(instance_document.validate_python(document) for document in connection.execute(query).scalars())
+
+
+def _next_generation(
+    connection: sa.Connection, current: sa.Row[Any], images: Mapping[View, Instance], now: datetime
+) -> Exam | None:
+    """The next generation's exam, its row written; None where the choice is empty or was read already."""
+    exam = Exam(exam_id=current.exam_id, generation=current.generation + 1, images=dict(images), settled_at=now)
+    last = connection.execute(
+        sa.select(readings.c.exam).where(_generation(current.exam_id, current.generation))
+    ).scalar()
+    unchanged = last is not None and _digests(exam_document.validate_python(last)) == _digests(exam)
+    if not images or (unchanged and current.state != ExamState.FAILED):
+        return None
+    document = exam_document.dump_python(exam, mode="json")
+    row = {"exam_id": exam.exam_id, "generation": exam.generation, "exam": document, "stage_seconds": {}}
+    connection.execute(readings.insert().values(row))
+    return exam
+
+
+def _digests(exam: Exam) -> dict[View, str]:
+    return {view: instance.sha256 for view, instance in exam.images.items()}
+
+
+def _owed(exam_id: str, generation: int, destination: str, result: ResultObject) -> dict[str, Any]:
+    return {
+        "exam_id": exam_id,
+        "generation": generation,
+        "destination": destination,
+        "sop_instance_uid": result.sop_instance_uid,
+        "state": DeliveryState.PENDING,
+        "attempts": 0,
+        "detail": "",
+        "result": result_document.dump_python(result, mode="json"),
+    }
+
+
+def _delivery(row: sa.Row[Any]) -> Delivery:
+    return Delivery(
+        exam_id=row.exam_id,
+        generation=row.generation,
+        destination=row.destination,
+        result=result_document.validate_python(row.result),
+        state=DeliveryState(row.state),
+        attempts=row.attempts,
+        detail=row.detail,
+    )

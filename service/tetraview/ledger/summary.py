@@ -1,0 +1,85 @@
+"""An exam as people see it, on pages and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from tetraview.domain.exam import ExamState
+from tetraview.domain.view import View
+from tetraview.ledger.documents import instance_document, reading_document
+from tetraview.ledger.tables import instances, readings
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSummary:
+    """One image of an exam as people see it."""
+
+    #: Reason code, for example ``READ`` or ``IMPLANT``.
+    decision: str
+    because: str
+    view: View | None
+    superseded: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExamSummary:
+    """One exam as people see it."""
+
+    exam_id: str
+    state: ExamState
+    generation: int
+    first_image_at: datetime
+    last_image_at: datetime
+    updated_at: datetime
+    images: tuple[ImageSummary, ...]
+    #: Number of findings of the newest reading; None before there is one.
+    findings: int | None
+    stage_seconds: Mapping[str, float]
+    detail: str
+
+    @property
+    def views(self) -> frozenset[View]:
+        """The slots that have an image."""
+        return frozenset(image.view for image in self.images if image.view and not image.superseded)
+
+
+def summarise(connection: sa.Connection, row: sa.Row[Any]) -> ExamSummary:
+    """A row of exams with what belongs to it."""
+    images = connection.execute(
+        sa.select(instances.c.document, instances.c.superseded)
+        .where(instances.c.exam_id == row.exam_id)
+        .order_by(instances.c.id)
+    ).all()
+    newest = connection.execute(
+        sa.select(readings.c.reading, readings.c.stage_seconds).where(
+            readings.c.exam_id == row.exam_id, readings.c.generation == row.generation
+        )
+    ).one_or_none()
+    reading = reading_document.validate_python(newest.reading) if newest is not None and newest.reading else None
+    return ExamSummary(
+        exam_id=row.exam_id,
+        state=ExamState(row.state),
+        generation=row.generation,
+        first_image_at=row.first_image_at,
+        last_image_at=row.last_image_at,
+        updated_at=row.updated_at,
+        images=tuple(_image_summary(image) for image in images),
+        findings=None if reading is None else len(reading.findings),
+        stage_seconds={} if newest is None else newest.stage_seconds,
+        detail=row.detail,
+    )
+
+
+def _image_summary(row: sa.Row[Any, Any]) -> ImageSummary:
+    eligibility = instance_document.validate_python(row.document).eligibility
+    return ImageSummary(
+        decision=eligibility.decision,
+        because=eligibility.because,
+        view=eligibility.view,
+        superseded=row.superseded,
+    )

@@ -1,0 +1,88 @@
+"""The ledger's tables."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+
+class Moment(sa.types.TypeDecorator[datetime]):
+    """A moment in UTC, kept as seconds since 1970 so that SQLite and PostgreSQL agree to the microsecond."""
+
+    impl = sa.Double
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> float | None:
+        """To the database."""
+        del dialect
+        return None if value is None else value.timestamp()
+
+    def process_result_value(self, value: float | None, dialect: Any) -> datetime | None:
+        """From the database."""
+        del dialect
+        return None if value is None else datetime.fromtimestamp(value, UTC)
+
+
+metadata = sa.MetaData()
+
+#: Every accepted instance; a re-send with other bytes is a new row and supersedes the old one.
+instances = sa.Table(
+    "instances",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("exam_id", sa.String(16), nullable=False, index=True),
+    sa.Column("sop_instance_uid", sa.String(64), nullable=False),
+    sa.Column("called_ae_title", sa.String(16), nullable=False),
+    sa.Column("calling_ae_title", sa.String(16), nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("path", sa.String(160), nullable=False, unique=True),
+    sa.Column("decision", sa.String(32), nullable=False),
+    sa.Column("view", sa.String(5)),
+    sa.Column("superseded", sa.Boolean, nullable=False),
+    sa.Column("document", sa.JSON, nullable=False),
+    sa.UniqueConstraint("called_ae_title", "sop_instance_uid", "sha256"),
+)
+
+#: One row an exam: where it stands.
+exams = sa.Table(
+    "exams",
+    metadata,
+    sa.Column("exam_id", sa.String(16), primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("generation", sa.Integer, nullable=False),
+    #: True while images have come that no generation has considered.
+    sa.Column("unsettled", sa.Boolean, nullable=False, index=True),
+    sa.Column("first_image_at", Moment, nullable=False),
+    sa.Column("last_image_at", Moment, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
+    sa.Column("detail", sa.String(500), nullable=False),
+)
+
+#: One row a generation: the choice of images, and the reading and results once they are there.
+readings = sa.Table(
+    "readings",
+    metadata,
+    sa.Column("exam_id", sa.String(16), sa.ForeignKey("exams.exam_id"), primary_key=True),
+    sa.Column("generation", sa.Integer, primary_key=True),
+    sa.Column("exam", sa.JSON, nullable=False),
+    sa.Column("reading", sa.JSON),
+    sa.Column("results", sa.JSON),
+    sa.Column("stage_seconds", sa.JSON, nullable=False),
+)
+
+#: One row an object and destination.
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("exam_id", sa.String(16), primary_key=True),
+    sa.Column("generation", sa.Integer, primary_key=True),
+    sa.Column("destination", sa.String(32), primary_key=True),
+    sa.Column("sop_instance_uid", sa.String(64), primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("detail", sa.String(500), nullable=False),
+    sa.Column("result", sa.JSON, nullable=False),
+    sa.ForeignKeyConstraint(["exam_id", "generation"], ["readings.exam_id", "readings.generation"]),
+)

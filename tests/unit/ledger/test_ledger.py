@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from tetraview.domain.delivery import Delivery, DeliveryState, ResultKind, ResultObject
+from tetraview.domain.exam import ExamState, exam_id_of
+from tetraview.domain.instance import Decision, Eligibility, Instance, Recorded
+from tetraview.domain.reading import Reading, ViewReading
+from tetraview.domain.view import Route, View
+from tetraview.errors import StorageUnavailable
+from tetraview.exam.completeness import choose_images
+from tetraview.ledger import Ledger, open_engine
+from tetraview.ledger.tables import metadata
+
+START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+EXAM = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid="2.25.1")
+
+
+def image(
+    view: View | None, *, number: int, sha256: str | None = None, sender: str = "MODALITY", at: datetime = START
+) -> Instance:
+    decision = Decision.READ if view else Decision.IMPLANT
+    return Instance(
+        sop_instance_uid=f"2.25.1.{number}",
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
+        study_instance_uid="2.25.1",
+        series_instance_uid="2.25.1.9",
+        transfer_syntax_uid="1.2.840.10008.1.2.1",
+        calling_ae_title=sender,
+        called_ae_title="TETRAVIEW",
+        sha256=sha256 or f"{number:064d}",
+        size=1000,
+        path=f"{number:02d}/{sha256 or number}-{sender}.dcm",
+        received_at=at,
+        eligibility=Eligibility(decision=decision, view=view, because="a test"),
+    )
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[sa.Engine]:
+    engine = open_engine(f"sqlite:///{tmp_path}/ledger.sqlite")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def ledger(engine: sa.Engine) -> Ledger:
+    return Ledger(engine, clock=lambda: START)
+
+
+def settle(ledger: Ledger) -> object:
+    (unsettled,) = ledger.unsettled()
+    return ledger.settle(unsettled.exam_id, choose_images(unsettled.instances))
+
+
+def test_commits_are_synchronous(engine: sa.Engine, ledger: Ledger) -> None:
+    """Every SQLite connection runs with synchronous=FULL, so that a power cut loses no acknowledged row."""
+    del ledger
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_schema_equals_all_migrations(engine: sa.Engine, ledger: Ledger) -> None:
+    """The migrations build exactly the tables that the code declares."""
+    del ledger
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_the_same_bytes_are_kept_once(ledger: Ledger) -> None:
+    """A re-send of the same bytes is recognised and opens nothing new."""
+    assert ledger.record_instance(image(View.L_CC, number=1)) is Recorded.NEW
+    assert settle(ledger) is not None
+    assert ledger.record_instance(image(View.L_CC, number=1)) is Recorded.SAME
+    assert ledger.unsettled() == []
+
+
+def test_other_bytes_under_a_known_uid(ledger: Ledger) -> None:
+    """Changed bytes are a new version from the same sender and a conflict from another."""
+    ledger.record_instance(image(View.L_CC, number=1))
+    assert ledger.record_instance(image(View.L_CC, number=1, sha256="b" * 64)) is Recorded.CHANGED
+    assert ledger.record_instance(image(View.L_CC, number=1, sha256="c" * 64, sender="OTHER")) is Recorded.CONFLICT
+    (unsettled,) = ledger.unsettled()
+    assert [instance.sha256 for instance in unsettled.instances] == ["b" * 64]
+
+
+def test_a_late_image_opens_a_generation(ledger: Ledger) -> None:
+    """An image that fills a slot after the reading opens the next generation; one that fills none does not."""
+    ledger.record_instance(image(View.L_CC, number=1))
+    first = settle(ledger)
+    ledger.record_instance(image(None, number=2))
+    assert ledger.unsettled() == []
+    ledger.record_instance(image(View.R_CC, number=3, at=START + timedelta(seconds=9)))
+    second = settle(ledger)
+    assert first is not None
+    assert second is not None
+    assert (first.generation, second.generation) == (1, 2)
+    assert set(second.images) == {View.L_CC, View.R_CC}
+
+
+def test_a_resend_after_failure_reads_again(ledger: Ledger) -> None:
+    """The same bytes sent again after a failed generation open a new one."""
+    ledger.record_instance(image(View.L_CC, number=1))
+    settle(ledger)
+    ledger.fail_exam(EXAM, detail="Triton's model is gone")
+    assert ledger.record_instance(image(View.L_CC, number=1)) is Recorded.SAME
+    again = settle(ledger)
+    assert again is not None
+    assert again.generation == 2
+
+
+def test_an_exam_without_readable_images_is_skipped(ledger: Ledger) -> None:
+    """An exam that holds no image that is read ends as skipped, not failed."""
+    ledger.record_instance(image(None, number=1))
+    assert settle(ledger) is None
+    summary = ledger.exam(EXAM)
+    assert summary is not None
+    assert summary.state is ExamState.SKIPPED
+
+
+def test_a_reading_survives_the_round_trip(ledger: Ledger) -> None:
+    """A reading comes back from the ledger as it went in."""
+    ledger.record_instance(image(View.L_CC, number=1))
+    settle(ledger)
+    view = ViewReading(view=View.L_CC, sop_instance_uid="2.25.1.1", route=Route.SINGLE, warnings=("L-CC is alone",))
+    reading = Reading(
+        exam_id=EXAM, generation=1, started_at=START, views=(view,), model=None, operating_point="balanced",
+        stage_seconds={"decode": 0.25},
+    )  # fmt: skip
+    ledger.record_reading(reading)
+    assert ledger.reading(EXAM) == reading
+
+
+def test_an_exam_is_done_when_everything_is_delivered(ledger: Ledger) -> None:
+    """An exam is done once no destination is owed anything, and owing twice changes nothing."""
+    ledger.record_instance(image(View.L_CC, number=1))
+    settle(ledger)
+    report = ResultObject(
+        kind=ResultKind.STRUCTURED_REPORT, sop_class_uid="1.2", sop_instance_uid="2.25.7", path="sr.dcm"
+    )
+    for _ in range(2):
+        ledger.open_deliveries(EXAM, 1, results=[report], destinations=["pacs"])
+    assert ledger.count_pending() == {"pacs": 1}
+    assert [exam.generation for exam in ledger.unread()] == [1]
+    ledger.record_delivery(
+        Delivery(
+            exam_id=EXAM, generation=1, destination="pacs", result=report, state=DeliveryState.DELIVERED, attempts=1
+        )
+    )
+    assert ledger.count_exams() == {ExamState.DONE: 1}
+    assert ledger.unread() == []
+
+
+def test_a_locked_ledger_is_a_transient_error(
+    ledger: Ledger, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ledger held by another writer makes the sender try later instead of failing for good."""
+    monkeypatch.setattr("tetraview.ledger.database._LOCK_SECONDS", 0)
+    quick = Ledger(open_engine(str(engine.url)), clock=lambda: START)
+    with engine.begin() as holder:
+        holder.exec_driver_sql("UPDATE exams SET detail = ''")
+        with pytest.raises(StorageUnavailable):
+            quick.record_instance(image(View.L_CC, number=1))
+    quick._engine.dispose()
+    assert ledger.unsettled() == []
+
+
+def test_many_senders_of_one_exam(ledger: Ledger) -> None:
+    """Twenty associations that send the same images at once make one row an image, none refused."""
+    images = [image(view, number=number) for number, view in enumerate(View)] * 5
+    with ThreadPoolExecutor(20) as pool:
+        outcomes = list(pool.map(ledger.record_instance, images))
+    assert sorted(outcomes) == [Recorded.NEW] * 4 + [Recorded.SAME] * 16
+    (unsettled,) = ledger.unsettled()
+    assert len(unsettled.instances) == 4
