@@ -1,0 +1,69 @@
+"""Losses shared by the networks: focal, distance-IoU and Dice."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+ALPHA = 0.25
+GAMMA = 2.0
+
+#: A batch without a mass still has this fraction of its pixels as the focal sum's normaliser.
+MIN_POSITIVE_FRACTION = 1e-3
+
+
+def focal(logits: Tensor, target: Tensor, *, alpha: float = ALPHA, gamma: float = GAMMA) -> Tensor:
+    """Focal loss of each element, ``-alpha_t (1 - p_t)^gamma log p_t`` (Lin and others, ICCV 2017, eq. 5).
+
+    Args:
+        logits: any shape.
+        target: 0 or 1, the same shape.
+        alpha: weight of the positives; the negatives weigh ``1 - alpha``.
+        gamma: how strongly easy elements are discounted.
+    """
+    target = target.to(logits.dtype)
+    sign = 2 * target - 1
+    log_p = functional.logsigmoid(logits * sign)
+    weight = alpha * target + (1 - alpha) * (1 - target)
+    return -weight * torch.sigmoid(-logits * sign) ** gamma * log_p
+
+
+def pixel_focal(logits: Tensor, mask: Tensor) -> Tensor:
+    """Focal loss summed over pixels, per positive pixel of the batch.
+
+    Args:
+        logits: [B, 1, H, W].
+        mask: [B, 1, H, W], 1 or True inside a mass.
+    """
+    positives = mask.to(logits.dtype).sum().clamp_min(MIN_POSITIVE_FRACTION * mask.numel())
+    return focal(logits, mask).sum() / positives
+
+
+def diou(boxes: Tensor, targets: Tensor) -> Tensor:
+    """Distance-IoU loss of each box, ``1 - IoU + rho^2 / d^2`` in [0, 2) (Zheng and others, AAAI 2020, eq. 7).
+
+    Args:
+        boxes: [N, 4], x0 y0 x1 y1 in pixels.
+        targets: [N, 4], the same frame.
+    """
+    low, high = torch.maximum(boxes[:, :2], targets[:, :2]), torch.minimum(boxes[:, 2:], targets[:, 2:])
+    shared = (high - low).clamp_min(0).prod(dim=1)
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
+    target_area = (targets[:, 2:] - targets[:, :2]).prod(dim=1)
+    hull = torch.maximum(boxes[:, 2:], targets[:, 2:]) - torch.minimum(boxes[:, :2], targets[:, :2])
+    apart = (boxes[:, :2] + boxes[:, 2:] - targets[:, :2] - targets[:, 2:]) / 2
+    iou = shared / (area + target_area - shared).clamp_min(1e-6)
+    return 1 - iou + apart.square().sum(dim=1) / hull.square().sum(dim=1).clamp_min(1e-6)
+
+
+def dice(probability: Tensor, mask: Tensor, *, smooth: float = 1.0) -> Tensor:
+    """Dice loss, ``1 - (2 sum pg + s) / (sum p + sum g + s)`` per image, then the mean of the batch.
+
+    Args:
+        probability: [B, ...], in [0, 1].
+        mask: [B, ...], the same shape, 1 or True inside.
+        smooth: added to both sums so that an empty mask has a gradient.
+    """
+    p, g = probability.flatten(1), mask.flatten(1).to(probability.dtype)
+    return (1 - (2 * (p * g).sum(1) + smooth) / (p.sum(1) + g.sum(1) + smooth)).mean()
