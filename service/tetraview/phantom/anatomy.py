@@ -122,8 +122,8 @@ class Breast:
         """A random place for an object, more often upper and outer, as glandular tissue is."""
         a = self.depth_mm * rng.uniform(0.15, 0.88)
         reach, turn, out = self.reach(a), rng.uniform(0, 2 * math.pi), math.sqrt(rng.uniform())
-        x = reach * (0.62 * out * math.cos(turn) + 0.12)
-        return a, x, reach * (0.55 * out * math.sin(turn) + 0.10)
+        x = reach * (0.72 * out * math.cos(turn) + 0.10)
+        return a, x, reach * (0.80 * out * math.sin(turn) + 0.10)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -206,8 +206,8 @@ def _projection(rng: np.random.Generator, *, view: View, breast: Breast, body: _
 def _glands(rng: np.random.Generator, breast: Breast) -> NDArray[np.float64]:
     """Ellipsoids in a cone behind the nipple, more of them upper and outer."""
     count = int(rng.integers(30, 81))
-    a = breast.depth_mm * rng.uniform(0.12, 0.92, count)
-    spread = 0.5 * breast.half_width_mm * (1 - a / breast.depth_mm) + 4.0
+    a = breast.depth_mm * rng.uniform(0.1, 0.95, count)
+    spread = 0.8 * breast.half_width_mm * (1 - a / breast.depth_mm) + 5.0
     across = rng.normal(0, 0.6, (2, count)) * spread + 0.14 * spread
     axes = rng.uniform(4, 14, (3, count))
     return np.column_stack((a, across[0], across[1], *axes))

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tetraview.domain.view import Laterality, View
 from tetraview.phantom.anatomy import Floats, Projection
 from tetraview.phantom.recipe import TRAIN_SEEDS, VALIDATION_SEEDS, PhantomRecipe, Stream, random_stream
 from tetraview.phantom.shape import Drawing
@@ -138,7 +139,7 @@ def _look_up(shown: Floats, exposure: Exposure, style: Style) -> Floats:
     low, high = np.percentile(inner, (5, 99))
     width = max(float(high - low), 0.45)
     middle = (float(low) + float(high)) / 2
-    level = 1 / (1 + np.exp(np.clip((-4.2 * style.gain / width) * (shown - middle), -30, 30)))
+    level = 1 / (1 + np.exp(np.clip((-3.2 * style.gain / width) * (shown - middle), -30, 30)))
     return np.asarray(level**style.gamma, dtype=np.float32)
 
 
@@ -151,14 +152,23 @@ def _stored(level: Floats, *, processing: Processing, bits: int, exposure: Expos
 
 
 def add_marker(
-    pixels: NDArray[np.uint16], text: str, *, exposure_breast: Floats, spacing_mm: float, level: int
+    pixels: NDArray[np.uint16],
+    view: View,
+    *,
+    breast: NDArray[np.bool_],
+    spacing_mm: float,
+    level: int,
 ) -> None:
-    """Write the lead marker of the view into the air of the upper outer corner, in place, where there is room for it."""
+    """Write a view's lead marker into the air of the upper outer corner, in place, where there is room for it."""
     height = _MARKER_MM / spacing_mm
     scale, stroke = height / 22, max(round(height / 8), 1)
-    (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, stroke)
-    inset = round(4 / spacing_mm)
-    rows, left = round(2 * height), pixels.shape[1] - width - inset
-    if exposure_breast[: rows + inset, left - inset :].any():
+    (width, _), _ = cv2.getTextSize(view.value, cv2.FONT_HERSHEY_SIMPLEX, scale, stroke)
+    inset, foot = round(4 / spacing_mm), round(2 * height)
+    left = inset if view.laterality is Laterality.RIGHT else pixels.shape[1] - width - inset
+    window = np.s_[: foot + inset, max(left - inset, 0) : left + width + inset]
+    if breast[window].any():
         return
-    cv2.putText(pixels, text, (left, rows), cv2.FONT_HERSHEY_SIMPLEX, scale, level, stroke, cv2.LINE_AA)
+    lead = np.zeros(breast[window].shape, dtype=np.uint8)
+    at = (left - max(left - inset, 0), foot)
+    cv2.putText(lead, view.value, at, cv2.FONT_HERSHEY_SIMPLEX, scale, 1, stroke)
+    pixels[window][lead > 0] = level

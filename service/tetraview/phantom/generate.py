@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tetraview.domain.geometry import Box, Point
 from tetraview.domain.view import Laterality, View
 from tetraview.phantom.anatomy import Anatomy, sample_anatomy
-from tetraview.phantom.detector import Processing, develop, expose, insert, sample_processing
+from tetraview.phantom.detector import Exposure, Processing, add_marker, develop, expose, insert, sample_processing
 from tetraview.phantom.exam import PhantomExam, PhantomObject, PhantomView
 from tetraview.phantom.plan import Sighting, plan_exam
 from tetraview.phantom.recipe import RECIPES, PhantomRecipe, Stream, random_stream
@@ -61,7 +62,7 @@ def _view(
     mirrored = view.laterality is Laterality.RIGHT
     return PhantomView(
         view=view,
-        pixels=np.ascontiguousarray(pixels[:, ::-1]) if mirrored else pixels,
+        pixels=_stored_pixels(pixels, exposure, view=view, recipe=recipe, processing=processing),
         bits_stored=recipe.bits_stored,
         photometric_interpretation="MONOCHROME1" if processing.inverted else "MONOCHROME2",
         spacing_mm=(recipe.spacing_mm, recipe.spacing_mm),
@@ -78,6 +79,18 @@ def _view(
 def _grid_shape(recipe: PhantomRecipe) -> tuple[int, int]:
     scale = recipe.spacing_mm / GRID_MM
     return round(recipe.rows * scale), round(recipe.columns * scale)
+
+
+def _stored_pixels(
+    pixels: NDArray[np.uint16], exposure: Exposure, *, view: View, recipe: PhantomRecipe, processing: Processing
+) -> NDArray[np.uint16]:
+    """Turn a right breast's chest wall to the right edge and write the marker."""
+    breast = exposure.breast > 0
+    if view.laterality is Laterality.RIGHT:
+        pixels, breast = np.ascontiguousarray(pixels[:, ::-1]), breast[:, ::-1]
+    level = 0 if processing.inverted else 2**recipe.bits_stored - 1
+    add_marker(pixels, view, breast=breast, spacing_mm=recipe.spacing_mm, level=level)
+    return pixels
 
 
 def _stored_point(point: Point, recipe: PhantomRecipe, *, mirrored: bool) -> Point:

@@ -18,8 +18,13 @@ GRID_MM = 0.45
 FAT_PER_MM = 0.055
 DENSE_PER_MM = 0.045
 _COARSE = 4
+#: Below this frequency the power law flattens, cycles per millimetre.
+_LONGEST_PER_MM = 0.02
 _SKIN_MM = 1.75
 _EDGE_SHARE = 0.45
+_MOST_DENSE = 0.8
+_DIFFUSE_MM = 1.5
+_BISECTIONS = 12
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,7 +42,7 @@ class Tissue:
 def build_tissue(seed: int, anatomy: Anatomy, projection: Projection, *, shape: tuple[int, int]) -> Tissue:
     """Make the tissue of one view on a grid of ``GRID_MM``.
 
-    Texture is a Gaussian field with power spectrum 1/f^beta, beta about 2.9 as measured in mammograms (Burgess), as strong as
+    Texture is a Gaussian field with power spectrum 1/f^beta, beta about 2.75 as measured in mammograms (Burgess), as strong as
     the tissue is dense; ligaments are the ridges of a band-passed field.
     """
     index = list(anatomy.projections).index(projection.view)
@@ -46,9 +51,8 @@ def build_tissue(seed: int, anatomy: Anatomy, projection: Projection, *, shape: 
     texture, ridges = _fields(rng, shape=shape)
     thickness = _thickness(depth, projection)
     gland = _gland_share(anatomy, projection, shape=shape, texture=texture, depth=depth)
-    share = gland * (1 + 0.42 * texture) + 0.035 * texture + (0.02 + 0.12 * gland) * ridges
+    share = gland * (1 + 0.32 * texture) + 0.045 * texture + (0.05 + 0.10 * gland) * ridges
     share += _pectoral_share(projection, share.shape, texture)
-    share = np.clip(share, -0.08, 0.95)
     skin = np.exp(-(((depth - 0.5 * _SKIN_MM) / (0.45 * _SKIN_MM)) ** 2))
     dense = thickness * share + 3.0 * skin + _vessels(rng, projection, shape=shape)
     return Tissue(thickness_mm=thickness, dense_mm=dense.astype(np.float32), depth_mm=depth)
@@ -78,10 +82,10 @@ def _fields(rng: np.random.Generator, *, shape: tuple[int, int]) -> tuple[Floats
     """Texture of unit variance, and ridges in [0, 1], from one complex Fourier synthesis."""
     size = fft.next_fast_len(shape[0] + 32), fft.next_fast_len(shape[1] + 32)
     f = np.hypot(fft.fftfreq(size[0], GRID_MM)[:, None], fft.fftfreq(size[1], GRID_MM)[None, :]).astype(np.float32)
-    beta = rng.normal(2.9, 0.25)
+    beta = rng.normal(2.75, 0.25)
     noise = rng.standard_normal((2, *size), dtype=np.float32)
     spectrum = noise[0] + 1j * noise[1]
-    power = np.maximum(f, 0.01) ** np.float32(-beta / 2) * (f > 0) * (f * f / (f * f + np.float32(0.04**2)))
+    power = np.maximum(f, 0.01) ** np.float32(-beta / 2) * (f > 0) * (f * f / (f * f + np.float32(_LONGEST_PER_MM**2)))
     texture = fft.ifft2(spectrum * power).real[: shape[0], : shape[1]]
     band = np.exp(-((np.log(np.maximum(f, 1e-3) / 0.09) / 0.7) ** 2), dtype=np.float32)
     ligaments = fft.ifft2(spectrum * band).imag[: shape[0], : shape[1]]
@@ -95,14 +99,14 @@ def _gland_share(
     """Share of dense tissue along each ray from the glandular ellipsoids, scaled to the breast's density."""
     clumps = _clumps(anatomy, projection, shape=shape)
     wander = cv2.GaussianBlur(texture, (0, 0), 3.0 / GRID_MM)
-    share = 1 - np.exp(-clumps * np.exp(0.5 * wander) / (0.45 * projection.thickness_mm))
-    share *= np.clip((depth - 3) / 12, 0, 1)
-    mean = float(share[depth > 0].mean())
-    target = anatomy.dense_fraction
-    for _ in range(3):
-        share = np.minimum(share * np.float32(target / max(mean, 1e-3)), 0.85)
-        mean = float(share[depth > 0].mean())
-    return np.asarray(share, dtype=np.float32)
+    rays = (clumps + _DIFFUSE_MM) * np.exp(0.55 * wander) * np.clip((depth - 2) / 18, 0, 1) ** 2
+    sparse = rays[::_COARSE, ::_COARSE][depth[::_COARSE, ::_COARSE] > 0]
+    low, high = 1e-4, 1.0
+    for _ in range(_BISECTIONS):
+        middle = math.sqrt(low * high)
+        mean = _MOST_DENSE * float(-np.expm1(-middle * sparse).mean())
+        low, high = (middle, high) if mean < anatomy.dense_fraction else (low, middle)
+    return np.asarray(-_MOST_DENSE * np.expm1(np.float32(-low) * rays), dtype=np.float32)
 
 
 def _clumps(anatomy: Anatomy, projection: Projection, *, shape: tuple[int, int]) -> Floats:
@@ -125,7 +129,7 @@ def _clumps(anatomy: Anatomy, projection: Projection, *, shape: tuple[int, int])
             window = np.s_[hit_rows[0] : hit_rows[-1] + 1, hit_columns[0] : hit_columns[-1] + 1]
             inside = np.maximum(1 - row[hit_rows, None] - column[None, hit_columns], 0)
             clumps[window] += np.float32(chord) * np.sqrt(inside)
-    clumps = cv2.GaussianBlur(clumps, (0, 0), 1.5)
+    clumps = cv2.GaussianBlur(clumps, (0, 0), 2.5)
     return np.asarray(cv2.resize(clumps, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC).clip(0))
 
 
