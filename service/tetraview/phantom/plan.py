@@ -89,15 +89,18 @@ class Plan:
                 return
 
     def place_in_view(self, rng: np.random.Generator, subject: _Subject, view: View) -> None:
-        """Find room in one view, at a distance from the nipple where the other view shows nothing."""
+        """Find room in one view, at a distance from the nipple where the other view shows nothing.
+
+        The place is one where a mass could be, fit for both views, so that places do not tell decoys from masses.
+        """
         others = [found.nipple_distance_mm for found in self.sightings[view.ipsilateral]]
         for _ in range(_TRIES):
             position = self._anatomy.breasts[view.laterality].sample(rng)
-            seen = {view: self._sight(rng, subject, view, position)}
+            seen = {either: self._sight(rng, subject, either, position) for either in (view, view.ipsilateral)}
             distance = seen[view].nipple_distance_mm
             apart = all(abs(distance - other) > DECOY_SEPARATION_MM for other in others)
-            if apart and self._fits(seen):
-                self._keep(seen)
+            if apart and self._possible(seen) and self._free(view, seen[view]):
+                self._keep({view: seen[view]})
                 return
 
     def _sight(self, rng: np.random.Generator, subject: _Subject, view: View, position: Position) -> Sighting:
@@ -115,13 +118,17 @@ class Plan:
         )
 
     def _fits(self, seen: dict[View, Sighting]) -> bool:
-        room = all(self._has_room(view, sighting) for view, sighting in seen.items())
-        return room and all(_same_distance(seen, side) for side in _LEFT_RIGHT)
+        return self._possible(seen) and all(self._free(view, sighting) for view, sighting in seen.items())
 
-    def _has_room(self, view: View, sighting: Sighting) -> bool:
+    def _possible(self, seen: dict[View, Sighting]) -> bool:
+        inside = all(
+            self._anatomy.projections[view].holds(sighting.centre, radius_mm=sighting.appearance.radius_mm)
+            for view, sighting in seen.items()
+        )
+        return inside and all(_same_distance(seen, side) for side in _LEFT_RIGHT)
+
+    def _free(self, view: View, sighting: Sighting) -> bool:
         radius = sighting.appearance.radius_mm
-        if not self._anatomy.projections[view].holds(sighting.centre, radius_mm=radius):
-            return False
         return all(
             math.dist(sighting.centre, other.centre) > radius + other.appearance.radius_mm + _GAP_MM
             for other in self.sightings[view]
@@ -158,9 +165,7 @@ def _plan_islands(plan: Plan, seed: int, recipe: PhantomRecipe, depth_mm: float)
     rng = random_stream(seed, Stream.ISLANDS)
     for number in range(1, rng.poisson(recipe.islands_mean) + 1):
         appearance = sample_benign_appearance(rng, recipe=recipe, depth_mm=depth_mm)
-        plan.place_in_both_breasts(
-            rng, _Subject(kind=ObjectKind.ISLAND, label=f"I{number}", appearance=appearance)
-        )
+        plan.place_in_both_breasts(rng, _Subject(kind=ObjectKind.ISLAND, label=f"I{number}", appearance=appearance))
 
 
 def _plan_asymmetries(plan: Plan, seed: int, recipe: PhantomRecipe, depth_mm: float) -> None:

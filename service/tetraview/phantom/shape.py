@@ -80,9 +80,7 @@ def _edge_blur(rng: np.random.Generator, coarse: float) -> float:
     return float(rng.uniform(low, high))
 
 
-def _patch(
-    sighting: Sighting, *, spacing_mm: float, shape: tuple[int, int]
-) -> tuple[tuple[int, int], tuple[int, int]]:
+def _patch(sighting: Sighting, *, spacing_mm: float, shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
     """Origin and extent of the patch that holds object, spicules and ring."""
     radius = sighting.appearance.radius_mm
     reach = radius * (2.7 if sighting.appearance.fine > _FIRST_SPICULATED else 1.8) + RING_MM + 2
