@@ -1,0 +1,73 @@
+"""What Prometheus is told. No metric has a label that could name a patient, an image or an exam."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import partial
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from tetraview.domain.delivery import DeliveryState
+from tetraview.domain.exam import ExamState
+from tetraview.domain.instance import Decision
+from tetraview.domain.view import Route
+
+_STAGE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_EXAM_BUCKETS = (5, 10, 20, 30, 45, 60, 120, 300, 600, 1800, 3600, 14400)
+
+
+class Metrics:
+    """Every metric of the service.
+
+    Args:
+        registry: where they are registered.
+        destinations: names of all destinations, so that a queue is seen before its first object.
+    """
+
+    def __init__(self, registry: CollectorRegistry, *, destinations: Collection[str] = ()) -> None:
+        self._destinations = tuple(destinations)
+        counter = partial(Counter, namespace="tetraview", registry=registry)
+        gauge = partial(Gauge, namespace="tetraview", registry=registry)
+        histogram = partial(Histogram, namespace="tetraview", registry=registry)
+        self.images_received = counter("images_received_total", "Images stored, by decision.", ["decision"])
+        self.store_responses = counter("store_responses_total", "C-STORE answers, by DIMSE status.", ["status"])
+        self.exams = gauge("exams", "Exams in the ledger, by state.", ["state"])
+        self.exams_waiting = gauge("exams_waiting", "Exams with images that no reading has considered yet.")
+        self.stage_seconds = histogram(
+            "stage_seconds", "Time that one stage of reading one exam took.", ["stage"], buckets=_STAGE_BUCKETS
+        )
+        self.exam_seconds = histogram(
+            "exam_seconds", "Time from an exam's last image until its results are delivered.", buckets=_EXAM_BUCKETS
+        )
+        self.findings = counter("findings_total", "Findings reported, by the route of their view.", ["route"])
+        self.deliveries = counter(
+            "deliveries_total", "Delivery attempts, by what they left the object as.", ["destination", "state"]
+        )
+        self.delivery_queue_depth = gauge(
+            "delivery_queue_depth", "Result objects that a destination is still owed.", ["destination"]
+        )
+        self.triton_ready = gauge("triton_ready", "1 while Triton and its models are ready, else 0.")
+        ProcessCollector(registry=registry)
+        self._start_at_zero()
+
+    def _start_at_zero(self) -> None:
+        """Show every known series from the start, so that the first event is a rise that a rule can see."""
+        for decision in Decision:
+            self.images_received.labels(decision=decision)
+        for route in Route:
+            self.findings.labels(route=route)
+        for destination in self._destinations:
+            for state in DeliveryState:
+                self.deliveries.labels(destination=destination, state=state)
+        self.set_exams({})
+        self.set_queues({})
+
+    def set_exams(self, counts: Mapping[ExamState, int]) -> None:
+        """Show how many exams are in each state; a state that is not named has none."""
+        for state in ExamState:
+            self.exams.labels(state=state).set(counts.get(state, 0))
+
+    def set_queues(self, depths: Mapping[str, int]) -> None:
+        """Show how many objects each destination is owed; a destination that is not named is owed none."""
+        for destination in {*self._destinations, *depths}:
+            self.delivery_queue_depth.labels(destination=destination).set(depths.get(destination, 0))
