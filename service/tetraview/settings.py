@@ -105,7 +105,7 @@ class Destination(_Section):
     response_seconds: Seconds = 30.0
     """Longest time until the answer to one C-STORE."""
     retry_seconds: Seconds = 30.0
-    """Pause after the first failed try; doubled up to ten minutes."""
+    """Pause after the first failed try; doubled up to an hour."""
     retry_hours: Annotated[float, Field(gt=0)] = 72.0
     """How long delivery is tried before the object becomes a dead letter."""
 
@@ -134,6 +134,8 @@ class Settings(BaseSettings):
     """Folder of the spool, the results and (with SQLite) the databases; keep it on a durable volume."""
     database_url: str | None = None
     """SQLAlchemy URL of PostgreSQL, postgresql+psycopg://…; without it two SQLite files in `data_dir`."""
+    executor_id: Annotated[str, Field(min_length=1)] = "tetraview"
+    """Name of this service among several on one database; a restart under the same name continues its work."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Lowest level that is logged."""
     dicom: Dicom = Dicom()

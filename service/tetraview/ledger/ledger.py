@@ -170,15 +170,17 @@ class Ledger:
     def record_reading(self, reading: Reading) -> None:
         """Keep what the models said."""
         self._update_reading(
-            reading.exam_id, reading.generation, reading=reading_document.dump_python(reading, mode="json")
+            reading.exam_id,
+            reading.generation,
+            reading=reading_document.dump_python(reading, mode="json"),
+            stage_seconds={stage: round(seconds, 3) for stage, seconds in reading.stage_seconds.items()},
         )
-        for stage, seconds in reading.stage_seconds.items():
-            self.record_stage(reading.exam_id, reading.generation, stage=stage, seconds=seconds)
 
-    def record_stage(self, exam_id: str, generation: int, *, stage: str, seconds: float) -> None:
-        """Keep how long a stage took."""
+    def add_stage_seconds(self, exam_id: str, generation: int, *, stage: str, seconds: float) -> None:
+        """Add to the time that a stage took."""
         spent = dict(self._reading_row(exam_id, generation).stage_seconds)
-        self._update_reading(exam_id, generation, stage_seconds=spent | {stage: round(seconds, 3)})
+        spent[stage] = round(spent.get(stage, 0.0) + seconds, 3)
+        self._update_reading(exam_id, generation, stage_seconds=spent)
 
     def reading(self, exam_id: str, generation: int | None = None) -> Reading | None:
         """What the models said in one generation, by default the newest that was read."""

@@ -1,0 +1,170 @@
+"""The steps of an exam's way: each takes keys, works on files and the ledger, and may run twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from tetraview.domain.delivery import Delivery, DeliveryState, ResultObject
+from tetraview.domain.exam import Exam, ExamState
+from tetraview.domain.reading import Reading
+from tetraview.errors import Permanent, Transient
+from tetraview.ledger import Ledger
+from tetraview.report import write_report
+from tetraview.settings import Destination, Settings
+from tetraview.telemetry.killpoint import killpoint
+from tetraview.telemetry.metrics import Metrics
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folders:
+    """Where the service keeps its files, all below the data folder."""
+
+    data: Path
+
+    @property
+    def spool(self) -> Path:
+        """Received instances."""
+        return self.data / "spool"
+
+    def results(self, exam_id: str, generation: int) -> Path:
+        """Previews and result objects of one generation."""
+        return self.data / "results" / exam_id / str(generation)
+
+
+class ReadsExams(Protocol):
+    """Turns the images of an exam into a reading."""
+
+    def read(self, exam: Exam, *, folder: Path) -> Reading:
+        """Read the exam and leave its previews in the folder."""
+
+
+class Delivers(Protocol):
+    """Sends one result object to one destination."""
+
+    def __call__(self, path: Path, result: ResultObject, destination: Destination) -> str:
+        """Send the file and return the answer in words; raise DestinationUnavailable or DeliveryRefused."""
+
+
+class Steps:
+    """What the workflow does with one exam, step by step."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        ledger: Ledger,
+        metrics: Metrics,
+        reader: ReadsExams,
+        deliver: Delivers,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._settings = settings
+        self._folders = Folders(data=settings.data_dir)
+        self._destinations = {destination.name: destination for destination in settings.destinations}
+        self._ledger = ledger
+        self._metrics = metrics
+        self._reader = reader
+        self._deliver = deliver
+        self._now = clock
+
+    def read(self, exam_id: str, generation: int) -> None:
+        """Images to reading."""
+        folder = self._folders.results(exam_id, generation)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        killpoint("read.started")
+        reading = self._reader.read(self._ledger.settled_exam(exam_id, generation), folder=folder)
+        killpoint("read.finished")
+        self._ledger.record_reading(reading)
+        for stage, seconds in reading.stage_seconds.items():
+            self._metrics.stage_seconds.labels(stage=stage).observe(seconds)
+        for finding in reading.findings:
+            self._metrics.findings.labels(route=finding.route).inc()
+        _log.info("exam.read", exam=exam_id, generation=generation, findings=len(reading.findings))
+        killpoint("read.recorded")
+
+    def report(self, exam_id: str, generation: int) -> None:
+        """Reading to result objects, owed to every destination."""
+        reading = self._ledger.reading(exam_id, generation)
+        if reading is None:
+            raise Permanent(f"generation {generation} has no reading to report")
+        with self._timed("report", exam_id, generation):
+            results = write_report(
+                self._ledger.settled_exam(exam_id, generation),
+                reading,
+                spool=self._folders.spool,
+                folder=self._folders.results(exam_id, generation),
+                settings=self._settings.report,
+            )
+        killpoint("report.written")
+        self._ledger.open_deliveries(exam_id, generation, results=results, destinations=self._destinations)
+        killpoint("report.recorded")
+
+    def owed(self, exam_id: str, generation: int) -> list[tuple[str, str]]:
+        """Destination and SOP Instance UID of every object still to be delivered."""
+        return [
+            (delivery.destination, delivery.result.sop_instance_uid)
+            for delivery in self._ledger.deliveries(exam_id)
+            if delivery.generation == generation and delivery.state is DeliveryState.PENDING
+        ]
+
+    def send(self, exam_id: str, generation: int, destination: str, sop_instance_uid: str) -> None:
+        """One object to one destination, unless it is there already."""
+        delivery = self._delivery(exam_id, generation, destination, sop_instance_uid)
+        if delivery.state is not DeliveryState.PENDING:
+            return
+        tried = replace(delivery, attempts=delivery.attempts + 1)
+        path = self._folders.results(exam_id, generation) / delivery.result.path
+        try:
+            with self._timed("deliver", exam_id, generation):
+                answer = self._deliver(path, delivery.result, self._destinations[destination])
+        except Transient as fault:
+            self._ledger.record_delivery(replace(tried, detail=str(fault)))
+            _log.warning("result.delayed", exam=exam_id, destination=destination, reason=str(fault))
+            raise
+        killpoint("send.answered")
+        self._close(replace(tried, state=DeliveryState.DELIVERED, detail=answer))
+        killpoint("send.recorded")
+
+    def refuse(self, exam_id: str, generation: int, destination: str, sop_instance_uid: str, reason: str) -> None:
+        """An object that its destination will not take becomes a dead letter that a person sees."""
+        delivery = self._delivery(exam_id, generation, destination, sop_instance_uid)
+        self._close(replace(delivery, state=DeliveryState.REFUSED, detail=reason))
+        _log.error("result.refused", exam=exam_id, destination=destination, reason=reason)
+
+    def fail(self, exam_id: str, generation: int, reason: str) -> None:
+        """An exam that cannot be read says so."""
+        self._ledger.fail_exam(exam_id, detail=reason)
+        _log.error("exam.failed", exam=exam_id, generation=generation, reason=reason)
+
+    def _delivery(self, exam_id: str, generation: int, destination: str, sop_instance_uid: str) -> Delivery:
+        key = (generation, destination, sop_instance_uid)
+        for delivery in self._ledger.deliveries(exam_id):
+            if (delivery.generation, delivery.destination, delivery.result.sop_instance_uid) == key:
+                return delivery
+        raise Permanent(f"nothing is owed to {destination} under this UID")
+
+    def _close(self, delivery: Delivery) -> None:
+        self._ledger.record_delivery(delivery)
+        self._metrics.deliveries.labels(destination=delivery.destination, state=delivery.state).inc()
+        exam = self._ledger.exam(delivery.exam_id)
+        if exam is not None and exam.state is ExamState.DONE:
+            self._metrics.exam_seconds.observe((self._now() - exam.last_image_at).total_seconds())
+            _log.info("exam.done", exam=exam.exam_id, generation=delivery.generation)
+
+    @contextmanager
+    def _timed(self, stage: str, exam_id: str, generation: int) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        seconds = time.monotonic() - started
+        self._metrics.stage_seconds.labels(stage=stage).observe(seconds)
+        self._ledger.add_stage_seconds(exam_id, generation, stage=stage, seconds=seconds)
