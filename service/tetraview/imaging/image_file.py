@@ -1,0 +1,135 @@
+"""One DICOM file to one decoded view, in the calling process; untrusted files go through ``decode``."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, BinaryIO
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset, FileDataset, dcmread, uid
+from pydicom.encaps import get_frame
+from pydicom.filereader import read_dataset
+from pydicom.pixels.decoders import get_decoder
+
+from tetraview.domain.view import View
+from tetraview.errors import ImageUnreadable
+from tetraview.imaging.canonical import Frame, to_canonical
+from tetraview.imaging.codestream import CodestreamHeader
+from tetraview.imaging.decoded import DecodedView
+from tetraview.imaging.header import PixelHeader
+from tetraview.imaging.presentation import grey_scale
+
+_PREVIEW_SIDE = 1280
+_PREAMBLE, _MAGIC = 128, b"DICM"
+_META_GROUP = 2
+
+_NATIVE = frozenset({uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian})
+#: The decoder of each compressed transfer syntax; gdcm is never one of them.
+_DECODER = {
+    uid.RLELossless: "pydicom",
+    uid.JPEGBaseline8Bit: "pylibjpeg",
+    uid.JPEGExtended12Bit: "pylibjpeg",
+    uid.JPEGLossless: "pylibjpeg",
+    uid.JPEGLosslessSV1: "pylibjpeg",
+    uid.JPEGLSLossless: "pyjpegls",
+    uid.JPEGLSNearLossless: "pyjpegls",
+    uid.JPEG2000Lossless: "pylibjpeg",
+    uid.JPEG2000: "pylibjpeg",
+}
+
+
+def read_view(file: BinaryIO, *, view: View, frame: Frame, max_pixels: int) -> DecodedView:
+    """Read, decode and resample one view.
+
+    Args:
+        file: a DICOM Part 10 file, at its start.
+        view: which breast and projection the image shows.
+        frame: the canonical matrix to fill.
+        max_pixels: largest Rows times Columns that is decoded.
+
+    Raises:
+        ImageUnreadable: the file is no single-frame greyscale image that can be decoded.
+    """
+    started = time.monotonic()
+    dataset = _read(file)
+    header = PixelHeader.of(dataset, max_pixels=max_pixels)
+    stored = _stored_values(dataset, header)
+    scale = grey_scale(stored, dataset=dataset, header=header)
+    pixels = scale(stored)
+    canonical = to_canonical(
+        pixels,
+        view=view,
+        spacing_mm=header.spacing_mm,
+        patient_orientation=header.patient_orientation,
+        frame=frame,
+    )
+    preview_scale = min(1.0, _PREVIEW_SIDE / max(pixels.shape))
+    return DecodedView(
+        canonical=canonical,
+        preview=_preview(pixels, preview_scale),
+        preview_scale=preview_scale,
+        grey_path=scale.path,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _read(file: BinaryIO) -> FileDataset:
+    """The data set; its transfer syntax is looked at first, because a deflated one unpacks to any size."""
+    file.seek(_PREAMBLE)
+    if file.read(len(_MAGIC)) != _MAGIC:
+        raise ImageUnreadable("The file is not a DICOM Part 10 file.")
+    meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=_after_meta)
+    syntax = uid.UID(str(meta.get("TransferSyntaxUID")))
+    if syntax not in _NATIVE and syntax not in _DECODER:
+        raise ImageUnreadable(f"The transfer syntax is not read: {syntax.name if syntax.is_valid else 'not a UID'}.")
+    file.seek(0)
+    return dcmread(file)
+
+
+def _after_meta(tag: Any, _vr: str | None, _length: int) -> bool:
+    return bool(tag.group != _META_GROUP)
+
+
+def _stored_values(dataset: FileDataset, header: PixelHeader) -> NDArray[np.integer]:
+    """The stored values, int or uint [rows, columns], with bits above Bits Stored removed."""
+    if not dataset.get("PixelData"):
+        raise ImageUnreadable("The image has no pixel data.")
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax in _NATIVE:
+        _check_native(dataset, header)
+        stored, _ = get_decoder(syntax).as_array(dataset, index=0)
+    else:
+        _check_compressed(dataset, header)
+        stored, _ = get_decoder(syntax).as_array(dataset, index=0, decoding_plugin=_DECODER[syntax])
+    return np.ascontiguousarray(stored)
+
+
+def _check_native(dataset: Dataset, header: PixelHeader) -> None:
+    found = len(dataset.PixelData)
+    if found < header.native_bytes:
+        raise ImageUnreadable(f"The pixel data are truncated: {found} bytes where {header.native_bytes} are needed.")
+
+
+def _check_compressed(dataset: FileDataset, header: PixelHeader) -> None:
+    """The codestream must be the image that the header describes, or a decoder would allocate what it asks for."""
+    if dataset.file_meta.TransferSyntaxUID == uid.RLELossless:
+        return
+    found = CodestreamHeader.of(get_frame(dataset.PixelData, 0, number_of_frames=1))
+    if (found.rows, found.columns) != (header.rows, header.columns):
+        raise ImageUnreadable(
+            f"The compressed image is {found.rows} by {found.columns} pixels, "
+            f"the header says {header.rows} by {header.columns}."
+        )
+    if found.components != 1 or found.precision > header.bits_allocated:
+        raise ImageUnreadable(
+            f"The compressed image has {found.components} components of {found.precision} bits, "
+            f"the header says 1 of at most {header.bits_allocated}."
+        )
+
+
+def _preview(pixels: NDArray[np.float32], scale: float) -> NDArray[np.uint8]:
+    size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(np.clip(small, 0.0, 1.0) * 255 + 0.5, dtype=np.uint8)
