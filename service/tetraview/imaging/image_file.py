@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset, FileDataset, dcmread, uid
 from pydicom.encaps import get_frame
 from pydicom.filereader import read_dataset
-from pydicom.pixels.decoders import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 
 from tetraview.domain.view import View
 from tetraview.errors import ImageUnreadable
