@@ -89,7 +89,7 @@ class Steps:
             self._metrics.stage_seconds.labels(stage=stage).observe(seconds)
         for finding in reading.findings:
             self._metrics.findings.labels(route=finding.route).inc()
-        _log.info("exam.read", exam=exam_id, generation=generation, findings=len(reading.findings))
+        _log.info("exam_read", exam_id=exam_id, generation=generation, count=len(reading.findings))
         killpoint("read.recorded")
 
     def report(self, exam_id: str, generation: int) -> None:
@@ -129,7 +129,7 @@ class Steps:
                 answer = self._deliver(path, delivery.result, self._destinations[destination])
         except Transient as fault:
             self._ledger.record_delivery(replace(tried, detail=str(fault)))
-            _log.warning("result.delayed", exam=exam_id, destination=destination, reason=str(fault))
+            _log.warning("result_delayed", exam_id=exam_id, destination=destination, reason=str(fault))
             raise
         killpoint("send.answered")
         self._close(replace(tried, state=DeliveryState.DELIVERED, detail=answer))
@@ -139,12 +139,12 @@ class Steps:
         """An object that its destination will not take becomes a dead letter that a person sees."""
         delivery = self._delivery(exam_id, generation, destination, sop_instance_uid)
         self._close(replace(delivery, state=DeliveryState.REFUSED, detail=reason))
-        _log.error("result.refused", exam=exam_id, destination=destination, reason=reason)
+        _log.error("result_refused", exam_id=exam_id, destination=destination, reason=reason)
 
     def fail(self, exam_id: str, generation: int, reason: str) -> None:
         """An exam that cannot be read says so."""
         self._ledger.fail_exam(exam_id, detail=reason)
-        _log.error("exam.failed", exam=exam_id, generation=generation, reason=reason)
+        _log.error("exam_failed", exam_id=exam_id, generation=generation, reason=reason)
 
     def _delivery(self, exam_id: str, generation: int, destination: str, sop_instance_uid: str) -> Delivery:
         key = (generation, destination, sop_instance_uid)
@@ -159,7 +159,7 @@ class Steps:
         exam = self._ledger.exam(delivery.exam_id)
         if exam is not None and exam.state is ExamState.DONE:
             self._metrics.exam_seconds.observe((self._now() - exam.last_image_at).total_seconds())
-            _log.info("exam.done", exam=exam.exam_id, generation=delivery.generation)
+            _log.info("exam_done", exam_id=exam.exam_id, generation=delivery.generation)
 
     @contextmanager
     def _timed(self, stage: str, exam_id: str, generation: int) -> Iterator[None]:

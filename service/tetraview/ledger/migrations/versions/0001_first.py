@@ -17,7 +17,7 @@ def upgrade() -> None:
         sa.Column("called_ae_title", sa.String(16), nullable=False),
         sa.Column("calling_ae_title", sa.String(16), nullable=False),
         sa.Column("sha256", sa.String(64), nullable=False),
-        sa.Column("path", sa.String(160), nullable=False, unique=True),
+        sa.Column("path", sa.String(160), nullable=False, index=True),
         sa.Column("decision", sa.String(32), nullable=False),
         sa.Column("view", sa.String(5)),
         sa.Column("superseded", sa.Boolean, nullable=False),
