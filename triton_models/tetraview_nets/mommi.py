@@ -1,0 +1,253 @@
+"""MommiNet-v2: the detector that reads all views of an exam together.
+
+Nipple network, registration, IpsiDualNet-v2, BiDualNet-v2 and the fusion network in one module. Each view passes the
+ipsilateral backbone once; its features serve as main, as companion and for the fusion. A view whose companions are
+missing, or whose registration fails, is read without them and says so in its route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tetraview.domain.view import Route, View
+from tetraview_nets.bidual import BiDualNet, components
+from tetraview_nets.boxes import boxes_to_map, nms
+from tetraview_nets.fusion import FusionNet
+from tetraview_nets.ipsidual import Companions, IpsiDualNet
+from tetraview_nets.landmark import Landmark, judge
+from tetraview_nets.nipple import NippleNet, locate
+from tetraview_nets.outline import trace
+from tetraview_nets.presets import MommiPreset
+from tetraview_nets.registration import register, warp
+
+#: The bilateral network is not asked when the breasts overlap less than this after registration.
+MIN_OVERLAP = 0.85
+TOP_FRACTION = 0.1
+FUSION_NMS = 0.2
+MIN_SCORE = 0.05
+MAX_DETECTIONS = 20
+
+WITH_IPSI = frozenset({Route.TRI, Route.IPSI, Route.SINGLE})
+WITH_BI = frozenset({Route.TRI, Route.BI})
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ViewInput:
+    """One view of an exam in the canonical frame."""
+
+    view: View
+    #: float32 [H, W] in [0, 1].
+    image: Tensor
+    #: bool [H, W].
+    breast_mask: Tensor
+    #: Millimetres per canonical pixel.
+    spacing_mm: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ViewOutput:
+    """What was found in one view; boxes, scores and outlines belong together, best first."""
+
+    #: With which companions the view was read.
+    route: Route
+    #: x and y in canonical pixels and the detector's confidence.
+    nipple: tuple[float, float, float]
+    #: [N, 4] x0, y0, x1, y1 in canonical pixels.
+    boxes: Tensor
+    #: [N] in [0, 1].
+    scores: Tensor
+    #: One [P, 2] of x, y in canonical pixels per box, P at least 3.
+    outlines: list[Tensor]
+    #: [H, W] in [0, 1].
+    fusion_map: Tensor
+    #: Plain sentences, each starting with the view's name.
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Opposite:
+    """The registered opposite view of one view, if it can be used."""
+
+    #: [1, 1, H, W], or None.
+    warped: Tensor | None
+    warning: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evidence:
+    """What the single branches say about one view."""
+
+    route: Route
+    #: Boxes [N, 4] and scores [N] of the ipsilateral network; empty where it does not take part.
+    ipsi: tuple[Tensor, Tensor]
+    #: [H, W] probabilities of the bilateral network; zeros where it does not take part.
+    bi_map: Tensor
+
+
+class MommiNet(nn.Module):
+    """The whole detector."""
+
+    def __init__(self, preset: MommiPreset) -> None:
+        super().__init__()
+        self.preset = preset
+        self.nipple = NippleNet(preset)
+        self.ipsi = IpsiDualNet(preset)
+        self.bi = BiDualNet(preset)
+        self.fusion = FusionNet(preset)
+
+    def fusion_features(self, image: Tensor) -> Tensor:
+        """The frozen features that the fusion network reads, for images [B, 1, H, W]: [B, C, H/4, W/4]."""
+        joined = self.ipsi.joined(image)
+        return self._fusion_source(joined, self.ipsi.pyramid(joined))
+
+    def _fusion_source(self, joined: Tensor, pyramid: Sequence[Tensor]) -> Tensor:
+        return pyramid[0] if self.preset.fusion_source == "p2" else joined
+
+    @torch.inference_mode()
+    def read(self, views: Sequence[ViewInput]) -> list[ViewOutput]:
+        """Read one exam; the order of the views does not matter. Call in ``eval`` mode.
+
+        Args:
+            views: one to four views, each slot at most once.
+
+        Returns:
+            One output per view, in the order given.
+
+        Raises:
+            ValueError: no view, a slot twice, or an image whose shape is not the preset's.
+        """
+        self._check(views)
+        order = list(View)
+        ordered = sorted(views, key=lambda v: order.index(v.view))
+        image = torch.stack([v.image for v in ordered])[:, None]
+        landmarks = [
+            judge(xy, v.breast_mask, spacing_mm=v.spacing_mm)
+            for xy, v in zip(locate(self.nipple(image)), ordered, strict=True)
+        ]
+        opposites = _opposites(ordered, landmarks)
+        joined = self.ipsi.joined(image)
+        pyramid = self.ipsi.pyramid(joined)
+        evidence = self._evidence(ordered, landmarks, opposites, pyramid)
+        maps = self._fuse(ordered, evidence, self._fusion_source(joined, pyramid))
+        outputs = {
+            v.view: _output(v, mark, opposite, found, fused)
+            for v, mark, opposite, found, fused in zip(ordered, landmarks, opposites, evidence, maps, strict=True)
+        }
+        return [outputs[v.view] for v in views]
+
+    def _check(self, views: Sequence[ViewInput]) -> None:
+        slots = [v.view for v in views]
+        if not slots or len(set(slots)) < len(slots):
+            raise ValueError(f"An exam has one to four different views, not {[str(s) for s in slots]}.")
+        expected = (self.preset.height, self.preset.width)
+        for view in views:
+            if tuple(view.image.shape) != expected or tuple(view.breast_mask.shape) != expected:
+                raise ValueError(
+                    f"{view.view}: the {self.preset.name} preset reads {expected[0]}x{expected[1]} pixels, "
+                    f"not image {tuple(view.image.shape)} and mask {tuple(view.breast_mask.shape)}."
+                )
+
+    def _evidence(
+        self,
+        views: Sequence[ViewInput],
+        landmarks: Sequence[Landmark],
+        opposites: Sequence[Opposite],
+        pyramid: Sequence[Tensor],
+    ) -> list[Evidence]:
+        """Ask the ipsilateral and bilateral networks about every view."""
+        present = frozenset(v.view for v in views)
+        detections = self.ipsi.detect_all(pyramid, _companions(views, landmarks))
+        evidence = []
+        for view, opposite, (boxes, scores) in zip(views, opposites, detections, strict=True):
+            usable = present if opposite.warped is not None else present - {view.view.contralateral}
+            route = Route.of(view.view, usable)
+            keep = scores >= MIN_SCORE if route in WITH_IPSI else torch.zeros_like(scores, dtype=torch.bool)
+            bi_map = torch.zeros_like(view.image)
+            if opposite.warped is not None:
+                bi_map = self.bi(view.image[None, None], opposite.warped)[0, 0].sigmoid()
+            evidence.append(Evidence(route=route, ipsi=(boxes[keep], scores[keep]), bi_map=bi_map))
+        return evidence
+
+    def _fuse(self, views: Sequence[ViewInput], evidence: Sequence[Evidence], features: Tensor) -> Tensor:
+        """Fusion maps [V, H, W], zero outside the breast."""
+        size = self.preset.height, self.preset.width
+        logits = self.fusion(
+            features,
+            torch.stack([v.image for v in views])[:, None],
+            torch.stack([boxes_to_map(*e.ipsi, *size) for e in evidence])[:, None],
+            torch.stack([e.bi_map for e in evidence])[:, None],
+            torch.tensor([e.route in WITH_IPSI for e in evidence], device=features.device),
+            torch.tensor([e.route in WITH_BI for e in evidence], device=features.device),
+        )
+        inside = torch.stack([v.breast_mask for v in views])
+        return torch.sigmoid(logits[:, 0]) * inside
+
+
+def _companions(views: Sequence[ViewInput], landmarks: Sequence[Landmark]) -> Companions:
+    """The ipsilateral pairs of an exam; the relation gate needs both nipples of a pair."""
+    slots = [v.view for v in views]
+    partner = [slots.index(s.ipsilateral) if s.ipsilateral in slots else -1 for s in slots]
+    trusted = [mark.trusted and landmarks[p].trusted for mark, p in zip(landmarks, partner, strict=True)]
+    device = views[0].image.device
+    return Companions(
+        partner=torch.tensor(partner, device=device),
+        nipple=torch.stack([mark.xy for mark in landmarks]).to(device),
+        spacing=torch.tensor([v.spacing_mm for v in views], device=device),
+        geometry_ok=torch.tensor(trusted, device=device),
+    )
+
+
+def _opposites(views: Sequence[ViewInput], landmarks: Sequence[Landmark]) -> list[Opposite]:
+    """Register the opposite view of every view that has one."""
+    found = {v.view: (v, mark) for v, mark in zip(views, landmarks, strict=True)}
+    return [_opposite(found[v.view], found.get(v.view.contralateral)) for v in views]
+
+
+def _opposite(main: tuple[ViewInput, Landmark], aux: tuple[ViewInput, Landmark] | None) -> Opposite:
+    if aux is None:
+        return Opposite(warped=None)
+    (view, mark), (other, other_mark) = main, aux
+    trusted = mark.trusted and other_mark.trusted
+    registration = register(
+        view.breast_mask, other.breast_mask, mark.xy if trusted else None, other_mark.xy if trusted else None
+    )
+    if registration.quality < MIN_OVERLAP:
+        overlap = f"{registration.quality:.0%}"
+        return Opposite(warped=None, warning=f"the opposite breast overlaps only {overlap} and is not compared")
+    return Opposite(warped=warp(other.image[None, None], registration.grid.to(other.image.device)))
+
+
+def _output(view: ViewInput, mark: Landmark, opposite: Opposite, evidence: Evidence, fusion_map: Tensor) -> ViewOutput:
+    boxes, scores = _detections(evidence, fusion_map, spacing_mm=view.spacing_mm)
+    return ViewOutput(
+        route=evidence.route,
+        nipple=(mark.x, mark.y, mark.confidence),
+        boxes=boxes,
+        scores=scores,
+        outlines=[trace(fusion_map, box) for box in boxes],
+        fusion_map=fusion_map,
+        warnings=tuple(f"{view.view}: {w}." for w in (mark.warning, opposite.warning) if w),
+    )
+
+
+def _detections(evidence: Evidence, fusion_map: Tensor, *, spacing_mm: float) -> tuple[Tensor, Tensor]:
+    """Candidates of all branches, scored on the fusion map: boxes [N, 4] and scores [N], best first."""
+    regions = [components(m, spacing_mm=spacing_mm)[0].to(fusion_map.device) for m in (evidence.bi_map, fusion_map)]
+    boxes = torch.cat([evidence.ipsi[0], *regions])
+    scores = torch.stack([box_score(fusion_map, box) for box in boxes]) if len(boxes) else boxes.new_zeros(0)
+    strong = scores >= MIN_SCORE
+    boxes, scores = boxes[strong], scores[strong]
+    kept = nms(boxes, scores, iou=FUSION_NMS, limit=MAX_DETECTIONS)
+    return boxes[kept], scores[kept]
+
+
+def box_score(fusion_map: Tensor, box: Tensor) -> Tensor:
+    """Mean of the highest tenth of the map's pixels that a box [4] touches."""
+    x0, y0 = box[:2].floor().int().tolist()
+    x1, y1 = box[2:].ceil().int().tolist()
+    pixels = fusion_map[y0:y1, x0:x1].flatten()
+    return pixels.topk(max(1, round(len(pixels) * TOP_FRACTION))).values.mean()
