@@ -20,6 +20,9 @@ _SD_FLOOR = 0.025
 _LEAST_SHARE = 0.35
 _MONOCHROME1_SHARE = 0.005
 _MARKER_MM = 9.0
+_FULLY_COMPRESSED = 0.9
+#: Least log attenuation between fat and dense tissue, so that a fatty breast does not look dense.
+_LEAST_WIDTH = 0.45
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +88,7 @@ def expose(seed: int, tissue: Tissue, projection: Projection, *, index: int, rec
     else:
         dense = fine_texture(random_stream(seed, Stream.TISSUE, index, 1), tissue, shape=shape)
         depth = skin_depth(projection, shape=shape, spacing_mm=recipe.spacing_mm)
-        thickness = cv2.resize(tissue.thickness_mm, size)
+        thickness = np.asarray(cv2.resize(tissue.thickness_mm, size), dtype=np.float32)
     breast = np.clip(depth / 0.5, 0, 1)
     return Exposure(
         signal=DENSE_PER_MM * dense, thickness=thickness / np.float32(projection.thickness_mm), breast=breast
@@ -95,8 +98,8 @@ def expose(seed: int, tissue: Tissue, projection: Projection, *, index: int, rec
 def insert(signal: Floats, drawing: Drawing, *, cnr: float, breast: Floats) -> None:
     """Add an object to the signal, in place, as thick as its contrast-to-noise ratio asks for.
 
-    The ratio is (mean in the core - mean in the ring) / standard deviation in the ring, so that an object is as visible in
-    dense as in fatty surroundings.
+    The ratio is (mean in the core - mean in the ring) / standard deviation in the ring, so that an object is as
+    visible in dense as in fatty surroundings.
     """
     window = drawing.window()
     background, ring = signal[window], drawing.ring & (breast[window] > 0)
@@ -134,10 +137,10 @@ def develop(
 
 
 def _look_up(shown: Floats, exposure: Exposure, style: Style) -> Floats:
-    """Sigmoid between the darkest and the brightest tenths of this breast."""
-    inner = shown[::4, ::4][exposure.thickness[::4, ::4] > 0.9]  # noqa: PLR2004 - fully compressed
+    """Sigmoid between the percentiles that stand for fat and dense tissue in this breast."""
+    inner = shown[::4, ::4][exposure.thickness[::4, ::4] > _FULLY_COMPRESSED]
     low, high = np.percentile(inner, (5, 99))
-    width = max(float(high - low), 0.45)
+    width = max(float(high - low), _LEAST_WIDTH)
     middle = (float(low) + float(high)) / 2
     level = 1 / (1 + np.exp(np.clip((-3.2 * style.gain / width) * (shown - middle), -30, 30)))
     return np.asarray(level**style.gamma, dtype=np.float32)
@@ -147,8 +150,7 @@ def _stored(level: Floats, *, processing: Processing, bits: int, exposure: Expos
     top, air = 2**bits - 1, processing.style.air
     level = air + (0.97 - air) * level
     level = air + (level - air) * exposure.breast
-    stored = np.rint(level * top).astype(np.uint16)
-    return (top - stored).astype(np.uint16) if processing.inverted else stored
+    return np.asarray(np.rint(top * (1 - level if processing.inverted else level)), dtype=np.uint16)
 
 
 def add_marker(

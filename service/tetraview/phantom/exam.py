@@ -58,7 +58,7 @@ class PhantomObject:
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """bool [rows, columns], the core in stored pixels."""
+        """The core in stored pixels, bool [rows, columns]."""
         mask = np.zeros(self.shape, dtype=np.bool_)
         mask[int(self.box.y0) : int(self.box.y1), int(self.box.x0) : int(self.box.x1)] = self.core
         return mask

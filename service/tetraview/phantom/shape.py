@@ -43,7 +43,8 @@ class Drawing:
 def draw(sighting: Sighting, *, seed: int, spacing_mm: float, shape: tuple[int, int]) -> Drawing:
     """Draw an object on its own patch, cut at the edges of the view.
 
-    The boundary is r(phi) = r0 (1 + sum over k = 2..10 of a_k cos(k phi + psi_k)), the thickness sqrt(1 - (r / r(phi))^2).
+    The boundary is r(phi) = r0 (1 + sum over k = 2..10 of a_k cos(k phi + psi_k)), the thickness
+    sqrt(1 - (r / r(phi))^2).
     """
     rng = random_stream(seed, Stream.OBJECT, sighting.shape_seed)
     looks = sighting.appearance
@@ -57,7 +58,7 @@ def draw(sighting: Sighting, *, seed: int, spacing_mm: float, shape: tuple[int, 
     core = distance < edge
     profile = np.sqrt(np.maximum(1 - (distance / edge) ** 2, 0))
     blur = min(_edge_blur(rng, looks.coarse), 0.35 * radius) / spacing_mm
-    profile = cv2.GaussianBlur(profile, (0, 0), blur) if blur > 0.3 else profile  # noqa: PLR2004 - below it a no-op
+    profile = cv2.GaussianBlur(profile, (0, 0), blur)
     profile += _spicules(rng, sighting, origin=origin, extent=extent, spacing_mm=spacing_mm)
     profile += _specks(rng, sighting, core=core, spacing_mm=spacing_mm)
     ring = ~core & (distance < edge + RING_MM)
@@ -107,7 +108,7 @@ def _spicules(
         angles = turn + bend * np.linspace(0, 1, 8)[:, None]
         points = middle + along * np.hstack((np.cos(angles), np.sin(angles))) - 0.5
         _line(canvas, points, width_px=width / spacing_mm, level=0.3 * looks.fine)
-    return cv2.GaussianBlur(canvas, (0, 0), 0.25 / spacing_mm)
+    return np.asarray(cv2.GaussianBlur(canvas, (0, 0), 0.25 / spacing_mm), dtype=np.float32)
 
 
 def _line(canvas: Floats, points: NDArray[np.float64], *, width_px: float, level: float) -> None:

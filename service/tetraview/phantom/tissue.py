@@ -42,8 +42,8 @@ class Tissue:
 def build_tissue(seed: int, anatomy: Anatomy, projection: Projection, *, shape: tuple[int, int]) -> Tissue:
     """Make the tissue of one view on a grid of ``GRID_MM``.
 
-    Texture is a Gaussian field with power spectrum 1/f^beta, beta about 2.75 as measured in mammograms (Burgess), as strong as
-    the tissue is dense; ligaments are the ridges of a band-passed field.
+    Texture is a Gaussian field with power spectrum 1/f^beta, beta about 2.75 as measured in mammograms (Burgess), as
+    strong as the tissue is dense; ligaments are the ridges of a band-passed field.
     """
     index = list(anatomy.projections).index(projection.view)
     rng = random_stream(seed, Stream.TISSUE, index)
@@ -129,8 +129,8 @@ def _clumps(anatomy: Anatomy, projection: Projection, *, shape: tuple[int, int])
             window = np.s_[hit_rows[0] : hit_rows[-1] + 1, hit_columns[0] : hit_columns[-1] + 1]
             inside = np.maximum(1 - row[hit_rows, None] - column[None, hit_columns], 0)
             clumps[window] += np.float32(chord) * np.sqrt(inside)
-    clumps = cv2.GaussianBlur(clumps, (0, 0), 2.5)
-    return np.asarray(cv2.resize(clumps, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC).clip(0))
+    smooth = cv2.GaussianBlur(clumps, (0, 0), 2.5)
+    return np.asarray(cv2.resize(smooth, shape[::-1], interpolation=cv2.INTER_CUBIC).clip(0), dtype=np.float32)
 
 
 def _pectoral_share(projection: Projection, shape: tuple[int, int], texture: Floats) -> Floats | float:
@@ -158,9 +158,9 @@ def _vessels(rng: np.random.Generator, projection: Projection, *, shape: tuple[i
 
 
 def fine_texture(rng: np.random.Generator, tissue: Tissue, *, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Dense tissue in millimetres on a finer detector: the grid interpolated, with texture beyond the grid's resolution added.
+    """Dense tissue on a finer detector, millimetres: the grid interpolated, and texture too fine for the grid.
 
-    White noise blurred at octave scales stands for the tail of the power law.
+    Band-passed white noise stands for the tail of the power law.
     """
     dense = cv2.resize(tissue.dense_mm, shape[::-1], interpolation=cv2.INTER_CUBIC)
     half = (shape[0] // 2, shape[1] // 2)
