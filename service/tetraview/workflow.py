@@ -41,8 +41,17 @@ _LONGEST_PAUSE_SECONDS = 3600.0
 class ExamWorkflow(DBOSConfiguredInstance):
     """Starts the reading of exams that are due and takes each from its images to delivered results."""
 
-    def __init__(self, *, settings: Settings, ledger: Ledger, steps: Steps, clock: Callable[[], datetime]) -> None:
-        super().__init__("exams")
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        ledger: Ledger,
+        steps: Steps,
+        clock: Callable[[], datetime],
+        name: str = "exams",
+    ) -> None:
+        # DBOS finds this object again under its name after a restart; the name is unique within a process.
+        super().__init__(name)
         self._completeness = settings.completeness
         self._destinations = {destination.name: destination for destination in settings.destinations}
         self._ledger = ledger
