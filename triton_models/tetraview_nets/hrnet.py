@@ -176,20 +176,34 @@ def concatenate(branches: Sequence[Tensor]) -> Tensor:
     return torch.cat([branches[0], *coarse], dim=1)
 
 
+def mix(layer: nn.Conv2d, branches: Sequence[Tensor]) -> Tensor:
+    """A 1x1 convolution of ``concatenate(branches)``, computed on each branch before it is brought up.
+
+    Both maps are linear, one over channels and one over pixels, so their order is free; this one costs a small part.
+    """
+    size = branches[0].shape[-2:]
+    first, *rest = layer.weight.split([x.shape[1] for x in branches], dim=1)
+    total = functional.conv2d(branches[0], first, layer.bias)
+    for x, weight in zip(branches[1:], rest, strict=True):
+        mixed = functional.conv2d(x, weight)
+        total = total + functional.interpolate(mixed, size=size, mode="bilinear", align_corners=False)
+    return total
+
+
 class DenseHead(nn.Module):
     """HRNetV2's per-pixel head: one logit at stride 4."""
 
     def __init__(self, shape: HRNetShape, *, prior: float = 0.01) -> None:
         super().__init__()
         channels = shape.concatenated
-        self.mix = conv(channels, channels, kernel=1, norm=shape.normalisation)
-        self.mix[0].bias = nn.Parameter(torch.zeros(channels))
+        self.mix = nn.Conv2d(channels, channels, 1)
+        self.norm = normaliser(shape.normalisation, channels)
         self.logit = nn.Conv2d(channels, 1, 1)
         rare(self.logit, prior=prior)
 
     def forward(self, branches: Sequence[Tensor]) -> Tensor:
         """Logits [B, 1, H/4, W/4] of the four branches."""
-        logits: Tensor = self.logit(self.mix(concatenate(branches)))
+        logits: Tensor = self.logit(functional.relu(self.norm(mix(self.mix, branches))))
         return logits
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tetraview_nets.boxes import clip, decode, iou_matrix, nms
-from tetraview_nets.hrnet import HRNet, concatenate, rare
+from tetraview_nets.hrnet import HRNet, mix, rare
 from tetraview_nets.losses import diou, focal
 from tetraview_nets.presets import MommiPreset
 from tetraview_nets.relation import RelationBlock, box_ratios, embed, geometry_width, nipple_ratios
@@ -82,9 +82,9 @@ class Pyramid(nn.Module):
         self.reduce = nn.Conv2d(inputs, channels, 1)
         self.smooth = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in STRIDES)
 
-    def forward(self, joined: Tensor) -> list[Tensor]:
-        """Levels P2..P6 [B, C, H / stride, W / stride] from the joined branches [B, sum C, H/4, W/4]."""
-        reduced = self.reduce(joined)
+    def forward(self, branches: Sequence[Tensor]) -> list[Tensor]:
+        """Levels P2..P6 [B, C, H / stride, W / stride] from the backbone's branches."""
+        reduced = mix(self.reduce, branches)
         pooled = [reduced] + [functional.avg_pool2d(reduced, 2**k) for k in range(1, len(STRIDES))]
         return [smooth(level) for smooth, level in zip(self.smooth, pooled, strict=True)]
 
@@ -172,13 +172,9 @@ class IpsiDualNet(nn.Module):
         self.proposals = ProposalNet(preset)
         self.head = RoIHead(preset)
 
-    def joined(self, image: Tensor) -> Tensor:
-        """All branches of the backbone for images [B, 1, H, W]: [B, sum C, H/4, W/4]."""
-        return concatenate(self.backbone(image))
-
     def features(self, image: Tensor) -> list[Tensor]:
         """The backbone pass: pyramid levels P2..P6 of images [B, 1, H, W]."""
-        levels: list[Tensor] = self.pyramid(self.joined(image))
+        levels: list[Tensor] = self.pyramid(self.backbone(image))
         return levels
 
     @torch.inference_mode()

@@ -17,6 +17,7 @@ from tetraview.domain.view import Route, View
 from tetraview_nets.bidual import BiDualNet, components
 from tetraview_nets.boxes import boxes_to_map, nms
 from tetraview_nets.fusion import FusionNet
+from tetraview_nets.hrnet import concatenate
 from tetraview_nets.ipsidual import Companions, IpsiDualNet
 from tetraview_nets.landmark import Landmark, judge
 from tetraview_nets.nipple import NippleNet, locate
@@ -101,11 +102,11 @@ class MommiNet(nn.Module):
 
     def fusion_features(self, image: Tensor) -> Tensor:
         """The frozen features that the fusion network reads, for images [B, 1, H, W]: [B, C, H/4, W/4]."""
-        joined = self.ipsi.joined(image)
-        return self._fusion_source(joined, self.ipsi.pyramid(joined))
+        branches = self.ipsi.backbone(image)
+        return self._fusion_source(branches, self.ipsi.pyramid(branches))
 
-    def _fusion_source(self, joined: Tensor, pyramid: Sequence[Tensor]) -> Tensor:
-        return pyramid[0] if self.preset.fusion_source == "p2" else joined
+    def _fusion_source(self, branches: Sequence[Tensor], pyramid: Sequence[Tensor]) -> Tensor:
+        return pyramid[0] if self.preset.fusion_source == "p2" else concatenate(branches)
 
     @torch.inference_mode()
     def read(self, views: Sequence[ViewInput]) -> list[ViewOutput]:
@@ -129,10 +130,10 @@ class MommiNet(nn.Module):
             for xy, v in zip(locate(self.nipple(image)), ordered, strict=True)
         ]
         opposites = _opposites(ordered, landmarks)
-        joined = self.ipsi.joined(image)
-        pyramid = self.ipsi.pyramid(joined)
+        branches = self.ipsi.backbone(image)
+        pyramid = self.ipsi.pyramid(branches)
         evidence = self._evidence(ordered, landmarks, opposites, pyramid)
-        maps = self._fuse(ordered, evidence, self._fusion_source(joined, pyramid))
+        maps = self._fuse(ordered, evidence, self._fusion_source(branches, pyramid))
         outputs = {
             v.view: _output(v, mark, opposite, found, fused)
             for v, mark, opposite, found, fused in zip(ordered, landmarks, opposites, evidence, maps, strict=True)
