@@ -76,7 +76,7 @@ class Projection:
         """Centre of the nipple, field millimetres."""
         return self.depth_mm, self.nipple_y_mm
 
-    def outline(self, y: Floats) -> Floats:
+    def outline(self, y: Floats | float) -> Floats:
         """Distance of the skin from the chest wall at each height, millimetres; 0 outside the breast."""
         offset = np.asarray(y, dtype=np.float32) - np.float32(self.nipple_y_mm)
         above, below = self.half_widths_mm

@@ -14,7 +14,8 @@ GENERATOR_VERSION = "1"
 TRAIN_SEEDS = range(100_000)
 VALIDATION_SEEDS = range(100_000, 110_000)
 TEST_SEEDS = range(110_000, 120_000)
-DEMO_SEED = 900_042
+#: An exam with one conspicuous malignant mass, an island and two decoys.
+DEMO_SEED = 901_968
 
 
 @dataclass(frozen=True, kw_only=True)
