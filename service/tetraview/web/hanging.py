@@ -1,0 +1,130 @@
+"""The four views as a radiologist hangs them: right breast on the left, chest walls meeting in the middle."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from tetraview.domain.finding import Finding
+from tetraview.domain.geometry import Point
+from tetraview.domain.reading import Reading, ViewReading
+from tetraview.domain.view import View
+from tetraview.ledger.summary import ExamSummary
+from tetraview.report.labels import place_labels
+
+#: Order of the panels, row by row.
+HANGING = (View.R_CC, View.L_CC, View.R_MLO, View.L_MLO)
+#: Height of a label's text as a share of the image's height.
+_TEXT_SHARE = 1 / 32
+#: Mean width of a character in multiples of the text size.
+_CHARACTER = 0.56
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """One finding as it is drawn; positions are stored pixels."""
+
+    finding: Finding
+    #: Outline as SVG writes points.
+    points: str
+    #: Middle of the label's base line.
+    label_at: Point
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A view's preview with its marks; positions are stored pixels."""
+
+    file: Path
+    #: Stored columns.
+    width: float
+    #: Stored rows.
+    height: float
+    #: Size of the labels' text.
+    text: float
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One of the four places of the hanging."""
+
+    view: View
+    #: None where the view was not read.
+    reading: ViewReading | None
+    #: None where there is nothing to show.
+    picture: Picture | None
+    #: Why there is nothing to show; empty where there is.
+    absence: str
+    #: Whether the absence is a fault rather than an image that nobody sent.
+    is_fault: bool = False
+
+
+def panels(summary: ExamSummary, reading: Reading | None, *, folder: Path) -> tuple[Panel, ...]:
+    """The four panels of an exam.
+
+    Args:
+        summary: the exam.
+        reading: the generation that is shown; None before there is one.
+        folder: where the reading's previews are.
+    """
+    by_view = {} if reading is None else {view.view: view for view in reading.views}
+    return tuple(
+        _panel(by_view[view], folder=folder) if view in by_view else _empty(view, summary, reading) for view in HANGING
+    )
+
+
+def _panel(reading: ViewReading, *, folder: Path) -> Panel:
+    if reading.failure is not None:
+        absence = f"Could not be read: {reading.failure}"
+        return Panel(view=reading.view, reading=reading, picture=None, absence=absence, is_fault=True)
+    picture = _picture(reading, folder=folder)
+    absence = "" if picture else "Read, but its preview is gone"
+    return Panel(view=reading.view, reading=reading, picture=picture, absence=absence, is_fault=picture is None)
+
+
+def _empty(view: View, summary: ExamSummary, reading: Reading | None) -> Panel:
+    absence = "No image received"
+    if view in summary.views:
+        absence = "Received, not read yet" if reading is None else "Received after this reading"
+    return Panel(view=view, reading=None, picture=None, absence=absence)
+
+
+def _picture(reading: ViewReading, *, folder: Path) -> Picture | None:
+    file = preview_file(reading, folder=folder)
+    if file is None:
+        return None
+    columns, rows = _png_size(file)
+    width, height = columns / reading.preview_scale, rows / reading.preview_scale
+    text = height * _TEXT_SHARE
+    return Picture(file=file, width=width, height=height, text=text, marks=_marks(reading, text, (width, height)))
+
+
+def preview_file(reading: ViewReading, *, folder: Path) -> Path | None:
+    """The view's preview in the reading's folder; None where there is none."""
+    if reading.preview is None:
+        return None
+    file = folder / reading.preview
+    return file if file.is_file() and file.resolve().is_relative_to(folder.resolve()) else None
+
+
+def _png_size(file: Path) -> tuple[int, int]:
+    """Width and height from the header chunk, pixels (PNG specification, 11.2.2 IHDR)."""
+    with file.open("rb") as stream:
+        width, height = struct.unpack(">16x2I", stream.read(24))
+    return int(width), int(height)
+
+
+def _marks(reading: ViewReading, text: float, size: tuple[float, float]) -> tuple[Mark, ...]:
+    widths = [len(f"{finding.label} 0.00") * _CHARACTER * text for finding in reading.findings]
+    boxes = [finding.box for finding in reading.findings]
+    labels = place_labels(boxes, widths=widths, text=text, size=size)
+    return tuple(
+        Mark(finding=finding, points=_points(finding), label_at=(label.centre[0], label.y1 - 0.35 * text))
+        for finding, label in zip(reading.findings, labels, strict=True)
+    )
+
+
+def _points(finding: Finding) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in finding.outline)

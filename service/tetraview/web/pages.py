@@ -1,0 +1,77 @@
+"""The pages in HTML."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from tetraview.domain.delivery import Delivery
+from tetraview.domain.exam import ExamState
+from tetraview.domain.finding import Finding
+from tetraview.domain.reading import Reading
+from tetraview.ledger.summary import ExamSummary
+from tetraview.report.contact_sheet import STATEMENT
+from tetraview.web.hanging import HANGING, panels
+
+#: States that a page follows until they end.
+_UNDER_WAY = frozenset({ExamState.COLLECTING, ExamState.READING, ExamState.DELIVERING})
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("tetraview.web"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {"clock": _clock, "iso": datetime.isoformat}
+    environment.globals |= {"statement": STATEMENT, "hanging": HANGING}
+    return environment
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+_TEMPLATES = _environment()
+
+
+def worklist_page(exams: list[ExamSummary]) -> str:
+    """The newest exams, one a row."""
+    return _TEMPLATES.get_template("worklist.html").render(exams=exams, refresh=True)
+
+
+def exam_page(
+    summary: ExamSummary, reading: Reading | None, *, generation: int, deliveries: list[Delivery], folder: Path
+) -> str:
+    """One generation of one exam: the four views, the findings and what became of every image and result.
+
+    Args:
+        summary: the exam.
+        reading: the generation's reading; None before there is one.
+        generation: which one is shown.
+        deliveries: those of this generation.
+        folder: where the reading's previews are.
+    """
+    return _TEMPLATES.get_template("exam.html").render(
+        exam=summary,
+        reading=reading,
+        generation=generation,
+        panels=panels(summary, reading, folder=folder),
+        findings=sorted(reading.findings, key=_by_lesion) if reading else [],
+        deliveries=deliveries,
+        refresh=summary.state in _UNDER_WAY,
+    )
+
+
+def _by_lesion(finding: Finding) -> tuple[int, str, int]:
+    """Order of the table: L2 before L10, and a lesion's views together."""
+    return len(finding.lesion), finding.lesion, HANGING.index(finding.view)
+
+
+def problem_page(title: str, *, detail: str) -> str:
+    """A page that says why there is no other."""
+    return _TEMPLATES.get_template("problem.html").render(title=title, detail=detail, refresh=False)

@@ -1,0 +1,75 @@
+"""The HTTP server in a thread of its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import uvicorn
+from fastapi import FastAPI
+
+from tetraview.errors import SettingsInvalid
+
+_BACKLOG = 128
+#: Longest wait for answers under way when the server stops, seconds.
+_GRACE_SECONDS = 5
+
+
+class WebServer:
+    """Serves an application from ``start`` to ``stop``, once.
+
+    Args:
+        app: what is served.
+        host: address to listen on.
+        port: port to listen on; 0 takes a free one.
+    """
+
+    def __init__(self, app: FastAPI, *, host: str, port: int) -> None:
+        self._address = host, port
+        config = uvicorn.Config(
+            app,
+            access_log=False,
+            lifespan="off",
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            ws="none",
+        )
+        self._server = uvicorn.Server(config)
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> int:
+        """Listen; requests that come from now on are answered.
+
+        Returns:
+            The port.
+
+        Raises:
+            SettingsInvalid: the address cannot be listened on.
+        """
+        listener = self._listen()
+        self._thread = threading.Thread(target=self._server.run, args=([listener],), name="web")
+        self._thread.start()
+        return int(listener.getsockname()[1])
+
+    def _listen(self) -> socket.socket:
+        host, port = self._address
+        try:
+            return socket.create_server((host, port), family=_family(host), backlog=_BACKLOG)
+        except OSError as error:
+            raise SettingsInvalid(
+                f"web.host {host}, web.port {port}: cannot listen there ({error.strerror}); choose another port"
+            ) from error
+
+    def stop(self) -> None:
+        """Answer what is under way and end; a server that does not run stays so."""
+        if self._thread is None:
+            return
+        self._server.should_exit = True
+        self._thread.join()
+        self._thread = None
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
