@@ -82,14 +82,14 @@ RECIPES: Mapping[str, TrainingRecipe] = MappingProxyType(
         ),
         "slim": TrainingRecipe(
             exams=2500,
-            fusion_exams=400,
-            validation_exams=200,
+            fusion_exams=300,
+            validation_exams=100,
             watched_exams=40,
             schedules={
-                Stage.NIPPLE: Schedule(steps=1000, batch=8, learning_rate=1e-3, warm_up=50),
-                Stage.IPSI: Schedule(steps=4000, batch=2, learning_rate=5e-4, warm_up=200),
-                Stage.BI: Schedule(steps=3500, batch=2, learning_rate=1e-3, warm_up=200),
-                Stage.FUSION: Schedule(steps=1500, batch=8, learning_rate=1e-3, warm_up=50),
+                Stage.NIPPLE: Schedule(steps=800, batch=8, learning_rate=1e-3, warm_up=50),
+                Stage.IPSI: Schedule(steps=3300, batch=2, learning_rate=5e-4, warm_up=200),
+                Stage.BI: Schedule(steps=3000, batch=2, learning_rate=1e-3, warm_up=200),
+                Stage.FUSION: Schedule(steps=1000, batch=8, learning_rate=1e-3, warm_up=50),
             },
         ),
     }

@@ -1,0 +1,187 @@
+"""The command line of the networks: render phantoms, train, evaluate, describe."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.progress import Progress
+
+from tetraview.domain.view import Route
+from tetraview_nets import cache, evaluate, weights
+from tetraview_nets.cache import CacheKey, ExamSet, Split
+from tetraview_nets.evaluate import FrocRow
+from tetraview_nets.mommi import MommiNet
+from tetraview_nets.presets import PRESETS
+from tetraview_nets.schedule import RECIPES, Stage
+from tetraview_nets.training import PHANTOM_RECIPE, Training
+
+SHIPPED_WEIGHTS = Path(__file__).parents[1] / "repository" / "mommi_detector" / "1" / "weights.safetensors"
+
+app = typer.Typer(help="Train and evaluate the networks of tetraview.", no_args_is_help=True)
+console = Console()
+
+
+class DetectorName(StrEnum):
+    """Detectors that can be evaluated."""
+
+    MOMMI = "mommi"
+    BLOB = "blob"
+
+
+class PresetName(StrEnum):
+    """Presets with a training recipe; the others are built by the same classes but need a GPU."""
+
+    TINY = "tiny"
+    SLIM = "slim"
+
+
+CacheOption = Annotated[Path | None, typer.Option(help="Root of the phantom cache; default ~/.cache/tetraview.")]
+ThreadsOption = Annotated[int, typer.Option(min=1, help="CPU threads of this process.")]
+WorkersOption = Annotated[int, typer.Option(min=1, help="Processes that render missing phantoms.")]
+PresetOption = Annotated[PresetName, typer.Option(help="Which sizes.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu, or cuda for one GPU.")]
+OutOption = Annotated[Path, typer.Option(help="Folder for checkpoints and loss tables; a killed run goes on from it.")]
+
+
+@app.command()
+def phantoms(
+    preset: PresetOption = PresetName.SLIM,
+    split: Annotated[Split, typer.Option(help="Which seeds.")] = Split.TRAIN,
+    exams: Annotated[int, typer.Option(min=1, help="How many exams.")] = 2500,
+    workers: WorkersOption = 2,
+    cache_root: CacheOption = None,
+) -> None:
+    """Render phantom exams into the cache that training and evaluation read."""
+    folder = _render(_key(preset, split), exams, workers, cache_root)
+    console.print(f"{exams} {split} exams in {folder}")
+
+
+def _key(preset: str, split: Split) -> CacheKey:
+    return CacheKey(recipe=PHANTOM_RECIPE, frame=PRESETS[preset].frame, split=split)
+
+
+def _render(key: CacheKey, exams: int, workers: int, root: Path | None) -> Path:
+    with Progress(console=console) as progress:
+        bar = progress.add_task(f"{key.split} phantoms", total=exams)
+        return cache.build(key, exams=exams, workers=workers, root=root, done=lambda n: progress.advance(bar, n))
+
+
+@app.command()
+def train(  # noqa: PLR0917
+    out: OutOption,
+    preset: PresetOption = PresetName.SLIM,
+    stage: Annotated[Stage | None, typer.Option(help="One stage; default all, then the weights file.")] = None,
+    device: DeviceOption = "cpu",
+    threads: ThreadsOption = 2,
+    workers: WorkersOption = 2,
+    cache_root: CacheOption = None,
+) -> None:
+    """Train MommiNet-v2 stage by stage; after the last one write weights.safetensors with its operating points."""
+    training = _training(out, preset, device=device, threads=threads, workers=workers, cache_root=cache_root)
+    for each in Stage if stage is None else [stage]:
+        training.run(each)
+    if stage is None:
+        _export(training, out / "weights.safetensors")
+
+
+@app.command()
+def export(  # noqa: PLR0917
+    out: OutOption,
+    weights_file: Annotated[Path, typer.Option(help="The file to write.")] = SHIPPED_WEIGHTS,
+    preset: PresetOption = PresetName.SLIM,
+    device: DeviceOption = "cpu",
+    threads: ThreadsOption = 2,
+    workers: WorkersOption = 2,
+    cache_root: CacheOption = None,
+) -> None:
+    """Choose operating points of trained stages on validation exams and write the weights file."""
+    training = _training(out, preset, device=device, threads=threads, workers=workers, cache_root=cache_root)
+    _export(training, weights_file)
+
+
+def _training(
+    out: Path, preset: PresetName, *, device: str, threads: int, workers: int, cache_root: Path | None
+) -> Training:
+    torch.set_num_threads(threads)
+    recipe = RECIPES[preset]
+    _render(_key(preset, Split.TRAIN), recipe.exams, workers, cache_root)
+    _render(_key(preset, Split.VALIDATION), recipe.validation_exams, workers, cache_root)
+    return Training(preset=PRESETS[preset], recipe=recipe, folder=out, device=torch.device(device), cache=cache_root)
+
+
+def _export(training: Training, path: Path) -> None:
+    console.print_json(training.export(path).document())
+    console.print(f"weights in {path}")
+
+
+@app.command("evaluate")
+def evaluate_command(  # noqa: PLR0917
+    detector: Annotated[list[DetectorName], typer.Option(help="May be given more than once.")],
+    route: Annotated[list[Route] | None, typer.Option(help="Routes of mommi; default tri.")] = None,
+    exams: Annotated[int, typer.Option(min=1, help="How many exams of the split.")] = 200,
+    split: Annotated[Split, typer.Option(help="Which seeds.")] = Split.TEST,
+    weights_file: Annotated[Path, typer.Option(help="Weights of mommi.")] = SHIPPED_WEIGHTS,
+    out: Annotated[Path | None, typer.Option(help="Folder for froc_PRESET.csv and .md; default: print only.")] = None,
+    threads: ThreadsOption = 2,
+    workers: WorkersOption = 2,
+    cache_root: CacheOption = None,
+) -> None:
+    """Print the FROC table of detectors on phantom exams, with patient bootstrap intervals."""
+    torch.set_num_threads(threads)
+    network, card = weights.load(weights_file)
+    key = _key(card.preset, split)
+    _render(key, exams, workers, cache_root)
+    chosen = ExamSet(key, exams=exams, root=cache_root)
+    routes = route or [Route.TRI]
+    rows = [row for name in detector for row in _rows(name, network, chosen, routes)]
+    text = evaluate.markdown(
+        rows,
+        command=_command(detector, routes, exams=exams, split=split),
+        source=f"{exams} {split} exams of phantom generator {card.generator_version}; weights {card.name} "
+        f"{card.version} ({card.preset}, sha256 {card.weights_sha256[:12]}).",
+    )
+    console.print(Markdown(text))
+    if out:
+        evaluate.write_csv(out / f"froc_{card.preset}.csv", rows)
+        (out / f"froc_{card.preset}.md").write_text(text, encoding="utf-8")
+
+
+def _rows(name: DetectorName, network: MommiNet, exams: ExamSet, routes: list[Route]) -> list[FrocRow]:
+    """One detector on all routes; the floor looks at single views whatever the route."""
+    blob = name is DetectorName.BLOB
+    detector = evaluate.BlobDetector() if blob else evaluate.MommiDetector(network)
+    rows = []
+    with Progress(console=console) as progress:
+        for route in [Route.SINGLE] if blob else routes:
+            bar = progress.add_task(f"{name} {route}", total=len(exams))
+            results = evaluate.read_exams(detector, exams, route, done=partial(progress.advance, bar))
+            rows += evaluate.froc_rows(name, route, results)
+    return rows
+
+
+def _command(detectors: list[DetectorName], routes: list[Route], *, exams: int, split: Split) -> str:
+    flags = [*(f"--detector {detector}" for detector in detectors), *(f"--route {route}" for route in routes)]
+    return f"tetraview_nets evaluate {' '.join(flags)} --exams {exams} --split {split}"
+
+
+@app.command()
+def describe(weights_file: Annotated[Path, typer.Argument(help="A weights file.")] = SHIPPED_WEIGHTS) -> None:
+    """Print the card of a weights file after checking its tensors against its digest."""
+    tensors, card = weights.read(weights_file)
+    console.print_json(card.document())
+    console.print(f"{sum(tensor.numel() for tensor in tensors.values()):,} numbers in {len(tensors)} tensors")
+
+
+def main() -> None:
+    """Run the command line; a sentence instead of a traceback for what a person can put right."""
+    try:
+        app(standalone_mode=False)
+    except (weights.WeightsInvalid, FileNotFoundError) as error:
+        raise SystemExit(str(error)) from error

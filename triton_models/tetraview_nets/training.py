@@ -1,0 +1,130 @@
+"""A whole training of MommiNet-v2: its stages in the paper's order, operating points, one weights file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tetraview.domain.view import Route
+from tetraview.phantom import GENERATOR_VERSION
+from tetraview_nets.cache import CacheKey, ExamSet, Split
+from tetraview_nets.evaluate import MommiDetector, operating_points, read_exams
+from tetraview_nets.mommi import MommiNet
+from tetraview_nets.presets import MommiPreset
+from tetraview_nets.schedule import Stage, TrainingRecipe
+from tetraview_nets.tasks import TASKS, FusionTask, TaskSet, recall_figures
+from tetraview_nets.train import Run, Task
+from tetraview_nets.weights import WeightsCard, save
+
+#: The phantom recipe that networks are trained, validated and tested on.
+PHANTOM_RECIPE = "training"
+MODEL, VERSION = "mommi", "0.1.0"
+
+
+class StageMissing(RuntimeError):
+    """A stage that this one builds on has not been trained to its end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """One training of one preset, in one folder."""
+
+    preset: MommiPreset
+    recipe: TrainingRecipe
+    #: Where checkpoints and loss tables go.
+    folder: Path
+    device: torch.device
+    #: The phantom cache's root; None for the default.
+    cache: Path | None = None
+
+    def exams(self, split: Split, count: int) -> ExamSet:
+        """The first exams of a split from the cache."""
+        key = CacheKey(recipe=PHANTOM_RECIPE, frame=self.preset.frame, split=split)
+        return ExamSet(key, exams=count, root=self.cache)
+
+    def run(self, stage: Stage) -> nn.Module:
+        """Train one stage to its end, from its last checkpoint on.
+
+        Raises:
+            StageMissing: fusion was asked for before the networks it fuses.
+        """
+        schedule = self.recipe.schedules[stage]
+        torch.manual_seed(schedule.seed)
+        task = self._task(stage)
+        task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return Run(stage, task, schedule, self.folder).finish()
+
+    def _task(self, stage: Stage) -> Task:
+        exams = self.exams(Split.TRAIN, self.recipe.exams)
+        first_of_fusion = len(exams) - self.recipe.fusion_exams
+        own = range(first_of_fusion, len(exams)) if stage is Stage.FUSION else range(first_of_fusion)
+        given = TaskSet(
+            preset=self.preset,
+            exams=[exams[i] for i in own],
+            watched=list(self.exams(Split.VALIDATION, self.recipe.watched_exams)),
+            schedule=self.recipe.schedules[stage],
+            device=self.device,
+        )
+        if stage is Stage.FUSION:
+            return FusionTask(given, self.assembled((Stage.NIPPLE, Stage.IPSI, Stage.BI)))
+        return TASKS[stage](given)
+
+    def assembled(self, stages: tuple[Stage, ...] = tuple(Stage)) -> MommiNet:
+        """MommiNet-v2 with the averaged weights of trained stages.
+
+        Raises:
+            StageMissing: one of the stages has no checkpoint at its end.
+        """
+        network = MommiNet(self.preset)
+        for stage in stages:
+            network.get_submodule(stage).load_state_dict(self._checkpoint(stage)["average"])
+        return network.to(self.device).eval()
+
+    def _checkpoint(self, stage: Stage) -> dict[str, Any]:
+        path = self.folder / f"{stage}.pt"
+        if not path.exists():
+            raise StageMissing(f"stage {stage} has no checkpoint in {self.folder}: train it first")
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        if state["step"] < self.recipe.schedules[stage].steps:
+            raise StageMissing(f"stage {stage} in {self.folder} stopped at step {state['step']}: train it to its end")
+        return state
+
+    def export(self, path: Path) -> WeightsCard:
+        """Choose operating points on validation exams and write the weights file."""
+        network = self.assembled()
+        exams = self.exams(Split.VALIDATION, self.recipe.validation_exams)
+        detector = MommiDetector(network)
+        results = {route: read_exams(detector, exams, route) for route in Route}
+        recalls = {str(route): recall_figures(found) for route, found in results.items()}
+        card = WeightsCard(
+            name=MODEL,
+            version=VERSION,
+            preset=self.preset.name,
+            generator_version=GENERATOR_VERSION,
+            operating_points=operating_points(results),
+            training=_summary(self.recipe) | {"validation": _rounded(recalls)},
+        )
+        return save(path, network, card)
+
+
+def _summary(recipe: TrainingRecipe) -> dict[str, Any]:
+    return {
+        "phantom_recipe": PHANTOM_RECIPE,
+        "exams": recipe.exams,
+        "fusion_exams": recipe.fusion_exams,
+        "validation_exams": recipe.validation_exams,
+        "schedules": {str(stage): asdict(schedule) for stage, schedule in recipe.schedules.items()},
+    }
+
+
+def _rounded(recalls: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    return {
+        route: {name: round(float(value), 4) for name, value in found.items() if math.isfinite(value)}
+        for route, found in recalls.items()
+    }
