@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tetraview.domain.view import Route, View
 from tetraview_nets import weights
-from tetraview_nets.mommi import MommiNet, ViewInput, ViewOutput
+from tetraview_nets.mommi import ViewInput, ViewOutput
 from tetraview_nets.presets import PRESETS
 
 _CARD_KEYS = (
@@ -58,7 +58,7 @@ class TritonPythonModel:
         _agree(config, parameters=parameters, card=card)
         self._model = json.dumps({key: getattr(card, key) for key in _CARD_KEYS}, sort_keys=True)
         frame = PRESETS[card.preset].frame
-        _read(self._network, _specimen(frame.height, frame.width, spacing_mm=frame.spacing_mm))
+        self._network.read(_specimen(frame.height, frame.width, spacing_mm=frame.spacing_mm))
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """Answer every request; a bad one gets an error of its own."""
@@ -75,7 +75,7 @@ class TritonPythonModel:
         answer = {
             "exam_id": tensors["exam_id"].clone(),
             "model": _text(self._model),
-            **_packed(views, _read(self._network, views)),
+            **_packed(self._network.read(views)),
         }
         return pb_utils.InferenceResponse([pb_utils.Tensor.from_dlpack(name, answer[name]) for name in answer])
 
@@ -136,16 +136,10 @@ def _views(tensors: Mapping[str, Tensor]) -> list[ViewInput]:
     ]
 
 
-def _read(network: MommiNet, views: list[ViewInput]) -> list[ViewOutput]:
-    with torch.inference_mode():
-        return network.read(views)
-
-
-def _packed(views: Sequence[ViewInput], outputs: Sequence[ViewOutput]) -> dict[str, Tensor]:
+def _packed(outputs: Sequence[ViewOutput]) -> dict[str, Tensor]:
     """The response's tensors but ``exam_id`` and ``model``."""
     outlines = [_floats(outline, columns=2) for output in outputs for outline in output.outlines]
     counts = torch.tensor([len(output.scores) for output in outputs])
-    lines = [f"{view.view}: {text}" for view, output in zip(views, outputs, strict=True) for text in output.warnings]
     return {
         "boxes": torch.cat([_floats(output.boxes, columns=4) for output in outputs]),
         "scores": torch.cat([_floats(output.scores, columns=1).flatten() for output in outputs]),
@@ -154,7 +148,7 @@ def _packed(views: Sequence[ViewInput], outputs: Sequence[ViewOutput]) -> dict[s
         "outline_ends": torch.tensor([len(outline) for outline in outlines]).cumsum(0).int(),
         "route": torch.tensor([_ROUTES.index(output.route) for output in outputs]).int(),
         "nipples": _floats([output.nipple for output in outputs], columns=3),
-        "warnings": _text("\n".join(lines)),
+        "warnings": _text("\n".join(line for output in outputs for line in output.warnings)),
     }
 
 
