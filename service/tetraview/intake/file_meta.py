@@ -1,0 +1,68 @@
+"""File meta information: ours, around a data set that stays as it was received."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_file_meta_info
+from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import UID
+
+from tetraview import __version__
+
+#: Identifies this implementation (PS3.7 D.3.3.2); made from a UUID (PS3.5 B.2).
+IMPLEMENTATION_CLASS_UID = f"2.25.{uuid.uuid5(uuid.NAMESPACE_URL, 'tetraview').int}"
+IMPLEMENTATION_VERSION_NAME = f"TETRAVIEW_{__version__}"[:16]
+
+_PREAMBLE = bytes(128) + b"DICM"
+_GROUP_LENGTH_BYTES = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreRequest:
+    """What a sender says about an instance before its bytes."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    calling_ae_title: str
+    called_ae_title: str
+
+
+def encode_file_meta(request: StoreRequest) -> bytes:
+    """Preamble of zeros and file meta information (PS3.10 section 7.1); the AE titles tell who sent it to whom."""
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\x00\x01"
+    meta.MediaStorageSOPClassUID = UID(request.sop_class_uid)
+    meta.MediaStorageSOPInstanceUID = UID(request.sop_instance_uid)
+    meta.TransferSyntaxUID = UID(request.transfer_syntax_uid)
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+    meta.SourceApplicationEntityTitle = request.calling_ae_title
+    meta.ReceivingApplicationEntityTitle = request.called_ae_title
+    buffer = DicomBytesIO(_PREAMBLE)
+    buffer.seek(0, os.SEEK_END)
+    write_file_meta_info(buffer, meta)
+    return buffer.getvalue()
+
+
+def read_file_meta(path: Path) -> tuple[StoreRequest, int]:
+    """What ``encode_file_meta`` wrote, and where the data set begins.
+
+    Raises:
+        AttributeError: the file meta information is not ours.
+    """
+    meta = read_file_meta_info(path)
+    request = StoreRequest(
+        sop_class_uid=str(meta.MediaStorageSOPClassUID),
+        sop_instance_uid=str(meta.MediaStorageSOPInstanceUID),
+        transfer_syntax_uid=str(meta.TransferSyntaxUID),
+        calling_ae_title=str(meta.SourceApplicationEntityTitle),
+        called_ae_title=str(meta.ReceivingApplicationEntityTitle),
+    )
+    return request, len(_PREAMBLE) + _GROUP_LENGTH_BYTES + int(meta.FileMetaInformationGroupLength)

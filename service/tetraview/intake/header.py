@@ -1,0 +1,252 @@
+"""The header of a received data set, walked to its last byte without trusting it and without touching pixels.
+
+Only the attributes that intake decides by are ever decoded; the patient's never are.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+from enum import Enum, auto
+from io import BytesIO
+from mmap import mmap
+
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.uid import ImplicitVRLittleEndian
+
+from tetraview.intake.status import Status, refusal
+
+#: Elements and items a data set may have, nested ones included.
+MAX_ELEMENTS = 200_000
+#: Sequences a data set may nest.
+MAX_NESTING = 64
+#: Longest value that intake looks at.
+_MAX_VALUE = 1 << 16
+
+_KEYWORDS = (
+    *("ImageType", "SOPClassUID", "SOPInstanceUID", "Modality", "PresentationIntentType", "Manufacturer"),
+    *("EstimatedRadiographicMagnificationFactor", "ImagerPixelSpacing", "ViewPosition"),
+    *("StudyInstanceUID", "SeriesInstanceUID", "Laterality", "ImageLaterality"),
+    *("SamplesPerPixel", "NumberOfFrames", "Rows", "Columns", "PixelSpacing"),
+    *("BitsAllocated", "BitsStored", "HighBit", "BreastImplantPresent", "ViewCodeSequence"),
+)
+_WANTED = frozenset(tag_for_keyword(keyword) for keyword in _KEYWORDS)
+
+_PIXEL_DATA = 0x7FE00010
+_ITEM = 0xFFFEE000
+_ITEM_END = 0xFFFEE00D
+_SEQUENCE_END = 0xFFFEE0DD
+_UNDEFINED = 0xFFFFFFFF
+#: VRs with lengths of 16 bits (PS3.5 7.1.2).
+_SHORT_VRS = frozenset(re.findall(b"..", b"AEASATCSDADSDTFDFLISLOLTPNSHSLSSSTTMUIULUS"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What intake knows about a data set."""
+
+    #: The attributes intake decides by, as far as they are there and can be decoded.
+    dataset: Dataset
+    #: Length of Pixel Data (7FE0,0010) without offset table; 0 where there is none.
+    pixel_bytes: int
+
+
+def read_header(buffer: mmap | bytes, *, offset: int, transfer_syntax_uid: str) -> Header:
+    """Walk every element of a data set (PS3.5 section 7) and decode the few that matter.
+
+    Args:
+        buffer: a DICOM file.
+        offset: where its data set begins.
+        transfer_syntax_uid: any little-endian transfer syntax that is not deflated.
+
+    Raises:
+        InstanceRefused: the data set is truncated, not parsable or too complex.
+    """
+    explicit = transfer_syntax_uid != ImplicitVRLittleEndian
+    walk = _Walk(buffer, offset=offset, explicit=explicit)
+    walk.run()
+    return Header(dataset=_decode(b"".join(walk.wanted.values()), explicit=explicit), pixel_bytes=walk.pixel_bytes)
+
+
+class _Kind(Enum):
+    DATA_SET = auto()
+    SEQUENCE = auto()
+    FRAGMENTS = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    kind: _Kind
+    #: Where the innermost enclosing value of known length ends.
+    limit: int
+    #: Ends at a delimitation item rather than at the limit.
+    delimited: bool
+    explicit: bool
+
+
+class _Walk:
+    """A pass over all elements with a stack of its own, so that nesting costs no recursion."""
+
+    def __init__(self, buffer: mmap | bytes, *, offset: int, explicit: bool) -> None:
+        self._buffer = buffer
+        self._end = len(buffer)
+        self._position = offset
+        self._levels = [_Level(kind=_Kind.DATA_SET, limit=self._end, delimited=False, explicit=explicit)]
+        self._count = 0
+        self._outermost: tuple[int, int] | None = None
+        self._fragments = 0
+        #: Encoded outermost elements that are wanted, by tag.
+        self.wanted: dict[int, bytes] = {}
+        self.pixel_bytes = 0
+
+    def run(self) -> None:
+        """Walk to the end."""
+        while self._levels:
+            level = self._levels[-1]
+            if len(self._levels) == 1:
+                self._finish_outermost()
+            if self._position == level.limit and not level.delimited:
+                self._levels.pop()
+            elif level.kind is _Kind.DATA_SET:
+                self._element(level)
+            else:
+                self._item(level)
+
+    def _finish_outermost(self) -> None:
+        if self._outermost is None:
+            return
+        tag, start = self._outermost
+        if tag in _WANTED and tag not in self.wanted and self._position - start <= _MAX_VALUE:
+            self.wanted[tag] = self._buffer[start : self._position]
+
+    def _element(self, level: _Level) -> None:
+        tag = self._tag(level)
+        if tag == _ITEM_END and level.delimited:
+            self._leave()
+            return
+        if tag >> 16 == _ITEM >> 16:
+            raise refusal(Status.NOT_PARSABLE)
+        if len(self._levels) == 1:
+            self._outermost = tag, self._position
+        vr, length = self._explicit(level) if level.explicit else self._implicit(tag)
+        if length == _UNDEFINED:
+            self._enter_undefined(level, tag, vr)
+        elif vr == b"SQ":
+            self._enter(level, _Kind.SEQUENCE, length, explicit=level.explicit)
+        else:
+            if tag == _PIXEL_DATA and len(self._levels) == 1:
+                self.pixel_bytes = length
+            self._skip(level, length)
+
+    def _explicit(self, level: _Level) -> tuple[bytes, int]:
+        """VR and length of an element with explicit VR; moves to its value. VRs yet to come have long lengths."""
+        vr, length = struct.unpack_from("<2sH", self._buffer, self._position + 4)
+        self._position += 8
+        if vr in _SHORT_VRS:
+            return vr, length
+        if not (vr.isalpha() and vr.isupper()):
+            raise refusal(Status.NOT_PARSABLE)
+        self._need(level, 4)
+        (length,) = struct.unpack_from("<L", self._buffer, self._position)
+        self._position += 4
+        return vr, length
+
+    def _implicit(self, tag: int) -> tuple[bytes, int]:
+        """VR where it matters and length of an element with implicit VR; moves to its value."""
+        (length,) = struct.unpack_from("<L", self._buffer, self._position + 4)
+        self._position += 8
+        try:
+            return dictionary_VR(tag).encode(), length
+        except KeyError:
+            return b"UN", length
+
+    def _enter_undefined(self, level: _Level, tag: int, vr: bytes) -> None:
+        if tag == _PIXEL_DATA:
+            self._fragments = 0
+            self._enter(level, _Kind.FRAGMENTS, _UNDEFINED, explicit=level.explicit)
+        elif level.explicit and vr not in {b"SQ", b"UN"}:
+            raise refusal(Status.NOT_PARSABLE)
+        else:
+            # A sequence of unknown VR is encoded with implicit VR (PS3.5 6.2.2, note 2).
+            self._enter(level, _Kind.SEQUENCE, _UNDEFINED, explicit=level.explicit and vr == b"SQ")
+
+    def _item(self, level: _Level) -> None:
+        tag = self._tag(level)
+        if tag == _SEQUENCE_END and level.delimited:
+            self._leave()
+            return
+        if tag != _ITEM:
+            raise refusal(Status.NOT_PARSABLE)
+        (length,) = struct.unpack_from("<L", self._buffer, self._position + 4)
+        self._position += 8
+        if level.kind is _Kind.SEQUENCE:
+            self._enter(level, _Kind.DATA_SET, length, explicit=level.explicit)
+            return
+        if length == _UNDEFINED:
+            raise refusal(Status.NOT_PARSABLE)
+        self._count_fragment(length)
+        self._skip(level, length)
+
+    def _count_fragment(self, length: int) -> None:
+        """Add a fragment of the image's own pixels; the first item is the offset table (PS3.5 A.4)."""
+        if self._fragments and len(self._levels) == 2:  # noqa: PLR2004 - the data set and its pixel data
+            self.pixel_bytes += length
+        self._fragments += 1
+
+    def _tag(self, level: _Level) -> int:
+        self._need(level, 8)
+        self._count += 1
+        if self._count > MAX_ELEMENTS:
+            raise refusal(Status.TOO_COMPLEX)
+        group, element = struct.unpack_from("<HH", self._buffer, self._position)
+        return int(group << 16 | element)
+
+    def _need(self, level: _Level, length: int) -> None:
+        if self._position + length > level.limit:
+            raise refusal(Status.TRUNCATED if level.limit == self._end else Status.NOT_PARSABLE)
+
+    def _skip(self, level: _Level, length: int) -> None:
+        self._need(level, length)
+        self._position += length
+
+    def _enter(self, level: _Level, kind: _Kind, length: int, *, explicit: bool) -> None:
+        if length == _UNDEFINED:
+            inner = _Level(kind=kind, limit=level.limit, delimited=True, explicit=explicit)
+        else:
+            self._need(level, length)
+            inner = _Level(kind=kind, limit=self._position + length, delimited=False, explicit=explicit)
+        self._levels.append(inner)
+        if len(self._levels) > 2 * MAX_NESTING + 1:
+            raise refusal(Status.TOO_COMPLEX)
+
+    def _leave(self) -> None:
+        self._position += 8
+        self._levels.pop()
+
+
+#: What pydicom raises for values that are not of their VR.
+_UNDECODABLE = (ValueError, TypeError, ArithmeticError, LookupError, NotImplementedError, AttributeError)
+
+
+def _decode(encoded: bytes, *, explicit: bool) -> Dataset:
+    try:
+        dataset = read_dataset(BytesIO(encoded), is_implicit_VR=not explicit, is_little_endian=True)
+    except _UNDECODABLE as error:
+        raise refusal(Status.NOT_PARSABLE) from error
+    _drop_undecodable(dataset)
+    return dataset
+
+
+def _drop_undecodable(dataset: Dataset) -> None:
+    """Leave only elements whose value can be decoded, at every depth."""
+    for tag in list(dataset.keys()):
+        try:
+            element = dataset[tag]
+        except _UNDECODABLE:
+            del dataset[tag]
+            continue
+        for item in element.value if element.VR == "SQ" else ():
+            _drop_undecodable(item)

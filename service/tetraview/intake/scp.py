@@ -1,0 +1,191 @@
+"""The C-STORE and C-ECHO listener: one thread accepts, one thread serves each association."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import pydicom.config
+import structlog
+
+from tetraview.domain.instance import Instance
+from tetraview.intake.accept import Acceptor, InstanceLedger
+from tetraview.intake.association import Association
+from tetraview.intake.spool import Spool
+from tetraview.intake.upper_layer import Rejection
+from tetraview.settings import Dicom
+from tetraview.telemetry.metrics import Metrics
+
+_log = structlog.get_logger()
+
+#: Connections the kernel keeps until we accept them: a whole department may call at once.
+_BACKLOG = 512
+#: Connections that have not yet said who they are; one more, and the oldest has to go.
+_MAX_STRANGERS = 256
+#: Silence between two messages after which a stopping service ends an association.
+_QUIET_SECONDS = 1.0
+_DRAIN_STEP_SECONDS = 0.1
+_CLOSE_SECONDS = 5.0
+#: Pause when the process is out of file descriptors or threads.
+_EXHAUSTED_SECONDS = 0.1
+
+
+class Listener:
+    """Receives instances over DIMSE.
+
+    Args:
+        on_accepted: see ``Acceptor``.
+    """
+
+    def __init__(
+        self,
+        settings: Dicom,
+        spool: Spool,
+        ledger: InstanceLedger,
+        on_accepted: Callable[[Instance], None],
+        *,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._settings = settings
+        self._acceptor = Acceptor(
+            spool, ledger, on_accepted=on_accepted, max_object_bytes=settings.max_object_bytes, metrics=metrics
+        )
+        self._changed = threading.Condition()
+        self._draining = False
+        #: Connections in the order they came; those of ``_admitted`` hold a place.
+        self._connections: dict[Association, None] = {}
+        self._admitted: set[Association] = set()
+        self._bell, self._bell_pull = socket.socketpair()
+        self._thread: threading.Thread | None = None
+        #: The port we listen on; 0 before the start.
+        self.port = 0
+
+    def start(self) -> int:
+        """Listen.
+
+        Returns:
+            The port.
+
+        Raises:
+            OSError: the address cannot be listened on.
+        """
+        # Otherwise pydicom warns about values and quotes them.
+        pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+        family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
+        address = (self._settings.host, self._settings.port)
+        listening = socket.create_server(address, family=family, backlog=_BACKLOG)
+        listening.setblocking(False)
+        self.port = listening.getsockname()[1]
+        self._thread = threading.Thread(
+            target=self._accept_connections, args=(listening,), name="dicom-listener", daemon=True
+        )
+        self._thread.start()
+        return self.port
+
+    def stop(self, grace_seconds: float = 30.0) -> None:
+        """Reject newcomers, let associations finish what they are sending, then close.
+
+        Args:
+            grace_seconds: after this, associations are aborted; a sender without an answer sends again later.
+        """
+        self._drain(time.monotonic() + grace_seconds)
+        self._bell_pull.close()
+        if self._thread is not None:
+            self._thread.join()
+        with self._changed:
+            for association in self._connections:
+                association.cancel()
+            self._changed.wait_for(lambda: not self._connections, timeout=_CLOSE_SECONDS)
+        self._bell.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _drain(self, deadline: float) -> None:
+        with self._changed:
+            self._draining = True
+            while self._admitted and time.monotonic() < deadline:
+                for association in self._admitted:
+                    if association.quiet_seconds > _QUIET_SECONDS:
+                        association.cancel()
+                self._changed.wait(_DRAIN_STEP_SECONDS)
+
+    def _accept_connections(self, listening: socket.socket) -> None:
+        with listening, selectors.DefaultSelector() as selector:
+            selector.register(listening, selectors.EVENT_READ)
+            selector.register(self._bell, selectors.EVENT_READ)
+            while not any(key.fileobj is self._bell for key, _ in selector.select()):
+                self._accept_one(listening)
+
+    def _accept_one(self, listening: socket.socket) -> None:
+        try:
+            connection, _ = listening.accept()
+            self._serve(connection)
+        except BlockingIOError:
+            return
+        except (OSError, RuntimeError) as error:
+            _log.error("connection_not_served", exc_info=error)
+            threading.Event().wait(_EXHAUSTED_SECONDS)
+
+    def _serve(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        association = Association(
+            connection,
+            settings=self._settings,
+            acceptor=self._acceptor,
+            admit=self._admit,
+            dismiss=self._dismiss,
+        )
+        thread = threading.Thread(target=self._run, args=(association,), name="dicom-association", daemon=True)
+        with self._changed:
+            self._connections[association] = None
+            self._make_way()
+        try:
+            thread.start()
+        except RuntimeError:
+            connection.close()
+            self._forget(association)
+            raise
+
+    def _run(self, association: Association) -> None:
+        try:
+            association.run()
+        finally:
+            self._forget(association)
+
+    def _make_way(self) -> None:
+        """Close the connection that has been silent longest when too many have not associated."""
+        strangers = len(self._connections) - len(self._admitted)
+        if strangers > _MAX_STRANGERS:
+            next(known for known in self._connections if known not in self._admitted).cancel()
+
+    def _admit(self, association: Association) -> Rejection | None:
+        with self._changed:
+            if self._draining:
+                return Rejection.TEMPORARILY_CONGESTED
+            if len(self._admitted) >= self._settings.max_associations:
+                return Rejection.LOCAL_LIMIT_EXCEEDED
+            self._admitted.add(association)
+            return None
+
+    def _dismiss(self, association: Association) -> None:
+        with self._changed:
+            self._admitted.discard(association)
+            self._changed.notify_all()
+
+    def _forget(self, association: Association) -> None:
+        with self._changed:
+            self._connections.pop(association, None)
+            self._admitted.discard(association)
+            self._changed.notify_all()

@@ -1,0 +1,205 @@
+"""Durable bytes: data sets are streamed to a part file, synced and only then given their name.
+
+    spool/incoming/<random>.part     being received
+    spool/<xx>/<name>.dcm            whole and synced; <xx> are the first two digits of the name
+
+Names are made of our own digests, never of anything a sender chose.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+
+from tetraview.errors import StorageUnavailable
+from tetraview.telemetry.killpoint import killpoint
+
+_INCOMING = "incoming"
+_SHARDS = tuple(f"{number:02x}" for number in range(256))
+#: Bytes after which the kernel is asked to start writing, so that the sync at the end is short.
+_WRITE_BEHIND = 2 << 20
+_SYNC_FILE_RANGE_WRITE = 2
+
+
+def _load_sync_file_range() -> Callable[..., int] | None:
+    """Linux's ``sync_file_range(2)``, or None on other systems."""
+    function = getattr(ctypes.CDLL(None), "sync_file_range", None)
+    if function is not None:
+        function.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    return function
+
+
+_sync_file_range = _load_sync_file_range()
+
+
+@contextmanager
+def _storage() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageUnavailable(f"the spool cannot be written: {error.strerror}") from error
+
+
+class Part:
+    """A DICOM file while it is received; the digest covers the data set, not the file meta information.
+
+    Raises:
+        StorageUnavailable: from any method, when the disk is full, read-only or broken. The file is then discarded:
+            after a failed sync its pages may be lost, so nothing is ever synced twice.
+    """
+
+    def __init__(self, path: Path, *, file_meta: bytes) -> None:
+        self.path = path
+        self.data_set_offset = len(file_meta)
+        #: Bytes of the data set so far.
+        self.size = 0
+        self._digest = hashlib.sha256()
+        self._flushed = 0
+        self._file: int | None = None
+        with self._or_discard():
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._file = os.open(path, flags, 0o600)
+            self._write(memoryview(file_meta))
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the data set so far, hexadecimal."""
+        return self._digest.hexdigest()
+
+    def write(self, data: memoryview | bytes) -> None:
+        """Append to the data set."""
+        with self._or_discard():
+            self._write(memoryview(data))
+        self._digest.update(data)
+        self.size += len(data)
+        if self.size - self._flushed >= _WRITE_BEHIND:
+            self._write_behind()
+
+    @contextmanager
+    def mapped(self) -> Iterator[mmap]:
+        """The file's bytes so far, without reading what is not looked at."""
+        with _storage(), mmap(self._descriptor, 0, access=ACCESS_READ) as buffer:
+            yield buffer
+
+    def move(self, target: Path) -> None:
+        """Sync the bytes, give the file its name and sync the name."""
+        killpoint("intake.part-written")
+        with self._or_discard():
+            os.fsync(self._descriptor)
+            killpoint("intake.fsynced")
+            self.path.rename(target)
+            sync_folder(target.parent)
+        killpoint("intake.renamed")
+        self._close()
+
+    def discard(self) -> None:
+        """Forget the bytes; does nothing once the file has its name."""
+        if self._file is not None:
+            self._close()
+            self.path.unlink(missing_ok=True)
+
+    @property
+    def _descriptor(self) -> int:
+        if self._file is None:
+            raise StorageUnavailable
+        return self._file
+
+    def _write(self, data: memoryview) -> None:
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+    def _write_behind(self) -> None:
+        if _sync_file_range is not None:
+            begin = self.data_set_offset + self._flushed
+            _sync_file_range(self._descriptor, begin, self.size - self._flushed, _SYNC_FILE_RANGE_WRITE)
+        self._flushed = self.size
+
+    def _close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    @contextmanager
+    def _or_discard(self) -> Iterator[None]:
+        try:
+            with _storage():
+                yield
+        except StorageUnavailable:
+            self.discard()
+            raise
+
+
+def path_of(name: str) -> str:
+    """Where a file of this name, which begins with two hexadecimal digits, lies within the spool."""
+    return f"{name[:2]}/{name}.dcm"
+
+
+class Spool:
+    """The folder of received files, for its owner's eyes only.
+
+    Raises:
+        StorageUnavailable: the folders cannot be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with _storage():
+            for path in (folder, folder / _INCOMING, *(folder / shard for shard in _SHARDS)):
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.chmod(0o700)
+            sync_folder(folder)
+
+    def begin(self, *, file_meta: bytes) -> Part:
+        """A new part file that starts with this preamble and file meta information.
+
+        Raises:
+            StorageUnavailable: the file cannot be made.
+        """
+        return Part(self.folder / _INCOMING / f"{secrets.token_hex(16)}.part", file_meta=file_meta)
+
+    def keep(self, part: Part, path: str) -> None:
+        """Put a whole part file onto stable storage at a path relative to the spool.
+
+        A file that is there holds the same data set, since names are digests, and is replaced.
+
+        Raises:
+            StorageUnavailable: it could not be synced or renamed; the bytes are gone.
+        """
+        part.move(self.folder / path)
+
+    def remove(self, path: str) -> None:
+        """Delete a file by its path relative to the spool."""
+        (self.folder / path).unlink(missing_ok=True)
+
+    def delete_parts(self) -> int:
+        """Delete what was being received when the process died: it was never acknowledged.
+
+        Returns:
+            The number of files deleted.
+        """
+        parts = list((self.folder / _INCOMING).glob("*.part"))
+        for path in parts:
+            path.unlink()
+        return len(parts)
+
+    def paths(self) -> Iterator[str]:
+        """Every whole file, relative to the spool; links and files of other names are passed over."""
+        for shard in _SHARDS:
+            for entry in os.scandir(self.folder / shard):
+                if entry.name.endswith(".dcm") and entry.is_file(follow_symlinks=False):
+                    yield f"{shard}/{entry.name}"
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames within a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

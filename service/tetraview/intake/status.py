@@ -1,0 +1,51 @@
+"""What a sender is told: the DIMSE statuses of C-STORE, each with one sentence.
+
+A7xx asks the sender to try again later, and modalities do so for ever: a permanent fault never has such a status.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from tetraview.errors import InstanceRefused
+
+
+class Status(IntEnum):
+    """DIMSE status (PS3.7 C; PS3.4 B.2.3); C5xx are ours."""
+
+    SUCCESS = 0x0000
+    PROCESSING_FAILURE = 0x0110
+    SOP_CLASS_NOT_SUPPORTED = 0x0122
+    NOT_AUTHORISED = 0x0124
+    UNRECOGNISED_OPERATION = 0x0211
+    OUT_OF_RESOURCES = 0xA700
+    DATA_SET_MISMATCH = 0xA900
+    NOT_PARSABLE = 0xC510
+    ILLEGAL_UID = 0xC511
+    TRUNCATED = 0xC512
+    OBJECT_TOO_LARGE = 0xC520
+    TOO_COMPLEX = 0xC521
+    TOO_MANY_PIXELS = 0xC522
+
+
+#: Error Comment (0000,0902), at most 64 characters (VR LO), without patient data.
+SENTENCES = {
+    Status.SUCCESS: "Stored.",
+    Status.PROCESSING_FAILURE: "Internal error; the instance was not stored.",
+    Status.SOP_CLASS_NOT_SUPPORTED: "SOP class is not the one of the presentation context.",
+    Status.NOT_AUTHORISED: "Another sender stored this SOP instance with other content.",
+    Status.UNRECOGNISED_OPERATION: "Only C-ECHO and C-STORE are served here.",
+    Status.OUT_OF_RESOURCES: "Storage is not available now; send again later.",
+    Status.DATA_SET_MISMATCH: "SOP class or instance UID differs between command and data set.",
+    Status.NOT_PARSABLE: "The data set breaks the encoding of its transfer syntax.",
+    Status.ILLEGAL_UID: "A SOP, study or series UID is missing or not a UID.",
+    Status.TRUNCATED: "The data set ends within an element.",
+    Status.OBJECT_TOO_LARGE: "The data set is larger than this receiver accepts.",
+    Status.TOO_COMPLEX: "The data set has too many or too deeply nested elements.",
+    Status.TOO_MANY_PIXELS: "Rows, columns and frames make more pixels than accepted.",
+}
+
+
+def refusal(status: Status) -> InstanceRefused:
+    """The exception that ends in this status."""
+    return InstanceRefused(status, SENTENCES[status])
