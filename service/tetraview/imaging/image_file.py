@@ -83,7 +83,7 @@ def _read(file: BinaryIO) -> FileDataset:
     meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=_after_meta)
     syntax = uid.UID(str(meta.get("TransferSyntaxUID")))
     if syntax not in _NATIVE and syntax not in _DECODER:
-        raise ImageUnreadable(f"The transfer syntax is not read: {syntax.name if syntax.is_valid else 'not a UID'}.")
+        raise ImageUnreadable(f"The transfer syntax is not read: {syntax.name if syntax.is_valid else 'missing'}.")
     file.seek(0)
     return dcmread(file)
 
