@@ -134,8 +134,8 @@ class RoIHead(nn.Module):
                     x, x[index], aux_valid=aux_valid, geometry=geometry, geometry_ok=companions.geometry_ok
                 )
             x = functional.relu(x)
-        logits = self.classifier(x)
-        return logits[..., 1] - logits[..., 0], self.regressor(x)
+        logits = self.classifier(x).float()
+        return logits[..., 1] - logits[..., 0], self.regressor(x).float()
 
     def _geometry(self, rois: RoIs, companions: Companions) -> Tensor | None:
         """Embedded geometry of every pair of RoIs, [B, R, R, G]."""
@@ -208,11 +208,12 @@ class IpsiDualNet(nn.Module):
         else:
             partner = [1, 0]
         views = len(partner)
+        device = main_nipple.device
         companions = Companions(
-            partner=torch.tensor(partner),
+            partner=torch.tensor(partner, device=device),
             nipple=torch.stack([main_nipple, aux_nipple])[:views],
-            spacing=torch.tensor([main_spacing, aux_spacing])[:views],
-            geometry_ok=torch.tensor([geometry_ok] * views),
+            spacing=torch.tensor([main_spacing, aux_spacing], device=device)[:views],
+            geometry_ok=torch.tensor([geometry_ok] * views, device=device),
         )
         levels = [torch.cat([m, a]) for m, a in zip(main_pyramid, aux_pyramid, strict=True)]
         return self.detect_all(levels, companions)[0]

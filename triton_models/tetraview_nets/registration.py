@@ -51,7 +51,7 @@ def register(
     aux_rows = _row_map(widths, aux_widths, _row(main_nipple), _row(aux_nipple))
     centres = np.arange(height) + 0.5
     aux_width = np.interp(aux_rows, centres, _smooth(aux_widths))
-    ratio = np.clip(aux_width / np.maximum(_smooth(widths), 1.0), MIN_RATIO, MAX_RATIO)
+    ratio = np.clip(np.maximum(aux_width, 1.0) / np.maximum(_smooth(widths), 1.0), MIN_RATIO, MAX_RATIO)
     columns = np.arange(main_mask.shape[1]) + 0.5
     x = columns[None] * ratio[:, None]
     grid = _grid(x, np.broadcast_to(aux_rows[:, None], x.shape))

@@ -28,7 +28,7 @@ MIN_SIDE = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Ranked:
-    """The network's answer for every anchor of a batch."""
+    """The network's answer for every anchor of a batch; float32 even where the convolutions are not."""
 
     #: Objectness logits [B, A].
     logits: Tensor
@@ -61,7 +61,7 @@ class ProposalNet(nn.Module):
         mixed = [functional.relu(self.mix(level)) for level in pyramid]
         logits = [self.objectness(x).permute(0, 2, 3, 1).flatten(1) for x in mixed]
         deltas = [self.regressor(x).permute(0, 2, 3, 1).reshape(len(x), -1, 4) for x in mixed]
-        return Ranked(logits=torch.cat(logits, dim=1), deltas=torch.cat(deltas, dim=1))
+        return Ranked(logits=torch.cat(logits, dim=1).float(), deltas=torch.cat(deltas, dim=1).float())
 
     @torch.no_grad()
     def propose(self, ranked: Ranked) -> list[Tensor]:
