@@ -32,7 +32,7 @@ def train(network: nn.Module, inputs: tuple[Tensor, ...], mask: Tensor, *, steps
     for _ in range(steps):
         optimiser.zero_grad()
         loss = pixel_focal(network(*inputs), mask)
-        loss.backward()
+        torch.autograd.backward(loss)
         optimiser.step()
         losses.append(loss.item())
     return losses

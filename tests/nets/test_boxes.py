@@ -49,7 +49,7 @@ def test_anchors_sit_on_cell_centres() -> None:
 def test_suppression_equals_the_definition(seed: int) -> None:
     """Suppression keeps exactly the boxes that no better kept box overlaps, best first."""
     boxes, scores = random_boxes(60, seed), torch.rand(60, generator=torch.Generator().manual_seed(seed))
-    overlap, expected = iou_matrix(boxes, boxes), []
+    overlap, expected = iou_matrix(boxes, boxes), list[int]()
     for i in scores.argsort(descending=True).tolist():
         if all(overlap[i, j] <= 0.3 for j in expected):
             expected.append(i)

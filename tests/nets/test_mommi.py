@@ -13,6 +13,7 @@ from tetraview.domain.view import Route, View
 from tetraview_nets.mommi import MommiNet, ViewInput, ViewOutput, box_score
 from tetraview_nets.outline import trace
 from tetraview_nets.presets import PRESETS, MommiPreset
+from tetraview_nets.relation import RelationBlock
 
 TINY = PRESETS["tiny"]
 
@@ -134,6 +135,7 @@ def test_untrusted_nipples_switch_the_geometry_off() -> None:
     network = detector()
     before = network.read(exam(mask=blunt))
     for relation in network.ipsi.head.relations:
+        assert isinstance(relation, RelationBlock)
         relation.gate = None
     assert all(torch.equal(a.boxes, b.boxes) for a, b in zip(before, network.read(exam(mask=blunt)), strict=True))
 

@@ -59,7 +59,7 @@ def test_the_network_learns_one_nipple() -> None:
     for _ in range(80):
         optimiser.zero_grad()
         loss = nipple_loss(network(image), torch.tensor([[90.0, 140.0]]), torch.tensor([True]), torch.tensor([0.9]))
-        loss.backward()
+        torch.autograd.backward(loss)
         optimiser.step()
     x, y, confidence = locate(network(image).detach())[0].tolist()
     assert abs(x - 90) < 8

@@ -26,7 +26,7 @@ def millions(network: nn.Module) -> float:
 def test_paper_preset_has_the_papers_size(network: type[nn.Module], expected: float) -> None:
     """The paper preset builds networks within one per cent (fusion: two) of the specified parameter counts."""
     with torch.device("meta"):
-        built = network(PRESETS["paper"])  # type: ignore[call-arg]
+        built = network(PRESETS["paper"])
     assert millions(built) == pytest.approx(expected, rel=0.02 if network is FusionNet else 0.01)
 
 

@@ -182,7 +182,7 @@ def mix(layer: nn.Conv2d, branches: Sequence[Tensor]) -> Tensor:
     Both maps are linear, one over channels and one over pixels, so their order is free; this one costs a small part.
     """
     size = branches[0].shape[-2:]
-    first, *rest = layer.weight.split([x.shape[1] for x in branches], dim=1)
+    first, *rest = torch.split(layer.weight, [x.shape[1] for x in branches], dim=1)
     total = functional.conv2d(branches[0], first, layer.bias)
     for x, weight in zip(branches[1:], rest, strict=True):
         mixed = functional.conv2d(x, weight)
