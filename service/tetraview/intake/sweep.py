@@ -1,0 +1,76 @@
+"""What a start does with the spool: nothing acknowledged is lost, nothing unfinished is left."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+
+import structlog
+from pydicom.errors import InvalidDicomError
+
+from tetraview.domain.instance import Instance, Recorded
+from tetraview.errors import InstanceRefused
+from tetraview.intake.accept import InstanceLedger, describe
+from tetraview.intake.file_meta import read_file_meta
+from tetraview.intake.header import read_header
+from tetraview.intake.spool import Spool
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepReport:
+    """What was found."""
+
+    #: Unfinished files, deleted: their senders had no answer.
+    parts: int
+    #: Whole files that the ledger did not know, now recorded: the service died between file and row.
+    adopted: int
+    #: Files without a row that cannot be recorded, relative to the spool; left where they are.
+    unusable: tuple[str, ...]
+    #: Rows whose file is gone, relative to the spool.
+    missing: tuple[str, ...]
+
+
+def sweep(spool: Spool, ledger: InstanceLedger) -> SweepReport:
+    """Bring spool and ledger together; run it before listening.
+
+    Raises:
+        StorageUnavailable: the ledger does not answer.
+    """
+    parts = spool.delete_parts()
+    files, rows = set(spool.paths()), set(ledger.paths())
+    orphans = sorted(files - rows)
+    unusable = tuple(path for path in orphans if not _adopt(spool.folder, path, ledger))
+    report = SweepReport(
+        parts=parts, adopted=len(orphans) - len(unusable), unusable=unusable, missing=tuple(sorted(rows - files))
+    )
+    for name, count in (("parts_deleted", parts), ("files_adopted", report.adopted)):
+        _log.info(name, count=count)
+    for name, paths in (("files_unusable", unusable), ("files_missing", report.missing)):
+        if paths:
+            _log.error(name, count=len(paths), detail=paths[0])
+    return report
+
+
+def _adopt(folder: Path, path: str, ledger: InstanceLedger) -> bool:
+    """Record a file without a row; False where it is not what its name says."""
+    try:
+        instance = _read_instance(folder / path)
+    except (InstanceRefused, InvalidDicomError, AttributeError, OSError, ValueError):
+        return False
+    return instance.path == path and ledger.record_instance(instance) is not Recorded.CONFLICT
+
+
+def _read_instance(path: Path) -> Instance:
+    request, offset = read_file_meta(path)
+    with path.open("rb") as file:
+        received_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        file.seek(offset)
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        with mmap(file.fileno(), 0, access=ACCESS_READ) as buffer:
+            header = read_header(buffer, offset=offset, transfer_syntax_uid=request.transfer_syntax_uid)
+            return describe(header, request, sha256=sha256, size=len(buffer) - offset, received_at=received_at)
