@@ -16,6 +16,7 @@ from tetraview.domain.view import View
 from tetraview.errors import ImageUnreadable
 from tetraview.imaging.canonical import Frame, to_canonical
 from tetraview.imaging.decode import DecodedView, DecodeLimits, decode_views
+from tetraview.phantom.generate import generate
 
 FRAME = Frame(height=768, width=384, spacing_mm=0.3)
 needs_exams = pytest.mark.skipif("TETRAVIEW_EXAMS" not in os.environ, reason="needs TETRAVIEW_EXAMS")
@@ -69,6 +70,24 @@ def test_an_image_without_a_breast_is_refused() -> None:
             patient_orientation=None,
             frame=FRAME,
         )
+
+
+@pytest.mark.parametrize("seed", [7, 8])
+def test_phantoms_are_outlined_whole(seed: int) -> None:
+    """Every object and nipple of a coarse synthetic exam lies inside the breast mask, and nothing is odd about it."""
+    for phantom in generate(seed).views.values():
+        white = phantom.photometric_interpretation == "MONOCHROME1"
+        view = to_canonical(
+            (-1 if white else 1) * phantom.pixels.astype(np.float32),
+            view=phantom.view,
+            spacing_mm=phantom.spacing_mm,
+            patient_orientation=phantom.patient_orientation,
+            frame=FRAME,
+        )
+        assert view.warnings == ()
+        for point in (phantom.nipple, *(found.centre for found in phantom.objects)):
+            x, y = view.canonical_to_native.inverse(point)
+            assert view.breast_mask[int(y) - 3 : int(y) + 4, int(x) - 5 : int(x) + 4].any()
 
 
 def exams() -> list[Path]:

@@ -104,6 +104,19 @@ def test_jpeg_processes_give_the_same_pixels(
     assert np.abs(difference).max() <= tolerance
 
 
+@pytest.mark.skipif(shutil.which("dcmcjpeg") is None, reason="needs DCMTK's dcmcjpeg")
+def test_eight_bit_baseline_jpeg_is_decoded(
+    make_image: Any, save: Any, breast: NDArray[np.uint16], frame: Frame, tmp_path: Path
+) -> None:
+    """Baseline JPEG, the only 8-bit lossy process, is off by less than one grey in 256 on average."""
+    pixels = (breast >> 4).astype(np.uint8)
+    plain, packed = save(make_image(pixels, WindowCenter=128, WindowWidth=256)), tmp_path / "packed.dcm"
+    subprocess.run(["dcmcjpeg", "+eb", plain, packed], check=True)
+    assert dcmread(packed).file_meta.TransferSyntaxUID == uid.JPEGBaseline8Bit
+    difference = read(packed, frame).preview.astype(int) - read(plain, frame).preview
+    assert np.abs(difference).mean() < 1
+
+
 def test_overlay_bits_are_removed(make_image: Any, save: Any, breast: NDArray[np.uint16], frame: Frame) -> None:
     """Bits above Bits Stored, where old images keep overlays, do not reach the pixels."""
     overlay = np.where(np.indices(breast.shape)[0] % 2, 0x8000, 0x5000).astype(np.uint16)
