@@ -24,9 +24,8 @@ def place_labels(boxes: Sequence[Box], *, widths: Sequence[float], text: float, 
     placed: list[Box] = []
     for box, width in zip(boxes, widths, strict=True):
         spots = [_at(box, top, width=width, text=text, size=size) for top in _tops(box, text)]
-        others = [other for other in boxes if other is not box]
         clear = [spot for spot in spots if not _touches(spot, placed)]
-        best = [spot for spot in clear if not _touches(spot, others)]
+        best = [spot for spot in clear if not _touches(spot, boxes)]
         placed.append(next(iter(best or clear or spots)))
     return placed
 

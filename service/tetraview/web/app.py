@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
+from typing import Annotated
 
 from fastapi import FastAPI, HTTPException
+from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.staticfiles import StaticFiles
@@ -27,6 +29,9 @@ _NEWEST = 200
 #: Returns while the service can do its work, raises a TetraviewError that says why it cannot otherwise.
 Check = Callable[[], None]
 
+#: A generation in an address, bounded so that every ledger can look for it.
+Generation = Annotated[int, PathParameter(ge=1, le=1_000_000)]
+
 
 def create_app(
     *, ledger: WebLedger, results: Path, registry: CollectorRegistry, checks: Mapping[str, Check]
@@ -45,7 +50,7 @@ def create_app(
     pages = _Pages(ledger, results)
     app.add_api_route("/", pages.worklist, response_class=HTMLResponse)
     app.add_api_route("/exams/{exam_id}", pages.exam, response_class=HTMLResponse)
-    app.add_api_route("/exams/{exam_id}/{generation}", pages.exam, response_class=HTMLResponse)
+    app.add_api_route("/exams/{exam_id}/{generation}", pages.generation, response_class=HTMLResponse)
     app.add_api_route("/exams/{exam_id}/{generation}/{view}.png", pages.preview, response_class=FileResponse)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     explain_problems(app)
@@ -88,21 +93,33 @@ class _Pages:
     def worklist(self) -> str:
         return worklist_page(list(self._ledger.exams(limit=_NEWEST)))
 
-    def exam(self, exam_id: str, generation: int | None = None) -> str:
-        summary = self._ledger.exam(exam_id)
-        if summary is None or not 1 <= (generation or 1) <= max(summary.generation, 1):
+    def exam(self, exam_id: str) -> str:
+        summary = self._summary(exam_id)
+        reading = self._ledger.reading(exam_id)
+        return self._page(summary, reading, generation=summary.generation if reading is None else reading.generation)
+
+    def generation(self, exam_id: str, generation: Generation) -> str:
+        summary = self._summary(exam_id)
+        if generation > summary.generation:
             raise HTTPException(HTTPStatus.NOT_FOUND)
-        reading = self._ledger.reading(exam_id, generation)
-        shown = _generation(summary, reading, generation)
+        return self._page(summary, self._ledger.reading(exam_id, generation), generation=generation)
+
+    def _summary(self, exam_id: str) -> ExamSummary:
+        summary = self._ledger.exam(exam_id)
+        if summary is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        return summary
+
+    def _page(self, summary: ExamSummary, reading: Reading | None, *, generation: int) -> str:
         return exam_page(
             summary,
             reading,
-            generation=shown,
-            deliveries=[delivery for delivery in self._ledger.deliveries(exam_id) if delivery.generation == shown],
-            folder=self._folder(summary.exam_id, shown),
+            generation=generation,
+            deliveries=[owed for owed in self._ledger.deliveries(summary.exam_id) if owed.generation == generation],
+            folder=self._folder(summary.exam_id, generation),
         )
 
-    def preview(self, exam_id: str, generation: int, view: View) -> FileResponse:
+    def preview(self, exam_id: str, generation: Generation, view: View) -> FileResponse:
         reading = self._ledger.reading(exam_id, generation)
         shown = None if reading is None else next((shown for shown in reading.views if shown.view is view), None)
         if reading is None or shown is None:
@@ -114,10 +131,3 @@ class _Pages:
 
     def _folder(self, exam_id: str, generation: int) -> Path:
         return self._results / exam_id / str(generation)
-
-
-def _generation(summary: ExamSummary, reading: Reading | None, asked: int | None) -> int:
-    """The generation that is shown: the one asked for, else the newest read, else the one that will be."""
-    if asked is not None:
-        return asked
-    return max(summary.generation, 1) if reading is None else reading.generation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -63,8 +64,16 @@ def exam_page(
         panels=panels(summary, reading, folder=folder),
         findings=sorted(reading.findings, key=_by_lesion) if reading else [],
         deliveries=deliveries,
+        stage_seconds=_stage_seconds(summary, reading, generation=generation),
         refresh=summary.state in _UNDER_WAY,
     )
+
+
+def _stage_seconds(summary: ExamSummary, reading: Reading | None, *, generation: int) -> Mapping[str, float]:
+    """Time spent by stage; the ledger adds the stages after reading for the newest generation."""
+    if generation == summary.generation:
+        return summary.stage_seconds
+    return {} if reading is None else reading.stage_seconds
 
 
 def _by_lesion(finding: Finding) -> tuple[int, str, int]:

@@ -35,7 +35,8 @@ LEAKS = {
     "cause": "\ntry:\n try: raise KeyError(name)\n except KeyError as e: raise ImageUnreadable('no pixels') from e\n"
     "except ImageUnreadable: log.exception('decode_failed')",
     "library": "logging.getLogger('pynetdicom.acse').error('from %s', name)",
-    "library exception": "\nlib = logging.getLogger('pydicom')\ntry: raise ValueError(name)\nexcept ValueError: lib.exception(name)",
+    "library exception": "\nlib = logging.getLogger("
+    "'pydicom')\ntry: raise ValueError(name)\nexcept ValueError: lib.exception(name)",
     "library with a bad format": "logging.getLogger('sqlalchemy').error('%d', name)",
     "library with an own handler": "import dbos; logging.getLogger('dbos').error(name)",
     "library at an odd level": "logging.getLogger('uvicorn.error').log(35, name)",

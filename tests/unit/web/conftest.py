@@ -1,0 +1,152 @@
+"""A ledger with one exam that has something of everything, and previews on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from tetraview.domain.delivery import Delivery, DeliveryState, ResultKind, ResultObject
+from tetraview.domain.exam import ExamState
+from tetraview.domain.finding import Finding, Nipple
+from tetraview.domain.geometry import Box
+from tetraview.domain.reading import Model, Reading, ViewReading
+from tetraview.domain.view import Route, View
+from tetraview.ledger.summary import ExamSummary, ImageSummary
+from tetraview.web.app import create_app
+from tetraview.web.server import WebServer
+from tetraview.web.testing import MemoryLedger
+
+EXAM_ID = "0f3ab2c4d5e6f708"
+MOMENT = datetime(2026, 11, 21, 5, 0, tzinfo=UTC)
+#: Stored pixels, rows and columns; previews are half as large.
+SHAPE = (400, 320)
+#: Stored pixels, of the finding and of the bright square under it.
+BOX = Box(120, 160, 200, 220)
+
+
+def finding(view: View) -> Finding:
+    return Finding(
+        label=f"L1-{view.position}",
+        lesion="L1",
+        view=view,
+        box=BOX,
+        outline=BOX.corners,
+        score=0.83,
+        route=Route.IPSI,
+        long_axis_mm=17.25,
+        area_mm2=182.4,
+        nipple_distance_mm=None if view is View.R_CC else 48.2,
+    )
+
+
+def read(view: View) -> ViewReading:
+    return ViewReading(
+        view=view,
+        sop_instance_uid="1.2.3",
+        route=Route.IPSI,
+        nipple=Nipple(position=(40.0, 200.0), confidence=0.91),
+        findings=(finding(view),),
+        warnings=(f"{view} was taken as upright.",),
+        preview=f"{view}.png",
+        preview_scale=0.5,
+    )
+
+
+def reading(generation: int = 1) -> Reading:
+    """Both views of the right breast are read, one of the left failed, the other is missing."""
+    failed = ViewReading(view=View.L_CC, sop_instance_uid="1.2.4", route=None, failure="the JPEG stream ends early")
+    return Reading(
+        exam_id=EXAM_ID,
+        generation=generation,
+        started_at=MOMENT,
+        views=(read(View.R_CC), read(View.R_MLO), failed),
+        model=Model(
+            name="mommi_detector",
+            version="3",
+            preset="slim",
+            weights_sha256="9f86d081884c7d659a2feaa0c55ad015",
+            generator_version="1",
+            training_data="phantoms",
+        ),
+        operating_point="balanced",
+        stage_seconds={"decode": 1.25},
+    )
+
+
+def summary() -> ExamSummary:
+    images = [ImageSummary(decision="READ", because="", view=view, superseded=False) for view in list(View)[:3]]
+    implant = ImageSummary(decision="IMPLANT", because="ImplantPresent (0028,1300) = YES", view=None, superseded=False)
+    return ExamSummary(
+        exam_id=EXAM_ID,
+        state=ExamState.DELIVERING,
+        generation=1,
+        first_image_at=MOMENT,
+        last_image_at=MOMENT,
+        updated_at=MOMENT,
+        images=(*images, implant),
+        findings=2,
+        stage_seconds={"decode": 1.25, "detect": 3.5},
+        detail="",
+    )
+
+
+def delivery() -> Delivery:
+    result = ResultObject(
+        kind=ResultKind.SEGMENTATION, sop_class_uid="1.2", sop_instance_uid="1.2.5", path="a.dcm", view=View.R_CC
+    )
+    return Delivery(
+        exam_id=EXAM_ID,
+        generation=1,
+        destination="north-pacs",
+        result=result,
+        state=DeliveryState.REFUSED,
+        attempts=4,
+        detail="0x0122 SOP class not supported",
+    )
+
+
+def write_previews(folder: Path) -> None:
+    """Previews of half the stored size: black, with a white square where the finding is."""
+    folder.mkdir(parents=True)
+    stored = np.zeros(SHAPE, np.uint8)
+    stored[int(BOX.y0) : int(BOX.y1), int(BOX.x0) : int(BOX.x1)] = 255
+    for view in (View.R_CC, View.R_MLO):
+        cv2.imwrite(str(folder / f"{view}.png"), stored[::2, ::2])
+
+
+@dataclass
+class Site:
+    """An application with its ledger, its files and what makes it ready."""
+
+    ledger: MemoryLedger
+    results: Path
+    registry: CollectorRegistry
+    checks: dict[str, Callable[[], None]]
+    client: httpx.Client
+
+    def change(self, **changes: object) -> None:
+        """Change the exam's summary."""
+        self.ledger.summaries[0] = replace(self.ledger.summaries[0], **changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    ledger = MemoryLedger(summaries=[summary()], readings=[reading()], owed=[delivery()])
+    results = tmp_path / "results"
+    write_previews(results / EXAM_ID / "1")
+    checks: dict[str, Callable[[], None]] = {}
+    registry = CollectorRegistry()
+    server = WebServer(
+        create_app(ledger=ledger, results=results, registry=registry, checks=checks), host="127.0.0.1", port=0
+    )
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.start()}") as client:
+        yield Site(ledger=ledger, results=results, registry=registry, checks=checks, client=client)
+    server.stop()

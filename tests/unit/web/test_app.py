@@ -1,0 +1,178 @@
+"""Probes, metrics, addresses and headers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from tetraview.domain.exam import exam_id_of
+from tetraview.domain.instance import Decision, Eligibility, Instance
+from tetraview.domain.view import View
+from tetraview.errors import StorageUnavailable, TritonUnavailable
+from tetraview.ledger import Ledger, open_engine
+from tetraview.telemetry.metrics import Metrics
+from tetraview.web.app import create_app
+from tetraview.web.headers import HEADERS
+from tetraview.web.server import WebServer
+
+if TYPE_CHECKING:
+    from conftest import Site
+
+EXAM = "/exams/0f3ab2c4d5e6f708"
+MOMENT = datetime(2026, 11, 21, 5, 0, tzinfo=UTC)
+INSTANCE = Instance(
+    sop_instance_uid="1.2.3.4",
+    sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
+    study_instance_uid="1.2.3",
+    series_instance_uid="1.2.3.1",
+    transfer_syntax_uid="1.2.840.10008.1.2.1",
+    calling_ae_title="MODALITY",
+    called_ae_title="TETRAVIEW",
+    sha256="0" * 64,
+    size=1,
+    path="00/00.dcm",
+    received_at=MOMENT,
+    eligibility=Eligibility(decision=Decision.READ, view=View.R_CC),
+)
+
+
+def fail() -> None:
+    raise TritonUnavailable("Triton does not answer at 127.0.0.1:8001: start it")
+
+
+def test_a_live_process_says_so_whatever_else_fails(site: Site) -> None:
+    """Liveness does not depend on any check, so that a fault elsewhere causes no restart."""
+    site.checks["triton"] = fail
+    assert site.client.get("/livez").status_code == 200
+
+
+def test_a_service_is_ready_when_every_check_holds(site: Site) -> None:
+    """Readiness is 200 and names every check."""
+    site.checks["ledger"] = lambda: None
+    answer = site.client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {"ready": True, "checks": {"ledger": "ok"}}
+
+
+def test_a_failed_check_makes_the_service_not_ready_and_says_why(site: Site) -> None:
+    """Readiness is 503 when one check fails, with the sentence that says what to do."""
+    site.checks |= {"ledger": lambda: None, "triton": fail}
+    answer = site.client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "ready": False,
+        "checks": {"ledger": "ok", "triton": "Triton does not answer at 127.0.0.1:8001: start it"},
+    }
+
+
+def test_metrics_are_what_prometheus_reads(site: Site) -> None:
+    """The metrics page parses and shows a count that was made."""
+    Metrics(site.registry).images_received.labels(decision="READ").inc(3)
+    answer = site.client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    read = next(s for s in families["tetraview_images_received"].samples if s.labels == {"decision": "READ"})
+    assert read.value == 3
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/exams/0000000000000000",
+        "/exams/<script>",
+        f"{EXAM}/2",
+        f"{EXAM}/0",
+        f"{EXAM}/-1",
+        f"{EXAM}/one",
+        f"{EXAM}/99999999999999999999999999",
+        f"{EXAM}/2/R-CC.png",
+        f"{EXAM}/0/R-CC.png",
+        f"{EXAM}/1/L-CC.png",
+        f"{EXAM}/1/L-MLO.png",
+        f"{EXAM}/1/XX.png",
+        f"{EXAM}/1/..%2f..%2fsecret.png",
+        "/exams/..%2f..%2fetc/1/R-CC.png",
+        "/static/../app.py",
+        "/static/%2e%2e/app.py",
+        "/docs",
+        "/openapi.json",
+    ],
+)
+def test_what_is_not_there_is_not_found(site: Site, path: str) -> None:
+    """Every other address is 404 in words, and quotes nothing of the request."""
+    answer = site.client.get(path)
+    assert answer.status_code == 404
+    assert "There is nothing at this address" in answer.text
+    assert "<script>" not in answer.text
+
+
+def test_pages_can_only_be_looked_at(site: Site) -> None:
+    """A request that would change something is refused."""
+    assert site.client.post("/").status_code == 405
+
+
+def test_a_preview_is_the_file_of_its_reading(site: Site) -> None:
+    """The picture of a view is the preview's bytes."""
+    answer = site.client.get(f"{EXAM}/1/R-CC.png")
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.content == (site.results / "0f3ab2c4d5e6f708" / "1" / "R-CC.png").read_bytes()
+
+
+def test_a_preview_outside_the_readings_folder_is_not_served(site: Site) -> None:
+    """Even a reading that names a file elsewhere does not make that file public."""
+    (site.results / "secret.png").write_bytes((site.results / "0f3ab2c4d5e6f708" / "1" / "R-CC.png").read_bytes())
+    view = site.ledger.readings[0].views[0]
+    object.__setattr__(view, "preview", "../../secret.png")
+    assert site.client.get(f"{EXAM}/1/R-CC.png").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", EXAM, f"{EXAM}/1/R-CC.png", "/livez", "/readyz", "/metrics", "/nothing"])
+def test_every_answer_carries_the_security_headers(site: Site, path: str) -> None:
+    """No answer may run foreign code, be framed, be cached by others or tell where its reader came from."""
+    headers = site.client.get(path).headers
+    assert HEADERS.items() <= headers.items()
+    policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert "unsafe" not in headers["content-security-policy"]
+
+
+def test_a_ledger_that_is_away_is_said(site: Site) -> None:
+    """When the ledger cannot be asked, the page is 503 with its sentence."""
+    with patch.object(site.ledger, "exams", side_effect=StorageUnavailable("the ledger did not answer")):
+        answer = site.client.get("/")
+    assert answer.status_code == 503
+    assert "the ledger did not answer" in answer.text
+
+
+def test_an_unexpected_fault_shows_nothing_of_itself(site: Site) -> None:
+    """An error of ours is 500 with the security headers and without its text."""
+    with patch.object(site.ledger, "exams", side_effect=KeyError("ZZCANARY")):
+        answer = site.client.get("/")
+    assert answer.status_code == 500
+    assert "ZZCANARY" not in answer.text
+    assert HEADERS.items() <= answer.headers.items()
+
+
+def test_the_real_ledger_answers_the_pages(tmp_path: Path) -> None:
+    """An exam that the ledger keeps in SQLite is on the worklist and has its page; odd generations are not found."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    ledger = Ledger(engine, clock=lambda: MOMENT)
+    ledger.record_instance(INSTANCE)
+    exam = f"/exams/{exam_id_of(called_ae_title='TETRAVIEW', study_instance_uid='1.2.3')}"
+    app = create_app(ledger=ledger, results=tmp_path, registry=CollectorRegistry(), checks={})
+    server = WebServer(app, host="127.0.0.1", port=0)
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.start()}") as client:
+        assert exam in client.get("/").text
+        assert "Received, not read yet" in client.get(exam).text
+        assert client.get(f"{exam}/{10**30}/R-CC.png").status_code == 404
+    server.stop()
+    engine.dispose()

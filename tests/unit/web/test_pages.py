@@ -1,0 +1,204 @@
+"""What the pages say."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tetraview.domain.exam import ExamState
+from tetraview.domain.view import View
+from tetraview.ledger.summary import ImageSummary
+from tetraview.report.contact_sheet import STATEMENT
+
+if TYPE_CHECKING:
+    from conftest import Site
+
+EXAM = "/exams/0f3ab2c4d5e6f708"
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>${jndi:ldap://x}\r\n"
+
+
+def text_of(page: str) -> str:
+    """A page's words with single spaces."""
+    return " ".join(re.sub(r"<[^>]*>", " ", page.split("<main", 1)[1]).split())
+
+
+class _Tags(HTMLParser):
+    """Collects the tags and attributes that a browser would see."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+
+
+def tags_of(page: str, name: str) -> list[dict[str, str | None]]:
+    return [attributes for tag, attributes in _Tags(page).seen if tag == name]
+
+
+@pytest.mark.parametrize("path", ["/", EXAM, "/nothing"])
+def test_every_page_says_that_it_is_research(site: Site, path: str) -> None:
+    """The statement that this is no medical device stands on every page."""
+    assert STATEMENT in site.client.get(path).text
+
+
+@pytest.mark.parametrize("path", ["/", EXAM])
+def test_titles_and_addresses_hold_nothing_but_the_opaque_identifier(site: Site, path: str) -> None:
+    """Links and titles carry the exam's digest, generations and views only."""
+    page = site.client.get(path).text
+    addresses = [a["href"] for a in tags_of(page, "a") + tags_of(page, "image") + tags_of(page, "link")]
+    allowed = re.compile(r"/|/static/[a-z.]+|/exams/[0-9a-f]{16}(/\d+(/[LR]-(CC|MLO)\.png)?)?")
+    assert addresses
+    assert all(allowed.fullmatch(str(address)) for address in addresses), addresses
+    assert re.search(r"<title>(Exams|Exam 0f3ab2c4d5e6f708) · tetraview</title>", page)
+
+
+def test_the_worklist_shows_state_views_and_findings(site: Site) -> None:
+    """A row names the exam, its state, the views received, the findings, and which images are not read."""
+    page = site.client.get("/").text
+    assert "0f3ab2c4d5e6f708 delivering R-CC, L-CC, R-MLO 2 2026-11-21 05:00:00 UTC Not read: IMPLANT" in text_of(page)
+    assert [rect["class"] for rect in tags_of(page, "rect")] == ["has", "has", "has", "lacks"]
+
+
+def test_an_empty_worklist_says_what_to_do(site: Site) -> None:
+    """Without an exam the worklist says how one comes to be."""
+    site.ledger.summaries.clear()
+    assert "Send mammograms to the DICOM port" in site.client.get("/").text
+
+
+def test_outlines_lie_in_stored_pixels_over_the_preview(site: Site) -> None:
+    """The picture's frame and image span the stored pixels, whatever the preview's scale, and outlines are as given."""
+    page = site.client.get(EXAM).text
+    views = [svg["viewbox"] for svg in tags_of(page, "svg") if svg.get("role") == "img"]
+    assert views == ["0 0 320.0 400.0"] * 2
+    assert [(image["width"], image["height"]) for image in tags_of(page, "image")] == [("320.0", "400.0")] * 2
+    corners = "120.0,160.0 200.0,160.0 200.0,220.0 120.0,220.0"
+    assert [polygon["points"] for polygon in tags_of(page, "polygon")] == [corners] * 2
+
+
+def test_views_hang_with_chest_walls_in_the_middle(site: Site) -> None:
+    """Right breast left of left breast, CC over MLO; right images are pushed to the right, left ones to the left."""
+    page = site.client.get(EXAM).text
+    assert re.findall(r"<figcaption><b>(.*?)</b>", page) == ["R-CC", "L-CC", "R-MLO", "L-MLO"]
+    sides = [svg["preserveaspectratio"] for svg in tags_of(page, "svg") if svg.get("role") == "img"]
+    assert sides == ["xMaxYMid meet"] * 2
+
+
+def test_the_findings_table_gives_score_route_and_sizes(site: Site) -> None:
+    """A finding's row holds label, view, score, route, long axis, area and distance, or a dash without a nipple."""
+    words = text_of(site.client.get(EXAM).text)
+    assert "L1-MLO R-MLO 0.83 ipsi 17.2 mm 182 mm² 48 mm" in words
+    assert "L1-CC R-CC 0.83 ipsi 17.2 mm 182 mm² –" in words
+
+
+def test_missing_and_failed_views_are_said(site: Site) -> None:
+    """A view without an image and a view that could not be read are told apart, with the reason."""
+    words = text_of(site.client.get(EXAM).text)
+    assert "L-MLO – No image received" in words
+    assert "L-CC – Could not be read: the JPEG stream ends early" in words
+    assert "R-CC was taken as upright." in words
+
+
+def test_every_image_that_is_not_read_says_why(site: Site) -> None:
+    """An ineligible image has its reason code and the attribute that decided, a replaced one that it was replaced."""
+    replaced = ImageSummary(decision="READ", because="", view=View.R_CC, superseded=True)
+    site.change(images=(*site.ledger.summaries[0].images, replaced))
+    words = text_of(site.client.get(EXAM).text)
+    assert "IMPLANT ImplantPresent (0028,1300) = YES" in words
+    assert "REPLACED The sender sent R-CC again" in words
+
+
+def test_model_weights_and_operating_point_are_named(site: Site) -> None:
+    """The page says which weights ran at which operating point and how long it took."""
+    words = text_of(site.client.get(EXAM).text)
+    assert "Operating point balanced" in words
+    assert "mommi_detector 3, preset slim" in words
+    assert "9f86d081884c , trained on phantoms (generator 1)" in words
+    assert "decode 1.25 s, detect 3.50 s" in words
+
+
+def test_deliveries_show_state_attempts_and_last_answer(site: Site) -> None:
+    """Each object at each destination has its state, the attempts made and the last answer."""
+    words = text_of(site.client.get(EXAM).text)
+    assert "north-pacs SEG R-CC refused 4 0x0122 SOP class not supported" in words
+
+
+def test_a_reading_without_findings_names_the_operating_point(site: Site) -> None:
+    """No finding is said in relation to the operating point, never as a negative result."""
+    reading = site.ledger.readings[0]
+    site.ledger.readings[0] = replace(reading, views=tuple(replace(view, findings=()) for view in reading.views))
+    assert "No mass candidate reached the operating point “balanced”." in site.client.get(EXAM).text
+
+
+def test_an_exam_before_its_reading_shows_what_has_come(site: Site) -> None:
+    """While views are collected, each place says whether its image is there."""
+    site.ledger.readings.clear()
+    site.change(state=ExamState.COLLECTING, generation=0, findings=None)
+    words = text_of(site.client.get(EXAM).text)
+    assert "R-CC – Received, not read yet" in words
+    assert "L-MLO – No image received" in words
+
+
+def test_an_earlier_reading_stays_reachable(site: Site) -> None:
+    """With a second reading, the page shows the newest and links both; each address shows its own."""
+    site.ledger.readings.append(replace(site.ledger.readings[0], generation=2, operating_point="high_sensitivity"))
+    site.change(generation=2)
+    newest = site.client.get(EXAM).text
+    assert "Operating point high_sensitivity" in text_of(newest)
+    assert {f"{EXAM}/1", f"{EXAM}/2"} <= {a["href"] for a in tags_of(newest, "a")}
+    assert "Operating point balanced" in text_of(site.client.get(f"{EXAM}/1").text)
+
+
+def test_a_preview_that_is_gone_is_a_fault_of_its_own(site: Site) -> None:
+    """A reading outlives its previews: the page says so and still lists the findings."""
+    (site.results / "0f3ab2c4d5e6f708" / "1" / "R-CC.png").unlink()
+    words = text_of(site.client.get(EXAM).text)
+    assert "R-CC ipsi Read, but its preview is gone" in words
+    assert "L1-CC R-CC 0.83" in words
+
+
+@pytest.mark.parametrize("state", list(ExamState))
+def test_a_page_follows_an_exam_until_it_ends(site: Site, state: ExamState) -> None:
+    """The page of an exam under way renews itself, that of a finished one does not."""
+    site.change(state=state)
+    renews = 'http-equiv="refresh"' in site.client.get(EXAM).text
+    assert renews == (state in {ExamState.COLLECTING, ExamState.READING, ExamState.DELIVERING})
+
+
+def test_hostile_words_are_shown_and_not_obeyed(site: Site) -> None:
+    """Whatever a header, a peer or a model put into our words, no page gains a tag or an attribute from it."""
+    quiet = {path: _Tags(site.client.get(path).text).seen for path in ("/", EXAM)}
+    image = site.ledger.summaries[0].images[3]
+    site.change(
+        detail=HOSTILE,
+        images=(*site.ledger.summaries[0].images[:3], replace(image, because=HOSTILE, decision=HOSTILE)),
+    )
+    reading = site.ledger.readings[0]
+    views = tuple(
+        replace(
+            view,
+            failure=view.failure and HOSTILE,
+            warnings=(HOSTILE,) * len(view.warnings),
+            findings=tuple(replace(finding, label=HOSTILE) for finding in view.findings),
+        )
+        for view in reading.views
+    )
+    assert reading.model is not None
+    model = replace(reading.model, name=HOSTILE, version=HOSTILE, training_data=HOSTILE, weights_sha256=HOSTILE)
+    site.ledger.readings[0] = replace(reading, views=views, model=model, operating_point=HOSTILE)
+    site.ledger.owed[0] = replace(site.ledger.owed[0], destination=HOSTILE, detail=HOSTILE)
+    for path, before in quiet.items():
+        page = site.client.get(path).text
+        assert page.count("&lt;script&gt;") > 1
+        after = [(tag, set(attributes)) for tag, attributes in _Tags(page).seen]
+        told = [("p", {"class"})] if path == EXAM else [("span", {"class"})]
+        assert [seen for seen in after if seen[0] in {"script", "img"}] == [
+            (tag, set(attributes)) for tag, attributes in before if tag in {"script", "img"}
+        ]
+        assert sorted(after, key=str) == sorted([(t, set(a)) for t, a in before] + told, key=str)
