@@ -214,15 +214,15 @@ def describe(header: Header, request: StoreRequest, *, sha256: str, size: int, r
     Raises:
         InstanceRefused: they contradict each other, a UID is not one, or there are too many pixels.
     """
-    dataset = header.dataset
-    uids = {keyword: _uid(dataset, keyword) for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")}
-    told = request.sop_class_uid, request.sop_instance_uid
-    if (_uid(dataset, "SOPClassUID"), uids["SOPInstanceUID"]) != told:
+    uids = header.uids
+    if not all(map(is_uid, uids.values())):
+        raise refusal(Status.ILLEGAL_UID)
+    if (uids["SOPClassUID"], uids["SOPInstanceUID"]) != (request.sop_class_uid, request.sop_instance_uid):
         raise refusal(Status.DATA_SET_MISMATCH)
-    _check_pixels(dataset)
+    _check_pixels(header.dataset)
     return Instance(
         sop_instance_uid=uids["SOPInstanceUID"],
-        sop_class_uid=request.sop_class_uid,
+        sop_class_uid=uids["SOPClassUID"],
         study_instance_uid=uids["StudyInstanceUID"],
         series_instance_uid=uids["SeriesInstanceUID"],
         transfer_syntax_uid=request.transfer_syntax_uid,
@@ -232,20 +232,13 @@ def describe(header: Header, request: StoreRequest, *, sha256: str, size: int, r
         size=size,
         path=path_of(f"{sha256}-{hashlib.sha256(request.called_ae_title.encode()).hexdigest()[:8]}"),
         received_at=received_at,
-        eligibility=eligibility_of(dataset, pixel_bytes=header.pixel_bytes),
+        eligibility=eligibility_of(header.dataset, pixel_bytes=header.pixel_bytes),
     )
 
 
 def is_uid(text: str) -> bool:
     """Whether this is a UID: digits and dots, at most 64 of them."""
     return len(text) <= _MAX_UID and _UID.fullmatch(text) is not None
-
-
-def _uid(dataset: Dataset, keyword: str) -> str:
-    uid = str(dataset.get(keyword, ""))
-    if not is_uid(uid):
-        raise refusal(Status.ILLEGAL_UID)
-    return uid
 
 
 def _check_pixels(dataset: Dataset) -> None:

@@ -51,8 +51,16 @@ _VIEW_CODES = {
 _NIPPLE_IN_PROFILE = "442581004"
 #: Estimated Radiographic Magnification Factor (0018,1114) that contact views do not exceed.
 _CONTACT_MAGNIFICATION = 1.1
-#: A value that cannot hold a name or a number of a patient.
-_SHOWABLE = re.compile(r"[A-Z][A-Z_ ]{0,15}|[0-9.]{1,64}|R-[0-9A-F]{5}")
+#: Numbers, UIDs that DICOM defines and SNOMED codes.
+_SHOWABLE = re.compile(r"\d{1,5}(\.\d{1,9})?|1\.2\.840\.10008\.[\d.]+|[1-9]\d{5,17}|R-[0-9A-F]{5}")
+#: Words of the attributes that decide; another value may be anything, also a name, and is not repeated.
+_TERMS = frozenset(
+    {
+        *_UNREAD_TYPES,
+        *("MG", "CR", "DX", "OT", "SC", "SR", "US", "MR", "PR", "KO", "SEG", "FOR PROCESSING", "SECONDARY", "YES"),
+        *("L", "R", "B", "U", "ML", "LM", "LMO", "XCCL", "XCCM", "SIO", "ISO", "FB", "CC", "MLO"),
+    }
+)
 
 
 def eligibility_of(dataset: Dataset, *, pixel_bytes: int) -> Eligibility:
@@ -182,7 +190,7 @@ def _shown(dataset: Dataset, keyword: str) -> str:
 
 
 def _showable(value: str) -> str:
-    return value if _SHOWABLE.fullmatch(value) else "not a value of this attribute"
+    return value if value in _TERMS or _SHOWABLE.fullmatch(value) else "not a value of this attribute"
 
 
 def _is_spacing(dataset: Dataset, keyword: str) -> bool:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from io import BytesIO
 from mmap import mmap
 
+import pydicom.config
 from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import ImplicitVRLittleEndian
@@ -26,11 +29,12 @@ MAX_NESTING = 64
 #: Longest value that intake looks at.
 _MAX_VALUE = 1 << 16
 
+UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 _KEYWORDS = (
-    *("ImageType", "SOPClassUID", "SOPInstanceUID", "Modality", "PresentationIntentType", "Manufacturer"),
+    *UIDS,
+    *("ImageType", "Modality", "PresentationIntentType", "Manufacturer"),
     *("EstimatedRadiographicMagnificationFactor", "ImagerPixelSpacing", "ViewPosition"),
-    *("StudyInstanceUID", "SeriesInstanceUID", "Laterality", "ImageLaterality"),
-    *("SamplesPerPixel", "NumberOfFrames", "Rows", "Columns", "PixelSpacing"),
+    *("Laterality", "ImageLaterality", "SamplesPerPixel", "NumberOfFrames", "Rows", "Columns", "PixelSpacing"),
     *("BitsAllocated", "BitsStored", "HighBit", "BreastImplantPresent", "ViewCodeSequence"),
 )
 _WANTED = frozenset(tag_for_keyword(keyword) for keyword in _KEYWORDS)
@@ -44,10 +48,16 @@ _UNDEFINED = 0xFFFFFFFF
 _SHORT_VRS = frozenset(re.findall(b"..", b"AEASATCSDADSDTFDFLISLOLTPNSHSLSSSTTMUIULUS"))
 
 
+# Otherwise pydicom warns about values that break its rules, and quotes them.
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+
+
 @dataclass(frozen=True, kw_only=True)
 class Header:
     """What intake knows about a data set."""
 
+    #: UIDs by keyword as they stand there, without padding.
+    uids: Mapping[str, str]
     #: The attributes intake decides by, as far as they are there and can be decoded.
     dataset: Dataset
     #: Length of Pixel Data (7FE0,0010) without offset table; 0 where there is none.
@@ -68,7 +78,10 @@ def read_header(buffer: mmap | bytes, *, offset: int, transfer_syntax_uid: str) 
     explicit = transfer_syntax_uid != ImplicitVRLittleEndian
     walk = _Walk(buffer, offset=offset, explicit=explicit)
     walk.run()
-    return Header(dataset=_decode(b"".join(walk.wanted.values()), explicit=explicit), pixel_bytes=walk.pixel_bytes)
+    dataset = _decode(b"".join(walk.wanted.values()), explicit=explicit)
+    uids = {keyword: _raw_text(dataset, keyword) for keyword in UIDS}
+    _drop_undecodable(dataset)
+    return Header(uids=uids, dataset=dataset, pixel_bytes=walk.pixel_bytes)
 
 
 class _Kind(Enum):
@@ -233,11 +246,16 @@ _UNDECODABLE = (ValueError, TypeError, ArithmeticError, LookupError, NotImplemen
 
 def _decode(encoded: bytes, *, explicit: bool) -> Dataset:
     try:
-        dataset = read_dataset(BytesIO(encoded), is_implicit_VR=not explicit, is_little_endian=True)
+        return read_dataset(BytesIO(encoded), is_implicit_VR=not explicit, is_little_endian=True)
     except _UNDECODABLE as error:
         raise refusal(Status.NOT_PARSABLE) from error
-    _drop_undecodable(dataset)
-    return dataset
+
+
+def _raw_text(dataset: Dataset, keyword: str) -> str:
+    """A value as it is encoded: pydicom's would be without line ends and other marks of damage."""
+    element = dataset.get_item(tag_for_keyword(keyword) or 0)
+    value = element.value if isinstance(element, RawDataElement) else None
+    return (value or b"").rstrip(b"\0 ").decode("latin-1")
 
 
 def _drop_undecodable(dataset: Dataset) -> None:

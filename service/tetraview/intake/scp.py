@@ -10,7 +10,6 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-import pydicom.config
 import structlog
 
 from tetraview.domain.instance import Instance
@@ -74,8 +73,6 @@ class Listener:
         Raises:
             OSError: the address cannot be listened on.
         """
-        # Otherwise pydicom warns about values and quotes them.
-        pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
         family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
         address = (self._settings.host, self._settings.port)
         listening = socket.create_server(address, family=family, backlog=_BACKLOG)

@@ -7,7 +7,7 @@ import struct
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
@@ -54,7 +54,7 @@ class MemoryLedger:
             return [instance.path for instance in self.instances]
 
 
-def mammogram(*, pixel_bytes: int = 32, **attributes: object) -> Dataset:
+def mammogram(*, pixel_bytes: int = 32, **attributes: Any) -> Dataset:
     """A left CC image of 4 columns that is read.
 
     Args:
