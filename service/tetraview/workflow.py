@@ -57,6 +57,7 @@ class ExamWorkflow(DBOSConfiguredInstance):
         self._ledger = ledger
         self._steps = steps
         self._now = clock
+        self._started_at = clock()
 
     def launch(self, engine: sa.Engine, *, executor_id: str) -> None:
         """Start DBOS, which continues what was under way, and queue what was settled but never queued."""
@@ -81,7 +82,8 @@ class ExamWorkflow(DBOSConfiguredInstance):
             images = choose_images(waiting.instances)
             due = is_due(
                 filled=len(images),
-                last_image_at=waiting.last_image_at,
+                # Senders could not reach us before the start, so what is missing may still come.
+                last_image_at=max(waiting.last_image_at, self._started_at),
                 now=self._now(),
                 settings=self._completeness,
             )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +61,12 @@ def workflow(tmp_path: Path, steps: RecordingSteps) -> Iterator[ExamWorkflow]:
     settings = Settings.model_construct(completeness=Completeness(quiet_seconds=0.001), destinations=(PACS,))
     ledger = Ledger(engine, clock=lambda: NOW)
     ledger.record_instance(an_image(View.L_CC))
+    clock = iter([NOW, *[NOW + timedelta(hours=1)] * 99]).__next__
     workflow = ExamWorkflow(
         settings=settings,
         ledger=ledger,
         steps=steps,  # type: ignore[arg-type]
-        clock=lambda: NOW,
+        clock=clock,
         name=tmp_path.name,
     )
     workflow.launch(dbos_engine, executor_id="test")

@@ -1,0 +1,151 @@
+"""The composition root: settings in, a running service out. Nobody else constructs collaborators."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self, TextIO
+
+import structlog
+from dbos import DBOS
+from prometheus_client import CollectorRegistry
+
+from tetraview.delivery import deliver
+from tetraview.errors import TetraviewError
+from tetraview.imaging.limits import DecodeLimits
+from tetraview.inference import Detector
+from tetraview.intake.scp import Listener
+from tetraview.intake.spool import Spool
+from tetraview.ledger import Ledger, open_engine
+from tetraview.reader import ExamReader
+from tetraview.settings import Settings
+from tetraview.steps import Folders, Steps
+from tetraview.telemetry.log import configure_logging
+from tetraview.telemetry.metrics import Metrics
+from tetraview.telemetry.redaction import Redaction, load_key
+from tetraview.web.app import create_app
+from tetraview.web.server import WebServer
+from tetraview.workflow import ExamWorkflow
+
+_log = structlog.get_logger()
+
+#: Pause between two looks at which exams are due and how long the queues are.
+_TICK_SECONDS = 0.25
+#: Longest wait for images in flight when the service stops.
+_DRAIN_SECONDS = 30.0
+
+
+def utc_now() -> datetime:
+    """The present."""
+    return datetime.now(UTC)
+
+
+class App:
+    """The service: a listener, a durable workflow, a web server and one tick that keeps exams moving."""
+
+    def __init__(self, settings: Settings, *, log: TextIO) -> None:
+        self._settings = settings
+        self._folders = Folders(data=settings.data_dir)
+        self._folders.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        redaction = Redaction(load_key(settings.data_dir / "log.key"))
+        configure_logging(level=settings.log_level, stream=log, redaction=redaction)
+        registry = CollectorRegistry()
+        self._metrics = Metrics(registry)
+        self._engine = open_engine(settings.database_url or f"sqlite:///{settings.data_dir}/ledger.sqlite")
+        self._dbos_engine = open_engine(settings.database_url or f"sqlite:///{settings.data_dir}/workflow.sqlite")
+        self.ledger = Ledger(self._engine, clock=utc_now)
+        self._detector = Detector(settings.triton)
+        steps = Steps(
+            settings=settings,
+            ledger=self.ledger,
+            metrics=self._metrics,
+            reader=open_reader(settings, self._detector),
+            deliver=deliver,
+            clock=utc_now,
+        )
+        self._workflow = ExamWorkflow(settings=settings, ledger=self.ledger, steps=steps, clock=utc_now)
+        self._listener = Listener(
+            settings.dicom, Spool(self._folders.spool), self.ledger, lambda _: None, metrics=self._metrics
+        )
+        checks = {"ledger": self._check_ledger, "triton": self._check_triton}
+        self._web = WebServer(
+            create_app(ledger=self.ledger, results=self._folders.data / "results", registry=registry, checks=checks),
+            host=settings.web.host,
+            port=settings.web.port,
+        )
+        self._stopping = threading.Event()
+        self._ticker = threading.Thread(target=self._keep_ticking, name="tick")
+
+    @property
+    def dicom_port(self) -> int:
+        """Where the listener listens, once started."""
+        return self._listener.port
+
+    @property
+    def web_url(self) -> str:
+        """Address of the pages, once started."""
+        return f"http://{self._settings.web.host}:{self._web.port}"
+
+    def start(self) -> None:
+        """Start in the order that what is started can rely on what it needs."""
+        self._workflow.launch(self._dbos_engine, executor_id=self._settings.executor_id)
+        self._ticker.start()
+        self._web.start()
+        self._listener.start()
+        _log.info("service_started", port=self.dicom_port, url=self.web_url)
+
+    def stop(self) -> None:
+        """Stop in the opposite order: images in flight are received whole, work under way continues next time."""
+        self._listener.stop(grace_seconds=_DRAIN_SECONDS)
+        self._stopping.set()
+        self._ticker.join()
+        DBOS.destroy()
+        self._web.stop()
+        self._dbos_engine.dispose()
+        self._engine.dispose()
+        _log.info("service_stopped")
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _keep_ticking(self) -> None:
+        while not self._stopping.wait(_TICK_SECONDS):
+            try:
+                self._tick()
+            except TetraviewError as error:
+                _log.warning("tick_failed", reason=str(error))
+
+    def _tick(self) -> None:
+        self._workflow.settle_due_exams()
+        self._metrics.set_exams(self.ledger.count_exams())
+        names = tuple(destination.name for destination in self._settings.destinations)
+        self._metrics.set_queues(self.ledger.count_pending(), destinations=names)
+
+    def _check_ledger(self) -> None:
+        self.ledger.count_exams()
+
+    def _check_triton(self) -> None:
+        self._detector.check()
+
+
+def open_reader(settings: Settings, detector: Detector) -> ExamReader:
+    """The reader that these settings describe."""
+    limits = DecodeLimits(
+        memory_bytes=settings.imaging.memory_bytes,
+        cpu_seconds=settings.imaging.cpu_seconds,
+        wall_seconds=settings.imaging.wall_seconds,
+        max_pixels=settings.imaging.max_pixels,
+    )
+    return ExamReader(
+        detector=detector,
+        spool=settings.data_dir / "spool",
+        limits=limits,
+        operating_point=settings.report.operating_point,
+    )

@@ -1,0 +1,219 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from tetraview.app import App
+from tetraview.delivery import echo, store_files
+from tetraview.demo.demo import run_demo
+from tetraview.domain.reading import Reading
+from tetraview.errors import TetraviewError
+from tetraview.files import find_exams
+from tetraview.inference import Detector
+from tetraview.inference.server import TritonServer
+from tetraview.offline import read_to_folder, triton_at_hand
+from tetraview.phantom import DEMO_SEED, RECIPES, generate
+from tetraview.phantom.dicom import write_exam
+from tetraview.settings import Settings, load_settings
+from tetraview.tables import findings_table, settings_text
+
+app = typer.Typer(
+    help="Reads screening mammograms four views at a time. Research software, not for clinical use.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+errors = Console(stderr=True, style="red", markup=False, highlight=False, soft_wrap=True)
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", envvar="TETRAVIEW_CONFIG", help="Settings file (TOML).")]
+DicomPaths = Annotated[list[Path], typer.Argument(help="DICOM files, or folders of them.")]
+
+#: Free space under which the doctor warns: a day of a busy screening site.
+_MIN_FREE_BYTES = 20 << 30
+
+
+class Profile(StrEnum):
+    """For whom the results are shaped."""
+
+    OHIF = "ohif"
+    CONFORMANT = "conformant"
+
+
+#: Segmentation geometry of each profile.
+_GEOMETRY = {Profile.OHIF: "orientation_only", Profile.CONFORMANT: "none"}
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one sentence and exit status 1."""
+    try:
+        app()
+    except TetraviewError as error:
+        _fail(str(error))
+
+
+def _fail(sentence: str) -> NoReturn:
+    errors.print(f"tetraview: {sentence}")
+    sys.exit(1)
+
+
+@app.command()
+def serve(config: ConfigFile = None) -> None:
+    """Run the service: receive exams, read them, deliver results. Logs are JSON lines on standard output."""
+    settings = load_settings(config)
+    with App(settings, log=sys.stdout), stop_requested() as stop:
+        stop.wait()
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path | None, typer.Argument(help="Your own DICOM images; without it a synthetic exam.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for everything the demo leaves.")] = Path("demo-output"),
+) -> None:
+    """Send one exam through PACS, tetraview and Triton on this machine and show what comes back."""
+    with stop_requested() as stop:
+        run_demo(folder, out=out, console=console, stop=stop)
+
+
+@app.command()
+def send(
+    paths: DicomPaths,
+    to: Annotated[str, typer.Option(help="Receiver as AETITLE@host:port.")] = "TETRAVIEW@127.0.0.1:11112",
+    calling: Annotated[str, typer.Option(help="AE title to send as.")] = "TETRAVIEW_SCU",
+) -> None:
+    """Send DICOM files by C-STORE, each in the transfer syntax it has."""
+    files = [file for path in paths for file in (sorted(path.rglob("*.dcm")) if path.is_dir() else [path])]
+    sent = store_files(files, to=to, calling_ae_title=calling)
+    refused = [
+        f"{path}: {answer}" for path, answer in track(sent, "sending", total=len(files), console=console) if answer
+    ]
+    console.print(f"{len(files) - len(refused)} of {len(files)} files stored")
+    if refused:
+        _fail("; ".join(refused))
+
+
+@app.command()
+def read(
+    paths: DicomPaths,
+    out: Annotated[Path, typer.Option(help="Folder for SEG, SR, picture and findings.")],
+    profile: Annotated[Profile, typer.Option(help="For whom the results are shaped.")] = Profile.OHIF,
+    config: ConfigFile = None,
+) -> None:
+    """Read exams from files without any PACS; starts Triton when none answers."""
+    settings = load_settings(config)
+    report = settings.report.model_copy(update={"seg_geometry": _GEOMETRY[profile]})
+    found = find_exams(paths)
+    for path, reason in found.left_out:
+        console.print(f"left out {path}: {reason}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if not found.exams:
+        _fail("none of these files is a mammogram that can be read")
+    with console.status("waiting for Triton"), triton_at_hand(settings) as ready:
+        settings = ready.model_copy(update={"report": report})
+        for exam in found.exams:
+            folder = out / exam.exam_id if len(found.exams) > 1 else out
+            console.print(f"reading {', '.join(exam.images)} into {folder}")
+            _show(read_to_folder(exam, folder, settings=settings).reading)
+
+
+def _show(reading: Reading) -> None:
+    console.print(findings_table(reading))
+    for view in reading.views:
+        if view.failure:
+            console.print(f"{view.view} was not read: {view.failure}", style="red", markup=False)
+
+
+@app.command()
+def triton(
+    port: Annotated[int, typer.Option(help="gRPC port; 0 takes a free one.")] = 8001,
+    metrics_port: Annotated[int, typer.Option(help="Port of Triton's own metrics.")] = 8002,
+) -> None:
+    """Run NVIDIA Triton with our models until Ctrl-C."""
+    with console.status("loading models"):
+        server = TritonServer(grpc_port=port, metrics_port=metrics_port)
+        server.start()
+    console.print(f"Triton serves gRPC at {server.url}, metrics at {server.metrics_url}")
+    with stop_requested() as stop:
+        stop.wait()
+    server.stop()
+
+
+@app.command()
+def doctor(config: ConfigFile = None) -> None:
+    """Check what the service needs and say what to fix."""
+    settings = load_settings(config)
+    console.print("✓ settings", style="green")
+    checks: dict[str, Callable[[], object]] = {
+        "data folder": lambda: _check_data(settings),
+        "Triton": lambda: Detector(settings.triton).check(),
+    }
+    for destination in settings.destinations:
+        checks[f"destination {destination.name}"] = partial(echo, destination)
+    healthy = [_check(what, check) for what, check in checks.items()]
+    if not settings.destinations:
+        console.print("! no destination is set: results stay in the data folder", style="yellow")
+    if not all(healthy):
+        sys.exit(1)
+
+
+@app.command()
+def config(config: ConfigFile = None) -> None:
+    """Print every setting with its present value and meaning, as a TOML file."""
+    sys.stdout.write(settings_text(load_settings(config)))
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Option(help="Folder for the DICOM files.")],
+    seed: Annotated[int, typer.Option(help="Seed of the first exam.")] = DEMO_SEED,
+    count: Annotated[int, typer.Option(min=1, help="Number of exams.")] = 1,
+    truth: Annotated[bool, typer.Option(help="Also write truth.json and masks.")] = True,
+) -> None:
+    """Write synthetic four-view exams."""
+    for number in track(range(seed, seed + count), "making phantoms", console=console):
+        folder = out / str(number) if count > 1 else out
+        write_exam(generate(number, recipe=RECIPES["native"]), folder, truth=truth)
+    console.print(f"{count * 4} images in {out}")
+
+
+def _check(what: str, check: Callable[[], object]) -> bool:
+    try:
+        check()
+    except TetraviewError as error:
+        errors.print(f"✗ {what}: {error}")
+        return False
+    console.print(f"✓ {what}", style="green")
+    return True
+
+
+def _check_data(settings: Settings) -> None:
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.data_dir).free
+    if free < _MIN_FREE_BYTES:
+        raise TetraviewError(f"{settings.data_dir} has {free >> 30} GiB free: make room or move `data_dir`")
+
+
+@contextmanager
+def stop_requested() -> Iterator[threading.Event]:
+    """An event that is set by Ctrl-C or SIGTERM."""
+    stop = threading.Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    try:
+        yield stop
+    finally:
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)

@@ -1,0 +1,102 @@
+"""Sends DICOM files as a modality would, each in the transfer syntax it has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+from pynetdicom import AE, Association
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+
+from tetraview.errors import DestinationUnavailable, SettingsInvalid
+from tetraview.settings import Destination
+
+_RECEIVER = re.compile(r"(?P<ae_title>[^@]{1,16})@(?P<host>.+):(?P<port>\d{1,5})")
+_CONNECT_SECONDS = 5
+_RESPONSE_SECONDS = 60
+
+
+def store_files(files: Sequence[Path], *, to: str, calling_ae_title: str) -> Iterator[tuple[Path, str]]:
+    """C-STORE every file over one association.
+
+    Args:
+        files: DICOM files (Part 10).
+        to: receiver as ``AETITLE@host:port``.
+        calling_ae_title: AE title to send as.
+
+    Yields:
+        Each file with nothing where it was stored, else the reason why not.
+
+    Raises:
+        SettingsInvalid: the receiver is not written as it should be.
+        DestinationUnavailable: no association; the message says where.
+    """
+    receiver = _RECEIVER.fullmatch(to)
+    if receiver is None:
+        raise SettingsInvalid(f"receiver {to!r} is not AETITLE@host:port")
+    contexts = {file: _context(file) for file in files}
+    entity = _entity(calling_ae_title)
+    for context in sorted({context for context in contexts.values() if context}):
+        entity.add_requested_context(*context)
+    if not entity.requested_contexts:
+        yield from ((file, "not a DICOM file") for file in files)
+        return
+    association = _associate(entity, receiver["host"], int(receiver["port"]), receiver["ae_title"])
+    try:
+        for file in files:
+            yield file, _store(association, file) if contexts[file] else "not a DICOM file"
+    finally:
+        association.release()
+
+
+def echo(destination: Destination) -> None:
+    """C-ECHO a destination.
+
+    Raises:
+        DestinationUnavailable: it does not answer with success.
+    """
+    entity = _entity("TETRAVIEW")
+    entity.add_requested_context(Verification)
+    association = _associate(entity, destination.host, destination.port, destination.ae_title)
+    status = association.send_c_echo()
+    association.release()
+    if getattr(status, "Status", None) != 0:
+        raise DestinationUnavailable(f"{destination.name} accepts associations but not C-ECHO")
+
+
+def _entity(ae_title: str) -> AE:
+    entity = AE(ae_title)
+    entity.connection_timeout = entity.acse_timeout = _CONNECT_SECONDS
+    entity.dimse_timeout = _RESPONSE_SECONDS
+    return entity
+
+
+def _associate(entity: AE, host: str, port: int, ae_title: str) -> Association:
+    association = entity.associate(host, port, ae_title=ae_title)
+    if association.is_established:
+        return association
+    answer = "it rejected the association" if association.is_rejected else "it does not answer"
+    raise DestinationUnavailable(f"{ae_title} at {host}:{port}: {answer}; check address, AE titles and that it runs")
+
+
+def _context(file: Path) -> tuple[str, str] | None:
+    try:
+        meta = read_file_meta_info(file)
+        return str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)
+    except (InvalidDicomError, OSError, AttributeError):
+        return None
+
+
+def _store(association: Association, file: Path) -> str:
+    try:
+        status = association.send_c_store(dcmread(file))
+    except (ValueError, RuntimeError) as error:
+        return f"not sent: {type(error).__name__}"
+    code = getattr(status, "Status", None)
+    if code is None:
+        return "no answer"
+    return "" if code == 0 else f"answered 0x{code:04X}"

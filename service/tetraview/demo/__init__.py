@@ -1,0 +1,1 @@
+"""One exam through the whole system on one machine, for people to see."""

@@ -1,0 +1,100 @@
+"""DICOM files on disk as exams, without a listener or a ledger."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+
+from tetraview.domain.exam import Exam, exam_id_of
+from tetraview.domain.instance import Decision, Instance
+from tetraview.errors import InstanceRefused
+from tetraview.exam.completeness import choose_images
+from tetraview.intake.accept import StoreRequest, describe
+from tetraview.intake.header import read_header
+
+#: Preamble and prefix (PS3.10 7.1), and the element that says how long the file meta information is.
+_BEFORE_META = 128 + 4 + 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileExams:
+    """What a set of files holds."""
+
+    exams: tuple[Exam, ...]
+    #: Files that are not read, and why.
+    left_out: tuple[tuple[Path, str], ...]
+
+
+def find_exams(paths: Iterable[Path]) -> FileExams:
+    """The exams in files and folders, one a study, each with the images that would be read."""
+    instances: list[Instance] = []
+    left_out: list[tuple[Path, str]] = []
+    for path in _files(paths):
+        instance = _instance(path)
+        if isinstance(instance, str):
+            left_out.append((path, instance))
+        elif instance.eligibility.decision is not Decision.READ:
+            eligibility = instance.eligibility
+            left_out.append((path, f"{eligibility.decision}: {eligibility.because}"))
+        else:
+            instances.append(instance)
+    instances.sort(key=lambda instance: instance.study_instance_uid)
+    studies = groupby(instances, key=lambda instance: instance.study_instance_uid)
+    exams = tuple(_exam(study, tuple(images)) for study, images in studies)
+    used = {instance.path for exam in exams for instance in exam.images.values()}
+    left_out += [(Path(i.path), "NOT_CHOSEN: another image fills the slot") for i in instances if i.path not in used]
+    return FileExams(exams=exams, left_out=tuple(left_out))
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(child for child in path.rglob("*") if child.is_file())
+        else:
+            yield path
+
+
+def _instance(path: Path) -> Instance | str:
+    """The file as an instance, or why it is none."""
+    try:
+        meta = read_file_meta_info(path)
+        offset = _BEFORE_META + int(meta.FileMetaInformationGroupLength)
+        request = StoreRequest(
+            sop_class_uid=meta.MediaStorageSOPClassUID,
+            sop_instance_uid=meta.MediaStorageSOPInstanceUID,
+            transfer_syntax_uid=meta.TransferSyntaxUID,
+            calling_ae_title="FILES",
+            called_ae_title="FILES",
+        )
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
+            header = read_header(buffer, offset=offset, transfer_syntax_uid=request.transfer_syntax_uid)
+            sha256 = hashlib.sha256(memoryview(buffer)[offset:]).hexdigest()
+            size = len(buffer) - offset
+    except OSError as error:
+        return f"cannot be opened: {error.strerror}"
+    except InstanceRefused as error:
+        return str(error)
+    except (InvalidDicomError, AttributeError, ValueError, TypeError, EOFError):
+        return "not a DICOM file (Part 10)"
+    try:
+        instance = describe(header, request, sha256=sha256, size=size, received_at=datetime.now(UTC))
+    except InstanceRefused as error:
+        return str(error)
+    return replace(instance, path=str(path.resolve()))
+
+
+def _exam(study_instance_uid: str, instances: tuple[Instance, ...]) -> Exam:
+    return Exam(
+        exam_id=exam_id_of(called_ae_title="FILES", study_instance_uid=study_instance_uid),
+        generation=1,
+        images=choose_images(instances),
+        settled_at=datetime.now(UTC),
+    )

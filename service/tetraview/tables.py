@@ -1,0 +1,69 @@
+"""Readings and settings as people read them on a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+from rich.table import Table
+
+from tetraview.domain.finding import Finding
+from tetraview.domain.reading import Reading
+from tetraview.settings import Settings
+
+
+def findings_table(reading: Reading) -> Table:
+    """The findings of an exam, one row each, with how each view was read."""
+    routes = ", ".join(f"{view.view} {view.route or 'failed'}" for view in reading.views)
+    table = Table(title=f"{len(reading.findings)} findings", caption=f"read as {routes}; {reading.operating_point}")
+    for column in ("finding", "view", "route"):
+        table.add_column(column)
+    for column in ("score", "long axis mm", "area mm²", "from nipple mm"):
+        table.add_column(column, justify="right")
+    for finding in reading.findings:
+        table.add_row(*_cells(finding))
+    return table
+
+
+def _cells(finding: Finding) -> tuple[str, ...]:
+    distance = finding.nipple_distance_mm
+    return (
+        finding.label,
+        finding.view,
+        finding.route,
+        f"{finding.score:.2f}",
+        f"{finding.long_axis_mm:.1f}",
+        f"{finding.area_mm2:.0f}",
+        "–" if distance is None else f"{distance:.0f}",
+    )
+
+
+def settings_text(settings: Settings) -> str:
+    """Every setting as a commented TOML file with its present value; unset values are commented out."""
+    return "\n".join(_section(settings, ())) + "\n"
+
+
+def _section(section: BaseModel, path: tuple[str, ...]) -> Iterator[str]:
+    nested = {}
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            nested[name] = [value]
+        elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+            nested[name] = list(value)
+        elif name != "destinations":
+            yield f"# {field.description}"
+            yield f"# {name} =" if value is None else f"{name} = {_toml(value)}"
+    for name, members in nested.items():
+        brackets = ("[[", "]]") if name == "destinations" else ("[", "]")
+        for member in members:
+            yield f"\n{brackets[0]}{'.'.join((*path, name))}{brackets[1]}"
+            yield from _section(member, (*path, name))
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value if isinstance(value, (bool, int, float)) else str(value))

@@ -1,0 +1,237 @@
+"""Real peers for tests: Orthanc, a small phantom exam, and the service as its own process."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from tetraview.demo.pacs import Pacs, running_pacs
+from tetraview.domain.exam import ExamState
+from tetraview.ledger import ExamSummary, Ledger, open_engine
+from tetraview.phantom import DEMO_SEED, RECIPES, generate
+from tetraview.phantom.dicom import write_exam
+
+STORESCU = Path("/usr/bin/storescu")
+
+
+def missing(what: str) -> NoReturn:
+    """A missing server skips on a laptop and fails where the suite is the gate."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what} is not installed")
+    pytest.skip(f"{what} is not installed")
+
+
+def eventually(question: Callable[[], Any], *, seconds: float, what: str) -> Any:
+    """The first true answer; fails after the deadline."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := question():
+            return answer
+        time.sleep(0.05)
+    pytest.fail(f"after {seconds:g} s still not: {what}")
+
+
+@dataclass(kw_only=True)
+class Service:
+    """`tetraview serve` in a process of its own, started and killed as often as a test wants."""
+
+    folder: Path
+    triton_url: str
+    pacs: Pacs
+    port: int = 0
+    web_port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+    answers: list[str] = field(default_factory=list)
+
+    @property
+    def data(self) -> Path:
+        """The service's data folder."""
+        return self.folder / "data"
+
+    @property
+    def log(self) -> str:
+        """Everything the service logged."""
+        return (self.folder / "service.log").read_text()
+
+    def start(self, *, killpoint: str = "") -> None:
+        """Start the service and wait until it listens."""
+        config = self.folder / "tetraview.toml"
+        there = self.pacs.destination
+        config.write_text(
+            f"""data_dir = "{self.data}"
+            [dicom]
+            port = {self.port}
+            [web]
+            port = 0
+            [triton]
+            url = "{self.triton_url}"
+            [completeness]
+            quiet_seconds = 0.5
+            timeout_seconds = 6.0
+            [[destinations]]
+            name = "pacs"
+            ae_title = "{there.ae_title}"
+            host = "{there.host}"
+            port = {there.port}
+            retry_seconds = 0.5
+            """
+        )
+        seen = len(self.log) if (self.folder / "service.log").exists() else 0
+        with (self.folder / "service.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tetraview", "serve", "--config", str(config)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"TETRAVIEW_KILLPOINT": killpoint},
+            )
+        eventually(lambda: self.died or "service_started" in self.log[seen:], seconds=60, what="the service listens")
+        if started := re.findall(r'"port": (\d+).*?"url": "http://[^:]+:(\d+)"', self.log[seen:]):
+            self.port, self.web_port = map(int, started[-1])
+
+    @property
+    def died(self) -> bool:
+        """Whether the process is gone."""
+        return self.process is None or self.process.poll() is not None
+
+    def stop(self) -> int:
+        """Ask the service to end; its exit status."""
+        if self.process is None:
+            return 0
+        with suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    def store(self, path: Path) -> bool:
+        """Send one image with DCMTK; whether it was acknowledged with success."""
+        command = [
+            str(STORESCU),
+            "-v",
+            "-aec",
+            "TETRAVIEW",
+            "-xf",
+            *_syntaxes(self.folder),
+            "127.0.0.1",
+            str(self.port),
+        ]
+        ran = subprocess.run([*command, str(path)], capture_output=True, text=True, timeout=60, check=False)
+        self.answers.append(ran.stdout + ran.stderr)
+        return ran.returncode == 0 and "Received Store Response (Success)" in ran.stdout + ran.stderr
+
+    def exam(self) -> ExamSummary | None:
+        """The only exam in the ledger."""
+        engine = open_engine(f"sqlite:///{self.data}/ledger.sqlite")
+        try:
+            found = Ledger(engine, clock=lambda: None).exams(limit=2)  # type: ignore[arg-type,return-value]
+        finally:
+            engine.dispose()
+        assert len(found) <= 1
+        return found[0] if found else None
+
+    def await_exam(self, *, seconds: float = 60) -> ExamSummary:
+        """The exam once it is done."""
+
+        def done() -> ExamSummary | None:
+            exam = self.exam()
+            return exam if exam and exam.state in {ExamState.DONE, ExamState.FAILED, ExamState.SKIPPED} else None
+
+        return eventually(done, seconds=seconds, what="the exam is done")
+
+
+def _syntaxes(folder: Path) -> tuple[str, str]:
+    """A DCMTK profile that proposes mammography in the syntaxes that exams here have."""
+    profile = folder / "storescu.cfg"
+    profile.write_text(
+        """[[TransferSyntaxes]]
+[All]
+TransferSyntax1 = LocalEndianExplicit
+TransferSyntax2 = LittleEndianImplicit
+[Lossless]
+TransferSyntax1 = JPEGLossless:Non-hierarchical-1stOrderPrediction
+[[PresentationContexts]]
+[Mammography]
+PresentationContext1 = DigitalMammographyXRayImageStorageForPresentation\\All
+PresentationContext2 = DigitalMammographyXRayImageStorageForPresentation\\Lossless
+[[Profiles]]
+[Default]
+PresentationContexts = Mammography
+"""
+    )
+    return str(profile), "Default"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PacsContent:
+    """What a real Orthanc holds."""
+
+    pacs: Pacs
+
+    def instances(self) -> list[dict[str, Any]]:
+        """Every instance with its main tags."""
+        with urllib.request.urlopen(f"{self.pacs.http}/instances?expand&requestedTags=Modality", timeout=10) as answer:
+            return list(json.load(answer))
+
+    def files(self, modality: str) -> list[bytes]:
+        """The DICOM files of one modality."""
+        found = []
+        for instance in self.instances():
+            with urllib.request.urlopen(
+                f"{self.pacs.http}/instances/{instance['ID']}/simplified-tags", timeout=10
+            ) as answer:
+                tags = json.load(answer)
+            if tags["Modality"] == modality:
+                url = f"{self.pacs.http}/instances/{instance['ID']}/file"
+                found.append(urllib.request.urlopen(url, timeout=10).read())
+        return found
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for instance in self.instances():
+            request = urllib.request.Request(f"{self.pacs.http}/instances/{instance['ID']}", method="DELETE")
+            urllib.request.urlopen(request, timeout=10).close()
+
+
+@pytest.fixture(scope="session")
+def _orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pacs]:
+    with running_pacs(tmp_path_factory.mktemp("pacs")) as pacs:
+        if pacs.http is None:
+            missing("Orthanc")
+        yield pacs
+
+
+@pytest.fixture
+def orthanc(_orthanc: Pacs) -> PacsContent:
+    """A real, empty Orthanc."""
+    content = PacsContent(pacs=_orthanc)
+    content.clear()
+    return content
+
+
+@pytest.fixture(scope="session")
+def phantom_exam(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with four synthetic images of modest size that show a mass."""
+    folder = tmp_path_factory.mktemp("phantom")
+    write_exam(generate(DEMO_SEED, recipe=RECIPES["training"]), folder)
+    return folder
+
+
+@pytest.fixture
+def service(tmp_path: Path, triton: str, orthanc: PacsContent) -> Iterator[Service]:
+    """The service, not started yet, beside real Triton and Orthanc."""
+    if not STORESCU.exists():
+        missing("DCMTK")
+    service = Service(folder=tmp_path, triton_url=triton, pacs=orthanc.pacs)
+    yield service
+    service.stop()
