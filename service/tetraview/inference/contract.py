@@ -88,12 +88,30 @@ class TensorSpec:
     #: H and W of ``image`` and ``breast_mask`` are numbers of the model's configuration.
     shape: tuple[int | str, ...]
 
+    def __str__(self) -> str:
+        return f"{self.datatype} [{', '.join(map(str, self.shape))}]"
+
+    def admits(self, found: TensorSpec) -> bool:
+        """Whether a tensor of the model's configuration, where -1 stands for an extent that varies, is this one."""
+        return (
+            found.datatype == self.datatype
+            and len(found.shape) == len(self.shape)
+            and all(map(_admits, self.shape, found.shape))
+        )
+
+
+def _admits(agreed: int | str, found: int | str) -> bool:
+    if agreed in _CONFIGURED:
+        return isinstance(found, int) and found > 0
+    return found == (-1 if isinstance(agreed, str) else agreed)
+
 
 #: What the numbers of ``view`` and ``route`` mean.
 VIEWS = (View.R_CC, View.L_CC, View.R_MLO, View.L_MLO)
 ROUTES = (Route.TRI, Route.IPSI, Route.BI, Route.SINGLE)
 
-_PIXELS = ("V", "H", "W")
+_CONFIGURED = ("H", "W")
+_PIXELS = ("V", *_CONFIGURED)
 
 REQUEST: Mapping[RequestTensor, TensorSpec] = MappingProxyType(
     {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -28,6 +29,9 @@ REPOSITORY_VARIABLE = "TETRAVIEW_MODEL_REPOSITORY"
 _CHECKOUT = Path(__file__).parents[3]
 _POLL_SECONDS = 0.1
 _LOG_TAIL_BYTES = 64 << 10
+_LOG_TAIL_LINES = 10
+#: A line of Triton's log, without the traceback that it writes with escaped line ends.
+_LOAD_FAILURE = re.compile(r"failed to load '[^\n]*?(?=\\n|\"?\n)")
 
 
 def triton_home() -> Path:
@@ -104,7 +108,7 @@ class TritonServer:
             )
         self._ports = _chosen(self._ports, host=self._host)
         self._log = self._log_path.open("ab+") if self._log_path else tempfile.TemporaryFile()  # noqa: SIM115
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - our own executable and options
             [*_ends_with_parent(), str(executable), *self._options()],
             env=_environment(self._home),
             stdin=subprocess.DEVNULL,
@@ -200,14 +204,13 @@ class TritonServer:
                 time.sleep(_POLL_SECONDS)
 
     def _last_words(self) -> str:
-        """The errors at the end of Triton's log, or its last lines where none is marked as one."""
+        """Why models failed to load, from the end of Triton's log; its last lines where it does not say."""
         if self._log is None:
             return ""
         end = self._log.seek(0, os.SEEK_END)
         self._log.seek(max(end - _LOG_TAIL_BYTES, 0))
-        lines = self._log.read().decode(errors="replace").splitlines()
-        errors = [line.partition("] ")[2] for line in lines if line.startswith("E") and "] " in line]
-        return " / ".join((errors or lines)[:3] if errors else lines[-10:])
+        text = self._log.read().decode(errors="replace")
+        return " / ".join(_LOAD_FAILURE.findall(text) or text.splitlines()[-_LOG_TAIL_LINES:])
 
 
 def _is_ready(client: triton.InferenceServerClient) -> bool:
