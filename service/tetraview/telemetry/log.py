@@ -23,8 +23,6 @@ from tetraview.telemetry.exceptions import describe
 from tetraview.telemetry.redaction import Redaction
 
 _EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}")
-#: These install handlers of their own, which would print messages as they are.
-_SELF_WILLED = ("dbos", "uvicorn", "uvicorn.error", "uvicorn.access")
 
 _log = structlog.get_logger()
 
@@ -93,14 +91,12 @@ def _standard_level(level: int) -> int:
 
 
 def _listen_to_libraries() -> None:
-    # Otherwise a message that cannot be formatted is printed with its arguments.
-    logging.raiseExceptions = False
     root = logging.getLogger()
-    root.handlers = [_LibraryHandler()]
+    root.handlers = [_LibraryHandler(logging.WARNING)]
     root.setLevel(logging.WARNING)
-    for name in _SELF_WILLED:
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = root.handlers.copy(), False
+    # DBOS gives its logger a handler that prints messages as they are, unless there is one.
+    durable = logging.getLogger("dbos")
+    durable.handlers, durable.propagate = [_LibraryHandler(logging.WARNING)], False
     warnings.showwarning = _on_warning
 
 

@@ -35,10 +35,11 @@ LEAKS = {
     "cause": "\ntry:\n try: raise KeyError(name)\n except KeyError as e: raise ImageUnreadable('no pixels') from e\n"
     "except ImageUnreadable: log.exception('decode_failed')",
     "library": "logging.getLogger('pynetdicom.acse').error('from %s', name)",
-    "library exception": "\nlib = logging.getLogger("
-    "'pydicom')\ntry: raise ValueError(name)\nexcept ValueError: lib.exception(name)",
+    "library exception": "\nlib = logging.getLogger('pydicom')\n"
+    "try: raise ValueError(name)\nexcept ValueError: lib.exception(name)",
     "library with a bad format": "logging.getLogger('sqlalchemy').error('%d', name)",
-    "library with an own handler": "import dbos; logging.getLogger('dbos').error(name)",
+    "library with an own handler": "from dbos import DBOS; DBOS(config={'name': 'test'})\n"
+    "logging.getLogger('dbos').error(name)",
     "library at an odd level": "logging.getLogger('uvicorn.error').log(35, name)",
     "warning": "warnings.warn(f'invalid value {name}')",
     "pydicom warning": "import pydicom; pydicom.dataset.Dataset().PatientBirthDate = name",
@@ -94,9 +95,9 @@ def test_our_own_errors_keep_their_sentence() -> None:
 
 def test_a_library_is_named_with_the_place_that_spoke() -> None:
     """Of a library's warning the logger, the level and the place remain; what it says below that is not heard."""
-    events, _ = run("lib = logging.getLogger('pynetdicom.dul'); lib.info('hello'); lib.warning('hello')")
+    events, _ = run("lib = logging.getLogger('dbos'); lib.setLevel('INFO'); lib.info('hello'); lib.warning('hello')")
     assert [(event["level"], event["action"], event["logger"]) for event in events] == [
-        ("warning", "library_message", "pynetdicom.dul")
+        ("warning", "library_message", "dbos")
     ]
 
 
