@@ -21,11 +21,9 @@ class Metrics:
 
     Args:
         registry: where they are registered.
-        destinations: names of all destinations, so that a queue is seen before its first object.
     """
 
-    def __init__(self, registry: CollectorRegistry, *, destinations: Collection[str] = ()) -> None:
-        self._destinations = tuple(destinations)
+    def __init__(self, registry: CollectorRegistry) -> None:
         counter = partial(Counter, namespace="tetraview", registry=registry)
         gauge = partial(Gauge, namespace="tetraview", registry=registry)
         histogram = partial(Histogram, namespace="tetraview", registry=registry)
@@ -56,18 +54,22 @@ class Metrics:
             self.images_received.labels(decision=decision)
         for route in Route:
             self.findings.labels(route=route)
-        for destination in self._destinations:
-            for state in DeliveryState:
-                self.deliveries.labels(destination=destination, state=state)
         self.set_exams({})
-        self.set_queues({})
 
     def set_exams(self, counts: Mapping[ExamState, int]) -> None:
         """Show how many exams are in each state; a state that is not named has none."""
         for state in ExamState:
             self.exams.labels(state=state).set(counts.get(state, 0))
 
-    def set_queues(self, depths: Mapping[str, int]) -> None:
-        """Show how many objects each destination is owed; a destination that is not named is owed none."""
-        for destination in {*self._destinations, *depths}:
+    def set_queues(self, depths: Mapping[str, int], *, destinations: Collection[str]) -> None:
+        """Show how many objects each destination is owed; a destination without a depth is owed none.
+
+        Args:
+            depths: objects owed, by destination.
+            destinations: names of all destinations, so that each is seen before its first object.
+        """
+        for destination in destinations:
+            for state in DeliveryState:
+                self.deliveries.labels(destination=destination, state=state)
+        for destination in {*destinations, *depths}:
             self.delivery_queue_depth.labels(destination=destination).set(depths.get(destination, 0))

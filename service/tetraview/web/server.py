@@ -25,7 +25,8 @@ class WebServer:
     """
 
     def __init__(self, app: FastAPI, *, host: str, port: int) -> None:
-        self._address = host, port
+        self._host = host
+        self._port = port
         config = uvicorn.Config(
             app,
             access_log=False,
@@ -49,18 +50,23 @@ class WebServer:
             SettingsInvalid: the address cannot be listened on.
         """
         listener = self._listen()
+        self._port = int(listener.getsockname()[1])
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name="web")
         self._thread.start()
-        return int(listener.getsockname()[1])
+        return self._port
+
+    @property
+    def port(self) -> int:
+        """The port listened on, once started; before, the one asked for."""
+        return self._port
 
     def _listen(self) -> socket.socket:
-        host, port = self._address
+        address = self._host, self._port
         try:
-            return socket.create_server((host, port), family=_family(host), backlog=_BACKLOG)
+            return socket.create_server(address, family=_family(self._host), backlog=_BACKLOG)
         except OSError as error:
-            raise SettingsInvalid(
-                f"web.host {host}, web.port {port}: cannot listen there ({error.strerror}); choose another port"
-            ) from error
+            where = f"web.host {self._host}, web.port {self._port}"
+            raise SettingsInvalid(f"{where}: cannot listen there ({error.strerror}); choose another port") from error
 
     def stop(self) -> None:
         """Answer what is under way and end; a server that does not run stays so."""

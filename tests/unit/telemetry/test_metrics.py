@@ -17,7 +17,9 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 def metrics(registry: CollectorRegistry) -> Metrics:
-    return Metrics(registry, destinations=("pacs",))
+    metrics = Metrics(registry)
+    metrics.set_queues({}, destinations=("pacs",))
+    return metrics
 
 
 def test_every_metric_says_in_one_sentence_what_it_is(registry: CollectorRegistry, metrics: Metrics) -> None:
@@ -66,6 +68,7 @@ def test_a_state_that_is_left_falls_back_to_zero(registry: CollectorRegistry, me
 
 def test_an_emptied_queue_falls_back_to_zero(registry: CollectorRegistry, metrics: Metrics) -> None:
     """Queue depths follow the counts given; a destination that is owed nothing reads 0."""
-    metrics.set_queues({"pacs": 7})
-    metrics.set_queues({})
+    metrics.set_queues({"pacs": 7, "left": 2}, destinations=("pacs",))
+    assert registry.get_sample_value("tetraview_delivery_queue_depth", {"destination": "left"}) == 2
+    metrics.set_queues({}, destinations=("pacs",))
     assert registry.get_sample_value("tetraview_delivery_queue_depth", {"destination": "pacs"}) == 0

@@ -33,6 +33,7 @@ def server(app: FastAPI) -> Iterator[WebServer]:
 def test_a_started_server_answers_at_once(server: WebServer) -> None:
     """The first request after start is answered, without waiting in between."""
     port = server.start()
+    assert server.port == port
     assert httpx.get(f"http://127.0.0.1:{port}/livez").text == "alive\n"
 
 
