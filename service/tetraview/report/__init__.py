@@ -1,1 +1,5 @@
-"""Findings to DICOM objects: Segmentation and Structured Report."""
+"""Result objects: Segmentation and measurement report, checked to fit each other."""
+
+from tetraview.report.results import write_report
+
+__all__ = ["write_report"]

@@ -1,0 +1,95 @@
+"""The coded concepts that our results use, spelled out.
+
+Own literals, because some meanings in pydicom's dictionary hold characters that are not ASCII, which not every
+Specific Character Set can write. Code values and meanings: DICOM PS3.16 Annex D and the context groups named here.
+"""
+
+from __future__ import annotations
+
+from pydicom.sr.coding import Code
+
+from tetraview.domain.view import Laterality, ViewPosition
+
+# Document (TID 1500, TID 1204, TID 1004).
+IMAGING_MEASUREMENT_REPORT = Code("126000", "DCM", "Imaging Measurement Report")
+LANGUAGE = Code("121049", "DCM", "Language of Content Item and Descendants")
+ENGLISH = Code("en-US", "RFC5646", "English (United States)")
+OBSERVER_TYPE = Code("121005", "DCM", "Observer Type")
+DEVICE = Code("121007", "DCM", "Device")
+DEVICE_UID = Code("121012", "DCM", "Device Observer UID")
+DEVICE_NAME = Code("121013", "DCM", "Device Observer Name")
+DEVICE_MANUFACTURER = Code("121014", "DCM", "Device Observer Manufacturer")
+DEVICE_MODEL_NAME = Code("121015", "DCM", "Device Observer Model Name")
+DEVICE_SERIAL_NUMBER = Code("121016", "DCM", "Device Observer Serial Number")
+PROCEDURE_REPORTED = Code("121058", "DCM", "Procedure reported")
+MAMMOGRAPHY_PROCEDURE = Code("71651007", "SCT", "Mammography")
+COMMENT = Code("121106", "DCM", "Comment")
+
+# Image library (TID 1600).
+IMAGE_LIBRARY = Code("111028", "DCM", "Image Library")
+IMAGE_LIBRARY_GROUP = Code("126200", "DCM", "Image Library Group")
+SOURCE = Code("260753009", "SCT", "Source")
+MODALITY = Code("121139", "DCM", "Modality")
+MAMMOGRAPHY = Code("MG", "DCM", "Mammography")
+PIXEL_DATA_ROWS = Code("110910", "DCM", "Pixel Data Rows")
+PIXEL_DATA_COLUMNS = Code("110911", "DCM", "Pixel Data Columns")
+PATIENT_ORIENTATION_ROW = Code("111044", "DCM", "Patient Orientation Row")
+PATIENT_ORIENTATION_COLUMN = Code("111043", "DCM", "Patient Orientation Column")
+HORIZONTAL_PIXEL_SPACING = Code("111026", "DCM", "Horizontal Pixel Spacing")
+VERTICAL_PIXEL_SPACING = Code("111066", "DCM", "Vertical Pixel Spacing")
+IMAGE_LATERALITY = Code("111027", "DCM", "Image Laterality")
+IMAGE_VIEW = Code("111031", "DCM", "Image View")
+
+# Measurement groups (TID 1410) and what they measure.
+IMAGING_MEASUREMENTS = Code("126010", "DCM", "Imaging Measurements")
+MEASUREMENT_GROUP = Code("125007", "DCM", "Measurement Group")
+TRACKING_IDENTIFIER = Code("112039", "DCM", "Tracking Identifier")
+TRACKING_UNIQUE_IDENTIFIER = Code("112040", "DCM", "Tracking Unique Identifier")
+FINDING = Code("121071", "DCM", "Finding")
+FINDING_SITE = Code("363698007", "SCT", "Finding Site")
+ALGORITHM_NAME = Code("111001", "DCM", "Algorithm Name")
+ALGORITHM_PARAMETERS = Code("111002", "DCM", "Algorithm Parameters")
+ALGORITHM_VERSION = Code("111003", "DCM", "Algorithm Version")
+LONG_AXIS = Code("103339001", "SCT", "Long Axis")
+CERTAINTY_OF_FINDING = Code("111012", "DCM", "Certainty of Finding")
+AREA = Code("42798000", "SCT", "Area")
+DISTANCE_FROM_NIPPLE = Code("121242", "DCM", "Distance from nipple")
+IMAGE_REGION = Code("111030", "DCM", "Image Region")
+
+# Summary of the document (CID 6047).
+QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
+PROCESSING_SUMMARY = Code("111017", "DCM", "CAD Processing and Findings Summary")
+ALL_SUCCEEDED_WITHOUT_FINDINGS = Code("111241", "DCM", "All algorithms succeeded; without findings")
+ALL_SUCCEEDED_WITH_FINDINGS = Code("111242", "DCM", "All algorithms succeeded; with findings")
+NOT_ALL_SUCCEEDED_WITHOUT_FINDINGS = Code("111243", "DCM", "Not all algorithms succeeded; without findings")
+NOT_ALL_SUCCEEDED_WITH_FINDINGS = Code("111244", "DCM", "Not all algorithms succeeded; with findings")
+NONE_SUCCEEDED = Code("111245", "DCM", "No algorithms succeeded; without findings")
+
+# Segments (CID 7150, CID 7151, CID 7162) and equipment (CID 7005).
+MORPHOLOGICALLY_ABNORMAL_STRUCTURE = Code("49755003", "SCT", "Morphologically Abnormal Structure")
+MASS = Code("4147007", "SCT", "Mass")
+ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
+ACQUISITION_EQUIPMENT = Code("109101", "DCM", "Acquisition Equipment")
+PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
+
+# Units (UCUM).
+PERCENT = Code("%", "UCUM", "Percent")
+MILLIMETER = Code("mm", "UCUM", "millimeter")
+SQUARE_MILLIMETER = Code("mm2", "UCUM", "square millimeter")
+PIXELS = Code("{pixels}", "UCUM", "Pixels")
+
+#: Laterality (CID 244), as the image library states it.
+SIDE = {
+    Laterality.LEFT: Code("7771000", "SCT", "Left"),
+    Laterality.RIGHT: Code("24028007", "SCT", "Right"),
+}
+#: Breast (CID 6022), as findings and segments state it.
+BREAST = {
+    Laterality.LEFT: Code("80248007", "SCT", "Left breast"),
+    Laterality.RIGHT: Code("73056007", "SCT", "Right breast"),
+}
+#: Mammography view (CID 4014).
+PROJECTION = {
+    ViewPosition.CC: Code("399162004", "SCT", "cranio-caudal"),
+    ViewPosition.MLO: Code("399368009", "SCT", "medio-lateral oblique"),
+}

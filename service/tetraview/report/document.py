@@ -1,0 +1,95 @@
+"""What all our results have in common: whose they are, when and by what they were made, and how they reach disk."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from uuid import UUID
+
+from pydicom import Dataset
+from pydicom.charset import convert_encodings, default_encoding
+from pydicom.filewriter import correct_ambiguous_vr
+from pydicom.uid import UID
+
+from tetraview.errors import StorageUnavailable
+from tetraview.report.equipment import Device, contributing_equipment, software_version
+from tetraview.report.header import Header
+from tetraview.report.moment import Moment
+from tetraview.report.uid import Identity
+
+_IMPLEMENTATION_CLASS_UID = UID(f"2.25.{UUID('6c0d7f0b-9a0f-4b8e-8a8e-3f6f0c2b7a51').int}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What every result of one reading shares."""
+
+    device: Device
+    identity: Identity
+    moment: Moment
+    #: Instance Number of each object: a later generation of the exam stands after an earlier one in its series.
+    generation: int
+
+
+def finish(document: Dataset, header: Header, context: Context) -> Dataset:
+    """Complete a document that highdicom made: patient, study, dates and equipment.
+
+    Done last because highdicom writes the time of day, and refuses values that modalities do send.
+    """
+    for element in header.identity:
+        document[element.tag] = element
+    for keyword in ("ContentDate", "SeriesDate", "InstanceCreationDate"):
+        setattr(document, keyword, context.moment.date)
+    for keyword in ("ContentTime", "SeriesTime", "InstanceCreationTime"):
+        setattr(document, keyword, context.moment.time)
+    document.SoftwareVersions = context.device.software_versions
+    document.ContributingEquipmentSequence = contributing_equipment(
+        context.device, header=header, moment=context.moment
+    )
+    document.file_meta.ImplementationClassUID = _IMPLEMENTATION_CLASS_UID
+    document.file_meta.ImplementationVersionName = f"tetraview {software_version()}"[:16]
+    return document
+
+
+def encode(document: Dataset) -> bytes:
+    """A document as a DICOM file (PS3.10) in Explicit VR Little Endian."""
+    correct_ambiguous_vr(document, is_little_endian=True)
+    # Patient and study are in the source's bytes already; saying so keeps pydicom from decoding them.
+    repertoire = document.get("SpecificCharacterSet", default_encoding)
+    document.set_original_encoding(
+        is_implicit_vr=False, is_little_endian=True, character_encoding=convert_encodings(repertoire)
+    )
+    file = BytesIO()
+    document.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Put a file in its place whole or not at all, readable by its owner only, on stable storage when this returns.
+
+    Raises:
+        StorageUnavailable: the folder cannot be written.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part.unlink(missing_ok=True)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise StorageUnavailable(f"a result cannot be written to {path.parent}: {error.strerror}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,217 @@
+"""What our results copy from a source image and refer to: its header, without pixels and without trust."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydicom import Dataset, dcmread
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.errors import BytesLengthException, InvalidDicomError
+
+from tetraview.domain.exam import Exam
+from tetraview.domain.instance import Instance
+from tetraview.domain.view import View
+from tetraview.errors import ReportImpossible, StorageUnavailable
+
+#: Patient, Study and SOP Common attributes that a result shares with its source (PS3.3 C.7.1.1, C.7.2, C.12.1).
+_IDENTITY = (
+    "SpecificCharacterSet", "TimezoneOffsetFromUTC",
+    "PatientName", "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "OtherPatientIDsSequence",
+    "PatientBirthDate", "PatientSex", "PatientIdentityRemoved", "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence", "PatientAge", "PatientSize", "PatientWeight",
+    "StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "StudyDescription", "AccessionNumber",
+    "IssuerOfAccessionNumberSequence", "ReferringPhysicianName", "ProcedureCodeSequence",
+)  # fmt: skip
+#: Type 2 of these modules: present even where the source lacks them.
+_REQUIRED = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex",
+    "StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName",
+)  # fmt: skip
+_EQUIPMENT = (
+    "Manufacturer", "ManufacturerModelName", "InstitutionName", "StationName", "DeviceSerialNumber", "SoftwareVersions",
+)  # fmt: skip
+_OFFSET = re.compile(r"[+-](0\d|1[0-4])[0-5]\d")
+_ALONG_ROWS_AND_COLUMNS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """One source image as its results need it; what cannot be read is None or absent."""
+
+    view: View
+    instance: Instance
+    #: Whether the file could be parsed at all.
+    readable: bool
+    #: Rows (0028,0010) and Columns (0028,0011).
+    shape: tuple[int, int] | None
+    #: Row and column spacing, millimetres.
+    spacing_mm: tuple[float, float] | None
+    #: The attribute that the spacing is from.
+    spacing_source: str
+    #: Patient Orientation (0020,0020) of rows and columns.
+    patient_orientation: tuple[str, str] | None
+    #: Timezone Offset From UTC (0008,0201), for example ``+0100``.
+    utc_offset: str | None
+    #: Patient and study attributes; text keeps the bytes that were received.
+    identity: Dataset
+    #: The device that made the image.
+    equipment: Dataset
+    #: Item of Referenced Request Sequence for the order that the image was made for.
+    request: Dataset | None
+
+    @classmethod
+    def of(cls, dataset: Dataset | None, *, view: View, instance: Instance) -> Header:
+        """The header of a data set, which is of someone else's making: no value is taken to be right."""
+        readable, dataset = dataset is not None, dataset or Dataset()
+        spacing_source, spacing_mm = _spacing(dataset)
+        offset = _text(dataset, "TimezoneOffsetFromUTC")
+        utc_offset = offset if _OFFSET.fullmatch(offset) else None
+        return cls(
+            view=view,
+            instance=instance,
+            readable=readable,
+            shape=_shape(dataset),
+            spacing_mm=spacing_mm,
+            spacing_source=spacing_source,
+            patient_orientation=_patient_orientation(dataset),
+            utc_offset=utc_offset,
+            identity=_identity(dataset, keep_offset=utc_offset is not None),
+            equipment=_copy(dataset, _EQUIPMENT),
+            request=_request(dataset, instance),
+        )
+
+    @property
+    def skeleton(self) -> Dataset:
+        """A data set with what highdicom demands of a source image and nothing that could upset it."""
+        skeleton = Dataset()
+        for keyword in _REQUIRED:
+            setattr(skeleton, keyword, "")
+        skeleton.Modality = "MG"
+        skeleton.SOPClassUID = self.instance.sop_class_uid
+        skeleton.SOPInstanceUID = self.instance.sop_instance_uid
+        skeleton.StudyInstanceUID = self.instance.study_instance_uid
+        skeleton.SeriesInstanceUID = self.instance.series_instance_uid
+        if self.shape:
+            skeleton.Rows, skeleton.Columns = self.shape
+        return skeleton
+
+
+def read_headers(exam: Exam, *, spool: Path) -> Mapping[View, Header]:
+    """The headers of an exam's images, also of those whose file cannot be read.
+
+    Raises:
+        ReportImpossible: no image has a readable header, so nobody can say whose result it is.
+        StorageUnavailable: the spool cannot be read now.
+    """
+    datasets = {view: _read(spool / exam.images[view].path) for view in View if view in exam.images}
+    if all(dataset is None for dataset in datasets.values()):
+        raise ReportImpossible(f"no image of exam {exam.exam_id} has a readable header: check the spool's volume")
+    return {view: Header.of(dataset, view=view, instance=exam.images[view]) for view, dataset in datasets.items()}
+
+
+def _read(path: Path) -> Dataset | None:
+    try:
+        return dcmread(path, stop_before_pixels=True)
+    except (InvalidDicomError, FileNotFoundError, EOFError, BytesLengthException, ValueError):
+        return None
+    except OSError as error:
+        raise StorageUnavailable(f"an image cannot be read from the spool: {error.strerror}") from error
+
+
+def _identity(dataset: Dataset, *, keep_offset: bool) -> Dataset:
+    identity = _copy(dataset, _IDENTITY)
+    for keyword in _REQUIRED:
+        if keyword not in identity:
+            setattr(identity, keyword, "")
+    if not keep_offset and "TimezoneOffsetFromUTC" in identity:
+        del identity.TimezoneOffsetFromUTC
+    return identity
+
+
+def _copy(dataset: Dataset, keywords: Iterable[str]) -> Dataset:
+    copied = Dataset()
+    for keyword in keywords:
+        if keyword in dataset:
+            element = _verbatim(dataset, keyword)
+            copied[element.tag] = element
+    return copied
+
+
+def _verbatim(dataset: Dataset, keyword: str) -> DataElement | RawDataElement:
+    """An element with the very bytes received, so that a text in any repertoire, right or wrong, stays what it was."""
+    element = dataset.get_item(keyword)
+    vr = dictionary_VR(keyword)
+    if vr == "SQ" or not isinstance(element, RawDataElement):
+        return dataset[keyword]
+    value = element.value or b""
+    padding = (b"\0" if vr == "UI" else b" ") * (len(value) % 2)
+    return element._replace(VR=vr, value=value + padding, is_implicit_VR=False, is_little_endian=True)
+
+
+def _request(dataset: Dataset, instance: Instance) -> Dataset | None:
+    """An item of Referenced Request Sequence (PS3.3 C.17.2) from the first of Request Attributes Sequence."""
+    requests = _value(dataset, "RequestAttributesSequence")
+    if not requests:
+        return None
+    request = Dataset()
+    request.StudyInstanceUID = instance.study_instance_uid
+    request.AccessionNumber = _value(dataset, "AccessionNumber") or ""
+    request.ReferencedStudySequence = []
+    request.RequestedProcedureCodeSequence = []
+    for keyword in ("PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest"):
+        setattr(request, keyword, "")
+    for keyword in ("RequestedProcedureID", "RequestedProcedureDescription"):
+        setattr(request, keyword, _value(requests[0], keyword) or "")
+    return request
+
+
+def _value(dataset: Dataset, keyword: str) -> Any:
+    """The value of an attribute, None where it is absent or cannot be parsed."""
+    try:
+        return dataset.get(keyword)
+    except (ValueError, TypeError, NotImplementedError, BytesLengthException):
+        return None
+
+
+def _text(dataset: Dataset, keyword: str) -> str:
+    value = _value(dataset, keyword)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _values(dataset: Dataset, keyword: str) -> tuple[str, ...]:
+    value = _value(dataset, keyword)
+    if value is None or isinstance(value, str) or not isinstance(value, Iterable):
+        return ()
+    return tuple(str(item).strip() for item in value)
+
+
+def _shape(dataset: Dataset) -> tuple[int, int] | None:
+    rows, columns = _value(dataset, "Rows"), _value(dataset, "Columns")
+    if isinstance(rows, int) and isinstance(columns, int) and min(rows, columns) > 0:
+        return rows, columns
+    return None
+
+
+def _spacing(dataset: Dataset) -> tuple[str, tuple[float, float] | None]:
+    """Pixel Spacing where present, which is calibrated, otherwise Imager Pixel Spacing, at the detector."""
+    for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
+        try:
+            row_mm, column_mm = map(float, _values(dataset, keyword))
+        except ValueError:
+            continue
+        if math.isfinite(row_mm + column_mm) and min(row_mm, column_mm) > 0:
+            return keyword, (row_mm, column_mm)
+    return "", None
+
+
+def _patient_orientation(dataset: Dataset) -> tuple[str, str] | None:
+    directions = _values(dataset, "PatientOrientation")
+    if len(directions) != _ALONG_ROWS_AND_COLUMNS or not all(directions):
+        return None
+    return directions[0], directions[1]

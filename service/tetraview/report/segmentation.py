@@ -1,0 +1,119 @@
+"""The Segmentation of one view: a mask for each mass on the source image's own pixel grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from highdicom.color import CIELabColor
+from highdicom.content import AlgorithmIdentificationSequence
+from highdicom.seg import Segmentation, SegmentDescription
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from tetraview import settings
+from tetraview.domain.finding import Finding
+from tetraview.domain.reading import ViewReading
+from tetraview.errors import ReportImpossible
+from tetraview.report import codes
+from tetraview.report.document import Context, finish
+from tetraview.report.equipment import MANUFACTURER, MODEL_NAME
+from tetraview.report.header import Header
+from tetraview.report.outline import clamped, paint
+from tetraview.report.summary import RESEARCH_ONLY
+
+#: Series Number of the first view; each image has its own series.
+_SERIES_NUMBER = {"R-CC": 9100, "L-CC": 9101, "R-MLO": 9102, "L-MLO": 9103}
+_MAX_SEGMENTS = 255
+_ORANGE = CIELabColor(67.0, 43.0, 74.0)
+
+
+def segmentation(view: ViewReading, header: Header, context: Context, *, report: settings.Report) -> Dataset:
+    """A BINARY Segmentation (PS3.3 A.51) with one segment a finding.
+
+    The source has no Frame of Reference, so each pixel corresponds to a pixel of the source image (A.51.5). Masks are
+    disjoint, the higher score wins: some viewers refuse segments that overlap.
+
+    Args:
+        view: what was read in the image, at least one finding.
+        header: the image.
+        context: what all results of the reading share.
+        report: geometry of the Segmentation.
+
+    Raises:
+        ReportImpossible: the image does not state its size.
+    """
+    findings = sorted(view.findings, key=lambda finding: finding.score, reverse=True)[:_MAX_SEGMENTS]
+    mask, visible = _label_mask(findings, header)
+    source = header.instance.sop_instance_uid
+    document = Segmentation(
+        source_images=[header.skeleton],
+        pixel_array=mask,
+        segmentation_type="BINARY",
+        segment_descriptions=[
+            _segment(number, finding, header, context) for number, finding in enumerate(visible, start=1)
+        ],
+        series_instance_uid=context.identity.series_uid("SEG", source),
+        series_number=_SERIES_NUMBER[view.view],
+        sop_instance_uid=context.identity.instance_uid("SEG", source),
+        instance_number=context.generation,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=MODEL_NAME,
+        software_versions=context.device.software,
+        device_serial_number=context.device.serial_number,
+        content_label="CAD_MASS",
+        content_description=RESEARCH_ONLY[:64],
+        content_creator_name="",
+        series_description=f"AI mass SEG {view.view.replace('-', ' ')}, research only",
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+    )
+    _complete(document, header, context, report=report)
+    return finish(document, header, context)
+
+
+def _label_mask(findings: Sequence[Finding], header: Header) -> tuple[NDArray[np.uint8], list[Finding]]:
+    """Segment numbers by pixel, (rows, columns), and the findings that have any, in the order of their numbers."""
+    if header.shape is None:
+        raise ReportImpossible(f"{header.view}: the image does not state its Rows and Columns")
+    mask = np.zeros(header.shape, dtype=np.uint8)
+    for label, finding in reversed(list(enumerate(findings, start=1))):
+        paint(mask, clamped(finding.outline, header.shape), label=label)
+    labels = [label for label in np.flatnonzero(np.bincount(mask.ravel())).tolist() if label]
+    numbers = np.zeros(len(findings) + 1, dtype=np.uint8)
+    numbers[labels] = np.arange(1, len(labels) + 1)
+    return numbers[mask], [findings[label - 1] for label in labels]
+
+
+def _segment(number: int, finding: Finding, header: Header, context: Context) -> SegmentDescription:
+    description = SegmentDescription(
+        segment_number=number,
+        segment_label=f"Mass {finding.label}",
+        segmented_property_category=codes.MORPHOLOGICALLY_ABNORMAL_STRUCTURE,
+        segmented_property_type=codes.MASS,
+        algorithm_type="AUTOMATIC",
+        algorithm_identification=AlgorithmIdentificationSequence(
+            name=context.device.algorithm_name,
+            family=codes.ARTIFICIAL_INTELLIGENCE,
+            version=context.device.algorithm_version,
+            source=MANUFACTURER,
+        ),
+        tracking_uid=context.identity.tracking_uid(finding, header.instance),
+        tracking_id=finding.label,
+        anatomic_regions=[codes.BREAST[header.view.laterality]],
+        display_color=_ORANGE,
+    )
+    description.SegmentDescription = f"{RESEARCH_ONLY}; route {finding.route}"
+    return description
+
+
+def _complete(document: Segmentation, header: Header, context: Context, *, report: settings.Report) -> None:
+    document.PatientOrientation = list(header.patient_orientation) if header.patient_orientation else None
+    dimension_uid = context.identity.dimension_uid(header.instance.sop_instance_uid)
+    for item in (*document.DimensionOrganizationSequence, *document.DimensionIndexSequence):
+        item.DimensionOrganizationUID = dimension_uid
+    if report.seg_geometry == "orientation_only":
+        # A workaround: OHIF cannot load a Segmentation without this group, though nothing in it is patient space.
+        orientation = Dataset()
+        orientation.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        document.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence = [orientation]

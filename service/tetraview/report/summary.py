@@ -1,0 +1,55 @@
+"""What became of an exam in one code and a few sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydicom.sr.coding import Code
+
+from tetraview.domain.exam import Exam
+from tetraview.domain.reading import Reading, ViewReading
+from tetraview.domain.view import Route, View
+from tetraview.report import codes
+from tetraview.report.text import ascii_text
+
+RESEARCH_ONLY = "Research software, trained on synthetic images, not for clinical use"
+
+#: CAD Processing and Findings Summary (CID 6047) by: any view read, any view failed, any finding.
+_SUMMARY = {
+    (True, False, False): codes.ALL_SUCCEEDED_WITHOUT_FINDINGS,
+    (True, False, True): codes.ALL_SUCCEEDED_WITH_FINDINGS,
+    (True, True, False): codes.NOT_ALL_SUCCEEDED_WITHOUT_FINDINGS,
+    (True, True, True): codes.NOT_ALL_SUCCEEDED_WITH_FINDINGS,
+    (False, True, False): codes.NONE_SUCCEEDED,
+}
+_ROUTE = {
+    Route.TRI: "with both companion views",
+    Route.IPSI: "with the other view of the same breast only, degraded",
+    Route.BI: "with the same view of the other breast only, degraded",
+    Route.SINGLE: "without any companion view, degraded",
+}
+
+
+def summary_code(reading: Reading) -> Code:
+    """Whether all algorithms succeeded and whether anything was found; a missing view did not fail."""
+    failed = bool(reading.failed)
+    read = len(reading.failed) < len(reading.views)
+    return _SUMMARY[read, failed, bool(reading.findings)]
+
+
+def sentences(exam: Exam, reading: Reading) -> Iterator[str]:
+    """What a reader has to know beside the findings: the statement, each view, warnings and what is missing."""
+    yield f"{RESEARCH_ONLY}."
+    for view in sorted(reading.views, key=lambda view: list(View).index(view.view)):
+        yield _sentence(view)
+        for warning in view.warnings:
+            yield f"{view.view}: warning: {ascii_text(warning)}"
+    for missing in exam.missing:
+        yield f"{missing}: no image received; the exam is incomplete."
+
+
+def _sentence(view: ViewReading) -> str:
+    if view.route is None or view.failure is not None:
+        return f"{view.view}: could not be read: {ascii_text(view.failure or '')}"
+    found = {0: "no finding", 1: "1 finding"}.get(len(view.findings), f"{len(view.findings)} findings")
+    return f"{view.view}: read {_ROUTE[view.route]} (route {view.route}): {found}."

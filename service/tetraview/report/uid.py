@@ -1,0 +1,90 @@
+"""UIDs that follow from what an object says, so that saying it again makes the same object."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from uuid import UUID, uuid5
+
+from tetraview import settings
+from tetraview.domain.exam import Exam
+from tetraview.domain.finding import Finding
+from tetraview.domain.instance import Instance
+from tetraview.domain.reading import Reading
+from tetraview.report.equipment import software_version
+from tetraview.report.moment import Moment
+
+_NAMESPACE = UUID("0b5c8a0e-6f0e-5a53-9b1c-6f6c1b1d6d3a")
+
+
+def derived_uid(*key: str) -> str:
+    """A UID under 2.25 (PS3.5 B.2), the same for the same key."""
+    return f"2.25.{uuid5(_NAMESPACE, json.dumps(key)).int}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What distinguishes the results of one reading from those of another.
+
+    A Series or Tracking UID holds as long as study, software, model and settings do. A SOP Instance UID also changes
+    with the images and with the reading itself, so that no UID is ever used for different bytes.
+    """
+
+    #: Study Instance UID.
+    study: str
+    #: Software, model with weights, operating point and geometry of the Segmentations.
+    configuration: str
+    #: Digest of the images and of all that was read in them.
+    content: str
+
+    @classmethod
+    def of(cls, exam: Exam, reading: Reading, *, report: settings.Report, moment: Moment) -> Identity:
+        """The identity of a reading's results."""
+        study = next(iter(exam.images.values())).study_instance_uid
+        return cls(study=study, configuration=_configuration(reading, report), content=_content(exam, reading, moment))
+
+    @property
+    def device_uid(self) -> str:
+        """The UID of the device: it changes with software, model and settings, not with the exam."""
+        return derived_uid("device", self.configuration)
+
+    def series_uid(self, kind: str, source: str = "") -> str:
+        """The UID of a series of ours.
+
+        Args:
+            kind: Modality of the series.
+            source: SOP Instance UID of the image it is about, where it is about one.
+        """
+        return derived_uid("series", kind, self.study, self.configuration, source)
+
+    def instance_uid(self, kind: str, source: str = "") -> str:
+        """The UID of an object of ours; arguments as for a series."""
+        return derived_uid("instance", kind, self.study, self.configuration, self.content, source)
+
+    def dimension_uid(self, source: str) -> str:
+        """Dimension Organization UID of the Segmentation of an image."""
+        return derived_uid("dimension", self.configuration, self.content, source)
+
+    def tracking_uid(self, finding: Finding, image: Instance) -> str:
+        """Tracking UID of a finding: by image and outline, so that the order of findings does not matter."""
+        outline = [f"{round(x)},{round(y)}" for x, y in finding.outline]
+        return derived_uid("tracking", image.sop_instance_uid, self.configuration, *outline)
+
+
+def _configuration(reading: Reading, report: settings.Report) -> str:
+    model = asdict(reading.model) if reading.model else None
+    return _digest([software_version(), model, reading.operating_point, report.seg_geometry])
+
+
+def _content(exam: Exam, reading: Reading, moment: Moment) -> str:
+    images = sorted([view, image.sop_instance_uid, image.sha256] for view, image in exam.images.items())
+    views = sorted((asdict(view) for view in reading.views), key=lambda view: str(view["view"]))
+    for view in views:
+        # The preview is for people looking at our pages, not for the results.
+        del view["preview"], view["preview_scale"]
+    return _digest([exam.generation, images, views, moment.date_time])
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
