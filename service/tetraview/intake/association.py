@@ -38,6 +38,8 @@ _log = structlog.get_logger()
 _REQUEST_SECONDS = 5.0
 #: Longest time a sender has to close after our last PDU.
 _CLOSE_SECONDS = 2.0
+#: Outcomes after which nothing more is expected from the sender.
+_SILENT = frozenset({Outcome.CLOSED_BY_SENDER, Outcome.ABORTED_BY_SENDER, Outcome.IDLE, Outcome.STALLED})
 _MAX_REQUEST_BYTES = 1 << 17
 #: Length, presentation context and message control header of a presentation data value (PS3.8 9.3.5.1, annex E.2).
 _FRAGMENT = struct.Struct(">LBB")
@@ -213,12 +215,11 @@ class Association:
     def _say_goodbye(self, end: Ended) -> None:
         if end.outcome not in {Outcome.RELEASED, Outcome.CLOSED_BY_SENDER}:
             _log.info("association_ended", state=end.outcome)
-        if end.outcome is Outcome.CLOSED_BY_SENDER:
-            return
         with suppress(Ended):
             if end.abort is not None:
                 self._send(encode_abort(end.abort))
-            self._reader.discard_until_closed(seconds=_CLOSE_SECONDS)
+            if end.outcome not in _SILENT:
+                self._reader.discard_until_closed(seconds=_CLOSE_SECONDS)
 
 
 @dataclass

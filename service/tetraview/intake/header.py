@@ -14,9 +14,10 @@ from io import BytesIO
 from mmap import mmap
 
 import pydicom.config
-from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.datadict import DicomDictionary, tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.filereader import read_dataset
 from pydicom.uid import ImplicitVRLittleEndian
 
@@ -44,6 +45,7 @@ _ITEM = 0xFFFEE000
 _ITEM_END = 0xFFFEE00D
 _SEQUENCE_END = 0xFFFEE0DD
 _UNDEFINED = 0xFFFFFFFF
+_SEQUENCES = frozenset(tag for tag, (vr, *_) in DicomDictionary.items() if vr == "SQ")
 #: VRs with lengths of 16 bits (PS3.5 7.1.2).
 _SHORT_VRS = frozenset(re.findall(b"..", b"AEASATCSDADSDTFDFLISLOLTPNSHSLSSSTTMUIULUS"))
 
@@ -171,10 +173,7 @@ class _Walk:
         """VR where it matters and length of an element with implicit VR; moves to its value."""
         (length,) = struct.unpack_from("<L", self._buffer, self._position + 4)
         self._position += 8
-        try:
-            return dictionary_VR(tag).encode(), length
-        except KeyError:
-            return b"UN", length
+        return b"SQ" if tag in _SEQUENCES else b"", length
 
     def _enter_undefined(self, level: _Level, tag: int, vr: bytes) -> None:
         if tag == _PIXEL_DATA:
@@ -240,8 +239,11 @@ class _Walk:
         self._levels.pop()
 
 
-#: What pydicom raises for values that are not of their VR.
-_UNDECODABLE = (ValueError, TypeError, ArithmeticError, LookupError, NotImplementedError, AttributeError)
+#: What pydicom raises for values that are not of their VR; its warnings too, where warnings are errors.
+_UNDECODABLE = (
+    *(BytesLengthException, ValueError, TypeError, ArithmeticError, LookupError, AttributeError),
+    *(NotImplementedError, UserWarning),
+)
 
 
 def _decode(encoded: bytes, *, explicit: bool) -> Dataset:

@@ -56,8 +56,10 @@ class Listener:
         )
         self._changed = threading.Condition()
         self._draining = False
-        #: Connections in the order they came; those of ``_admitted`` hold a place.
-        self._connections: dict[Association, None] = {}
+        self._connections: set[Association] = set()
+        #: Those that have not said who they are, in the order they came.
+        self._strangers: dict[Association, None] = {}
+        #: Those that hold a place.
         self._admitted: set[Association] = set()
         self._bell, self._bell_pull = socket.socketpair()
         self._thread: threading.Thread | None = None
@@ -146,12 +148,16 @@ class Listener:
         )
         thread = threading.Thread(target=self._run, args=(association,), name="dicom-association", daemon=True)
         with self._changed:
-            self._connections[association] = None
-            self._make_way()
+            self._connections.add(association)
+            self._strangers[association] = None
+            if len(self._strangers) > _MAX_STRANGERS:
+                self._strangers.pop(oldest := next(iter(self._strangers)))
+                oldest.cancel()
         try:
             thread.start()
         except RuntimeError:
             connection.close()
+            self._dismiss(association)
             self._forget(association)
             raise
 
@@ -159,16 +165,12 @@ class Listener:
         try:
             association.run()
         finally:
+            self._dismiss(association)
             self._forget(association)
-
-    def _make_way(self) -> None:
-        """Close the connection that has been silent longest when too many have not associated."""
-        strangers = len(self._connections) - len(self._admitted)
-        if strangers > _MAX_STRANGERS:
-            next(known for known in self._connections if known not in self._admitted).cancel()
 
     def _admit(self, association: Association) -> Rejection | None:
         with self._changed:
+            self._strangers.pop(association, None)
             if self._draining:
                 return Rejection.TEMPORARILY_CONGESTED
             if len(self._admitted) >= self._settings.max_associations:
@@ -177,12 +179,13 @@ class Listener:
             return None
 
     def _dismiss(self, association: Association) -> None:
+        """Free the place, before the sender has closed."""
         with self._changed:
             self._admitted.discard(association)
+            self._strangers.pop(association, None)
             self._changed.notify_all()
 
     def _forget(self, association: Association) -> None:
         with self._changed:
-            self._connections.pop(association, None)
-            self._admitted.discard(association)
+            self._connections.discard(association)
             self._changed.notify_all()
