@@ -32,6 +32,7 @@ _CARD_KEYS = (
 _INPUTS = ("exam_id", "view", "image", "breast_mask", "spacing_mm")
 _VIEWS = tuple(View)
 _ROUTES = tuple(Route)
+_MIN_BREAST_PIXELS = 100
 _SPACINGS_MM = (0.01, 5.0)
 #: Of the frame, which the chest wall halves.
 _SPECIMEN_RADIUS = 0.9
@@ -39,6 +40,10 @@ _SPECIMEN_RADIUS = 0.9
 
 class BadRequest(ValueError):
     """The request cannot be read as an exam."""
+
+
+class Implausible(ArithmeticError):
+    """The networks' answer says nothing about the exam."""
 
 
 class TritonPythonModel:
@@ -58,7 +63,7 @@ class TritonPythonModel:
         _agree(config, parameters=parameters, card=card)
         self._model = json.dumps({key: getattr(card, key) for key in _CARD_KEYS}, sort_keys=True)
         frame = PRESETS[card.preset].frame
-        self._network.read(_specimen(frame.height, frame.width, spacing_mm=frame.spacing_mm))
+        self._read(_specimen(frame.height, frame.width, spacing_mm=frame.spacing_mm))
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """Answer every request; a bad one gets an error of its own."""
@@ -69,15 +74,26 @@ class TritonPythonModel:
             return _refusal("the request was cancelled before it was read", code=pb_utils.TritonError.CANCELLED)
         try:
             tensors = {name: _input(request, name) for name in _INPUTS}
-            views = _views(tensors)
+            outputs = self._read(_views(tensors))
         except BadRequest as error:
             return _refusal(str(error), code=pb_utils.TritonError.INVALID_ARG)
-        answer = {
-            "exam_id": tensors["exam_id"].clone(),
-            "model": _text(self._model),
-            **_packed(self._network.read(views)),
-        }
+        except Implausible as error:
+            return _refusal(str(error), code=pb_utils.TritonError.UNSUPPORTED)
+        answer = {"exam_id": tensors["exam_id"].clone(), "model": _text(self._model), **_packed(outputs)}
         return pb_utils.InferenceResponse([pb_utils.Tensor.from_dlpack(name, answer[name]) for name in answer])
+
+    def _read(self, views: Sequence[ViewInput]) -> list[ViewOutput]:
+        """Read an exam.
+
+        Raises:
+            Implausible: a map is constant or not finite, which would otherwise pass for an exam without findings.
+        """
+        outputs = self._network.read(views)
+        for view, output in zip(views, outputs, strict=True):
+            inside = output.fusion_map[view.breast_mask]
+            if not bool(inside.isfinite().all()) or float(inside.max() - inside.min()) == 0:
+                raise Implausible(f"{view.view}: the networks' map is constant or not finite")
+        return outputs
 
 
 def _agree(config: Mapping[str, Any], *, parameters: Mapping[str, str], card: weights.WeightsCard) -> None:
@@ -126,8 +142,8 @@ def _views(tensors: Mapping[str, Tensor]) -> list[ViewInput]:
     # Ranges are asked for, not their opposite, so that NaN fails too.
     if not bool(((image >= 0) & (image <= 1)).all()):
         raise BadRequest("image must lie in [0, 1] and be finite")
-    if int(mask.max()) > 1 or not bool(mask.flatten(1).any(1).all()):
-        raise BadRequest("breast_mask must hold 0 and 1, with some 1 in every view")
+    if int(mask.max()) > 1 or int(mask.flatten(1).sum(1).min()) < _MIN_BREAST_PIXELS:
+        raise BadRequest(f"breast_mask must hold 0 and 1, and 1 at {_MIN_BREAST_PIXELS} pixels of every view at least")
     if not bool(((spacing >= _SPACINGS_MM[0]) & (spacing <= _SPACINGS_MM[1])).all()):
         raise BadRequest(f"spacing_mm must lie in [{_SPACINGS_MM[0]}, {_SPACINGS_MM[1]}], not {spacing.tolist()}")
     return [
