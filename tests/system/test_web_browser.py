@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -106,17 +108,77 @@ def url(ledger: MemoryLedger, tmp_path: Path) -> Iterator[str]:
     server.stop()
 
 
-def browse(address: str, *options: str, profile: Path) -> str:
-    """Open an address in a headless browser without any network of its own; what it writes to its output."""
+def browser(profile: Path) -> list[str]:
+    """The command of a headless browser without any network of its own."""
     if BROWSER is None:
         if os.environ.get("CI"):
             pytest.fail("no chromium: install it where the system tests must run")
         pytest.skip("no chromium")
     quiet = ("quic", "background-networking", "component-update", "sync", "extensions", "default-apps")
     command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"]
-    command += [f"--disable-{what}" for what in quiet]
-    command += [f"--user-data-dir={profile}", "--virtual-time-budget=5000", *options, address]
+    return [*command, *(f"--disable-{what}" for what in quiet), f"--user-data-dir={profile}"]
+
+
+def browse(address: str, *options: str, profile: Path) -> str:
+    """Open an address; what the browser writes to its output."""
+    command = [*browser(profile), "--virtual-time-budget=5000", *options, address]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+class RemoteBrowser:
+    """A browser driven over a pair of pipes by the Chrome DevTools Protocol: JSON messages that end in NUL."""
+
+    def __init__(self, address: str, *, profile: Path) -> None:
+        command_end, self._commands = os.pipe()
+        self._answers, answer_end = os.pipe()
+        shell = f'exec "$@" 3<&{command_end} 4>&{answer_end}'
+        command = ["bash", "-c", shell, "browser", *browser(profile), "--remote-debugging-pipe", "about:blank"]
+        self._process = subprocess.Popen(
+            command, pass_fds=(command_end, answer_end), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        os.close(command_end)
+        os.close(answer_end)
+        self._stream = os.fdopen(self._answers, "rb")
+        self._session: str | None = None
+        self._sent = 0
+        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.ask("Page.enable")
+        self.ask("Page.navigate", url=address)
+        self._receive(lambda message: message.get("method") == "Page.loadEventFired")
+
+    def ask(self, method: str, **parameters: object) -> dict[str, Any]:
+        """Send one command and return its result."""
+        self._sent += 1
+        message: dict[str, object] = {"id": self._sent, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self._commands, json.dumps(message).encode() + b"\0")
+        result: dict[str, Any] = self._receive(lambda message: message.get("id") == self._sent)["result"]
+        return result
+
+    def evaluate(self, expression: str) -> object:
+        """The value of an expression in the page."""
+        return self.ask("Runtime.evaluate", expression=expression)["result"]["value"]
+
+    def press(self, key: str) -> None:
+        """Press and release a key."""
+        for kind in ("keyDown", "keyUp"):
+            self.ask("Input.dispatchKeyEvent", type=kind, key=key, text=key if kind == "keyDown" else "")
+
+    def _receive(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        while True:
+            letters = iter(lambda: self._stream.read(1), b"\0")
+            message: dict[str, Any] = json.loads(b"".join(letters))
+            if wanted(message):
+                return message
+
+    def close(self) -> None:
+        """End the browser."""
+        self.ask("Browser.close")
+        self._process.wait(20)
+        os.close(self._commands)
+        self._stream.close()
 
 
 def photograph(address: str, *, size: str, folder: Path) -> NDArray[np.int64]:
@@ -172,3 +234,16 @@ def test_the_page_runs_its_own_script_and_no_other(url: str, ledger: MemoryLedge
         assert page.count("<script") == 1
         assert "onerror" not in page.replace('onerror="document', "") or "&lt;img" in page
     assert '<button id="outlines" type="button" aria-pressed="true">' in page
+
+
+def test_the_key_o_hides_and_shows_the_outlines(url: str, tmp_path: Path) -> None:
+    """The key o takes outlines and labels away so that the bare image can be seen, and brings them back."""
+    remote = RemoteBrowser(f"{url}/exams/{EXAM_ID}", profile=tmp_path / "profile")
+    shown = "getComputedStyle(document.querySelector('.marks')).display !== 'none'"
+    pressed = "document.querySelector('#outlines').getAttribute('aria-pressed')"
+    seen = [(remote.evaluate(shown), remote.evaluate(pressed))]
+    for _ in range(2):
+        remote.press("o")
+        seen.append((remote.evaluate(shown), remote.evaluate(pressed)))
+    remote.close()
+    assert seen == [(True, "true"), (False, "false"), (True, "true")]
