@@ -14,7 +14,7 @@ from io import BytesIO
 from mmap import mmap
 
 import pydicom.config
-from pydicom.datadict import DicomDictionary, tag_for_keyword
+from pydicom.datadict import DicomDictionary, tag_for_keyword  # type: ignore[attr-defined]  # exported in fact
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException

@@ -125,6 +125,7 @@ class RawSender:
         timeout_seconds: float = 10.0,
     ) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_seconds)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._contexts = contexts or {
             1: (MAMMOGRAPHY, [ImplicitVRLittleEndian]),
             3: (VERIFICATION, [ImplicitVRLittleEndian]),
@@ -171,7 +172,7 @@ class RawSender:
 
     def send_store_request(self, sop_class_uid: str, sop_instance_uid: str, *, context_id: int = 1) -> None:
         """Send only the command of a C-STORE."""
-        self._send_command(context_id, 0x0001, 0x0000, sop_class_uid, sop_instance_uid)
+        self.send_command(context_id, 0x0001, 0x0000, sop_class_uid, sop_instance_uid)
 
     def send_data_set(self, data_set: bytes, *, context_id: int = 1, last: bool = True, chunk: int = 16378) -> None:
         """Send a data set in fragments."""
@@ -185,7 +186,7 @@ class RawSender:
 
     def echo(self, *, context_id: int = 3) -> int:
         """Send a C-ECHO; the DIMSE status of the answer."""
-        self._send_command(context_id, 0x0030, 0x0101, VERIFICATION, "")
+        self.send_command(context_id, 0x0030, 0x0101, VERIFICATION, "")
         return self.read_status()
 
     def release(self) -> int:
@@ -223,7 +224,14 @@ class RawSender:
             data += more
         return data
 
-    def _send_command(self, context_id: int, field: int, data_set_type: int, sop_class: str, sop_instance: str) -> None:
+    def send_command(self, context_id: int, field: int, data_set_type: int, sop_class: str, sop_instance: str) -> None:
+        """Send a command set."""
+        self.socket.sendall(self.encode_command(context_id, field, data_set_type, sop_class, sop_instance))
+
+    def encode_command(
+        self, context_id: int, field: int, data_set_type: int, sop_class: str, sop_instance: str
+    ) -> bytes:
+        """The P-DATA-TF of a command set."""
         elements = [
             (0x0002, _padded(sop_class)),
             (0x0100, struct.pack("<H", field)),
@@ -234,7 +242,7 @@ class RawSender:
         ]
         body = b"".join(struct.pack("<HHL", 0, tag, len(value)) + value for tag, value in elements)
         command = struct.pack("<HHLL", 0, 0, 4, len(body)) + body
-        self.socket.sendall(encode_command_fragments(context_id, command, max_pdu_bytes=16384))
+        return encode_command_fragments(context_id, command, max_pdu_bytes=16384)
 
 
 def _padded(uid: str) -> bytes:
