@@ -1,1 +1,8 @@
-"""The detector's tensors to findings: pure functions."""
+"""Detections to findings: thresholds, stored pixels, millimetres and lesions. Pure functions."""
+
+from __future__ import annotations
+
+from tetraview.findings.find import ViewFindings, find
+from tetraview.findings.measure import ViewGeometry
+
+__all__ = ["ViewFindings", "ViewGeometry", "find"]

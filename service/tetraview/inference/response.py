@@ -21,6 +21,8 @@ _Tensors = Mapping[ResponseTensor, NDArray[Any]]
 _DTYPES = {"FP32": np.dtype(np.float32), "INT32": np.dtype(np.int32), "UINT8": np.dtype(np.uint8)}
 _MODEL_KEYS = ("name", "version", "preset", "weights_sha256", "generator_version", "training_data")
 _MIN_OUTLINE = 3
+#: What single precision may add to a position on the edge of the frame, pixels, or to a score of one.
+_ROUNDING = 1e-4
 
 
 def read_response(result: InferResult, *, exam_id: str, views: Sequence[View], shape: tuple[int, ...]) -> Detections:
@@ -108,7 +110,7 @@ def _check_values(tensors: _Tensors, *, views: int, shape: tuple[int, ...]) -> N
 
 
 def _within(values: NDArray[Any], upper: float | list[float]) -> bool:
-    return bool(((values >= 0) & (values <= np.asarray(upper))).all())
+    return bool(((values >= -_ROUNDING) & (values <= np.asarray(upper) + _ROUNDING)).all())
 
 
 def _detections(tensors: _Tensors) -> list[Detection]:
@@ -122,7 +124,7 @@ def _detections(tensors: _Tensors) -> list[Detection]:
         strict=False,  # the starts are one longer than the ends
     )
     return [
-        Detection(box=Box(*box), score=score, outline=tuple((x, y) for x, y in points[start:end]))
+        Detection(box=Box(*box), score=min(max(score, 0.0), 1.0), outline=tuple((x, y) for x, y in points[start:end]))
         for box, score, start, end in rows
     ]
 

@@ -1,0 +1,67 @@
+"""A detection above the operating point, in stored pixels and millimetres, not yet part of a lesion."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tetraview.domain.detection import Detection, ViewDetections
+from tetraview.domain.finding import Finding
+from tetraview.domain.geometry import Box, Outline
+from tetraview.domain.view import Route, View
+from tetraview.findings.measure import ViewGeometry, area, long_axis, native_box, native_outline, native_to_mm
+
+#: Below, the nipple counts as not found.
+MIN_NIPPLE_CONFIDENCE = 0.5
+
+_MIN_POINTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """What a finding is before it has a name; the fields are those of ``Finding``."""
+
+    view: View
+    box: Box
+    outline: Outline
+    score: float
+    route: Route
+    long_axis_mm: float
+    area_mm2: float
+    nipple_distance_mm: float | None
+
+    @property
+    def rank(self) -> tuple[float, ...]:
+        """Sorts by falling score; ties by view and place, so that no order of the input shows."""
+        box = self.box
+        place = (value for point in self.outline for value in point)
+        return (-self.score, list(View).index(self.view), box.x0, box.y0, box.x1, box.y1, *place)
+
+    def named(self, lesion: str) -> Finding:
+        """The finding that this candidate is as part of a lesion."""
+        return Finding(label=f"{lesion}-{self.view.position}", lesion=lesion, **vars(self))
+
+
+def candidate_of(detection: Detection, view: ViewDetections, geometry: ViewGeometry) -> Candidate | None:
+    """A detection brought into its image and measured; None where nothing of it lies in the image."""
+    box = native_box(detection.box, geometry)
+    outline = native_outline(detection.outline, geometry)
+    outline_mm = native_to_mm(geometry).outline(outline)
+    if box is None or len(outline) < _MIN_POINTS or area(outline_mm) == 0:
+        return None
+    return Candidate(
+        view=view.view,
+        box=box,
+        outline=outline,
+        score=detection.score,
+        route=view.route,
+        long_axis_mm=long_axis(outline_mm),
+        area_mm2=area(outline_mm),
+        nipple_distance_mm=_nipple_distance(detection, view, spacing_mm=geometry.spacing_mm),
+    )
+
+
+def _nipple_distance(detection: Detection, view: ViewDetections, *, spacing_mm: float) -> float | None:
+    if view.nipple_confidence < MIN_NIPPLE_CONFIDENCE:
+        return None
+    return math.dist(detection.box.centre, view.nipple) * spacing_mm

@@ -1,0 +1,86 @@
+"""From the detector's answer to the findings of an exam."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tetraview.domain.detection import Detections, ViewDetections
+from tetraview.domain.finding import Finding, Nipple
+from tetraview.domain.view import Route, View
+from tetraview.errors import ModelMismatch
+from tetraview.findings.candidate import MIN_NIPPLE_CONFIDENCE, Candidate, candidate_of
+from tetraview.findings.lesions import lesions
+from tetraview.findings.measure import ViewGeometry, native_point
+
+#: A reader's attention is what is scarce: the best of a view are shown.
+MAX_FINDINGS_PER_VIEW = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewFindings:
+    """What was found in one view. Positions are stored pixels of its image."""
+
+    view: View
+    route: Route
+    #: None where it was not found.
+    nipple: Nipple | None
+    #: By falling score.
+    findings: tuple[Finding, ...]
+    #: Plain sentences, each starting with the view's name.
+    warnings: tuple[str, ...]
+
+
+def find(
+    detections: Detections, geometries: Mapping[View, ViewGeometry], *, operating_point: str
+) -> tuple[ViewFindings, ...]:
+    """The findings of every view that the detector read, in the order of its answer.
+
+    Args:
+        detections: the detector's answer, in canonical pixels.
+        geometries: how the canonical frame of each of these views lies in its image.
+        operating_point: the name of the score thresholds to use, one threshold per route.
+
+    Raises:
+        ModelMismatch: the weights have no thresholds of that name.
+    """
+    thresholds = detections.operating_points.get(operating_point)
+    if thresholds is None:
+        known = ", ".join(sorted(detections.operating_points)) or "none"
+        raise ModelMismatch(f"the weights have no operating point {operating_point}, they have: {known}")
+    candidates = [
+        candidate
+        for view in detections.views
+        for candidate in _candidates(view, geometries[view.view], threshold=thresholds[view.route])
+    ]
+    named = {lesion: [member.named(lesion) for member in members] for lesion, members in lesions(candidates).items()}
+    findings = sorted((finding for members in named.values() for finding in members), key=_order)
+    return tuple(
+        ViewFindings(
+            view=view.view,
+            route=view.route,
+            nipple=_nipple(view, geometries[view.view]),
+            findings=tuple(finding for finding in findings if finding.view is view.view),
+            warnings=view.warnings,
+        )
+        for view in detections.views
+    )
+
+
+def _candidates(view: ViewDetections, geometry: ViewGeometry, *, threshold: float) -> list[Candidate]:
+    """The best detections of a view that reach the threshold and lie in its image."""
+    above = (detection for detection in view.detections if detection.score >= threshold)
+    candidates = (candidate_of(detection, view, geometry) for detection in above)
+    inside = (candidate for candidate in candidates if candidate is not None)
+    return sorted(inside, key=lambda candidate: candidate.rank)[:MAX_FINDINGS_PER_VIEW]
+
+
+def _order(finding: Finding) -> tuple[float, str]:
+    """By falling score; equal scores by lesion, whose number follows from the place."""
+    return -finding.score, finding.label
+
+
+def _nipple(view: ViewDetections, geometry: ViewGeometry) -> Nipple | None:
+    if view.nipple_confidence < MIN_NIPPLE_CONFIDENCE:
+        return None
+    return Nipple(position=native_point(view.nipple, geometry), confidence=view.nipple_confidence)
