@@ -68,7 +68,7 @@ class App:
         self._listener = Listener(
             settings.dicom, Spool(self._folders.spool), self.ledger, lambda _: None, metrics=self._metrics
         )
-        checks = {"ledger": self._check_ledger, "triton": self._check_triton}
+        checks = {"ledger": self._check_ledger, "ticker": self._check_ticker, "triton": self._check_triton}
         self._web = WebServer(
             create_app(ledger=self.ledger, results=self._folders.data / "results", registry=registry, checks=checks),
             host=settings.web.host,
@@ -89,9 +89,9 @@ class App:
 
     def start(self) -> None:
         """Start in the order that what is started can rely on what it needs."""
+        self._web.start()
         self._workflow.launch(self._dbos_engine, executor_id=self._settings.executor_id)
         self._ticker.start()
-        self._web.start()
         self._listener.start()
         _log.info("service_started", port=self.dicom_port, url=self.web_url)
 
@@ -121,18 +121,27 @@ class App:
                 self._tick()
             except TetraviewError as error:
                 _log.warning("tick_failed", reason=str(error))
+            except Exception:  # noqa: BLE001 - the loop's edge: one bad exam must not stop all others
+                _log.exception("tick_failed")
 
     def _tick(self) -> None:
         self._workflow.settle_due_exams()
         self._metrics.set_exams(self.ledger.count_exams())
+        self._metrics.exams_waiting.set(self.ledger.count_unsettled())
         names = tuple(destination.name for destination in self._settings.destinations)
         self._metrics.set_queues(self.ledger.count_pending(), destinations=names)
+
+    def _check_ticker(self) -> None:
+        if not self._ticker.is_alive():
+            raise TetraviewError("exams are not settled any more: restart the service")
 
     def _check_ledger(self) -> None:
         self.ledger.count_exams()
 
     def _check_triton(self) -> None:
+        self._metrics.triton_ready.set(0)
         self._detector.check()
+        self._metrics.triton_ready.set(1)
 
 
 def open_reader(settings: Settings, detector: Detector) -> ExamReader:

@@ -17,7 +17,8 @@ from tetraview.domain.exam import Exam, exam_id_of
 from tetraview.domain.instance import Decision, Instance
 from tetraview.errors import InstanceRefused
 from tetraview.exam.completeness import choose_images
-from tetraview.intake.accept import StoreRequest, describe
+from tetraview.intake.accept import describe
+from tetraview.intake.file_meta import StoreRequest
 from tetraview.intake.header import read_header
 
 #: Preamble and prefix (PS3.10 7.1), and the element that says how long the file meta information is.

@@ -262,6 +262,11 @@ class Ledger:
         with self._begin() as connection:
             return {ExamState(state): count for state, count in connection.execute(query)}
 
+    def count_unsettled(self) -> int:
+        """How many exams have images that no generation has considered."""
+        with self._begin() as connection:
+            return connection.execute(sa.select(sa.func.count()).where(exams.c.unsettled)).scalar_one()
+
     def count_pending(self) -> dict[str, int]:
         """How many objects each destination is still owed."""
         pending = deliveries.c.state == DeliveryState.PENDING

@@ -1,0 +1,145 @@
+"""An exam goes in by C-STORE and findings come back: real DCMTK, Triton and Orthanc."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import urllib.error
+import urllib.request
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import Dataset, dcmread
+
+from tetraview.domain.exam import ExamState
+from tetraview.domain.view import View
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+
+DCIODVFY = Path("/usr/bin/dciodvfy")
+#: dsrdump's remarks on checks it does not make.
+HARMLESS = ("VR checker does not support", "Check for template constraints not yet supported")
+
+
+def send_all(service: Any, images: list[Path]) -> Any:
+    service.start()
+    assert all(service.store(path) for path in images), service.answers
+    exam = service.await_exam()
+    assert exam.state is ExamState.DONE, exam.detail
+    return exam
+
+
+def objects(orthanc: Any, modality: str) -> list[Dataset]:
+    return [dcmread(BytesIO(file)) for file in orthanc.files(modality)]
+
+
+def complaints(dataset: Dataset, folder: Path) -> list[str]:
+    path = folder / "object.dcm"
+    dataset.save_as(path)
+    said = subprocess.run([DCIODVFY, "-new", path], capture_output=True, text=True, check=False).stderr
+    found = [line for line in said.splitlines() if line.startswith("Error")]
+    if dataset.Modality == "SR":
+        dumped = subprocess.run(["/usr/bin/dsrdump", "+Pn", path], capture_output=True, text=True, check=False)
+        warned = [line for line in dumped.stderr.splitlines() if line.startswith(("E:", "W:"))]
+        found += [line for line in warned if not any(harmless in line for harmless in HARMLESS)]
+        assert dumped.returncode == 0
+    return found
+
+
+def library(report: Dataset) -> list[str]:
+    """The images that a report says were read."""
+    (images,) = [item for item in report.ContentSequence if concept(item) == "111028"]
+    entries = images.ContentSequence[0].ContentSequence
+    return [reference(entry) for entry in entries if entry.ValueType == "IMAGE"]
+
+
+def concept(item: Dataset) -> str:
+    return str(item.ConceptNameCodeSequence[0].CodeValue)
+
+
+def reference(item: Dataset) -> str:
+    return str(item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
+
+
+def source(segmentation: Dataset) -> str:
+    return str(segmentation.ReferencedSeriesSequence[0].ReferencedInstanceSequence[0].ReferencedSOPInstanceUID)
+
+
+def page(service: Any, path: str) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{service.web_port}{path}", timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def test_an_exam_goes_in_and_findings_come_back(service: Any, orthanc: Any, phantom_exam: Path, tmp_path: Path) -> None:
+    """Four images in, one report on all of them and one segmentation per view with findings in the PACS, all valid."""
+    images = sorted(phantom_exam.glob("*.dcm"))
+    exam = send_all(service, images)
+    (report,) = objects(orthanc, "SR")
+    segmentations = objects(orthanc, "SEG")
+    sources = {dcmread(path, stop_before_pixels=True).SOPInstanceUID: path.stem for path in images}
+    assert set(library(report)) == set(sources)
+    outlined = {sources[source(segmentation)] for segmentation in segmentations}
+    assert len(outlined) == len(segmentations)
+    assert bool(segmentations) == bool(exam.findings)
+    assert all(seg.pixel_array.any() for seg in segmentations)
+    if not DCIODVFY.exists():
+        pytest.skip("dicom3tools is not installed")
+    assert [complaints(dataset, tmp_path) for dataset in (report, *segmentations)] == [[]] * (1 + len(segmentations))
+
+
+def test_a_resent_exam_changes_nothing(service: Any, orthanc: Any, phantom_exam: Path) -> None:
+    """The same images sent again are acknowledged and make no new reading and no new object."""
+    images = sorted(phantom_exam.glob("*.dcm"))
+    first = send_all(service, images)
+    before = sorted(orthanc.files("SR") + orthanc.files("SEG"))
+    assert all(service.store(path) for path in images)
+    assert service.exam().generation == first.generation == 1
+    assert sorted(orthanc.files("SR") + orthanc.files("SEG")) == before
+
+
+def test_missing_views_are_said(service: Any, orthanc: Any, phantom_exam: Path) -> None:
+    """With both MLO views missing the CC views are read bilaterally, and log, page and report say so."""
+    exam = send_all(service, sorted(phantom_exam.glob("*-CC.dcm")))
+    assert exam.views == {View.R_CC, View.L_CC}
+    page = (
+        urllib.request.urlopen(f"http://127.0.0.1:{service.web_port}/exams/{exam.exam_id}", timeout=10).read().decode()
+    )
+    assert ">bi<" in page or " bi" in page
+    (report,) = objects(orthanc, "SR")
+    assert len(library(report)) == 2
+    assert " bi" in str(report)
+
+
+def test_health_and_metrics_of_a_running_service(service: Any, phantom_exam: Path) -> None:
+    """A running service is alive and ready and counts what it did, without a patient's name anywhere."""
+    send_all(service, sorted(phantom_exam.glob("*.dcm")))
+    assert page(service, "/livez")
+    assert json.loads(page(service, "/readyz"))
+    metrics = page(service, "/metrics")
+    assert 'tetraview_images_received_total{decision="READ"} 4.0' in metrics
+    assert 'tetraview_exams{state="done"} 1.0' in metrics
+    assert "PHANTOM" not in metrics + service.log
+    assert "Synthetic" not in metrics + service.log
+
+
+def test_stopping_finishes_cleanly(service: Any) -> None:
+    """SIGTERM ends the service with exit status 0."""
+    service.start()
+    assert service.stop() == 0
+
+
+@pytest.mark.parametrize("name", ["nyu-gmic-0", "cesm512-p66", "nyu-bcc-2-cc-only"])
+def test_real_exams_are_read(service: Any, orthanc: Any, name: str, tmp_path: Path) -> None:
+    """A real exam ends with a valid report, and what is outlined lies within the image's breast."""
+    if not os.environ.get("TETRAVIEW_EXAMS"):
+        pytest.skip("TETRAVIEW_EXAMS names no folder of real exams")
+    send_all(service, sorted((Path(os.environ["TETRAVIEW_EXAMS"]) / name).glob("*.dcm")))
+    (report,) = objects(orthanc, "SR")
+    found = objects(orthanc, "SEG")
+    if DCIODVFY.exists():
+        assert [complaints(dataset, tmp_path) for dataset in (report, *found)] == [[]] * (1 + len(found))
+    for seg in found:
+        assert seg.pixel_array.mean() < 0.25
