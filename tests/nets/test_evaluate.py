@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,10 @@ from tetraview_nets.evaluate import (
     BlobDetector,
     Detections,
     companies,
-    froc_rows,
-    markdown,
     operating_points,
     read_exams,
-    write_csv,
 )
+from tetraview_nets.froc_table import differences, froc_rows, markdown, write_csv
 from tetraview_nets.presets import PRESETS
 
 
@@ -84,7 +83,7 @@ def test_the_blob_floor_can_be_evaluated(exams: list[CanonicalExam]) -> None:
 def test_tables_tell_counts_intervals_and_command(exams: list[CanonicalExam], tmp_path: Path) -> None:
     """The Markdown names criterion, counts, interval and command; the CSV has one line per rate."""
     rows = froc_rows("oracle", Route.IPSI, read_exams(Oracle(), exams[1::2], Route.IPSI))
-    text = markdown(rows, command="tetraview_nets evaluate --exams 2", source="2 test exams.")
+    text = markdown(rows, [], command="tetraview_nets evaluate --exams 2", source="2 test exams.")
     assert "| oracle | ipsi | view | 2 / 8 / 4 | 1.000 [1.000, 1.000] |" in text
     assert "IoU > 0.2" in text
     assert "`tetraview_nets evaluate --exams 2`" in text
@@ -92,3 +91,13 @@ def test_tables_tell_counts_intervals_and_command(exams: list[CanonicalExam], tm
     with (tmp_path / "froc.csv").open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     assert [float(line["fppi"]) for line in lines] == [0.25, 0.5, 1, 2] * 2
+
+
+def test_differences_are_paired(exams: list[CanonicalExam]) -> None:
+    """A reading compared with its equal differs by nothing; an oracle against silence by full recall on both ends."""
+    found = read_exams(Oracle(), exams[1::2], Route.TRI)
+    silent = [replace(result, boxes=np.zeros((0, 4)), scores=np.zeros(0)) for result in found]
+    rows = differences({"a": found, "same": found, "silent": silent}, first="a")
+    told = {(row.second, row.difference, row.low, row.high, row.verdict) for row in rows}
+    assert told == {("same", 0.0, 0.0, 0.0, "inconclusive"), ("silent", 1.0, 1.0, 1.0, "higher")}
+    assert "| a | silent | 0.5 | +1.000 [+1.000, +1.000] | higher |" in markdown([], rows, command="c", source="s")

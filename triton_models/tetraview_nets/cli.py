@@ -14,9 +14,10 @@ from rich.markdown import Markdown
 from rich.progress import Progress
 
 from tetraview.domain.view import Route
-from tetraview_nets import cache, evaluate, weights
+from tetraview_nets import cache, evaluate, froc_table, weights
 from tetraview_nets.cache import CacheKey, ExamSet, Split
-from tetraview_nets.evaluate import FrocRow
+from tetraview_nets.froc_table import Difference
+from tetraview_nets.metrics import ImageResult
 from tetraview_nets.mommi import MommiNet
 from tetraview_nets.presets import PRESETS
 from tetraview_nets.schedule import RECIPES, Stage
@@ -140,30 +141,42 @@ def evaluate_command(  # noqa: PLR0917
     _render(key, exams, workers, cache_root)
     chosen = ExamSet(key, exams=exams, root=cache_root)
     routes = route or [Route.TRI]
-    rows = [row for name in detector for row in _rows(name, network, chosen, routes)]
-    text = evaluate.markdown(
+    results = [found for name in detector for found in _read(name, network, chosen, routes)]
+    rows = [row for name, each, found in results for row in froc_table.froc_rows(name, each, found)]
+    text = froc_table.markdown(
         rows,
+        _differences(results),
         command=_command(detector, routes, exams=exams, split=split),
         source=f"{exams} {split} exams of phantom generator {card.generator_version}; weights {card.name} "
         f"{card.version} ({card.preset}, sha256 {card.weights_sha256[:12]}).",
     )
     console.print(Markdown(text))
     if out:
-        evaluate.write_csv(out / f"froc_{card.preset}.csv", rows)
+        froc_table.write_csv(out / f"froc_{card.preset}.csv", rows)
         (out / f"froc_{card.preset}.md").write_text(text, encoding="utf-8")
 
 
-def _rows(name: DetectorName, network: MommiNet, exams: ExamSet, routes: list[Route]) -> list[FrocRow]:
+Reading = tuple[DetectorName, Route, list[ImageResult]]
+
+
+def _read(name: DetectorName, network: MommiNet, exams: ExamSet, routes: list[Route]) -> list[Reading]:
     """One detector on all routes; the floor looks at single views whatever the route."""
     blob = name is DetectorName.BLOB
     detector = evaluate.BlobDetector() if blob else evaluate.MommiDetector(network)
-    rows = []
+    readings = []
     with Progress(console=console) as progress:
         for route in [Route.SINGLE] if blob else routes:
             bar = progress.add_task(f"{name} {route}", total=len(exams))
-            results = evaluate.read_exams(detector, exams, route, done=partial(progress.advance, bar))
-            rows += evaluate.froc_rows(name, route, results)
-    return rows
+            readings.append(
+                (name, route, evaluate.read_exams(detector, exams, route, done=partial(progress.advance, bar)))
+            )
+    return readings
+
+
+def _differences(readings: list[Reading]) -> list[Difference]:
+    """The first reading against all others."""
+    named = {f"{name} {route}": found for name, route, found in readings}
+    return froc_table.differences(named, first=next(iter(named)))
 
 
 def _command(detectors: list[DetectorName], routes: list[Route], *, exams: int, split: Split) -> str:

@@ -1,11 +1,8 @@
-"""Evaluation of detectors on phantom exams: every route, FROC with intervals, operating points."""
+"""Detectors on phantom exams: every route, matched with the truth, and the operating points chosen from it."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
@@ -18,7 +15,7 @@ from tetraview_nets import blob
 from tetraview_nets.augment import plain
 from tetraview_nets.cache import VIEWS, CanonicalExam
 from tetraview_nets.data import companion
-from tetraview_nets.metrics import FPPI_POINTS, IOU_CRITERION, RESAMPLES, Froc, ImageResult, interval
+from tetraview_nets.metrics import Froc, ImageResult
 from tetraview_nets.mommi import MommiNet, ViewInput
 
 Detections = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -110,80 +107,3 @@ def operating_points(results: Mapping[Route, Sequence[ImageResult]]) -> dict[str
         name: {str(route): min(curve.threshold_at(fppi), 1.0) for route, curve in curves.items()}
         for name, fppi in OPERATING_FPPI.items()
     }
-
-
-@dataclass(frozen=True, kw_only=True)
-class FrocRow:
-    """Recall of one detector on one route at one rate of false positives."""
-
-    detector: str
-    route: str
-    #: ``view``: each view's instance of a mass counts; ``any_view``: a mass counts once.
-    recall_of: str
-    patients: int
-    images: int
-    lesions: int
-    fppi: float
-    recall: float
-    #: Ends of the 95 % patient bootstrap interval.
-    low: float
-    high: float
-
-
-def froc_rows(detector: str, route: Route, results: Sequence[ImageResult]) -> list[FrocRow]:
-    """The FROC table of one detector and route, per view and in any view."""
-    rows = []
-    for any_view in (False, True):
-        froc = Froc.of(results, any_view=any_view)
-        recalls = froc.recall_at(FPPI_POINTS)
-        lows, highs = interval(froc.bootstrap(FPPI_POINTS))
-        for fppi, recall, low, high in zip(FPPI_POINTS, recalls, lows, highs, strict=True):
-            rows.append(
-                FrocRow(
-                    detector=detector,
-                    route=str(route),
-                    recall_of="any_view" if any_view else "view",
-                    patients=len(froc.images),
-                    images=int(froc.images.sum()),
-                    lesions=len(froc.lesion_scores),
-                    fppi=fppi,
-                    recall=round(float(recall), 4),
-                    low=round(float(low), 4),
-                    high=round(float(high), 4),
-                )
-            )
-    return rows
-
-
-def write_csv(path: Path, rows: Sequence[FrocRow]) -> None:
-    """Write the rows, one a line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(asdict(rows[0])), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
-
-
-def markdown(rows: Sequence[FrocRow], *, command: str, source: str) -> str:
-    """The rows as a table with one line per detector, route and kind of recall.
-
-    Args:
-        rows: as ``froc_rows`` gives them.
-        command: what made them.
-        source: which exams and which weights.
-    """
-    rates = sorted({row.fppi for row in rows})
-    groups: dict[tuple[str, str, str], list[FrocRow]] = {}
-    for row in rows:
-        groups.setdefault((row.detector, row.route, row.recall_of), []).append(row)
-    head = ["detector", "route", "recall of", "patients / images / masses", *(f"{rate:g} FPPI" for rate in rates)]
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    for (detector, route, recall_of), found in groups.items():
-        counts = f"{found[0].patients} / {found[0].images} / {found[0].lesions}"
-        cells = [f"{row.recall:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in sorted(found, key=lambda r: r.fppi)]
-        lines.append(f"| {detector} | {route} | {recall_of.replace('_', ' ')} | {counts} | {' | '.join(cells)} |")
-    note = (
-        f"Recall of masses at a rate of false positives per image, with the 95 % interval of {RESAMPLES} patient "
-        f"bootstrap resamples. A box hits at IoU > {IOU_CRITERION}. {source}"
-    )
-    return "\n".join([note, "", *lines, "", f"Made by `{command}`.", ""])
