@@ -1,0 +1,77 @@
+"""Real Triton: the shipped detector for the exams of other tests, and a tiny one of random weights to ill-treat."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+
+from tetraview.inference.server import TritonServer, model_repository, triton_home
+
+DETECTOR = "mommi_detector"
+POINTS = ("high_sensitivity", "balanced", "high_specificity")
+ROUTES = ("tri", "ipsi", "bi", "single")
+
+
+def _need(path: Path, what: str) -> None:
+    """A missing server skips on a laptop and fails where the suite is the gate."""
+    if not path.exists():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{what} is missing: no {path}")
+
+
+@pytest.fixture(scope="session")
+def triton() -> Iterator[str]:
+    """The gRPC address of a real Triton with the shipped detector."""
+    _need(triton_home(), "Triton (deploy/triton-setup)")
+    _need(model_repository() / DETECTOR / "1" / "weights.safetensors", "the shipped detector")
+    with TritonServer(grpc_port=0, metrics_port=None) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def tiny_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped repository with a network of the smallest preset, its weights random but ready to mark masses."""
+    torch = pytest.importorskip("torch")
+    from tetraview_nets.mommi import MommiNet  # noqa: PLC0415 - only where torch is
+    from tetraview_nets.presets import TINY  # noqa: PLC0415
+    from tetraview_nets.weights import WeightsCard, save  # noqa: PLC0415
+
+    torch.manual_seed(1)
+    network = MommiNet(TINY)
+    with torch.no_grad():
+        network.fusion.logit.weight *= 200
+        network.fusion.logit.bias.zero_()
+    repository = tmp_path_factory.mktemp("tiny")
+    folder = repository / DETECTOR
+    shutil.copytree(model_repository() / DETECTOR, folder, ignore=shutil.ignore_patterns("*.safetensors", "__py*"))
+    card = WeightsCard(
+        name="mommi",
+        version="0",
+        preset=TINY.name,
+        generator_version="0",
+        training_data="none",
+        operating_points={point: dict.fromkeys(ROUTES, 0.5) for point in POINTS},
+    )
+    card = save(folder / "1" / "weights.safetensors", network, card)
+    config = text_format.Parse((folder / "config.pbtxt").read_text(), model_config_pb2.ModelConfig())
+    for tensor in config.input:
+        if tensor.name in {"image", "breast_mask"}:
+            tensor.dims[1:] = [TINY.height, TINY.width]
+    config.parameters["weights_sha256"].string_value = card.weights_sha256
+    config.parameters["preset"].string_value = TINY.name
+    config.parameters["spacing_mm"].string_value = str(TINY.spacing_mm)
+    (folder / "config.pbtxt").write_text(text_format.MessageToString(config))
+    return repository
+
+
+@pytest.fixture(scope="session")
+def tiny_triton(tiny_repository: Path) -> Iterator[str]:
+    """The gRPC address of a real Triton with the tiny detector."""
+    _need(triton_home(), "Triton (deploy/triton-setup)")
+    with TritonServer(repository=tiny_repository, grpc_port=0, metrics_port=None) as server:
+        yield server.url
