@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -98,8 +97,11 @@ class Service:
                 env=os.environ | {"TETRAVIEW_KILLPOINT": killpoint},
             )
         eventually(lambda: self.died or "service_started" in self.log[seen:], seconds=60, what="the service listens")
-        if started := re.findall(r'"port": (\d+).*?"url": "http://[^:]+:(\d+)"', self.log[seen:]):
-            self.port, self.web_port = map(int, started[-1])
+        assert killpoint or not self.died, self.log[seen:]
+        events = [json.loads(line) for line in self.log[seen:].splitlines() if "service_started" in line]
+        if events:
+            self.port = events[-1]["port"]
+            self.web_port = int(events[-1]["url"].rpartition(":")[2])
 
     @property
     def died(self) -> bool:

@@ -1,0 +1,5 @@
+"""``python -m tetraview`` is ``tetraview``."""
+
+from tetraview.cli import main
+
+main()
