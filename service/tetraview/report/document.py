@@ -38,7 +38,7 @@ def finish(document: Dataset, header: Header, context: Context) -> Dataset:
 
     Done last because highdicom writes the time of day, and refuses values that modalities do send.
     """
-    for element in header.identity:
+    for element in header.identity.elements():
         document[element.tag] = element
     for keyword in ("ContentDate", "SeriesDate", "InstanceCreationDate"):
         setattr(document, keyword, context.moment.date)

@@ -75,7 +75,7 @@ def contributing_equipment(device: Device, *, header: Header, moment: Moment) ->
 def _acquisition(header: Header) -> Dataset:
     item = Dataset()
     for element in header.equipment:
-        item[element.tag] = element
+        item.add(element)
     item.PurposeOfReferenceCodeSequence = [_concept(codes.ACQUISITION_EQUIPMENT)]
     return item
 

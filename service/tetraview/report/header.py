@@ -82,7 +82,7 @@ class Header:
             patient_orientation=_patient_orientation(dataset),
             utc_offset=utc_offset,
             identity=_identity(dataset, keep_offset=utc_offset is not None),
-            equipment=_copy(dataset, _EQUIPMENT),
+            equipment=_equipment(dataset),
             request=_request(dataset, instance),
         )
 
@@ -124,23 +124,27 @@ def _read(path: Path) -> Dataset | None:
         raise StorageUnavailable(f"an image cannot be read from the spool: {error.strerror}") from error
 
 
+def _equipment(dataset: Dataset) -> Dataset:
+    """Decoded, unlike the identity: it goes into an item of a sequence, which is encoded anew."""
+    equipment = Dataset()
+    for keyword in _EQUIPMENT:
+        if value := _value(dataset, keyword):
+            setattr(equipment, keyword, value)
+    return equipment
+
+
 def _identity(dataset: Dataset, *, keep_offset: bool) -> Dataset:
-    identity = _copy(dataset, _IDENTITY)
+    identity = Dataset()
+    for keyword in _IDENTITY:
+        if keyword in dataset:
+            element = _verbatim(dataset, keyword)
+            identity[element.tag] = element
     for keyword in _REQUIRED:
         if keyword not in identity:
             setattr(identity, keyword, "")
     if not keep_offset and "TimezoneOffsetFromUTC" in identity:
         del identity.TimezoneOffsetFromUTC
     return identity
-
-
-def _copy(dataset: Dataset, keywords: Iterable[str]) -> Dataset:
-    copied = Dataset()
-    for keyword in keywords:
-        if keyword in dataset:
-            element = _verbatim(dataset, keyword)
-            copied[element.tag] = element
-    return copied
 
 
 def _verbatim(dataset: Dataset, keyword: str) -> DataElement | RawDataElement:

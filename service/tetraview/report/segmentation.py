@@ -26,6 +26,8 @@ from tetraview.report.summary import RESEARCH_ONLY
 #: Series Number of the first view; each image has its own series.
 _SERIES_NUMBER = {"R-CC": 9100, "L-CC": 9101, "R-MLO": 9102, "L-MLO": 9103}
 _MAX_SEGMENTS = 255
+#: Content Description holds 64 characters; the whole statement stands with every segment.
+_DESCRIPTION = "Research software, not for clinical use"
 _ORANGE = CIELabColor(67.0, 43.0, 74.0)
 
 
@@ -63,7 +65,7 @@ def segmentation(view: ViewReading, header: Header, context: Context, *, report:
         software_versions=context.device.software,
         device_serial_number=context.device.serial_number,
         content_label="CAD_MASS",
-        content_description=RESEARCH_ONLY[:64],
+        content_description=_DESCRIPTION,
         content_creator_name="",
         series_description=f"AI mass SEG {view.view.replace('-', ' ')}, research only",
         transfer_syntax_uid=ExplicitVRLittleEndian,

@@ -1,0 +1,216 @@
+"""A desk where reports are written: small source images in a spool, and readings made by hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import UID, DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian
+
+from tetraview import settings
+from tetraview.domain.delivery import ResultObject
+from tetraview.domain.exam import Exam
+from tetraview.domain.finding import Finding
+from tetraview.domain.geometry import Box, Outline, Point
+from tetraview.domain.instance import Decision, Eligibility, Instance
+from tetraview.domain.reading import Model, Reading, ViewReading
+from tetraview.domain.view import Route, View
+from tetraview.report import write_report
+
+SETTLED = datetime(2026, 3, 1, 23, 30, 15, tzinfo=UTC)
+STUDY = "2.25.1000"
+MODEL = Model(
+    name="mommi_detector",
+    version="1",
+    preset="slim",
+    weights_sha256="0123456789abcdef" * 4,
+    generator_version="1",
+    training_data="synthetic",
+)
+
+
+def image(view: View, *, shape: tuple[int, int] = (512, 416), **attributes: Any) -> FileDataset:
+    """A For Presentation mammogram; keyword arguments set or, with None, remove attributes."""
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = DigitalMammographyXRayImageStorageForPresentation
+    meta.MediaStorageSOPInstanceUID = UID(f"2.25.{list(View).index(view) + 1}")
+    dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = STUDY, "2.25.2000"
+    dataset.PatientName, dataset.PatientID = "ZZCANARY^PATIENT", "ZZCANARY"
+    dataset.PatientBirthDate, dataset.PatientSex, dataset.PatientAge = "19600101", "F", "066Y"
+    dataset.StudyDate, dataset.StudyTime, dataset.StudyID, dataset.AccessionNumber = "20260301", "1015", "7", "ACC7"
+    dataset.ReferringPhysicianName, dataset.StudyDescription = "REFERRER", "Screening"
+    dataset.Modality, dataset.Manufacturer, dataset.ManufacturerModelName = "MG", "Maker", "Model 1"
+    dataset.ImageLaterality, dataset.ViewPosition = view.laterality.value, view.position.value
+    dataset.Rows, dataset.Columns = shape
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 12, 11, 0
+    dataset.ImagerPixelSpacing, dataset.PatientOrientation = [0.1, 0.1], ["A", "R"]
+    dataset.PixelData = np.zeros(shape, np.uint16).tobytes()
+    for keyword, value in attributes.items():
+        if value is None:
+            del dataset[keyword]
+        else:
+            setattr(dataset, keyword, value)
+    return dataset
+
+
+def circle(centre: Point, radius: float) -> Outline:
+    """A polygon of 64 points."""
+    turns = [2 * math.pi * k / 64 for k in range(64)]
+    return tuple((centre[0] + radius * math.cos(turn), centre[1] + radius * math.sin(turn)) for turn in turns)
+
+
+def finding(
+    view: View, *, number: int = 1, centre: Point = (200.0, 250.0), radius: float = 40.0, **fields: Any
+) -> Finding:
+    """A round mass."""
+    outline = fields.pop("outline", circle(centre, radius))
+    known = {
+        "label": f"L{number}-{view.position}",
+        "lesion": f"L{number}",
+        "view": view,
+        "box": Box.around(outline),
+        "outline": outline,
+        "score": 0.875,
+        "route": Route.TRI,
+        "long_axis_mm": radius * 0.2,
+        "area_mm2": math.pi * radius**2 * 0.01,
+        "nipple_distance_mm": 31.25,
+    }
+    return Finding(**(known | fields))
+
+
+@dataclass(kw_only=True)
+class Desk:
+    """A spool with images and what is read in them."""
+
+    spool: Path
+    out: Path
+    images: dict[View, Instance] = field(default_factory=dict)
+    views: dict[View, ViewReading] = field(default_factory=dict)
+    settings: settings.Report = field(default_factory=settings.Report)
+    model: Model | None = MODEL
+    generation: int = 1
+
+    def add(
+        self,
+        view: View,
+        *findings: Finding,
+        source: Dataset | Path | None = None,
+        failure: str | None = None,
+        route: Route = Route.TRI,
+        warnings: Sequence[str] = (),
+    ) -> Dataset:
+        """Put an image into the spool and say what is read in it."""
+        if isinstance(source, Path):
+            dataset, path = dcmread(source, stop_before_pixels=True), str(source)
+        else:
+            dataset, path = source or image(view), f"{view}.dcm"
+            dataset.save_as(self.spool / path)
+        self.images[view] = Instance(
+            sop_instance_uid=str(dataset.SOPInstanceUID),
+            sop_class_uid=str(dataset.SOPClassUID),
+            study_instance_uid=str(dataset.StudyInstanceUID),
+            series_instance_uid=str(dataset.SeriesInstanceUID),
+            transfer_syntax_uid=str(dataset.file_meta.TransferSyntaxUID),
+            calling_ae_title="MG",
+            called_ae_title="TETRAVIEW",
+            sha256="ab" * 32,
+            size=1,
+            path=path,
+            received_at=SETTLED,
+            eligibility=Eligibility(decision=Decision.READ, view=view),
+        )
+        self.views[view] = ViewReading(
+            view=view,
+            sop_instance_uid=str(dataset.SOPInstanceUID),
+            route=None if failure else route,
+            failure=failure,
+            findings=findings,
+            warnings=tuple(warnings),
+        )
+        return dataset
+
+    @property
+    def exam(self) -> Exam:
+        """The exam of the images."""
+        return Exam(exam_id="e" * 16, generation=self.generation, images=self.images, settled_at=SETTLED)
+
+    @property
+    def reading(self) -> Reading:
+        """The reading of the exam."""
+        return Reading(
+            exam_id="e" * 16,
+            generation=self.generation,
+            started_at=SETTLED,
+            views=tuple(self.views.values()),
+            model=self.model,
+            operating_point="balanced",
+            stage_seconds={"decode": 1.0},
+        )
+
+    def write(self) -> tuple[ResultObject, ...]:
+        """The result objects."""
+        return write_report(self.exam, self.reading, spool=self.spool, folder=self.out, settings=self.settings)
+
+    def written(self) -> dict[str, Dataset]:
+        """The result objects by file name, parsed."""
+        return {result.path: dcmread(self.out / result.path) for result in self.write()}
+
+    @property
+    def report(self) -> Dataset:
+        """The measurement report."""
+        return self.written()["sr.dcm"]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """An empty desk."""
+    (tmp_path / "spool").mkdir()
+    return Desk(spool=tmp_path / "spool", out=tmp_path / "results")
+
+
+@pytest.fixture
+def full_desk(desk: Desk) -> Desk:
+    """Four views: a lesion in both left views, a second mass in L-CC, nothing on the right."""
+    desk.add(View.R_CC)
+    desk.add(View.L_CC, finding(View.L_CC), finding(View.L_CC, number=2, centre=(300, 400), radius=25, score=0.5))
+    desk.add(View.R_MLO)
+    desk.add(View.L_MLO, finding(View.L_MLO, nipple_distance_mm=None))
+    return desk
+
+
+def items(dataset: Dataset, code: str) -> list[Dataset]:
+    """All content items of a report with this concept name, in document order."""
+    found = []
+    for item in dataset.get("ContentSequence", []):
+        if item.ConceptNameCodeSequence[0].CodeValue == code:
+            found.append(item)
+        found += items(item, code)
+    return found
+
+
+@pytest.fixture(name="items")
+def _items() -> Any:
+    return items
+
+
+@pytest.fixture(name="image")
+def _image() -> Any:
+    return image
+
+
+@pytest.fixture(name="finding")
+def _finding() -> Any:
+    return finding

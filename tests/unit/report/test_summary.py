@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tetraview.domain.exam import Exam
+from tetraview.domain.reading import Reading, ViewReading
+from tetraview.domain.view import Route, View
+from tetraview.report.summary import sentences, summary_code
+
+ALL_WITHOUT, ALL_WITH, SOME_WITHOUT, SOME_WITH, NONE = "111241", "111242", "111243", "111244", "111245"
+STATES = ("missing", "failed", "empty", "found")
+
+
+@pytest.fixture
+def told(desk: Any, finding: Any) -> Any:
+    """An exam and its reading by the state of each view."""
+
+    def tell(states: dict[View, str]) -> tuple[Exam, Reading]:
+        desk.images.clear()
+        desk.views.clear()
+        for view, state in states.items():
+            if state == "failed":
+                desk.add(view, failure="the pixels cannot be decoded")
+            elif state != "missing":
+                desk.add(view, *([finding(view)] if state == "found" else []))
+        return desk.exam, desk.reading
+
+    return tell
+
+
+def test_the_summary_is_the_table_for_every_state_of_four_views(told: Any) -> None:
+    """Of all 255 exams none with a failed view says that all succeeded, and no finding goes unsaid."""
+    seen = set()
+    for states in product(STATES, repeat=4):
+        if set(states) == {"missing"}:
+            continue
+        code = summary_code(told(dict(zip(View, states, strict=True)))[1]).value
+        failed, found, read = "failed" in states, "found" in states, {"empty", "found"} & set(states)
+        expected = {
+            (False, False): ALL_WITHOUT,
+            (False, True): ALL_WITH,
+            (True, False): SOME_WITHOUT,
+            (True, True): SOME_WITH,
+        }[failed, found]
+        assert code == (expected if read else NONE), states
+        seen.add(code)
+    assert seen == {ALL_WITHOUT, ALL_WITH, SOME_WITHOUT, SOME_WITH, NONE}
+
+
+def test_every_view_is_accounted_for(told: Any) -> None:
+    """Read, failed and missing views each have their sentence, and the statement comes first."""
+    states = {View.R_CC: "missing", View.L_CC: "found", View.R_MLO: "failed", View.L_MLO: "empty"}
+    said = list(sentences(*told(states)))
+    assert said == [
+        "Research software, trained on synthetic images, not for clinical use.",
+        "L-CC: read with both companion views (route tri): 1 finding.",
+        "R-MLO: could not be read: the pixels cannot be decoded",
+        "L-MLO: read with both companion views (route tri): no finding.",
+        "R-CC: no image received; the exam is incomplete.",
+    ]
+
+
+@pytest.mark.parametrize("route", [Route.IPSI, Route.BI, Route.SINGLE])
+def test_a_lesser_route_is_called_degraded(route: Route) -> None:
+    """A view that was read without a companion says so."""
+    view = ViewReading(view=View.L_CC, sop_instance_uid="1", route=route)
+    reading = Reading(
+        exam_id="e", generation=1, started_at=None, views=(view,), model=None, operating_point="", stage_seconds={}
+    )  # type: ignore[arg-type]
+    exam = Exam(exam_id="e", generation=1, images=dict.fromkeys(View), settled_at=None)  # type: ignore[arg-type]
+    (sentence,) = [sentence for sentence in sentences(exam, reading) if sentence.startswith("L-CC")]
+    assert "degraded" in sentence
+    assert f"route {route}" in sentence
+
+
+@given(text=st.text(), failed=st.booleans())
+def test_whatever_a_view_reports_reaches_the_reader_as_one_ascii_line(text: str, failed: bool) -> None:  # noqa: FBT001
+    """Reasons and warnings are written in ASCII, so that no Specific Character Set can garble them."""
+    route, failure = (None, text) if failed else (Route.TRI, None)
+    view = ViewReading(view=View.L_CC, sop_instance_uid="1", route=route, failure=failure, warnings=(text,))
+    reading = Reading(
+        exam_id="e", generation=1, started_at=None, views=(view,), model=None, operating_point="", stage_seconds={}
+    )  # type: ignore[arg-type]
+    exam = Exam(exam_id="e", generation=1, images=dict.fromkeys(View), settled_at=None)  # type: ignore[arg-type]
+    for sentence in sentences(exam, reading):
+        assert sentence.isascii()
+        assert sentence.isprintable()
+        assert "\\" not in sentence
