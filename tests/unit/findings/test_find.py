@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tetraview.domain.detection import Detection, Detections, ViewDetections
+from tetraview.domain.finding import Finding
+from tetraview.domain.geometry import Affine, Box, Outline
+from tetraview.domain.reading import Model
+from tetraview.domain.view import Route, View, ViewPosition
+from tetraview.errors import ModelMismatch
+from tetraview.findings import ViewFindings, find
+
+MODEL = Model(
+    name="mommi", version="1", preset="tiny", weights_sha256="0" * 64, generator_version="1", training_data="none"
+)
+THRESHOLDS = {Route.TRI: 0.5, Route.IPSI: 0.6, Route.BI: 0.7, Route.SINGLE: 0.8}
+SPACING_MM = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """How a canonical frame of 400×200 pixels lies in an image."""
+
+    spacing_mm: float = SPACING_MM
+    canonical_to_native: Affine
+    native_shape: tuple[int, int]
+
+
+#: Five stored pixels per canonical one, mirrored in x as the right breast is, 100 rows of the frame above the image.
+MIRRORED = Geometry(canonical_to_native=Affine(-5, 0, 1000, 0, 5, -500), native_shape=(1500, 1000))
+#: Stored transposed, rows twice as dense as columns.
+TRANSPOSED = Geometry(canonical_to_native=Affine(0, 2, 0, 4, 0, 0), native_shape=(800, 800))
+STRAIGHT = Geometry(canonical_to_native=Affine.scale(5, 5), native_shape=(2000, 1000))
+GEOMETRIES = {View.R_CC: MIRRORED, View.L_CC: STRAIGHT, View.R_MLO: MIRRORED, View.L_MLO: TRANSPOSED}
+
+
+def mass(x: float, y: float, *, width: float = 20, height: float = 20, score: float = 0.9) -> Detection:
+    """A detection whose outline is its box, its corner at x, y."""
+    box = Box(x, y, x + width, y + height)
+    return Detection(box=box, outline=box.corners, score=score)
+
+
+def view(slot: View, *found: Detection, nipple: float = 0.9, route: Route = Route.TRI) -> ViewDetections:
+    return ViewDetections(
+        view=slot, route=route, nipple=(100.0, 200.0), nipple_confidence=nipple, detections=found, warnings=()
+    )
+
+
+def exam(*views: ViewDetections) -> Detections:
+    return Detections(views=views, model=MODEL, operating_points={"balanced": THRESHOLDS})
+
+
+def findings(*views: ViewDetections, geometries: Any = GEOMETRIES) -> list[Finding]:
+    found = find(exam(*views), geometries, operating_point="balanced")
+    return [finding for reading in found for finding in reading.findings]
+
+
+def test_only_detections_at_the_threshold_of_their_route_become_findings() -> None:
+    """The threshold is that of the view's route, and a score equal to it suffices."""
+    for route, threshold in THRESHOLDS.items():
+        scores = (threshold + 0.1, threshold, threshold - 0.01)
+        found = findings(
+            view(View.L_CC, *(mass(i * 30, 0, score=s) for i, s in enumerate(scores)), route=route),
+        )
+        assert [finding.score for finding in found] == list(scores[:2])
+        assert {finding.route for finding in found} == {route}
+
+
+def test_an_operating_point_that_the_weights_lack_is_named() -> None:
+    """A name without thresholds is a mismatch that lists what there is."""
+    with pytest.raises(ModelMismatch, match="operating point other, they have: balanced"):
+        find(exam(), GEOMETRIES, operating_point="other")
+
+
+def test_a_mass_is_measured_in_millimetres_whatever_way_the_image_is_stored() -> None:
+    """A rectangle of 30 by 40 canonical pixels of 0.5 mm is 25 mm long and 300 mm² in every image."""
+    for slot in View:
+        (found,) = findings(view(slot, mass(50, 200, width=30, height=40)))
+        assert found.long_axis_mm == pytest.approx(25)
+        assert found.area_mm2 == pytest.approx(300)
+        assert found.nipple_distance_mm == pytest.approx(0.5 * math.dist((65, 220), (100, 200)))
+
+
+def test_boxes_and_outlines_are_those_of_the_stored_image() -> None:
+    """Positions go through the view's affine map: mirrored, moved and transposed."""
+    (mirrored,) = findings(view(View.R_CC, mass(10, 150, width=20, height=40)))
+    assert mirrored.box == Box(850, 250, 950, 450)
+    assert mirrored.outline == ((950, 250), (850, 250), (850, 450), (950, 450))
+    (transposed,) = findings(view(View.L_MLO, mass(10, 150, width=20, height=40)))
+    assert transposed.box == Box(300, 40, 380, 120)
+
+
+def test_what_lies_outside_the_image_is_cut_off_or_dropped() -> None:
+    """A mass across the image's edge ends there; one outside the image is no finding."""
+    across, outside = mass(10, 90, height=20), mass(50, 10, height=20)
+    (found,) = findings(view(View.R_CC, across, outside))
+    assert found.box == Box(850, 0, 950, 50)
+    assert found.area_mm2 == pytest.approx(20 * 10 * 0.25)
+
+
+def test_an_unsure_nipple_is_none_and_gives_no_distance() -> None:
+    """Below a confidence of one half there is neither a nipple nor a distance from it."""
+    for confidence, there in ((0.5, True), (0.49, False)):
+        (reading,) = find(
+            exam(view(View.R_CC, mass(50, 200), nipple=confidence)), GEOMETRIES, operating_point="balanced"
+        )
+        assert (reading.nipple is not None) == there
+        assert (reading.findings[0].nipple_distance_mm is not None) == there
+    (reading,) = find(exam(view(View.R_CC)), GEOMETRIES, operating_point="balanced")
+    assert reading.nipple is not None
+    assert reading.nipple.position == (500.0, 500.0)
+
+
+def test_the_same_mass_in_both_projections_is_one_lesion() -> None:
+    """At about the same distance from the nipple and of about the same size, CC and MLO show one lesion."""
+    found = findings(
+        view(View.L_CC, mass(100, 240, score=0.7)),
+        view(View.L_MLO, mass(100, 250, score=0.8), mass(100, 350, score=0.9)),
+    )
+    assert [(finding.label, finding.lesion, finding.score) for finding in found] == [
+        ("L2-CC", "L2", 0.7),
+        ("L1-MLO", "L1", 0.9),
+        ("L2-MLO", "L2", 0.8),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mlo", "nipple"),
+    [
+        (mass(100, 285), 0.9),  # 21 mm further from the nipple
+        (mass(95, 240, width=41, height=41), 0.9),  # more than twice as long
+        (mass(100, 240), 0.4),  # no nipple to measure from
+    ],
+)
+def test_masses_too_unlike_are_lesions_of_their_own(mlo: Detection, nipple: float) -> None:
+    """Another distance, another size or an unknown distance keeps CC and MLO apart."""
+    found = findings(view(View.L_CC, mass(100, 240)), view(View.L_MLO, mlo, nipple=nipple))
+    assert {finding.lesion for finding in found} == {"L1", "L2"}
+
+
+def test_the_closest_pair_is_matched_first() -> None:
+    """Of two partners in question, the one at the more similar distance is taken, whatever the scores."""
+    found = findings(
+        view(View.L_CC, mass(100, 240, score=0.9)),
+        view(View.L_MLO, mass(100, 270, score=0.95), mass(100, 242, score=0.6)),
+    )
+    assert {(finding.lesion, finding.score) for finding in found} == {("L1", 0.95), ("L2", 0.9), ("L2", 0.6)}
+
+
+def test_the_breasts_are_numbered_apart() -> None:
+    """Left and right lesions are never matched; each breast counts from one by falling score."""
+    found = findings(
+        view(View.R_CC, mass(100, 240, score=0.7), mass(20, 240, score=0.8)),
+        view(View.L_CC, mass(100, 240, score=0.6)),
+    )
+    assert [finding.label for finding in found] == ["R1-CC", "R2-CC", "L1-CC"]
+
+
+def test_a_view_shows_its_three_best_findings() -> None:
+    """Of many detections in a view, the three of the highest scores remain."""
+    found = findings(view(View.L_CC, *(mass(20 * i, 300, score=(50 + i) / 100) for i in range(8))))
+    assert [finding.score for finding in found] == [0.57, 0.56, 0.55]
+
+
+#: Coarse scores and places, so that ties are common.
+detections = st.builds(
+    mass,
+    x=st.sampled_from([0, 40, 80, 150]),
+    y=st.sampled_from([-10, 90, 190, 200, 390]),
+    width=st.sampled_from([20, 30, 50]),
+    height=st.sampled_from([20, 40]),
+    score=st.sampled_from([0.3, 0.6, 0.9]),
+)
+exams = st.lists(st.sampled_from(list(View)), min_size=1, max_size=4, unique=True).flatmap(
+    lambda slots: st.tuples(
+        *(
+            st.builds(
+                lambda found, nipple, slot=slot: view(slot, *found, nipple=nipple),
+                st.lists(detections, max_size=6, unique=True),
+                st.sampled_from([0.2, 0.9]),
+            )
+            for slot in slots
+        )
+    )
+)
+
+
+@given(views=exams, data=st.data())
+def test_no_order_of_views_or_detections_shows_in_the_findings(views: Any, data: Any) -> None:
+    """The same detections in any order give the same findings with the same labels."""
+    shuffled = [
+        ViewDetections(**{**vars(one), "detections": tuple(data.draw(st.permutations(one.detections)))})
+        for one in data.draw(st.permutations(views))
+    ]
+    assert by_view(views) == by_view(shuffled)
+
+
+@given(views=exams)
+def test_findings_lie_in_their_image_and_lesions_hold_together(views: Any) -> None:
+    """Every point is inside its image; labels are unique; a lesion is one breast, one finding a projection at most."""
+    found = [finding for reading in by_view(views).values() for finding in reading.findings]
+    for finding in found:
+        rows, columns = GEOMETRIES[finding.view].native_shape
+        box = finding.box
+        points = (*finding.outline, *box.corners)
+        assert all(0 <= x <= columns and 0 <= y <= rows for x, y in points)
+        assert len(set(finding.outline)) >= 3
+        assert 0 < finding.area_mm2 <= finding.long_axis_mm**2
+        assert finding.lesion.startswith(finding.view.laterality)
+    assert len({finding.label for finding in found}) == len(found)
+    for lesion in {finding.lesion for finding in found}:
+        members = [finding for finding in found if finding.lesion == lesion]
+        assert len({finding.view.position for finding in members}) == len(members) <= len(ViewPosition)
+        if len(members) == 2:
+            distances = [finding.nipple_distance_mm for finding in members]
+            assert None not in distances
+            assert abs(distances[0] - distances[1]) <= 20
+
+
+@given(
+    points=st.lists(st.tuples(st.floats(0, 200), st.floats(100, 400)), min_size=3, max_size=30, unique=True),
+    slot=st.sampled_from(list(View)),
+)
+def test_stored_outlines_map_back_to_the_canonical_ones(points: list[tuple[float, float]], slot: View) -> None:
+    """Where nothing is cut off, the inverse map gives the detector's outline back."""
+    detection = Detection(box=Box(0, 100, 200, 400), outline=tuple(points), score=0.9)
+    geometry = GEOMETRIES[slot]
+    for finding in findings(view(slot, detection)):
+        back: Outline = geometry.canonical_to_native.inverse.outline(finding.outline)
+        assert len(back) <= len(points)
+        assert all(min(math.dist(point, origin) for origin in points) < 1e-6 for point in back)
+
+
+def by_view(views: Any) -> dict[View, ViewFindings]:
+    return {reading.view: reading for reading in find(exam(*views), GEOMETRIES, operating_point="balanced")}
