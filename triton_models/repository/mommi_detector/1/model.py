@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - Triton loads this file by its path
 """Triton's Python backend around MommiNet-v2: checks a request, reads the exam, packs the answer.
 
 The meaning of every tensor stands in ``tetraview.inference.contract``.
