@@ -99,7 +99,7 @@ def test_patient_and_study_are_the_images(full_desk: Any) -> None:
             "066Y",
         )
         assert (result.StudyID, result.AccessionNumber, result.StudyDate) == ("7", "ACC7", "20260301")
-        assert (result.StudyDescription, result.ReferringPhysicianName) == ("Screening", "REFERRER")
+        assert (result.StudyDescription, result.ReferringPhysicianName) == ("Screening", "REFERRER^ONE")
         assert result.StudyInstanceUID == full_desk.images[View.L_CC].study_instance_uid
 
 

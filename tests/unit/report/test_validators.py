@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import dcmread
+
+from tetraview import settings
+from tetraview.domain.view import Laterality, Route, View, ViewPosition
+
+DCIODVFY, DSRDUMP, DSR2XML, XML2DSR = (
+    Path("/usr/bin") / tool for tool in ("dciodvfy", "dsrdump", "dsr2xml", "xml2dsr")
+)
+#: An attribute younger than the validator; what an image of nobody cannot give.
+KNOWN_WARNINGS = ("/DeviceUID(0018,1002)> - Attribute is not present in standard", "needed to build DICOMDIR")
+#: Remarks on checks that are not made.
+HARMLESS = ("VR checker does not support", "Check for template constraints not yet supported")
+
+pytestmark = pytest.mark.skipif(
+    not all(tool.exists() for tool in (DCIODVFY, DSRDUMP, DSR2XML, XML2DSR)), reason="dicom3tools and DCMTK are missing"
+)
+
+
+def run(*command: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+
+
+def complaints(path: Path) -> list[str]:
+    """What dciodvfy and, of a report, dsrdump have against a file."""
+    said = run(DCIODVFY, "-new", path).stderr.splitlines()
+    found = [line for line in said if line.startswith(("Error", "Warning"))]
+    found = [line for line in found if not any(known in line for known in KNOWN_WARNINGS)]
+    if dcmread(path, stop_before_pixels=True).Modality == "SR":
+        dumped = run(DSRDUMP, "+Pn", path)
+        assert dumped.returncode == 0, dumped.stderr
+        warned = [line for line in dumped.stderr.splitlines() if line.startswith(("E:", "F:", "W:"))]
+        found += [line for line in warned if not any(harmless in line for harmless in HARMLESS)]
+    return found
+
+
+def assert_clean(desk: Any) -> None:
+    for result in desk.write():
+        assert complaints(desk.out / result.path) == [], result.path
+
+
+@pytest.mark.parametrize("geometry", ["orientation_only", "none"])
+def test_results_with_findings_are_valid(full_desk: Any, geometry: Any) -> None:
+    """Segmentations and report pass the validators in both geometry profiles."""
+    full_desk.settings = settings.Report(seg_geometry=geometry)
+    assert_clean(full_desk)
+
+
+@pytest.mark.parametrize("failed", [(), (View.R_MLO,), tuple(View)])
+def test_reports_without_findings_are_valid(desk: Any, failed: tuple[View, ...]) -> None:
+    """Nothing found, one view failed, all views failed: each report passes the validators."""
+    desk.model = desk.model if len(failed) < 4 else None
+    for view in View:
+        desk.add(view, failure="not decoded" if view in failed else None, warnings=("bright artefact",))
+    assert_clean(desk)
+
+
+def test_the_report_of_an_incomplete_exam_is_valid(desk: Any, finding: Any) -> None:
+    """A single view is enough for valid results."""
+    desk.add(View.R_MLO, finding(View.R_MLO, route=Route.SINGLE), route=Route.SINGLE)
+    assert_clean(desk)
+
+
+def test_results_of_an_image_with_a_bare_header_are_valid(desk: Any, image: Any, finding: Any) -> None:
+    """Without any type 2 attribute of the patient or study the results still pass."""
+    bare = dict.fromkeys(
+        (
+            "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
+            "AccessionNumber", "ReferringPhysicianName", "PatientAge", "StudyDescription", "Manufacturer",
+        )
+    )  # fmt: skip
+    desk.add(View.L_CC, finding(View.L_CC), source=image(View.L_CC, **bare))
+    assert_clean(desk)
+
+
+def test_the_validators_do_find_faults(full_desk: Any) -> None:
+    """A result that lacks what it must have does not pass, so the tests above can fail."""
+    full_desk.settings = settings.Report(seg_geometry="none")
+    full_desk.write()
+    segmentation = dcmread(full_desk.out / "seg-L-CC.dcm")
+    del segmentation.PatientOrientation
+    segmentation.save_as(full_desk.out / "broken.dcm")
+    assert any("PatientOrientation" in line for line in complaints(full_desk.out / "broken.dcm"))
+
+
+def test_the_report_survives_a_round_trip_through_xml(full_desk: Any, tmp_path: Path) -> None:
+    """DCMTK reads every content item and writes the same document again."""
+    full_desk.write()
+    report, xml, again = full_desk.out / "sr.dcm", tmp_path / "sr.xml", tmp_path / "again.dcm"
+    for command in ((DSR2XML, report, xml), (XML2DSR, xml, again)):
+        done = run(*command)
+        assert done.returncode == 0, done.stderr
+    assert run(DSRDUMP, "+Pl", again).stdout == run(DSRDUMP, "+Pl", report).stdout
+    assert "Certainty of Finding" in run(DSRDUMP, again).stdout
+
+
+def _exams() -> list[Path]:
+    folder = os.environ.get("TETRAVIEW_EXAMS")
+    return sorted(path.parent for path in Path(folder).glob("*/truth.json")) if folder else []
+
+
+@pytest.mark.skipif(not _exams(), reason="TETRAVIEW_EXAMS is not set")
+@pytest.mark.parametrize("folder", _exams(), ids=lambda folder: folder.name)
+def test_results_of_real_exams_are_valid(desk: Any, finding: Any, folder: Path) -> None:
+    """With headers of real exams, and findings where people drew them, results pass the validators."""
+    truth = json.loads((folder / "truth.json").read_text())
+    for name, entry in truth["images"].items():
+        view = View(name)
+        masses = []
+        for number, region in enumerate(entry["regions"], start=1):
+            x0, y0, x1, y1 = region["bbox_xyxy"]
+            outline = ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
+            masses.append(finding(view, number=number, outline=tuple((float(x), float(y)) for x, y in outline)))
+        desk.add(view, *masses, source=folder / entry["file"])
+    assert_clean(desk)
+    assert len(desk.write()) == 1 + sum(bool(entry["regions"]) for entry in truth["images"].values())
+
+
+def _headers() -> list[Path]:
+    folder = os.environ.get("TETRAVIEW_HEADERS")
+    return sorted(Path(folder).glob("MG-Im-*.dcm")) if folder else []
+
+
+@pytest.mark.skipif(not _headers(), reason="TETRAVIEW_HEADERS is not set")
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("path", _headers(), ids=lambda path: path.stem)
+def test_results_with_headers_of_real_modalities_have_no_error(desk: Any, finding: Any, path: Path) -> None:
+    """Headers as vendors write them lead to results without an error of our making."""
+    header = dcmread(path, stop_before_pixels=True)
+    view = View.of(Laterality(header.get("ImageLaterality", "L")), ViewPosition.CC)
+    desk.add(view, finding(view), source=path)
+    for result in desk.write():
+        errors = [line for line in complaints(desk.out / result.path) if line.startswith(("Error", "E:"))]
+        assert errors == []
