@@ -140,7 +140,7 @@ def test_kills_at_any_moment_lose_nothing_acknowledged(tmp_path: Path) -> None:
             assert status == Status.SUCCESS
             acknowledged.add(hashlib.sha256(encode_data_set(image)).hexdigest())
 
-    for kill in range(6):
+    for kill in range(4):
         with serving(tmp_path) as (port, process_id):
             senders = [threading.Thread(target=send_until_killed, args=(port,)) for _ in range(4)]
             for sender in senders:
@@ -153,7 +153,7 @@ def test_kills_at_any_moment_lose_nothing_acknowledged(tmp_path: Path) -> None:
                 sender.join()
     with serving(tmp_path):
         stored = stored_digests(tmp_path)
-    assert len(acknowledged) > 200
+    assert len(acknowledged) >= 120
     assert acknowledged <= stored
     assert len(list(Spool(tmp_path / "spool").paths())) == len(stored)
 

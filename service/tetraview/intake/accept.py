@@ -101,9 +101,10 @@ class Acceptor:
             InstanceRefused: it cannot be stored.
             StorageUnavailable: it cannot be stored now.
         """
+        sha256 = part.finish()
         with part.mapped() as buffer:
             header = read_header(buffer, offset=part.data_set_offset, transfer_syntax_uid=request.transfer_syntax_uid)
-        instance = describe(header, request, sha256=part.sha256, size=part.size, received_at=datetime.now(UTC))
+        instance = describe(header, request, sha256=sha256, size=part.size, received_at=datetime.now(UTC))
         with self._shards[int(instance.sha256[:2], 16)]:
             self._spool.keep(part, instance.path)
             recorded = self._record(instance)

@@ -207,7 +207,6 @@ class Association:
 
     def _send(self, pdu: bytes) -> None:
         try:
-            self._connection.settimeout(self._settings.pdu_seconds)
             self._connection.sendall(pdu)
         except OSError as error:
             raise Ended(Outcome.CLOSED_BY_SENDER) from error

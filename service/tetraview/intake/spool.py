@@ -25,6 +25,8 @@ _SHARDS = tuple(f"{number:02x}" for number in range(256))
 #: Bytes after which the kernel is asked to start writing, so that the sync at the end is short.
 _WRITE_BEHIND = 2 << 20
 _SYNC_FILE_RANGE_WRITE = 2
+#: Bytes written and digested at once.
+_CHUNK = 1 << 19
 
 
 def _load_sync_file_range() -> Callable[..., int] | None:
@@ -60,35 +62,42 @@ class Part:
         #: Bytes of the data set so far.
         self.size = 0
         self._digest = hashlib.sha256()
-        self._flushed = 0
+        # Few large steps: each gives up and takes back the interpreter, for which associations compete.
+        self._pending = memoryview(bytearray(_CHUNK))
+        self._filled = 0
+        self._written = self._behind = 0
         self._file: int | None = None
         with self._or_discard():
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             self._file = os.open(path, flags, 0o600)
             self._write(memoryview(file_meta))
 
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the data set so far, hexadecimal."""
-        return self._digest.hexdigest()
-
     def write(self, data: memoryview | bytes) -> None:
         """Append to the data set."""
-        with self._or_discard():
-            self._write(memoryview(data))
-        self._digest.update(data)
+        data = memoryview(data)
         self.size += len(data)
-        if self.size - self._flushed >= _WRITE_BEHIND:
-            self._write_behind()
+        while data:
+            taken = min(len(data), _CHUNK - self._filled)
+            self._pending[self._filled : self._filled + taken] = data[:taken]
+            self._filled += taken
+            data = data[taken:]
+            if self._filled == _CHUNK:
+                self._flush()
+
+    def finish(self) -> str:
+        """Write what is pending; the SHA-256 of the data set, hexadecimal."""
+        self._flush()
+        return self._digest.hexdigest()
 
     @contextmanager
     def mapped(self) -> Iterator[mmap]:
-        """The file's bytes so far, without reading what is not looked at."""
+        """The file's bytes once it is finished, without reading what is not looked at."""
         with _storage(), mmap(self._descriptor, 0, access=ACCESS_READ) as buffer:
             yield buffer
 
     def move(self, target: Path) -> None:
         """Sync the bytes, give the file its name and sync the name."""
+        self._flush()
         killpoint("intake.part-written")
         with self._or_discard():
             os.fsync(self._descriptor)
@@ -110,15 +119,24 @@ class Part:
             raise StorageUnavailable
         return self._file
 
+    def _flush(self) -> None:
+        data = self._pending[: self._filled]
+        with self._or_discard():
+            self._write(data)
+        self._digest.update(data)
+        self._filled = 0
+        if self._written - self._behind >= _WRITE_BEHIND:
+            self._write_behind()
+
     def _write(self, data: memoryview) -> None:
+        self._written += len(data)
         while data:
             data = data[os.write(self._descriptor, data) :]
 
     def _write_behind(self) -> None:
         if _sync_file_range is not None:
-            begin = self.data_set_offset + self._flushed
-            _sync_file_range(self._descriptor, begin, self.size - self._flushed, _SYNC_FILE_RANGE_WRITE)
-        self._flushed = self.size
+            _sync_file_range(self._descriptor, self._behind, self._written - self._behind, _SYNC_FILE_RANGE_WRITE)
+        self._behind = self._written
 
     def _close(self) -> None:
         if self._file is not None:

@@ -17,6 +17,8 @@ from enum import Enum, IntEnum, StrEnum
 _BUFFER_BYTES = 1 << 18
 #: Bytes taken from a sender that goes on after we have said goodbye; more than are on their way.
 _MAX_DISCARDED_BYTES = 1 << 24
+#: A read looks at its deadline at least so often.
+_TICK_SECONDS = 0.25
 _HEADER = struct.Struct(">BxL")
 
 
@@ -96,6 +98,10 @@ class PduReader:
     """
 
     def __init__(self, connection: socket.socket, *, pdu_seconds: float) -> None:
+        # One system call a read: a timeout of Python's own would add two.
+        connection.settimeout(None)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(min(_TICK_SECONDS, pdu_seconds / 4)))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(pdu_seconds))
         self._connection = connection
         self._pdu_seconds = pdu_seconds
         self._view = memoryview(bytearray(_BUFFER_BYTES))
@@ -152,25 +158,25 @@ class PduReader:
             self._connection.shutdown(socket.SHUT_RD)
 
     def _fill(self, deadline: float, late: Outcome) -> None:
+        """Receive something. A sender that drips is late although there is always something to receive."""
         self._make_room()
-        seconds = deadline - time.monotonic()
+        received: int | None = None
+        while received is None and not self._cancelled:
+            if time.monotonic() > deadline:
+                raise Ended(late, abort=AbortReason.NOT_SPECIFIED)
+            received = self._receive()
         if self._cancelled:
-            raise Ended(Outcome.CANCELLED, abort=AbortReason.NOT_SPECIFIED)
-        if seconds <= 0:
-            raise Ended(late, abort=AbortReason.NOT_SPECIFIED)
-        received = self._receive(seconds, late)
-        if not received and self._cancelled:
             raise Ended(Outcome.CANCELLED, abort=AbortReason.NOT_SPECIFIED)
         if not received:
             raise Ended(Outcome.CLOSED_BY_SENDER)
         self._end += received
 
-    def _receive(self, seconds: float, late: Outcome) -> int:
+    def _receive(self) -> int | None:
+        """Bytes received, 0 when the sender has closed; None when a tick has passed."""
         try:
-            self._connection.settimeout(seconds)
             return self._connection.recv_into(self._view[self._end :])
-        except TimeoutError as error:
-            raise Ended(late, abort=AbortReason.NOT_SPECIFIED) from error
+        except BlockingIOError:
+            return None
         except OSError as error:
             raise Ended(Outcome.CLOSED_BY_SENDER) from error
 
@@ -182,6 +188,10 @@ class PduReader:
             rest = bytes(self._view[self._start : self._end])
             self._view[: len(rest)] = rest
             self._start, self._end = 0, len(rest)
+
+
+def _timeval(seconds: float) -> bytes:
+    return struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6))
 
 
 def encode_reject(rejection: Rejection) -> bytes:
