@@ -17,7 +17,17 @@ from tetraview_nets.weights import load
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which all stages of the tiny preset were trained for a few steps."""
     folder = tmp_path_factory.mktemp("tiny")
-    run("train", "--preset", "tiny", "--out", str(folder / "out"), "--cache-root", str(folder / "cache"))
+    run(
+        "train",
+        "--preset",
+        "tiny",
+        "--threads",
+        "1",
+        "--out",
+        str(folder / "out"),
+        "--cache-root",
+        str(folder / "cache"),
+    )
     return folder
 
 

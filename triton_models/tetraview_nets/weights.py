@@ -70,6 +70,7 @@ def save(path: Path, network: nn.Module, card: WeightsCard) -> WeightsCard:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     save_file(tensors, part, metadata={"card": written.document()})
+    part.chmod(0o644)  # the server that reads it may be another user
     part.replace(path)
     return written
 
