@@ -19,6 +19,7 @@ from tetraview_nets.cache import CacheKey, ExamSet, Split
 from tetraview_nets.froc_table import Difference
 from tetraview_nets.metrics import ImageResult
 from tetraview_nets.mommi import MommiNet
+from tetraview_nets.pin import pin
 from tetraview_nets.presets import PRESETS
 from tetraview_nets.schedule import RECIPES, Stage
 from tetraview_nets.training import PHANTOM_RECIPE, Training
@@ -118,8 +119,10 @@ def _training(
 
 
 def _export(training: Training, path: Path) -> None:
-    console.print_json(training.export(path).document())
-    console.print(f"weights in {path}")
+    card = training.export(path)
+    config = pin(path, card)
+    console.print_json(card.document())
+    console.print(f"weights in {path}" + (f", pinned in {config}" if config else ""))
 
 
 @app.command("evaluate")

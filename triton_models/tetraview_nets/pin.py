@@ -1,0 +1,29 @@
+"""The weights that a Triton model's configuration allows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tetraview_nets.weights import WeightsCard
+
+_PIN = re.compile(r'(key: "weights_sha256" value \{ string_value: ")[^"]*(")')
+
+
+def pin(weights_file: Path, card: WeightsCard) -> Path | None:
+    """Write the digest of weights into the configuration of the Triton model whose version folder they lie in.
+
+    Returns:
+        The configuration, or None where the file lies in no Triton model.
+
+    Raises:
+        ValueError: the configuration has no place for a digest.
+    """
+    config = weights_file.resolve().parents[1] / "config.pbtxt"
+    if not config.is_file():
+        return None
+    text, pins = _PIN.subn(rf"\g<1>{card.weights_sha256}\g<2>", config.read_text(encoding="utf-8"))
+    if pins != 1:
+        raise ValueError(f"{config} has no parameter weights_sha256 in one line")
+    config.write_text(text, encoding="utf-8")
+    return config
