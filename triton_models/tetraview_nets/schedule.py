@@ -87,9 +87,9 @@ RECIPES: Mapping[str, TrainingRecipe] = MappingProxyType(
             watched_exams=40,
             schedules={
                 Stage.NIPPLE: Schedule(steps=800, batch=8, learning_rate=1e-3, warm_up=50),
-                Stage.IPSI: Schedule(steps=3000, batch=2, learning_rate=5e-4, warm_up=200),
+                Stage.IPSI: Schedule(steps=2400, batch=2, learning_rate=5e-4, warm_up=200),
                 Stage.BI: Schedule(steps=2600, batch=2, learning_rate=1e-3, warm_up=200),
-                Stage.FUSION: Schedule(steps=1000, batch=8, learning_rate=1e-3, warm_up=50),
+                Stage.FUSION: Schedule(steps=600, batch=8, learning_rate=1e-3, warm_up=50),
             },
         ),
     }

@@ -30,7 +30,7 @@ from tetraview_nets.evaluate import MommiDetector, read_exams
 from tetraview_nets.ipsidual import Companions, IpsiDualNet
 from tetraview_nets.losses import pixel_focal
 from tetraview_nets.metrics import Froc, ImageResult
-from tetraview_nets.mommi import MommiNet
+from tetraview_nets.mommi import MIN_SCORE, MommiNet
 from tetraview_nets.nipple import NippleNet, locate, nipple_loss
 from tetraview_nets.presets import MommiPreset
 from tetraview_nets.registration import register, warp
@@ -230,7 +230,8 @@ def _evidence(network: MommiNet, exam: CanonicalExam, device: torch.device) -> t
     views = _views(exam, range(len(VIEWS)), device)
     height, width = views.image.shape[-2:]
     found = ipsi_boxes(network.ipsi, exam, device)
-    ipsi = torch.stack([boxes_to_map(boxes.cpu(), scores.cpu(), height, width) for boxes, scores in found])
+    believed = [(boxes[scores >= MIN_SCORE].cpu(), scores[scores >= MIN_SCORE].cpu()) for boxes, scores in found]
+    ipsi = torch.stack([boxes_to_map(boxes, scores, height, width) for boxes, scores in believed])
     planes = torch.stack([views.image[:, 0].cpu(), ipsi, bi_maps(network.bi, exam, device).cpu()], dim=1)
     return network.fusion_features(views.image).half().cpu(), (planes * 255).round().byte(), views.mass.cpu()
 
