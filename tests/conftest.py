@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -16,6 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+import sqlalchemy as sa
 
 from tetraview.demo.pacs import Pacs, running_pacs
 from tetraview.domain.exam import ExamState
@@ -50,6 +54,7 @@ class Service:
     folder: Path
     triton_url: str
     pacs: Pacs
+    database_url: str = ""
     port: int = 0
     web_port: int = 0
     process: subprocess.Popen[bytes] | None = None
@@ -71,6 +76,7 @@ class Service:
         there = self.pacs.destination
         config.write_text(
             f"""data_dir = "{self.data}"
+            {f'database_url = "{self.database_url}"' if self.database_url else ""}
             [dicom]
             port = {self.port}
             [web]
@@ -134,7 +140,7 @@ class Service:
 
     def exam(self) -> ExamSummary | None:
         """The only exam in the ledger."""
-        engine = open_engine(f"sqlite:///{self.data}/ledger.sqlite")
+        engine = open_engine(self.database_url or f"sqlite:///{self.data}/ledger.sqlite")
         try:
             found = Ledger(engine, clock=lambda: None).exams(limit=2)  # type: ignore[arg-type,return-value]
         finally:
@@ -237,3 +243,41 @@ def service(tmp_path: Path, triton: str, orthanc: PacsContent) -> Iterator[Servi
     service = Service(folder=tmp_path, triton_url=triton, pacs=orthanc.pacs)
     yield service
     service.stop()
+
+
+@pytest.fixture(scope="session")
+def _postgresql_server() -> Iterator[str]:
+    """A real PostgreSQL on a socket and port of its own."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not programs:
+        missing("PostgreSQL")
+    folder = Path(tempfile.mkdtemp(prefix="tetraview-postgresql-"))
+    # PostgreSQL refuses to run as root.
+    user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+    if user:
+        shutil.chown(folder, "postgres")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder}"
+    cluster = folder / "cluster"
+
+    def run(program: str, *arguments: str) -> None:
+        command = [*user, str(programs[-1] / program), "-D", str(cluster), *arguments]
+        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    run("initdb", "--auth=trust", "--username=tetraview")
+    run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
+    yield f"postgresql+psycopg://tetraview@127.0.0.1:{port}"
+    run("pg_ctl", "-w", "-m", "immediate", "stop")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def postgresql(_postgresql_server: str) -> str:
+    """The URL of a fresh, empty database on a real PostgreSQL."""
+    name = f"test_{time.monotonic_ns()}"
+    engine = sa.create_engine(f"{_postgresql_server}/postgres", isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    engine.dispose()
+    return f"{_postgresql_server}/{name}"

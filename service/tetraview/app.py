@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -61,7 +62,7 @@ class App:
             ledger=self.ledger,
             metrics=self._metrics,
             reader=open_reader(settings, self._detector),
-            deliver=deliver,
+            deliver=partial(deliver, calling_ae_title=settings.dicom.ae_title),
             clock=utc_now,
         )
         self._workflow = ExamWorkflow(settings=settings, ledger=self.ledger, steps=steps, clock=utc_now)

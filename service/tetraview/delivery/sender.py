@@ -77,7 +77,10 @@ def _entity(ae_title: str) -> AE:
 
 
 def _associate(entity: AE, host: str, port: int, ae_title: str) -> Association:
-    association = entity.associate(host, port, ae_title=ae_title)
+    try:
+        association = entity.associate(host, port, ae_title=ae_title)
+    except OSError as error:
+        raise DestinationUnavailable(f"{host} is no host that can be found: {error.strerror}") from error
     if association.is_established:
         return association
     answer = "it rejected the association" if association.is_rejected else "it does not answer"

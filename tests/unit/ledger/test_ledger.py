@@ -44,9 +44,10 @@ def image(
     )
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path}/ledger.sqlite")
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
+    file = f"sqlite:///{tmp_path}/ledger.sqlite"
+    engine = open_engine(file if request.param == "sqlite" else request.getfixturevalue("postgresql"))
     yield engine
     engine.dispose()
 
@@ -62,9 +63,12 @@ def settle(ledger: Ledger) -> object:
 
 
 def test_commits_are_synchronous(engine: sa.Engine, ledger: Ledger) -> None:
-    """Every SQLite connection runs with synchronous=FULL, so that a power cut loses no acknowledged row."""
+    """Every connection waits for the disk at commit, so that a power cut loses no acknowledged row."""
     del ledger
     with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+            return
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
@@ -164,10 +168,11 @@ def test_a_locked_ledger_is_a_transient_error(
     ledger: Ledger, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A ledger held by another writer makes the sender try later instead of failing for good."""
-    monkeypatch.setattr("tetraview.ledger.database._LOCK_SECONDS", 0)
-    quick = Ledger(open_engine(str(engine.url)), clock=lambda: START)
+    monkeypatch.setattr("tetraview.ledger.database._LOCK_SECONDS", 1)
+    quick = Ledger(open_engine(engine.url.render_as_string(hide_password=False)), clock=lambda: START)
     with engine.begin() as holder:
-        holder.exec_driver_sql("UPDATE exams SET detail = ''")
+        lock = "LOCK TABLE exams" if engine.dialect.name == "postgresql" else "UPDATE exams SET detail = ''"
+        holder.exec_driver_sql(lock)
         with pytest.raises(StorageUnavailable):
             quick.record_instance(image(View.L_CC, number=1))
     quick._engine.dispose()
