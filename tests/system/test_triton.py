@@ -98,6 +98,30 @@ def test_the_order_of_views_does_not_change_the_answer(detector: Detector) -> No
     assert detector.detect("exam", views()) == detector.detect("exam", views()[::-1])
 
 
+def test_triton_answers_what_the_networks_say_in_process(detector: Detector, tiny_repository: Path) -> None:
+    """Boxes, scores and outlines that come through Triton are those of the same weights without it."""
+    torch = pytest.importorskip("torch")
+    from tetraview_nets.mommi import ViewInput  # noqa: PLC0415 - only where torch is
+    from tetraview_nets.weights import load  # noqa: PLC0415
+
+    network, _ = load(tiny_repository / "mommi_detector" / "1" / "weights.safetensors")
+    inputs = [
+        ViewInput(
+            view=view.view,
+            image=torch.from_numpy(view.image),
+            breast_mask=torch.from_numpy(view.breast_mask),
+            spacing_mm=view.spacing_mm,
+        )
+        for view in views()
+    ]
+    answers = detector.detect("exam", views()).views
+    for answer, output in zip(answers, network.read(inputs), strict=True):
+        assert len(answer.detections) == len(output.scores) > 0
+        for found, box, score in zip(answer.detections, output.boxes, output.scores, strict=True):
+            assert found.box.corners[0] + found.box.corners[2] == pytest.approx(box.tolist(), abs=1e-2)
+            assert found.score == pytest.approx(float(score), abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("slots", "expected"),
     [
