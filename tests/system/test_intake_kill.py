@@ -31,13 +31,11 @@ import structlog
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 from tetraview.intake.scp import Listener
 from tetraview.intake.spool import Spool
-from tetraview.intake.sweep import sweep
 from tetraview.ledger import Ledger, open_engine
 from tetraview.settings import Dicom
 folder = Path(sys.argv[1])
 ledger = Ledger(open_engine(f"sqlite:///{folder}/ledger.sqlite"), clock=lambda: datetime.now(UTC))
 spool = Spool(folder / "spool")
-sweep(spool, ledger)
 with Listener(Dicom(port=0), spool, ledger, lambda _: None) as listener:
     print(listener.port, flush=True)
     sys.stdin.read()

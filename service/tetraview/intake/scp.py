@@ -16,6 +16,7 @@ from tetraview.domain.instance import Instance
 from tetraview.intake.accept import Acceptor, InstanceLedger
 from tetraview.intake.association import Association
 from tetraview.intake.spool import Spool
+from tetraview.intake.sweep import sweep
 from tetraview.intake.upper_layer import Rejection
 from tetraview.settings import Dicom
 from tetraview.telemetry.metrics import Metrics
@@ -51,6 +52,8 @@ class Listener:
         metrics: Metrics | None = None,
     ) -> None:
         self._settings = settings
+        self._spool = spool
+        self._ledger = ledger
         self._acceptor = Acceptor(
             spool, ledger, on_accepted=on_accepted, max_object_bytes=settings.max_object_bytes, metrics=metrics
         )
@@ -67,14 +70,16 @@ class Listener:
         self.port = 0
 
     def start(self) -> int:
-        """Listen.
+        """Bring spool and ledger together, then listen. One spool serves one listener at a time.
 
         Returns:
             The port.
 
         Raises:
+            StorageUnavailable: the ledger does not answer.
             OSError: the address cannot be listened on.
         """
+        sweep(self._spool, self._ledger)
         family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
         address = (self._settings.host, self._settings.port)
         listening = socket.create_server(address, family=family, backlog=_BACKLOG)

@@ -36,7 +36,7 @@ class SweepReport:
 
 
 def sweep(spool: Spool, ledger: InstanceLedger) -> SweepReport:
-    """Bring spool and ledger together; run it before listening.
+    """Bring spool and ledger together, before anything is received.
 
     Raises:
         StorageUnavailable: the ledger does not answer.
