@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 from tetraview.domain.view import Route, View
 from tetraview_nets.bidual import BiDualNet, components
-from tetraview_nets.boxes import boxes_to_map, nms
+from tetraview_nets.boxes import boxes_to_map
 from tetraview_nets.fusion import FusionNet
 from tetraview_nets.hrnet import concatenate
 from tetraview_nets.ipsidual import Companions, IpsiDualNet
 from tetraview_nets.landmark import Landmark, judge
+from tetraview_nets.merge import merge
 from tetraview_nets.nipple import NippleNet, locate
 from tetraview_nets.outline import trace
 from tetraview_nets.presets import MommiPreset
@@ -28,7 +29,6 @@ from tetraview_nets.registration import register, warp
 #: The bilateral network is not asked when the breasts overlap less than this after registration.
 MIN_OVERLAP = 0.85
 TOP_FRACTION = 0.1
-FUSION_NMS = 0.2
 MIN_SCORE = 0.05
 MAX_DETECTIONS = 20
 
@@ -242,8 +242,7 @@ def _detections(evidence: Evidence, fusion_map: Tensor, *, spacing_mm: float) ->
     scores = torch.stack([box_score(fusion_map, box) for box in boxes]) if len(boxes) else boxes.new_zeros(0)
     strong = scores >= MIN_SCORE
     boxes, scores = boxes[strong], scores[strong]
-    kept = nms(boxes, scores, iou=FUSION_NMS, limit=MAX_DETECTIONS)
-    return boxes[kept], scores[kept]
+    return merge(boxes, scores, fusion_map, limit=MAX_DETECTIONS)
 
 
 def box_score(fusion_map: Tensor, box: Tensor) -> Tensor:
