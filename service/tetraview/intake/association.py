@@ -127,7 +127,6 @@ class Association:
         if kind == PduType.DATA:
             self._take_data(agreement, length)
         elif kind == PduType.RELEASE_RQ:
-            self._send(encode_release())
             raise Ended(Outcome.RELEASED)
         elif kind == PduType.ABORT:
             raise Ended(Outcome.ABORTED_BY_SENDER)
@@ -212,9 +211,12 @@ class Association:
             raise Ended(Outcome.CLOSED_BY_SENDER) from error
 
     def _say_goodbye(self, end: Ended) -> None:
+        """Send what the sender is due, its place being free already."""
         if end.outcome not in {Outcome.RELEASED, Outcome.CLOSED_BY_SENDER}:
             _log.info("association_ended", state=end.outcome)
         with suppress(Ended):
+            if end.outcome is Outcome.RELEASED:
+                self._send(encode_release())
             if end.abort is not None:
                 self._send(encode_abort(end.abort))
             if end.outcome not in _SILENT:
