@@ -64,10 +64,12 @@ def run_demo(folder: Path | None, *, out: Path, console: Console, stop: threadin
         app = stack.enter_context(App(_settings(out / "service", triton=triton.url, pacs=pacs), log=log))
         console.print(f"✓ tetraview: C-STORE to TETRAVIEW@127.0.0.1:{app.dicom_port}, pages at {app.web_url}")
         summary = _send_and_wait(app, images, console=console, stop=stop)
-        _show(app, summary, pacs, images=images, out=out, console=console)
-        if console.is_interactive and not stop.is_set():
-            console.print("Everything keeps running. Press Ctrl-C to stop.", style="dim")
-            stop.wait()
+        if summary is not None:
+            _show(app, summary, pacs, images=images, out=out, console=console)
+            if console.is_interactive:
+                console.print("Everything keeps running. Press Ctrl-C to stop.", style="dim")
+                stop.wait()
+    console.print("stopped")
 
 
 def _images(folder: Path | None, phantom: Path, *, console: Console) -> list[Path]:
@@ -99,7 +101,8 @@ def _settings(data: Path, *, triton: str, pacs: Pacs) -> Settings:
     )
 
 
-def _send_and_wait(app: App, images: list[Path], *, console: Console, stop: threading.Event) -> ExamSummary:
+def _send_and_wait(app: App, images: list[Path], *, console: Console, stop: threading.Event) -> ExamSummary | None:
+    """The exam once it has ended; None where the person asked to stop before."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("sending", total=len(images) + len(_STAGES) - 1)
@@ -114,6 +117,8 @@ def _send_and_wait(app: App, images: list[Path], *, console: Console, stop: thre
             progress.update(task, description=summary.state, completed=len(images) + len(summary.stage_seconds))
             if summary.state in {ExamState.DONE, ExamState.FAILED, ExamState.SKIPPED}:
                 return summary
+    if stop.is_set():
+        return None
     raise Transient(f"the exam was not done after {_PATIENCE_SECONDS:g} s: see service.log")
 
 

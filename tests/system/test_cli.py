@@ -1,0 +1,135 @@
+"""The command line as a person uses it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+from pydicom import dcmread
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+
+
+def tetraview(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tetraview", *map(str, arguments)]
+    environment = {"COLUMNS": "200", **environment}
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, check=False)
+
+
+def test_read_writes_results_beside_files_it_left_out(triton: str, phantom_exam: Path, tmp_path: Path) -> None:
+    """Files are read into SEG, SR, picture and findings; a file that is none is named with the reason."""
+    images = tmp_path / "images"
+    shutil.copytree(phantom_exam, images)
+    (images / "notes.txt").write_text("not an image")
+    (images / "R-CC.dcm").write_bytes((images / "R-CC.dcm").read_bytes()[:5000])
+    out = tmp_path / "out"
+    ran = tetraview("read", images, "--out", out, TETRAVIEW_TRITON__URL=triton)
+    assert ran.returncode == 0, ran.stderr
+    assert "notes.txt: not a DICOM file" in ran.stdout
+    assert "R-CC.dcm" in ran.stdout
+    assert "Traceback" not in ran.stdout + ran.stderr
+    findings = json.loads((out / "findings.json").read_text())
+    assert {view["view"]: view["route"] for view in findings["views"]} == {
+        "L-CC": "ipsi",
+        "L-MLO": "tri",
+        "R-MLO": "bi",
+    }
+    assert dcmread(out / "sr.dcm").SOPClassUID == "1.2.840.10008.5.1.4.1.1.88.33"
+    assert cv2.imread(str(out / "views.png")).shape[1] == 1600
+
+
+def test_read_gives_the_same_findings_twice(triton: str, phantom_exam: Path, tmp_path: Path) -> None:
+    """Reading the same files again gives the same findings, number for number."""
+    found = []
+    for out in (tmp_path / "one", tmp_path / "two"):
+        assert tetraview("read", phantom_exam, "--out", out, TETRAVIEW_TRITON__URL=triton).returncode == 0
+        found.append([view["findings"] for view in json.loads((out / "findings.json").read_text())["views"]])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("read", "{empty}", "--out", "{empty}/out"), "none of these files is a mammogram"),
+        (("send", "{empty}", "--to", "nowhere"), "is not AETITLE@host:port"),
+        (("serve", "--config", "{empty}/absent.toml"), "no settings file at"),
+        (("demo", "{empty}", "--out", "{empty}/out"), "holds no mammogram that can be read"),
+    ],
+)
+def test_a_mistake_is_one_sentence(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    """What a person did wrong is said in a sentence with exit status 1, never in a traceback."""
+    ran = tetraview(*(argument.format(empty=tmp_path) for argument in arguments))
+    assert ran.returncode == 1
+    assert sentence in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_doctor_names_what_is_wrong(tmp_path: Path) -> None:
+    """The doctor says which of its checks failed and ends with status 1."""
+    with_pacs = tmp_path / "tetraview.toml"
+    with_pacs.write_text(
+        f'data_dir = "{tmp_path / "data"}"\n[triton]\nurl = "127.0.0.1:1"\n'
+        '[[destinations]]\nname = "pacs"\nae_title = "PACS"\nhost = "127.0.0.1"\nport = 1\n'
+    )
+    ran = tetraview("doctor", "--config", with_pacs)
+    assert ran.returncode == 1
+    assert "✓ settings" in ran.stdout
+    assert "✗ Triton" in ran.stderr
+    assert "✗ destination pacs" in ran.stderr
+
+
+def test_config_prints_a_settings_file() -> None:
+    """`tetraview config` prints TOML with every section."""
+    printed = tomllib.loads(tetraview("config").stdout)
+    assert {"dicom", "completeness", "triton", "imaging", "report", "web"} <= set(printed)
+
+
+def test_send_stores_every_file(service: Any, phantom_exam: Path) -> None:
+    """`tetraview send` stores a folder over one association and says how many."""
+    service.start()
+    ran = tetraview("send", phantom_exam, "--to", f"TETRAVIEW@127.0.0.1:{service.port}")
+    assert ran.returncode == 0, ran.stderr
+    assert "4 of 4 files stored" in ran.stdout
+
+
+def test_demo_shows_an_exam_and_ends(orthanc: Any, triton: str, phantom_exam: Path, tmp_path: Path) -> None:
+    """The demo starts everything, reads the exam, leaves picture, SEG and SR, and says where all is."""
+    del orthanc, triton
+    ran = tetraview("demo", phantom_exam, "--out", tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    for said in (
+        "PACS: Orthanc",
+        "Triton at",
+        "findings",
+        "delivered to Orthanc",
+        "exam page http",
+        "Not for clinical use",
+    ):
+        assert said in ran.stdout
+    assert (tmp_path / "views.png").stat().st_size > 10_000
+    assert list(tmp_path.glob("pacs/db/*"))
+
+
+def test_demo_stops_on_ctrl_c(orthanc: Any, triton: str, tmp_path: Path) -> None:
+    """Ctrl-C while the demo starts ends it and everything it started."""
+    del orthanc, triton
+    with (tmp_path / "said").open("w") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tetraview", "demo", "--out", str(tmp_path)], stdout=said, stderr=said, cwd=tmp_path
+        )
+    while "PACS" not in (tmp_path / "said").read_text():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(120) == 0
+    assert (tmp_path / "said").read_text().rstrip().endswith("stopped")
+    running = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False)
+    assert running.stdout == ""
