@@ -1,7 +1,7 @@
 """Durable bytes: data sets are streamed to a part file, synced and only then given their name.
 
     spool/incoming/<random>.part     being received
-    spool/<xx>/<name>.dcm            whole and synced; <xx> are the first two digits of the name
+    spool/<x>/<name>.dcm             whole and synced; <x> is the first digit of the name
 
 Names are made of our own digests, never of anything a sender chose.
 """
@@ -21,7 +21,7 @@ from tetraview.errors import StorageUnavailable
 from tetraview.telemetry.killpoint import killpoint
 
 _INCOMING = "incoming"
-_SHARDS = tuple(f"{number:02x}" for number in range(256))
+_SHARDS = "0123456789abcdef"
 #: Bytes after which the kernel is asked to start writing, so that the sync at the end is short.
 _WRITE_BEHIND = 2 << 20
 _SYNC_FILE_RANGE_WRITE = 2
@@ -154,8 +154,8 @@ class Part:
 
 
 def path_of(name: str) -> str:
-    """Where a file of this name, which begins with two hexadecimal digits, lies within the spool."""
-    return f"{name[:2]}/{name}.dcm"
+    """Where a file of this name, which begins with a hexadecimal digit, lies within the spool."""
+    return f"{name[0]}/{name}.dcm"
 
 
 class Spool:
@@ -208,10 +208,9 @@ class Spool:
 
     def paths(self) -> Iterator[str]:
         """Every whole file, relative to the spool; links and files of other names are passed over."""
-        for shard in _SHARDS:
-            for entry in os.scandir(self.folder / shard):
-                if entry.name.endswith(".dcm") and entry.is_file(follow_symlinks=False):
-                    yield f"{shard}/{entry.name}"
+        for path in self.folder.glob("[0-9a-f]/*.dcm"):
+            if path.is_file() and not path.is_symlink():
+                yield str(path.relative_to(self.folder))
 
 
 def sync_folder(folder: Path) -> None:

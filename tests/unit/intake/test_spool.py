@@ -35,9 +35,9 @@ def test_bytes_come_back_as_they_were_written(spool: Spool) -> None:
     part.write(memoryview(b"set"))
     assert part.finish() == hashlib.sha256(b"data set").hexdigest()
     spool.keep(part, path_of("ab12"))
-    assert (spool.folder / "ab/ab12.dcm").read_bytes() == b"metadata set"
+    assert (spool.folder / "a/ab12.dcm").read_bytes() == b"metadata set"
     assert part.size == 8
-    assert list(spool.paths()) == ["ab/ab12.dcm"]
+    assert list(spool.paths()) == ["a/ab12.dcm"]
     assert leftovers(spool) == []
 
 
@@ -50,8 +50,8 @@ def test_only_the_owner_can_look(spool: Spool) -> None:
     finally:
         os.umask(previous)
     assert stat.S_IMODE(spool.folder.stat().st_mode) == 0o700
-    assert stat.S_IMODE((spool.folder / "ab/ab12.dcm").stat().st_mode) == 0o600
-    assert stat.S_IMODE((spool.folder / "ab").stat().st_mode) == 0o700
+    assert stat.S_IMODE((spool.folder / "a/ab12.dcm").stat().st_mode) == 0o600
+    assert stat.S_IMODE((spool.folder / "a").stat().st_mode) == 0o700
 
 
 def test_the_file_is_synced_before_its_name_and_the_name_before_success(
@@ -97,14 +97,14 @@ def test_a_fault_of_the_disk_discards_the_file(
     assert list(spool.paths()) == []
     monkeypatch.undo()
     spool.keep(spool.begin(file_meta=META), path_of("ab12"))
-    assert list(spool.paths()) == ["ab/ab12.dcm"]
+    assert list(spool.paths()) == ["a/ab12.dcm"]
 
 
 def test_links_and_foreign_files_are_passed_over(spool: Spool, tmp_path: Path) -> None:
     """A link or a file of another kind within the spool is not taken for an image."""
     (tmp_path / "elsewhere.dcm").write_bytes(b"")
-    (spool.folder / "ab/link.dcm").symlink_to(tmp_path / "elsewhere.dcm")
-    (spool.folder / "ab/notes.txt").write_text("")
+    (spool.folder / "a/link.dcm").symlink_to(tmp_path / "elsewhere.dcm")
+    (spool.folder / "a/notes.txt").write_text("")
     assert list(spool.paths()) == []
 
 
