@@ -66,9 +66,7 @@ class App:
             clock=utc_now,
         )
         self._workflow = ExamWorkflow(settings=settings, ledger=self.ledger, steps=steps, clock=utc_now)
-        self._listener = Listener(
-            settings.dicom, Spool(self._folders.spool), self.ledger, lambda _: None, metrics=self._metrics
-        )
+        self._listener = Listener(settings.dicom, Spool(self._folders.spool), self.ledger, metrics=self._metrics)
         checks = {"ledger": self._check_ledger, "ticker": self._check_ticker, "triton": self._check_triton}
         self._web = WebServer(
             create_app(ledger=self.ledger, results=self._folders.data / "results", registry=registry, checks=checks),

@@ -45,7 +45,7 @@ from tetraview.ledger import Ledger, open_engine
 from tetraview.settings import Dicom
 folder, port = Path(sys.argv[1]), int(sys.argv[2])
 ledger = Ledger(open_engine(f"sqlite:///{folder}/ledger.sqlite"), clock=lambda: datetime.now(UTC))
-with Listener(Dicom(port=port), Spool(folder / "spool"), ledger, lambda _: None):
+with Listener(Dicom(port=port), Spool(folder / "spool"), ledger):
     sys.stdin.read()
 """
 

@@ -31,7 +31,7 @@ def spool(tmp_path: Path) -> Spool:
 
 @pytest.fixture
 def listener(spool: Spool) -> Iterator[Listener]:
-    with Listener(SETTINGS, spool, MemoryLedger(), lambda _: None) as listener:
+    with Listener(SETTINGS, spool, MemoryLedger()) as listener:
         yield listener
 
 
@@ -274,7 +274,7 @@ def test_a_broken_pdu_is_aborted(listener: Listener, pdu: bytes) -> None:
 def test_a_stop_lets_what_is_being_sent_finish(spool: Spool) -> None:
     """A stopping listener rejects newcomers for now and answers the instance that is on its way."""
     ledger = MemoryLedger()
-    listener = Listener(SETTINGS, spool, ledger, lambda _: None)
+    listener = Listener(SETTINGS, spool, ledger)
     listener.start()
     sent = mammogram(pixel_bytes=100_000)
     encoded = encode_data_set(sent)
@@ -304,7 +304,7 @@ def rejected_for_now(port: int) -> bool:
 
 def test_a_stop_does_not_wait_for_ever(spool: Spool) -> None:
     """After the grace period a sender that does not finish is aborted, and nothing of it stays."""
-    listener = Listener(Dicom(port=0), spool, MemoryLedger(), lambda _: None)
+    listener = Listener(Dicom(port=0), spool, MemoryLedger())
     listener.start()
     with RawSender(listener.port) as sender:
         sender.associate()
@@ -330,7 +330,7 @@ def test_nothing_is_acknowledged_before_its_row(spool: Spool) -> None:
 
     sent = mammogram()
     with (
-        Listener(SETTINGS, spool, SlowLedger(), lambda _: None) as listener,
+        Listener(SETTINGS, spool, SlowLedger()) as listener,
         RawSender(listener.port, timeout_seconds=0.3) as sender,
     ):
         sender.associate()

@@ -36,7 +36,7 @@ from tetraview.settings import Dicom
 folder = Path(sys.argv[1])
 ledger = Ledger(open_engine(f"sqlite:///{folder}/ledger.sqlite"), clock=lambda: datetime.now(UTC))
 spool = Spool(folder / "spool")
-with Listener(Dicom(port=0), spool, ledger, lambda _: None) as listener:
+with Listener(Dicom(port=0), spool, ledger) as listener:
     print(listener.port, flush=True)
     sys.stdin.read()
 """

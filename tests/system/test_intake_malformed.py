@@ -95,7 +95,7 @@ def test_every_hostile_data_set_is_answered(spool: Spool, capsys: pytest.Capture
     """Hundreds of malformed and mutated data sets are each answered with a final status within five seconds."""
     objects = list(hostile(Path(os.environ["TETRAVIEW_MALFORMED"])))
     ledger = MemoryLedger()
-    with Listener(Dicom(port=0), spool, ledger, lambda _: None) as listener:
+    with Listener(Dicom(port=0), spool, ledger) as listener:
         statuses = send_all(listener.port, objects)
     with capsys.disabled():
         print(f"\n{len(objects)} hostile data sets")  # noqa: T201 - the table is the test's report
@@ -116,7 +116,7 @@ def test_mutated_mammograms_are_answered(spool: Spool) -> None:
     sent = mammogram(pixel_bytes=800)
     encoded = encode_data_set(sent, ExplicitVRLittleEndian)
     objects = [(damaged(encoded, chance), str(sent.SOPInstanceUID)) for _ in range(1000)]
-    with Listener(Dicom(port=0), spool, MemoryLedger(), lambda _: None) as listener:
+    with Listener(Dicom(port=0), spool, MemoryLedger()) as listener:
         statuses = send_all(listener.port, objects)
     assert statuses.total() == len(objects)
     assert set(statuses) <= FINAL
@@ -128,7 +128,7 @@ def test_mutated_association_requests_do_no_harm(spool: Spool) -> None:
     """Five hundred mutated association requests are accepted, rejected or aborted, and the listener goes on."""
     chance = random.Random(11)
     outcomes: Counter[int] = Counter()
-    with Listener(Dicom(port=0, pdu_seconds=0.05), spool, MemoryLedger(), lambda _: None) as listener:
+    with Listener(Dicom(port=0, pdu_seconds=0.05), spool, MemoryLedger()) as listener:
         for _ in range(500):
             with RawSender(listener.port) as sender:
                 request = damaged(sender.encode_request(), chance)
@@ -151,7 +151,7 @@ def test_mutated_commands_do_no_harm(spool: Spool) -> None:
     sent = mammogram()
     encoded = encode_data_set(sent)
     outcomes: Counter[int] = Counter()
-    with Listener(Dicom(port=0, pdu_seconds=0.2, idle_seconds=0.3), spool, MemoryLedger(), lambda _: None) as listener:
+    with Listener(Dicom(port=0, pdu_seconds=0.2, idle_seconds=0.3), spool, MemoryLedger()) as listener:
         for _ in range(500):
             with RawSender(listener.port) as sender:
                 sender.associate()

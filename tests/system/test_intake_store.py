@@ -18,7 +18,7 @@ from pydicom.uid import UID, ImplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.status import code_to_category
 
-from tetraview.domain.instance import Instance
+from tetraview.domain.instance import Instance, Recorded
 from tetraview.domain.view import View
 from tetraview.intake.accept import InstanceLedger
 from tetraview.intake.negotiation import TRANSFER_SYNTAXES
@@ -45,6 +45,22 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[InstanceL
     engine.dispose()
 
 
+class NotingLedger:
+    """A ledger that also notes what it did not know before."""
+
+    def __init__(self, ledger: InstanceLedger, told: list[Instance]) -> None:
+        self._ledger = ledger
+        self._told = told
+        self.has_path = ledger.has_path
+        self.paths = ledger.paths
+
+    def record_instance(self, instance: Instance) -> Recorded:
+        recorded = self._ledger.record_instance(instance)
+        if recorded is not Recorded.SAME:
+            self._told.append(instance)
+        return recorded
+
+
 @pytest.fixture
 def told() -> list[Instance]:
     return []
@@ -52,7 +68,7 @@ def told() -> list[Instance]:
 
 @pytest.fixture
 def listener(spool: Spool, ledger: InstanceLedger, told: list[Instance]) -> Iterator[Listener]:
-    with Listener(Dicom(port=0), spool, ledger, told.append) as listener:
+    with Listener(Dicom(port=0), spool, NotingLedger(ledger, told)) as listener:
         yield listener
 
 
@@ -133,7 +149,7 @@ def test_200_associations_at_once_are_all_served(spool: Spool) -> None:
 
     images = [mammogram(pixel_bytes=8000) for _ in range(200)]
     settings = Dicom(port=0, max_associations=200)
-    with Listener(settings, spool, ledger, lambda _: None) as serving, ThreadPoolExecutor(200) as pool:
+    with Listener(settings, spool, ledger) as serving, ThreadPoolExecutor(200) as pool:
         assert set(pool.map(send, images, [serving.port] * 200)) == {Status.SUCCESS}
     assert len(ledger.instances) == len(list(spool.paths())) == 200
 
@@ -162,7 +178,7 @@ def rejection(port: int, **titles: str) -> tuple[int, ...]:
 def test_strangers_are_rejected_for_good(spool: Spool) -> None:
     """A wrong called AE title and a calling one that is not listed are rejected permanently, each with its reason."""
     settings = Dicom(port=0, calling_ae_titles=("MODALITY",))
-    with Listener(settings, spool, MemoryLedger(), lambda _: None) as listener:
+    with Listener(settings, spool, MemoryLedger()) as listener:
         assert rejection(listener.port, called="OTHER", calling="MODALITY") == (1, 1, 7)
         assert rejection(listener.port, calling="STRANGER") == (1, 1, 3)
         with RawSender(listener.port, calling="MODALITY") as sender:
@@ -171,7 +187,7 @@ def test_strangers_are_rejected_for_good(spool: Spool) -> None:
 
 def test_associations_over_the_limit_are_told_to_try_later(spool: Spool) -> None:
     """One association more than allowed is rejected for now, and accepted once a place is free."""
-    with Listener(Dicom(port=0, max_associations=1), spool, MemoryLedger(), lambda _: None) as listener:
+    with Listener(Dicom(port=0, max_associations=1), spool, MemoryLedger()) as listener:
         with RawSender(listener.port) as first:
             assert first.associate()[0] == 2
             assert rejection(listener.port) == (2, 3, 2)

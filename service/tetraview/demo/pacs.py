@@ -124,7 +124,7 @@ def _await_http(url: str, process: subprocess.Popen[bytes], *, log_path: Path) -
 
 @contextmanager
 def _listener(folder: Path) -> Iterator[Pacs]:
-    listener = Listener(Dicom(ae_title="PACS", port=0), Spool(folder), _NoLedger(), lambda _: None)
+    listener = Listener(Dicom(ae_title="PACS", port=0), Spool(folder), _NoLedger())
     listener.start()
     try:
         yield Pacs(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Protocol
@@ -59,8 +59,6 @@ class Acceptor:
     """Takes instances into spool and ledger.
 
     Args:
-        on_accepted: told of every new instance and every new version after it is safe; what it raises is logged and
-            changes no answer.
         max_object_bytes: largest data set.
         metrics: where answers and decisions are counted.
     """
@@ -70,7 +68,6 @@ class Acceptor:
         spool: Spool,
         ledger: InstanceLedger,
         *,
-        on_accepted: Callable[[Instance], None],
         max_object_bytes: int,
         metrics: Metrics | None = None,
     ) -> None:
@@ -78,7 +75,6 @@ class Acceptor:
         self.metrics = metrics or Metrics(CollectorRegistry())
         self._spool = spool
         self._ledger = ledger
-        self._on_accepted = on_accepted
         # The same data set may come twice at once, and has one path: keeping and recording it is one step.
         self._shards = tuple(threading.Lock() for _ in range(256))
 
@@ -109,7 +105,7 @@ class Acceptor:
             self._spool.keep(part, instance.path)
             recorded = self._record(instance)
         if recorded is not Recorded.SAME:
-            self._tell(instance)
+            self.metrics.images_received.labels(decision=instance.eligibility.decision).inc()
         return instance
 
     def _record(self, instance: Instance) -> Recorded:
@@ -129,13 +125,6 @@ class Acceptor:
         with suppress(StorageUnavailable):
             if not self._ledger.has_path(path):
                 self._spool.remove(path)
-
-    def _tell(self, instance: Instance) -> None:
-        self.metrics.images_received.labels(decision=instance.eligibility.decision).inc()
-        try:
-            self._on_accepted(instance)
-        except Exception:  # noqa: BLE001 - the instance is safe; whoever listens cannot change the answer
-            _log.exception("listener_failed", exam_id=_exam_id(instance))
 
 
 class Reception:

@@ -6,13 +6,11 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 import structlog
 
-from tetraview.domain.instance import Instance
 from tetraview.intake.accept import Acceptor, InstanceLedger
 from tetraview.intake.association import Association
 from tetraview.intake.spool import Spool
@@ -36,27 +34,20 @@ _EXHAUSTED_SECONDS = 0.1
 
 
 class Listener:
-    """Receives instances over DIMSE.
-
-    Args:
-        on_accepted: see ``Acceptor``.
-    """
+    """Receives instances over DIMSE."""
 
     def __init__(
         self,
         settings: Dicom,
         spool: Spool,
         ledger: InstanceLedger,
-        on_accepted: Callable[[Instance], None],
         *,
         metrics: Metrics | None = None,
     ) -> None:
         self._settings = settings
         self._spool = spool
         self._ledger = ledger
-        self._acceptor = Acceptor(
-            spool, ledger, on_accepted=on_accepted, max_object_bytes=settings.max_object_bytes, metrics=metrics
-        )
+        self._acceptor = Acceptor(spool, ledger, max_object_bytes=settings.max_object_bytes, metrics=metrics)
         self._changed = threading.Condition()
         self._draining = False
         self._connections: set[Association] = set()
