@@ -128,6 +128,24 @@ def test_a_missing_nipple_is_said(network: MommiNet) -> None:
         assert any(w.startswith(f"{view.view}: the nipple was not found") for w in out.warnings)
 
 
+class _NippleInTheCorner(torch.nn.Module):
+    """Is sure of a nipple at the chest wall, far above the apex."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        heat = torch.zeros(len(image), 1, 32, 16)
+        heat[:, :, 4, 1] = 0.9
+        return heat
+
+
+def test_a_nipple_that_is_not_trusted_is_told_with_no_confidence() -> None:
+    """However sure the nipple network is, a place far from the apex leaves with confidence 0 and a warning."""
+    network = detector()
+    network.nipple = _NippleInTheCorner()  # type: ignore[assignment]
+    for view, out in zip(exam(), network.read(exam()), strict=True):
+        assert out.nipple[2] == 0
+        assert f"{view.view}: the nipple was found far from the breast's apex and is not used." in out.warnings
+
+
 def test_untrusted_nipples_switch_the_geometry_off() -> None:
     """Without trusted nipples the reading is that of a detector whose relation blocks have no gate."""
     blunt = torch.zeros(256, 128, dtype=torch.bool)

@@ -55,7 +55,7 @@ class ViewOutput:
 
     #: With which companions the view was read.
     route: Route
-    #: x and y in canonical pixels and the detector's confidence.
+    #: x and y in canonical pixels and the nipple network's confidence, 0 where the place is not to be trusted.
     nipple: tuple[float, float, float]
     #: [N, 4] x0, y0, x1, y1 in canonical pixels.
     boxes: Tensor
@@ -226,7 +226,7 @@ def _output(view: ViewInput, mark: Landmark, opposite: Opposite, evidence: Evide
     boxes, scores = _detections(evidence, fusion_map, spacing_mm=view.spacing_mm)
     return ViewOutput(
         route=evidence.route,
-        nipple=(mark.x, mark.y, mark.confidence),
+        nipple=(mark.x, mark.y, mark.confidence if mark.trusted else 0.0),
         boxes=boxes,
         scores=scores,
         outlines=[trace(fusion_map, box) for box in boxes],

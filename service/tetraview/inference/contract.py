@@ -22,8 +22,8 @@ Response, N detections over all views, those of one view by falling score:
     ``outline_points``  FP32   [P, 2]  x, y in canonical pixels; the outlines of all detections end to end
     ``outline_ends``    INT32  [N]     detection i owns points [ends[i-1], ends[i]); at least 3 each
     ``route``           INT32  [V]     position in tri, ipsi, bi, single
-    ``nipples``         FP32   [V, 3]  x, y in canonical pixels and confidence in [0, 1]
-    ``warnings``        UINT8  [T]     plain sentences, one a line, each starting with the view's name and a colon
+    ``nipples``         FP32   [V, 3]  x, y in canonical pixels and confidence in [0, 1], 0 where it is not trusted
+    ``warnings``        UINT8  [T]     plain sentences, one a line, each after its view's name, a colon and a space
     ``model``           UINT8  [J]     one JSON document that says which weights ran: ``name``, ``version``, ``preset``,
                                        ``weights_sha256``, ``generator_version``, ``training_data`` and
                                        ``operating_points`` {name: {route: threshold}}
