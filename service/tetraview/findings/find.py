@@ -27,7 +27,7 @@ class ViewFindings:
     nipple: Nipple | None
     #: By falling score.
     findings: tuple[Finding, ...]
-    #: Plain sentences, each starting with the view's name.
+    #: Plain sentences about this view.
     warnings: tuple[str, ...]
 
 

@@ -137,13 +137,13 @@ def _text(tensors: _Tensors, name: ResponseTensor) -> str:
 
 
 def _warnings(text: str, *, views: Sequence[View]) -> dict[View, tuple[str, ...]]:
-    """The warnings of each view."""
+    """The warnings of each view, without the view's name in front."""
     warnings: dict[View, tuple[str, ...]] = dict.fromkeys(views, ())
     for line in text.splitlines():
-        name = line.partition(":")[0]
+        name, _, sentence = line.partition(": ")
         if name not in warnings:
             raise ModelMismatch(f"a warning names no view of the exam: {line}")
-        warnings[View(name)] += (line,)
+        warnings[View(name)] += (sentence,)
     return warnings
 
 

@@ -39,7 +39,7 @@ def test_an_answer_that_keeps_the_contract_becomes_detections_by_view(detector: 
             nipple=(0.0, 16.0),
             nipple_confidence=0.25,
             detections=(Detection(box=Box(2, 2, 5, 5), outline=((2, 2), (5, 2), (5, 5)), score=0.75),),
-            warnings=("L-MLO: the nipple was not found.",),
+            warnings=("the nipple was not found.",),
         ),
     )
     assert (detections.model.version, detections.model.preset) == ("7", "tiny")
