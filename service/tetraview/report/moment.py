@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,4 +38,4 @@ def _zone(utc_offset: str | None) -> timezone | None:
     if utc_offset is None:
         return None
     minutes = int(utc_offset[1:3]) * 60 + int(utc_offset[3:5])
-    return timezone(timedelta(minutes=-minutes if utc_offset[0] == "-" else minutes)) if minutes else UTC
+    return timezone(timedelta(minutes=-minutes if utc_offset[0] == "-" else minutes))
