@@ -23,14 +23,13 @@ from tetraview.inference.server import TritonServer
 from tetraview.ledger import ExamSummary
 from tetraview.phantom import DEMO_SEED, RECIPES, generate
 from tetraview.phantom.dicom import write_exam
-from tetraview.report.contact_sheet import contact_sheet
+from tetraview.report.contact_sheet import STATEMENT, contact_sheet
 from tetraview.settings import Completeness, Dicom, Settings, Triton, Web, load_settings
 from tetraview.steps import Folders
 from tetraview.tables import findings_table
 
 #: The demo knows that no further image comes.
-_QUIET_SECONDS = 1.0
-_COMPLETENESS = Completeness(quiet_seconds=_QUIET_SECONDS, timeout_seconds=4.0)
+_COMPLETENESS = Completeness(quiet_seconds=1.0, timeout_seconds=4.0)
 _PATIENCE_SECONDS = 120.0
 _POLL_SECONDS = 0.1
 _STAGES = ("decode", "detect", "findings", "report", "deliver")
@@ -131,14 +130,15 @@ def _show(app: App, summary: ExamSummary, pacs: Pacs, *, images: list[Path], out
     folder = Folders(data=out / "service").results(summary.exam_id, reading.generation)
     sheet = out / "views.png"
     sheet.write_bytes(contact_sheet(reading, folder=folder))
-    _show_times(summary, console=console)
+    _show_times(summary, reading, console=console)
     console.print(f"picture   {sheet}")
     for delivery in app.ledger.deliveries(summary.exam_id):
-        console.print(f"{delivery.result.kind:<9} {folder / delivery.result.path}, {delivery.state} to {pacs.name}")
+        sent = f"{delivery.result.kind:<9} {folder / delivery.result.path}, {delivery.state} to {pacs.name}"
+        console.print(sent, soft_wrap=True)
     study_instance_uid = next(iter(find_exams(images).exams[0].images.values())).study_instance_uid
     console.print(f"PACS      {pacs.study_page(study_instance_uid) or pacs.folder}", soft_wrap=True)
     console.print(f"exam page {app.web_url}/exams/{summary.exam_id}", soft_wrap=True)
-    console.print("Research software, weights trained on synthetic images only. Not for clinical use.", style="bold")
+    console.print(STATEMENT, style="bold", soft_wrap=True)
 
 
 def _show_degraded(reading: Reading, *, console: Console) -> None:
@@ -149,10 +149,11 @@ def _show_degraded(reading: Reading, *, console: Console) -> None:
             console.print(f"{view.view} is read in the degraded route {view.route}: views are missing", style="yellow")
 
 
-def _show_times(summary: ExamSummary, *, console: Console) -> None:
+def _show_times(summary: ExamSummary, reading: Reading, *, console: Console) -> None:
     stages = "  ".join(f"{stage} {seconds:.2f} s" for stage, seconds in summary.stage_seconds.items())
+    waited = (reading.started_at - summary.last_image_at).total_seconds()
     whole = (summary.updated_at - summary.last_image_at).total_seconds()
-    console.print(f"times     {stages}")
+    console.print(f"times     {stages}", soft_wrap=True)
     console.print(
-        f"          {whole:.1f} s from the last image to the last delivery, {_QUIET_SECONDS:g} s of it waiting"
+        f"          {whole:.1f} s from the last image to the last delivery, {waited:.1f} s of it waiting for more"
     )
