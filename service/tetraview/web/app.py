@@ -91,7 +91,13 @@ class _Pages:
         self._results = results
 
     def worklist(self) -> str:
-        return worklist_page(list(self._ledger.exams(limit=_NEWEST)))
+        exams = list(self._ledger.exams(limit=_NEWEST))
+        return worklist_page(exams, failed={exam.exam_id: self._failed(exam) for exam in exams})
+
+    def _failed(self, exam: ExamSummary) -> tuple[View, ...]:
+        """The views that could not be read: without them a row of no findings would look like a clean exam."""
+        reading = self._ledger.reading(exam.exam_id)
+        return () if reading is None else reading.failed
 
     def exam(self, exam_id: str) -> str:
         summary = self._summary(exam_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from tetraview.domain.delivery import Delivery
 from tetraview.domain.exam import ExamState
 from tetraview.domain.finding import Finding
 from tetraview.domain.reading import Reading
+from tetraview.domain.view import View
 from tetraview.ledger.summary import ExamSummary
 from tetraview.report.contact_sheet import STATEMENT
 from tetraview.web.hanging import HANGING, panels
@@ -40,9 +41,14 @@ def _clock(moment: datetime) -> str:
 _TEMPLATES = _environment()
 
 
-def worklist_page(exams: list[ExamSummary]) -> str:
-    """The newest exams, one a row."""
-    return _TEMPLATES.get_template("worklist.html").render(exams=exams, refresh=True)
+def worklist_page(exams: list[ExamSummary], *, failed: Mapping[str, Sequence[View]]) -> str:
+    """The newest exams, one a row.
+
+    Args:
+        exams: newest first.
+        failed: the views of each exam that could not be read, by the exam's identifier.
+    """
+    return _TEMPLATES.get_template("worklist.html").render(exams=exams, failed=failed, refresh=True)
 
 
 def exam_page(

@@ -62,8 +62,17 @@ def test_titles_and_addresses_hold_nothing_but_the_opaque_identifier(site: Site,
 def test_the_worklist_shows_state_views_and_findings(site: Site) -> None:
     """A row names the exam, its state, the views received, the findings, and which images are not read."""
     page = site.client.get("/").text
-    assert "0f3ab2c4d5e6f708 delivering R-CC, L-CC, R-MLO 2 2026-11-21 05:00:00 UTC Not read: IMPLANT" in text_of(page)
+    assert "0f3ab2c4d5e6f708 delivering R-CC, L-CC, R-MLO 2 2026-11-21 05:00:00 UTC" in text_of(page)
+    assert "Not read: IMPLANT" in text_of(page)
     assert [rect["class"] for rect in tags_of(page, "rect")] == ["has", "has", "has", "lacks"]
+
+
+def test_the_worklist_names_the_views_that_could_not_be_read(site: Site) -> None:
+    """A count of findings never stands alone where a view failed."""
+    assert "Could not be read: L-CC" in text_of(site.client.get("/").text)
+    reading = site.ledger.readings[0]
+    site.ledger.readings[0] = replace(reading, views=reading.views[:2])
+    assert "Could not be read" not in text_of(site.client.get("/").text)
 
 
 def test_an_empty_worklist_says_what_to_do(site: Site) -> None:
@@ -133,7 +142,19 @@ def test_a_reading_without_findings_names_the_operating_point(site: Site) -> Non
     """No finding is said in relation to the operating point, never as a negative result."""
     reading = site.ledger.readings[0]
     site.ledger.readings[0] = replace(reading, views=tuple(replace(view, findings=()) for view in reading.views))
-    assert "No mass candidate reached the operating point “balanced”." in site.client.get(EXAM).text
+    words = text_of(site.client.get(EXAM).text)
+    assert "No mass candidate reached the operating point “balanced”." in words
+    assert "Not searched, because it could not be read: L-CC." in words
+
+
+def test_views_that_failed_never_look_like_views_without_findings(site: Site) -> None:
+    """Where no view could be read, nothing is said of candidates; each failed view is named beside the findings."""
+    reading = site.ledger.readings[0]
+    views = tuple(replace(view, route=None, failure="damaged", findings=(), preview=None) for view in reading.views)
+    site.ledger.readings[0] = replace(reading, views=views, model=None)
+    words = text_of(site.client.get(EXAM).text)
+    assert "No mass candidate" not in words
+    assert "Not searched, because they could not be read: R-CC, R-MLO, L-CC." in words
 
 
 def test_an_exam_before_its_reading_shows_what_has_come(site: Site) -> None:
