@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tetraview.domain.detection import Detections, ViewDetections
 from tetraview.domain.finding import Finding, Nipple
+from tetraview.domain.geometry import Box
 from tetraview.domain.view import Route, View
 from tetraview.errors import ModelMismatch
 from tetraview.findings.candidate import MIN_NIPPLE_CONFIDENCE, Candidate, candidate_of
@@ -15,6 +16,8 @@ from tetraview.findings.measure import ViewGeometry, native_point
 
 #: A reader's attention is what is scarce: the best of a view are shown.
 MAX_FINDINGS_PER_VIEW = 3
+#: Outlines whose bounds overlap by more than this (intersection over union) mark one mass.
+SAME_MASS_IOU = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +51,12 @@ def find(
     if thresholds is None:
         known = ", ".join(sorted(detections.operating_points)) or "none"
         raise ModelMismatch(f"the weights have no operating point {operating_point}, they have: {known}")
-    candidates = [
-        candidate
+    candidates = {
+        view.view: _candidates(view, geometries[view.view], threshold=thresholds[view.route])
         for view in detections.views
-        for candidate in _candidates(view, geometries[view.view], threshold=thresholds[view.route])
-    ]
-    named = {lesion: [member.named(lesion) for member in members] for lesion, members in lesions(candidates).items()}
+    }
+    shown = [candidate for of_view in candidates.values() for candidate in of_view[:MAX_FINDINGS_PER_VIEW]]
+    named = {lesion: [member.named(lesion) for member in members] for lesion, members in lesions(shown).items()}
     findings = sorted((finding for members in named.values() for finding in members), key=_order)
     return tuple(
         ViewFindings(
@@ -61,18 +64,35 @@ def find(
             route=view.route,
             nipple=_nipple(view, geometries[view.view]),
             findings=tuple(finding for finding in findings if finding.view is view.view),
-            warnings=view.warnings,
+            warnings=(*view.warnings, *_left_out(len(candidates[view.view]) - MAX_FINDINGS_PER_VIEW)),
         )
         for view in detections.views
     )
 
 
 def _candidates(view: ViewDetections, geometry: ViewGeometry, *, threshold: float) -> list[Candidate]:
-    """The best detections of a view that reach the threshold and lie in its image."""
+    """The detections of a view that reach the threshold, lie in its image and mark different masses, best first."""
     above = (detection for detection in view.detections if detection.score >= threshold)
     candidates = (candidate_of(detection, view, geometry) for detection in above)
     inside = (candidate for candidate in candidates if candidate is not None)
-    return sorted(inside, key=lambda candidate: candidate.rank)[:MAX_FINDINGS_PER_VIEW]
+    kept: list[Candidate] = []
+    for candidate in sorted(inside, key=lambda candidate: candidate.rank):
+        if not any(_same_mass(candidate, better) for better in kept):
+            kept.append(candidate)
+    return kept
+
+
+def _same_mass(one: Candidate, other: Candidate) -> bool:
+    """Two boxes side by side may both hold the peak of one mass; their outlines then are that mass twice."""
+    return Box.around(one.outline).iou(Box.around(other.outline)) > SAME_MASS_IOU
+
+
+def _left_out(count: int) -> tuple[str, ...]:
+    """What to say of candidates that are not shown."""
+    if count <= 0:
+        return ()
+    candidates = "1 further candidate" if count == 1 else f"{count} further candidates"
+    return (f"{candidates} reached the operating point and {'is' if count == 1 else 'are'} not shown.",)
 
 
 def _order(finding: Finding) -> tuple[float, str]:

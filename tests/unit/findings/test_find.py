@@ -168,6 +168,25 @@ def test_a_view_shows_its_three_best_findings() -> None:
     assert [finding.score for finding in found] == [0.57, 0.56, 0.55]
 
 
+@pytest.mark.parametrize(("count", "said"), [(3, ()), (4, ("1 further candidate ",)), (8, ("5 further candidates ",))])
+def test_candidates_that_are_not_shown_are_counted(count: int, said: tuple[str, ...]) -> None:
+    """A view with more candidates than are shown says how many more reached the operating point."""
+    (reading,) = find(
+        exam(view(View.L_CC, *(mass(20 * i, 300) for i in range(count)))), GEOMETRIES, operating_point="balanced"
+    )
+    assert len(reading.warnings) == len(said)
+    assert all(warning.startswith(start) for warning, start in zip(reading.warnings, said, strict=True))
+
+
+def test_one_mass_outlined_twice_is_one_finding() -> None:
+    """Of detections with the same outline the best remains, whatever their boxes; neighbours that touch are two."""
+    best = mass(50, 200, score=0.9)
+    again = Detection(box=Box(70, 200, 90, 220), outline=best.outline, score=0.8)
+    beside = mass(62, 200, score=0.7)
+    found = findings(view(View.L_CC, again, best, beside))
+    assert [finding.score for finding in found] == [0.9, 0.7]
+
+
 #: Coarse scores and places, so that ties are common.
 detections = st.builds(
     mass,
