@@ -9,11 +9,10 @@ from types import TracebackType
 from typing import Self, TextIO
 
 import structlog
-from dbos import DBOS
 from prometheus_client import CollectorRegistry
 
 from tetraview.delivery import deliver
-from tetraview.errors import TetraviewError
+from tetraview.errors import SettingsInvalid, TetraviewError
 from tetraview.imaging.limits import DecodeLimits
 from tetraview.inference import Detector
 from tetraview.intake.scp import Listener
@@ -87,19 +86,36 @@ class App:
         return f"http://{self._settings.web.host}:{self._web.port}"
 
     def start(self) -> None:
-        """Start in the order that what is started can rely on what it needs."""
-        self._web.start()
-        self._workflow.launch(self._dbos_engine, executor_id=self._settings.executor_id)
-        self._ticker.start()
-        self._listener.start()
+        """Start in the order that what is started can rely on what it needs; what cannot all start is stopped.
+
+        Raises:
+            SettingsInvalid: an address cannot be listened on.
+            StorageUnavailable: the spool or the ledger does not answer.
+        """
+        try:
+            self._web.start()
+            self._workflow.launch(self._dbos_engine, executor_id=self._settings.executor_id)
+            self._ticker.start()
+            self._listen()
+        except BaseException:
+            self.stop()
+            raise
         _log.info("service_started", port=self.dicom_port, url=self.web_url)
+
+    def _listen(self) -> None:
+        try:
+            self._listener.start()
+        except OSError as error:
+            where = f"dicom.host {self._settings.dicom.host}, dicom.port {self._settings.dicom.port}"
+            raise SettingsInvalid(f"{where}: cannot listen there ({error.strerror}); choose another port") from error
 
     def stop(self) -> None:
         """Stop in the opposite order: images in flight are received whole, work under way continues next time."""
         self._listener.stop(grace_seconds=_DRAIN_SECONDS)
         self._stopping.set()
-        self._ticker.join()
-        DBOS.destroy()
+        if self._ticker.is_alive():
+            self._ticker.join()
+        self._workflow.stop()
         self._web.stop()
         self._dbos_engine.dispose()
         self._engine.dispose()
@@ -120,7 +136,7 @@ class App:
                 self._tick()
             except TetraviewError as error:
                 _log.warning("tick_failed", reason=str(error))
-            except Exception:  # noqa: BLE001 - the loop's edge: one bad exam must not stop all others
+            except Exception:  # noqa: BLE001 - the loop's edge: the next tick may do better
                 _log.exception("tick_failed")
 
     def _tick(self) -> None:

@@ -15,7 +15,7 @@ import structlog
 from tetraview.domain.delivery import Delivery, DeliveryState, ResultObject
 from tetraview.domain.exam import Exam, ExamState
 from tetraview.domain.reading import Reading
-from tetraview.errors import Permanent, Transient
+from tetraview.errors import DeliveryRefused, Permanent, Transient
 from tetraview.ledger import Ledger
 from tetraview.report import write_report
 from tetraview.settings import Destination, Settings
@@ -80,7 +80,6 @@ class Steps:
     def read(self, exam_id: str, generation: int) -> None:
         """Images to reading."""
         folder = self._folders.results(exam_id, generation)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         killpoint("read.started")
         reading = self._reader.read(self._ledger.settled_exam(exam_id, generation), folder=folder)
         killpoint("read.finished")
@@ -122,6 +121,8 @@ class Steps:
         delivery = self._delivery(exam_id, generation, destination, sop_instance_uid)
         if delivery.state is not DeliveryState.PENDING:
             return
+        if destination not in self._destinations:
+            raise DeliveryRefused(f"{destination} is no destination of the settings any more")
         tried = replace(delivery, attempts=delivery.attempts + 1)
         path = self._folders.results(exam_id, generation) / delivery.result.path
         try:
@@ -143,7 +144,7 @@ class Steps:
 
     def fail(self, exam_id: str, generation: int, reason: str) -> None:
         """An exam that cannot be read says so."""
-        self._ledger.fail_exam(exam_id, detail=reason)
+        self._ledger.fail_exam(exam_id, generation, detail=reason)
         _log.error("exam_failed", exam_id=exam_id, generation=generation, reason=reason)
 
     def _delivery(self, exam_id: str, generation: int, destination: str, sop_instance_uid: str) -> Delivery:
@@ -154,10 +155,10 @@ class Steps:
         raise Permanent(f"nothing is owed to {destination} under this UID")
 
     def _close(self, delivery: Delivery) -> None:
-        self._ledger.record_delivery(delivery)
+        closed = self._ledger.record_delivery(delivery)
         self._metrics.deliveries.labels(destination=delivery.destination, state=delivery.state).inc()
         exam = self._ledger.exam(delivery.exam_id)
-        if exam is not None and exam.state is ExamState.DONE:
+        if closed and exam is not None and exam.state is ExamState.DONE:
             self._metrics.exam_seconds.observe((self._now() - exam.last_image_at).total_seconds())
             _log.info("exam_done", exam_id=exam.exam_id, generation=delivery.generation)
 

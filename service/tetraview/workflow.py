@@ -7,21 +7,27 @@ rows and the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
-from itertools import accumulate, takewhile
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
-from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetWorkflowID, error
+import structlog
+from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetWorkflowID, StepOptions
 
 from tetraview.domain.exam import Exam
-from tetraview.errors import Permanent, Transient
+from tetraview.errors import Permanent, TetraviewError, Transient
 from tetraview.exam.completeness import choose_images, is_due
 from tetraview.ledger import Ledger
-from tetraview.settings import Destination, Settings
+from tetraview.settings import Settings
 from tetraview.steps import Steps
 from tetraview.telemetry.killpoint import killpoint
+
+_log = structlog.get_logger()
 
 #: Raised only with a change that a workflow in flight could not continue through.
 _APPLICATION_VERSION = "1"
@@ -29,12 +35,18 @@ _APPLICATION_VERSION = "1"
 _READERS = 1
 #: Objects sent at the same time to one destination.
 _SENDERS = 2
+#: Exams, and objects for one destination, under way: one that waits for its next try does not hold up the others.
+_UNDER_WAY = 32
 _QUEUE_POLL_SECONDS = 0.2
-#: Reading is tried for about a day while Triton is away.
+#: A step is tried for about a day while Triton, ledger or disk are away.
 _READ_HOURS = 24.0
 _READ_RETRY_SECONDS = 2.0
-#: DBOS doubles the pause after each try up to this.
-_LONGEST_PAUSE_SECONDS = 3600.0
+#: The pause doubles after each try up to this: whoever was away is noticed soon after coming back.
+_LONGEST_PAUSE_SECONDS = 600.0
+
+
+class _Stopping(BaseException):
+    """The service stops while a step waits for its next try. DBOS keeps no BaseException: the next start goes on."""
 
 
 @DBOS.dbos_class()
@@ -58,6 +70,9 @@ class ExamWorkflow(DBOSConfiguredInstance):
         self._steps = steps
         self._now = clock
         self._started_at = clock()
+        self._stopping = threading.Event()
+        self._readers = threading.Semaphore(_READERS)
+        self._senders = {name: threading.Semaphore(_SENDERS) for name in self._destinations}
 
     def launch(self, engine: sa.Engine, *, executor_id: str) -> None:
         """Start DBOS, which continues what was under way, and queue what was settled but never queued."""
@@ -70,11 +85,15 @@ class ExamWorkflow(DBOSConfiguredInstance):
         )
         DBOS(config=config)
         DBOS.launch()
-        _register_queue("read", workers=_READERS)
-        for name in self._destinations:
-            _register_queue(_delivery_queue(name), workers=_SENDERS)
+        for queue in ("read", *map(_delivery_queue, self._destinations)):
+            DBOS.register_queue(queue, worker_concurrency=_UNDER_WAY, polling_interval_sec=_QUEUE_POLL_SECONDS)
         for exam in self._ledger.unread():
             self.enqueue(exam)
+
+    def stop(self) -> None:
+        """End DBOS without waiting for the next try of a step; what is under way continues with the next launch."""
+        self._stopping.set()
+        DBOS.destroy()
 
     def settle_due_exams(self) -> None:
         """Start reading every exam whose views are complete and quiet, or whose time is up."""
@@ -87,7 +106,7 @@ class ExamWorkflow(DBOSConfiguredInstance):
                 now=self._now(),
                 settings=self._completeness,
             )
-            exam = self._ledger.settle(waiting.exam_id, images) if due else None
+            exam = self._ledger.settle(waiting, images) if due else None
             if exam is not None:
                 killpoint("workflow.settled")
                 self.enqueue(exam)
@@ -102,12 +121,12 @@ class ExamWorkflow(DBOSConfiguredInstance):
         """The way of an exam."""
         key = (exam_id, generation)
         try:
-            _step(self._steps.read, *key, tries=_tries(_READ_RETRY_SECONDS, _READ_HOURS), pause=_READ_RETRY_SECONDS)
-            _step(self._steps.report, *key)
-        except (Permanent, error.DBOSMaxStepRetriesExceeded) as fault:
-            _step(self._steps.fail, *key, str(fault))
+            self._step(self._steps.read, *key, place=self._readers)
+            self._step(self._steps.report, *key, place=self._readers)
+        except TetraviewError as fault:
+            self._step(self._steps.fail, *key, str(fault))
             return
-        for destination, sop_instance_uid in _step(self._steps.owed, *key):
+        for destination, sop_instance_uid in self._step(self._steps.owed, *key):
             with SetWorkflowID(f"{exam_id}-{generation}-{destination}-{sop_instance_uid}"):
                 queue = _delivery_queue(destination)
                 DBOS.enqueue_workflow(queue, self.deliver_result, *key, destination, sop_instance_uid)
@@ -116,39 +135,70 @@ class ExamWorkflow(DBOSConfiguredInstance):
     def deliver_result(self, exam_id: str, generation: int, destination: str, sop_instance_uid: str) -> None:
         """Send one result object to one destination until it is safe there or refused."""
         key = (exam_id, generation, destination, sop_instance_uid)
-        there: Destination = self._destinations[destination]
+        # A destination may be gone from the settings since; the step then says so.
+        there = self._destinations.get(destination)
+        pauses = _pauses(there.retry_seconds, hours=there.retry_hours) if there else iter(())
         try:
-            _step(
-                self._steps.send, *key, tries=_tries(there.retry_seconds, there.retry_hours), pause=there.retry_seconds
-            )
-        except (Permanent, error.DBOSMaxStepRetriesExceeded) as fault:
-            _step(self._steps.refuse, *key, str(fault))
+            self._step(self._steps.send, *key, place=self._senders.get(destination), pauses=pauses)
+        except TetraviewError as fault:
+            self._step(self._steps.refuse, *key, str(fault))
 
+    def _step(
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        place: AbstractContextManager[Any] | None = None,
+        pauses: Iterator[float] | None = None,
+    ) -> Any:
+        """Run a step whose outcome is kept; a Transient fault is tried again after each of the pauses, in seconds.
 
-def _step(function: Callable[..., Any], *arguments: Any, tries: int = 1, pause: float = 1.0) -> Any:
-    """Run a step whose outcome is kept; a Transient fault is tried again."""
-    return DBOS.run_step(
-        {
+        The pauses are ours: those of DBOS sleep through a request to stop, for up to an hour. The place is taken for
+        each try and free during the pauses.
+        """
+        pauses = _pauses(_READ_RETRY_SECONDS, hours=_READ_HOURS) if pauses is None else pauses
+        options: StepOptions = {
             "name": function.__name__,
-            "retries_allowed": tries > 1,
-            "max_attempts": tries,
-            "interval_seconds": pause,
-            "should_retry": lambda fault: isinstance(fault, Transient),
-        },
-        function,
-        *arguments,
-    )
+            "retries_allowed": True,
+            "max_attempts": sys.maxsize,
+            "interval_seconds": 0.0,
+            "backoff_rate": 1.0,
+            "should_retry": partial(self._should_retry, pauses),
+        }
+        return DBOS.run_step(options, partial(self._try, function, place or nullcontext()), *arguments)
+
+    def _try(self, function: Callable[..., Any], place: AbstractContextManager[Any], *arguments: Any) -> Any:
+        """One try; a fault that the step did not foresee is Permanent, so that the exam ends where people see it."""
+        with place:
+            if self._stopping.is_set():
+                raise _Stopping
+            try:
+                return function(*arguments)
+            except TetraviewError:
+                raise
+            except Exception as fault:  # noqa: BLE001 - the step's edge: whatever it is, the exam says so
+                _log.exception("step_failed", stage=function.__name__)
+                # Without its cause: what libraries say may quote a data set, and DBOS keeps it.
+                sentence = f"{function.__name__} failed unexpectedly ({type(fault).__name__}): see the log"
+                raise Permanent(sentence) from None
+
+    def _should_retry(self, pauses: Iterator[float], fault: BaseException) -> bool:
+        """Wait for the next try; False where there is none."""
+        pause = next(pauses, None) if isinstance(fault, Transient) else None
+        if pause is None:
+            return False
+        if self._stopping.wait(pause):
+            raise _Stopping
+        return True
 
 
-def _tries(pause_seconds: float, hours: float) -> int:
-    """How many tries, with doubling pauses, fill so many hours."""
-    pauses = (min(pause_seconds * 2**n, _LONGEST_PAUSE_SECONDS) for n in range(10_000))
-    return 2 + sum(1 for _ in takewhile(lambda spent: spent < hours * 3600, accumulate(pauses)))
+def _pauses(first_seconds: float, *, hours: float) -> Iterator[float]:
+    """Doubling pauses in seconds that fill so many hours."""
+    pause, spent = first_seconds, 0.0
+    while spent < hours * 3600:
+        yield pause
+        spent += pause
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
 def _delivery_queue(destination: str) -> str:
     return f"deliver-{destination}"
-
-
-def _register_queue(name: str, *, workers: int) -> None:
-    DBOS.register_queue(name, worker_concurrency=workers, polling_interval_sec=_QUEUE_POLL_SECONDS)

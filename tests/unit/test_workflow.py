@@ -12,10 +12,10 @@ from dbos import DBOS
 from tetraview.domain.exam import exam_id_of
 from tetraview.domain.instance import Decision, Eligibility, Instance
 from tetraview.domain.view import View
-from tetraview.errors import ImageUnreadable, TritonUnavailable
+from tetraview.errors import DeliveryRefused, ImageUnreadable, StorageUnavailable, TritonUnavailable
 from tetraview.ledger import Ledger, open_engine
 from tetraview.settings import Completeness, Destination, Settings
-from tetraview.workflow import ExamWorkflow, _tries
+from tetraview.workflow import ExamWorkflow, _pauses
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 EXAM = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid="2.25.1")
@@ -28,21 +28,32 @@ class RecordingSteps:
     def __init__(self) -> None:
         self.ran: list[tuple[Any, ...]] = []
         self.faults: list[Exception] = []
+        self.owes = [("pacs", "2.25.7")]
         self.finished = threading.Event()
+        self.failed_once = threading.Event()
+        self.thread: threading.Thread | None = None
 
     def read(self, exam_id: str, generation: int) -> None:
+        self.thread = threading.current_thread()
         self.ran.append(("read", exam_id, generation))
         if self.faults:
+            self.failed_once.set()
             raise self.faults.pop(0)
 
     def report(self, _exam_id: str, generation: int) -> None:
         self.ran.append(("report", generation))
 
     def owed(self, _exam_id: str, _generation: int) -> list[tuple[str, str]]:
-        return [("pacs", "2.25.7")]
+        return self.owes
 
     def send(self, _exam_id: str, _generation: int, destination: str, sop_instance_uid: str) -> None:
         self.ran.append(("send", destination, sop_instance_uid))
+        if destination != "pacs":
+            raise DeliveryRefused("no destination of the settings any more")
+        self.finished.set()
+
+    def refuse(self, _exam_id: str, _generation: int, destination: str, _sop_instance_uid: str, reason: str) -> None:
+        self.ran.append(("refuse", destination, reason))
         self.finished.set()
 
     def fail(self, _exam_id: str, _generation: int, reason: str) -> None:
@@ -60,7 +71,7 @@ def workflow(tmp_path: Path, steps: RecordingSteps) -> Iterator[ExamWorkflow]:
     engine, dbos_engine = (open_engine(f"sqlite:///{tmp_path}/{name}.sqlite") for name in ("ledger", "workflow"))
     settings = Settings.model_construct(completeness=Completeness(quiet_seconds=0.001), destinations=(PACS,))
     ledger = Ledger(engine, clock=lambda: NOW)
-    ledger.record_instance(an_image(View.L_CC))
+    ledger.record_instance(an_image())
     clock = iter([NOW, *[NOW + timedelta(hours=1)] * 99]).__next__
     workflow = ExamWorkflow(
         settings=settings,
@@ -71,16 +82,16 @@ def workflow(tmp_path: Path, steps: RecordingSteps) -> Iterator[ExamWorkflow]:
     )
     workflow.launch(dbos_engine, executor_id="test")
     yield workflow
-    DBOS.destroy()
+    workflow.stop()
     dbos_engine.dispose()
     engine.dispose()
 
 
-def an_image(view: View) -> Instance:
+def an_image(study_instance_uid: str = "2.25.1") -> Instance:
     return Instance(
-        sop_instance_uid="2.25.1.1",
+        sop_instance_uid=f"{study_instance_uid}.1",
         sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
-        study_instance_uid="2.25.1",
+        study_instance_uid=study_instance_uid,
         series_instance_uid="2.25.1.9",
         transfer_syntax_uid="1.2.840.10008.1.2.1",
         calling_ae_title="MODALITY",
@@ -89,7 +100,7 @@ def an_image(view: View) -> Instance:
         size=1,
         path="aa/a.dcm",
         received_at=datetime(2026, 1, 1, tzinfo=UTC),
-        eligibility=Eligibility(decision=Decision.READ, view=view),
+        eligibility=Eligibility(decision=Decision.READ, view=View.L_CC),
     )
 
 
@@ -119,8 +130,90 @@ def test_a_permanent_fault_fails_the_exam(workflow: ExamWorkflow, steps: Recordi
     assert steps.ran == [("read", EXAM, 1), ("fail", "the stream ends early")]
 
 
-def test_the_number_of_tries_fills_the_time() -> None:
-    """Pauses of 30, 60, 120 … seconds, an hour at most, fill 72 hours with 79 tries and not more."""
-    pauses = [min(30 * 2**n, 3600) for n in range(_tries(30, 72) - 1)]
-    assert sum(pauses) >= 72 * 3600
-    assert sum(pauses[:-1]) < 72 * 3600
+def test_an_unforeseen_fault_fails_the_exam(workflow: ExamWorkflow, steps: RecordingSteps) -> None:
+    """A fault that nobody foresaw ends the exam with a reason that names its kind and quotes nothing."""
+    steps.faults = [ValueError("ZZCANARY")]
+    workflow.settle_due_exams()
+    assert steps.finished.wait(10)
+    assert steps.ran == [("read", EXAM, 1), ("fail", "read failed unexpectedly (ValueError): see the log")]
+
+
+def test_a_full_disk_while_reporting_passes(
+    workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Results that cannot be written now are written later."""
+    faults = [StorageUnavailable()]
+
+    def report(_exam_id: str, _generation: int) -> None:
+        if faults:
+            raise faults.pop()
+
+    monkeypatch.setattr(steps, "report", report)
+    workflow.settle_due_exams()
+    assert steps.finished.wait(10)
+    assert steps.ran == [("read", EXAM, 1), ("send", "pacs", "2.25.7")]
+
+
+def test_a_removed_destination_is_a_dead_letter(workflow: ExamWorkflow, steps: RecordingSteps) -> None:
+    """What is owed to a destination that the settings no longer name is refused, not forgotten."""
+    DBOS.register_queue("deliver-gone", polling_interval_sec=0.1)
+    steps.owes = [("gone", "2.25.7")]
+    workflow.settle_due_exams()
+    assert steps.finished.wait(10)
+    assert steps.ran[-1] == ("refuse", "gone", "no destination of the settings any more")
+
+
+def test_an_exam_that_waits_does_not_hold_up_others(
+    workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one exam waits for its next try the next one is read and sent."""
+    monkeypatch.setattr("tetraview.workflow._READ_RETRY_SECONDS", 60.0)
+    steps.faults = [TritonUnavailable()]
+    workflow.settle_due_exams()
+    assert steps.failed_once.wait(10)
+    workflow._ledger.record_instance(an_image("2.25.2"))
+    workflow.settle_due_exams()
+    assert steps.finished.wait(10)
+    other = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid="2.25.2")
+    assert steps.ran == [("read", EXAM, 1), ("read", other, 1), ("report", 1), ("send", "pacs", "2.25.7")]
+
+
+def test_stopping_does_not_wait_for_the_next_try(
+    workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop ends a step that waits for its next try at once, and the exam is not said to have failed."""
+    monkeypatch.setattr("tetraview.workflow._READ_RETRY_SECONDS", 60.0)
+    steps.faults = [TritonUnavailable()]
+    workflow.settle_due_exams()
+    assert steps.failed_once.wait(10)
+    workflow.stop()
+    assert steps.thread is not None
+    steps.thread.join(10)
+    assert not steps.thread.is_alive()
+    assert steps.ran == [("read", EXAM, 1)]
+
+
+def test_what_waited_at_a_stop_goes_on_at_the_next_start(
+    workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An exam that waited for its next try when the service stopped is tried again by the next start."""
+    monkeypatch.setattr("tetraview.workflow._READ_RETRY_SECONDS", 60.0)
+    steps.faults = [TritonUnavailable()]
+    workflow.settle_due_exams()
+    assert steps.failed_once.wait(10)
+    workflow.stop()
+    workflow._stopping.clear()
+    engine = open_engine(f"sqlite:///{tmp_path}/workflow.sqlite")
+    workflow.launch(engine, executor_id="test")
+    assert steps.finished.wait(20)
+    assert [step[0] for step in steps.ran] == ["read", "read", "report", "send"]
+    workflow.stop()
+    engine.dispose()
+
+
+def test_the_pauses_fill_the_time() -> None:
+    """Pauses of 30, 60, 120 … seconds, ten minutes at most, fill 72 hours and not more."""
+    pauses = list(_pauses(30, hours=72))
+    assert pauses[:6] == [30, 60, 120, 240, 480, 600]
+    assert max(pauses) == 600
+    assert sum(pauses[:-1]) < 72 * 3600 <= sum(pauses)

@@ -12,6 +12,9 @@ from alembic.config import Config
 _MIGRATIONS = Path(__file__).parent / "migrations"
 #: Seconds a writer waits for another one before it gives up and the sender is told to try later.
 _LOCK_SECONDS = 5
+#: Begins a migration: whole or not at all, by one process at a time. Python's SQLite driver leaves CREATE TABLE outside
+#: of transactions unless one is begun by hand; the number is only ours.
+_BEGIN_MIGRATION = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(74657472)"}
 
 
 def open_engine(url: str) -> sa.Engine:
@@ -40,9 +43,10 @@ def _make_sqlite_durable(connection: Any, _record: Any) -> None:
 
 
 def migrate(engine: sa.Engine) -> None:
-    """Bring the ledger's tables to the newest version."""
+    """Bring the ledger's tables to the newest version, whole or not at all."""
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.begin() as connection:
+        connection.exec_driver_sql(_BEGIN_MIGRATION[engine.dialect.name])
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -62,8 +62,9 @@ class Ledger:
         try:
             with self._engine.begin() as connection:
                 yield connection
-        except sa.exc.OperationalError as error:
-            raise StorageUnavailable(f"the ledger did not answer: {type(error.orig).__name__}") from error
+        except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+            fault = type(getattr(error, "orig", error)).__name__
+            raise StorageUnavailable(f"the ledger did not answer: {fault}") from error
 
     # Intake
 
@@ -134,15 +135,19 @@ class Ledger:
                 for row in rows
             ]
 
-    def settle(self, exam_id: str, images: Mapping[View, Instance]) -> Exam | None:
-        """Open the next generation from this choice of images.
+    def settle(self, waiting: Unsettled, images: Mapping[View, Instance]) -> Exam | None:
+        """Open the next generation from this choice among the images of a waiting exam.
 
         Returns:
-            The exam to read; None where nothing is to be read: no eligible image, or the choice was read already.
+            The exam to read; None where nothing is to be read: no eligible image, the choice was read already, or
+            an image has come since the exam was looked at, which leaves it waiting.
         """
+        exam_id = waiting.exam_id
         with self._begin() as connection:
-            current = connection.execute(sa.select(exams).where(exams.c.exam_id == exam_id)).one()
-            settled: dict[str, Any] = {"unsettled": False, "updated_at": self._now()}
+            current = self._hold_exam(connection, exam_id)
+            if not current.unsettled or _instances_in_force(connection, exam_id) != waiting.instances:
+                return None
+            settled: dict[str, Any] = {"unsettled": False}
             if not images:
                 settled |= {} if current.generation else {"state": ExamState.SKIPPED, "detail": "no image is read"}
             exam = _next_generation(connection, current, images, self._now())
@@ -203,13 +208,18 @@ class Ledger:
             if delivery.generation == generation:
                 owed.discard((delivery.destination, delivery.result))
         with self._begin() as connection:
+            self._hold_exam(connection, exam_id)
             for destination, result in sorted(owed, key=lambda pair: (pair[0], pair[1].path)):
                 connection.execute(deliveries.insert().values(_owed(exam_id, generation, destination, result)))
-        self._update_exam(exam_id, state=ExamState.DELIVERING)
-        self.close_exam(exam_id, generation)
+            _set_state(connection, exam_id, generation, state=ExamState.DELIVERING)
+            _close_exam(connection, exam_id, generation)
 
-    def record_delivery(self, delivery: Delivery) -> None:
-        """Keep the outcome of one attempt."""
+    def record_delivery(self, delivery: Delivery) -> bool:
+        """Keep the outcome of one attempt.
+
+        Returns:
+            Whether it was the exam's last and the exam is now done or failed.
+        """
         key = sa.and_(
             deliveries.c.exam_id == delivery.exam_id,
             deliveries.c.generation == delivery.generation,
@@ -218,22 +228,16 @@ class Ledger:
         )
         change = {"state": delivery.state, "attempts": delivery.attempts, "detail": delivery.detail[:_DETAIL]}
         with self._begin() as connection:
+            # Two last deliveries at once must not each see the other as pending.
+            self._hold_exam(connection, delivery.exam_id)
             connection.execute(deliveries.update().where(key).values(**change))
-        self.close_exam(delivery.exam_id, delivery.generation)
+            return _close_exam(connection, delivery.exam_id, delivery.generation)
 
-    def close_exam(self, exam_id: str, generation: int) -> None:
-        """Set the exam done once no delivery of its generation is pending, failed where one was refused."""
-        states = [d.state for d in self.deliveries(exam_id) if d.generation == generation]
-        if DeliveryState.PENDING in states:
-            return
-        if DeliveryState.REFUSED in states:
-            self._update_exam(exam_id, state=ExamState.FAILED, detail="a destination refused a result")
-        else:
-            self._update_exam(exam_id, state=ExamState.DONE)
-
-    def fail_exam(self, exam_id: str, *, detail: str) -> None:
-        """Say that an exam could not be read, and why."""
-        self._update_exam(exam_id, state=ExamState.FAILED, detail=detail[:_DETAIL])
+    def fail_exam(self, exam_id: str, generation: int, *, detail: str) -> None:
+        """Say that a generation of an exam could not be read, and why; a newer generation is not touched."""
+        with self._begin() as connection:
+            self._hold_exam(connection, exam_id)
+            _set_state(connection, exam_id, generation, state=ExamState.FAILED, detail=detail[:_DETAIL])
 
     def deliveries(self, exam_id: str) -> list[Delivery]:
         """Every delivery of an exam, by generation, destination and file."""
@@ -284,10 +288,32 @@ class Ledger:
         with self._begin() as connection:
             connection.execute(readings.update().where(_generation(exam_id, generation)).values(**change))
 
-    def _update_exam(self, exam_id: str, **change: Any) -> None:
-        change["updated_at"] = self._now()
-        with self._begin() as connection:
-            connection.execute(exams.update().where(exams.c.exam_id == exam_id).values(**change))
+    def _hold_exam(self, connection: sa.Connection, exam_id: str) -> sa.Row[Any]:
+        """The exam's row, which nobody else changes until the transaction ends.
+
+        It is held by writing it: SQLite begins its transaction with the first write and has no SELECT FOR UPDATE.
+        """
+        this = exams.c.exam_id == exam_id
+        connection.execute(exams.update().where(this).values(updated_at=self._now()))
+        return connection.execute(sa.select(exams).where(this)).one()
+
+
+def _set_state(connection: sa.Connection, exam_id: str, generation: int, **change: Any) -> bool:
+    """Change an exam's row unless it has gone on to another generation; whether it was changed."""
+    newest = sa.and_(exams.c.exam_id == exam_id, exams.c.generation == generation)
+    return bool(connection.execute(exams.update().where(newest).values(**change)).rowcount)
+
+
+def _close_exam(connection: sa.Connection, exam_id: str, generation: int) -> bool:
+    """Set the exam done once no delivery of its generation is pending, failed where one was refused."""
+    query = sa.select(deliveries.c.state).where(deliveries.c.exam_id == exam_id, deliveries.c.generation == generation)
+    states = set(connection.execute(query).scalars())
+    if DeliveryState.PENDING in states:
+        return False
+    if DeliveryState.REFUSED in states:
+        failed = {"state": ExamState.FAILED, "detail": "a destination refused a result"}
+        return _set_state(connection, exam_id, generation, **failed)
+    return _set_state(connection, exam_id, generation, state=ExamState.DONE)
 
 
 def _generation(exam_id: str, generation: int) -> sa.ColumnElement[bool]:
@@ -337,7 +363,8 @@ def _instances_in_force(connection: sa.Connection, exam_id: str) -> tuple[Instan
     query = sa.select(instances.c.document).where(
         instances.c.exam_id == exam_id, instances.c.superseded.is_(sa.false())
     )
-    return tuple(instance_document.validate_python(document) for document in connection.execute(query).scalars())
+    documents = connection.execute(query.order_by(instances.c.id)).scalars()
+    return tuple(instance_document.validate_python(document) for document in documents)
 
 
 def _next_generation(

@@ -4,14 +4,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import op
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from tetraview.domain.delivery import Delivery, DeliveryState, ResultKind, ResultObject
-from tetraview.domain.exam import ExamState, exam_id_of
+from tetraview.domain.exam import Exam, ExamState, exam_id_of
 from tetraview.domain.instance import Decision, Eligibility, Instance, Recorded
 from tetraview.domain.reading import Reading, ViewReading
 from tetraview.domain.view import Route, View
@@ -22,6 +24,7 @@ from tetraview.ledger.tables import metadata
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 EXAM = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid="2.25.1")
+REPORT = ResultObject(kind=ResultKind.STRUCTURED_REPORT, sop_class_uid="1.2", sop_instance_uid="2.25.7", path="sr.dcm")
 
 
 def image(
@@ -44,6 +47,10 @@ def image(
     )
 
 
+def owed(*, state: DeliveryState, destination: str = "pacs") -> Delivery:
+    return Delivery(exam_id=EXAM, generation=1, destination=destination, result=REPORT, state=state, attempts=1)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
     file = f"sqlite:///{tmp_path}/ledger.sqlite"
@@ -57,9 +64,9 @@ def ledger(engine: sa.Engine) -> Ledger:
     return Ledger(engine, clock=lambda: START)
 
 
-def settle(ledger: Ledger) -> object:
+def settle(ledger: Ledger) -> Exam | None:
     (unsettled,) = ledger.unsettled()
-    return ledger.settle(unsettled.exam_id, choose_images(unsettled.instances))
+    return ledger.settle(unsettled, choose_images(unsettled.instances))
 
 
 def test_commits_are_synchronous(engine: sa.Engine, ledger: Ledger) -> None:
@@ -111,11 +118,32 @@ def test_a_late_image_opens_a_generation(ledger: Ledger) -> None:
     assert set(second.images) == {View.L_CC, View.R_CC}
 
 
+def test_an_image_that_comes_while_an_exam_is_settled_is_considered(ledger: Ledger) -> None:
+    """An image recorded between the look at an exam and its settling keeps it waiting, and is read with the others."""
+    ledger.record_instance(image(View.L_CC, number=1))
+    (seen,) = ledger.unsettled()
+    ledger.record_instance(image(View.R_CC, number=2))
+    assert ledger.settle(seen, choose_images(seen.instances)) is None
+    exam = settle(ledger)
+    assert exam is not None
+    assert (exam.generation, set(exam.images)) == (1, {View.L_CC, View.R_CC})
+
+
+def test_two_replicas_settle_an_exam_once(ledger: Ledger) -> None:
+    """Of two that looked at the same waiting exam one settles it and the other finds nothing to do."""
+    ledger.record_instance(image(View.L_CC, number=1))
+    (seen,) = ledger.unsettled()
+    chosen = choose_images(seen.instances)
+    assert ledger.settle(seen, chosen) is not None
+    assert ledger.settle(seen, chosen) is None
+    assert ledger.unsettled() == []
+
+
 def test_a_resend_after_failure_reads_again(ledger: Ledger) -> None:
     """The same bytes sent again after a failed generation open a new one."""
     ledger.record_instance(image(View.L_CC, number=1))
     settle(ledger)
-    ledger.fail_exam(EXAM, detail="Triton's model is gone")
+    ledger.fail_exam(EXAM, 1, detail="Triton's model is gone")
     assert ledger.record_instance(image(View.L_CC, number=1)) is Recorded.SAME
     again = settle(ledger)
     assert again is not None
@@ -148,20 +176,63 @@ def test_an_exam_is_done_when_everything_is_delivered(ledger: Ledger) -> None:
     """An exam is done once no destination is owed anything, and owing twice changes nothing."""
     ledger.record_instance(image(View.L_CC, number=1))
     settle(ledger)
-    report = ResultObject(
-        kind=ResultKind.STRUCTURED_REPORT, sop_class_uid="1.2", sop_instance_uid="2.25.7", path="sr.dcm"
-    )
     for _ in range(2):
-        ledger.open_deliveries(EXAM, 1, results=[report], destinations=["pacs"])
+        ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations=["pacs"])
     assert ledger.count_pending() == {"pacs": 1}
     assert [exam.generation for exam in ledger.unread()] == [1]
-    ledger.record_delivery(
-        Delivery(
-            exam_id=EXAM, generation=1, destination="pacs", result=report, state=DeliveryState.DELIVERED, attempts=1
-        )
-    )
+    assert not ledger.record_delivery(owed(state=DeliveryState.PENDING))
+    assert ledger.record_delivery(owed(state=DeliveryState.DELIVERED))
     assert ledger.count_exams() == {ExamState.DONE: 1}
     assert ledger.unread() == []
+
+
+def test_an_older_generation_does_not_end_a_newer_one(ledger: Ledger) -> None:
+    """Results of an older generation that are delivered, or that fail, leave an exam that is read anew as it is."""
+    ledger.record_instance(image(View.L_CC, number=1))
+    settle(ledger)
+    ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations=["pacs"])
+    ledger.record_instance(image(View.R_CC, number=2))
+    settle(ledger)
+    assert not ledger.record_delivery(owed(state=DeliveryState.DELIVERED))
+    ledger.fail_exam(EXAM, 1, detail="too late")
+    assert ledger.count_exams() == {ExamState.READING: 1}
+    assert ledger.count_pending() == {}
+
+
+def test_last_deliveries_at_once_end_an_exam_once(ledger: Ledger) -> None:
+    """Of many last deliveries that end at the same moment exactly one ends the exam."""
+    ledger.record_instance(image(View.L_CC, number=1))
+    settle(ledger)
+    names = [f"pacs-{number}" for number in range(8)]
+    ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations=names)
+    ended = [owed(destination=name, state=DeliveryState.DELIVERED) for name in names]
+    with ThreadPoolExecutor(len(names)) as pool:
+        assert sorted(pool.map(ledger.record_delivery, ended)) == [False] * 7 + [True]
+    assert ledger.count_exams() == {ExamState.DONE: 1}
+
+
+def test_an_exam_that_nobody_is_owed_is_done(ledger: Ledger) -> None:
+    """Without a destination an exam is done once its results are written."""
+    ledger.record_instance(image(View.L_CC, number=1))
+    settle(ledger)
+    ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations=[])
+    assert ledger.count_exams() == {ExamState.DONE: 1}
+
+
+def test_a_migration_that_dies_leaves_nothing(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first start that dies between two tables leaves a database that the next start can migrate."""
+    create = op.create_table
+
+    def die_at_the_second(name: str, *columns: Any) -> None:
+        if name == "exams":
+            raise KeyboardInterrupt
+        create(name, *columns)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(op, "create_table", die_at_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            Ledger(engine, clock=lambda: START)
+    assert Ledger(engine, clock=lambda: START).count_exams() == {}
 
 
 def test_a_locked_ledger_is_a_transient_error(
