@@ -20,6 +20,7 @@ from tetraview.findings import ViewFindings, find
 from tetraview.imaging.canonical import Frame
 from tetraview.imaging.decode import DecodedView, DecodeLimits, decode_views
 from tetraview.inference import Detector
+from tetraview.report.document import write_file
 
 #: Where the value of File Meta Information Group Length (0002,0000) stands and what lies before the group it counts
 #: (PS3.10 7.1).
@@ -112,8 +113,10 @@ def _check_bytes(path: Path, sha256: str) -> None:
 
 
 def _write_preview(path: Path, image: DecodedView) -> None:
-    if not cv2.imwrite(str(path), image.preview):
-        raise StorageUnavailable(f"the preview of {image.canonical.view} cannot be written")
+    encoded, picture = cv2.imencode(".png", image.preview)
+    if not encoded:
+        raise ImageUnreadable(f"the preview of {image.canonical.view} cannot be encoded")
+    write_file(path, picture.tobytes())
 
 
 def _failed(view: View, instance: Instance, reason: str) -> ViewReading:
