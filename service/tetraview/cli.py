@@ -59,11 +59,13 @@ _GEOMETRY = {Profile.OHIF: "orientation_only", Profile.CONFORMANT: "none"}
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one sentence and exit status 1."""
+    """Run the command line; an error of ours or of the file system is one sentence and exit status 1."""
     try:
         app()
     except TetraviewError as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or 'the system'}: {error.strerror}")
 
 
 def _fail(sentence: str) -> NoReturn:
@@ -75,7 +77,7 @@ def _fail(sentence: str) -> NoReturn:
 def serve(config: ConfigFile = None) -> None:
     """Run the service: receive exams, read them, deliver results. Logs are JSON lines on standard output."""
     settings = load_settings(config)
-    with App(settings, log=sys.stdout), stop_requested() as stop:
+    with stop_requested() as stop, App(settings, log=sys.stdout):
         stop.wait()
 
 
