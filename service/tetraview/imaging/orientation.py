@@ -85,13 +85,18 @@ def _sense(direction: str, letters: tuple[str, str]) -> bool | None:
 
 
 def _upside_down(direction: str, view: View) -> bool | None:
-    """Whether the axis from the top of a standard view (lateral, head) downwards (medial, foot) runs upwards."""
+    """Whether the axis from the top of a standard view (lateral, head) downwards (medial, foot) runs upwards.
+
+    None where the direction does not tell, or tells of an oblique view of the other breast: its axilla is lateral.
+    """
     medial, lateral = ("R", "L") if view.laterality is Laterality.LEFT else ("L", "R")
     across = _sense(direction, (medial, lateral))
     if view.position is ViewPosition.CC:
         return across
     along = _sense(direction, ("F", "H"))
-    return across if along is None else along
+    if along is None or across is None:
+        return across if along is None else along
+    return along if along is across else None
 
 
 def _chest_wall_right(mask: NDArray[np.bool_]) -> bool | None:
