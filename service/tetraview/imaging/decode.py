@@ -1,7 +1,7 @@
 """DICOM files to canonical views, each decoded in a disposable process with limits.
 
-Image decoders are native code that hostile or damaged files can crash or blow up, so no file is parsed or decoded in
-the service's own process. A decoder that dies costs one view and is reported as such.
+Image decoders are native code that hostile or damaged files can crash or blow up, so no pixels are decoded in the
+service's own process. A decoder that dies costs one view and is reported as such.
 """
 
 from __future__ import annotations
