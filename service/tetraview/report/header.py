@@ -36,6 +36,7 @@ _REQUIRED = (
 _EQUIPMENT = (
     "Manufacturer", "ManufacturerModelName", "InstitutionName", "StationName", "DeviceSerialNumber", "SoftwareVersions",
 )  # fmt: skip
+_COMPRESSION = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 _OFFSET = re.compile(r"[+-](0\d|1[0-4])[0-5]\d")
 _ALONG_ROWS_AND_COLUMNS = 2
 
@@ -62,6 +63,8 @@ class Header:
     identity: Dataset
     #: The device that made the image.
     equipment: Dataset
+    #: Lossy Image Compression (0028,2110) with ratio and method; empty for an image that never was compressed so.
+    compression: Dataset
     #: Item of Referenced Request Sequence for the order that the image was made for.
     request: Dataset | None
 
@@ -82,7 +85,8 @@ class Header:
             patient_orientation=_patient_orientation(dataset),
             utc_offset=utc_offset,
             identity=_identity(dataset, keep_offset=utc_offset is not None),
-            equipment=_equipment(dataset),
+            equipment=_present(dataset, _EQUIPMENT),
+            compression=_compression(dataset),
             request=_request(dataset, instance),
         )
 
@@ -99,6 +103,8 @@ class Header:
         skeleton.SeriesInstanceUID = self.instance.series_instance_uid
         if self.shape:
             skeleton.Rows, skeleton.Columns = self.shape
+        for element in self.compression:
+            skeleton.add(element)
         return skeleton
 
 
@@ -124,13 +130,19 @@ def _read(path: Path) -> Dataset | None:
         raise StorageUnavailable(f"an image cannot be read from the spool: {error.strerror}") from error
 
 
-def _equipment(dataset: Dataset) -> Dataset:
-    """Decoded, unlike the identity: it goes into an item of a sequence, which is encoded anew."""
-    equipment = Dataset()
-    for keyword in _EQUIPMENT:
+def _present(dataset: Dataset, keywords: Iterable[str]) -> Dataset:
+    """Attributes that have a value, decoded, unlike the identity: they are encoded anew."""
+    present = Dataset()
+    for keyword in keywords:
         if value := _value(dataset, keyword):
-            setattr(equipment, keyword, value)
-    return equipment
+            setattr(present, keyword, value)
+    return present
+
+
+def _compression(dataset: Dataset) -> Dataset:
+    """What is derived from a lossily compressed image says so itself (PS3.3 C.8.20.2)."""
+    was_lossy = _text(dataset, "LossyImageCompression") == "01"
+    return _present(dataset, _COMPRESSION) if was_lossy else Dataset()
 
 
 def _identity(dataset: Dataset, *, keep_offset: bool) -> Dataset:

@@ -145,3 +145,18 @@ def test_full_size_results_are_written_quickly(desk: Any, image: Any, finding: A
     started = time.monotonic()
     desk.write()
     assert time.monotonic() - started < 6
+
+
+@pytest.mark.parametrize(("compression", "expected"), [("01", "01"), ("00", "00"), (None, "00")])
+def test_a_mask_from_a_lossy_image_says_so(
+    desk: Any, image: Any, finding: Any, compression: str | None, expected: str
+) -> None:
+    """Lossy Image Compression, its ratio and its method are those of the image that the mask is derived from."""
+    lossy = {"LossyImageCompressionRatio": 10, "LossyImageCompressionMethod": "ISO_10918_1"}
+    attributes = {"LossyImageCompression": compression} if compression else {}
+    source = image(View.L_CC, **attributes, **(lossy if compression == "01" else {}))
+    desk.add(View.L_CC, finding(View.L_CC), source=source)
+    mask = desk.written()["seg-L-CC.dcm"]
+    assert mask.LossyImageCompression == expected
+    assert (mask.get("LossyImageCompressionRatio") == 10) == (expected == "01")
+    assert (mask.get("LossyImageCompressionMethod") == "ISO_10918_1") == (expected == "01")
