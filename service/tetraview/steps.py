@@ -105,8 +105,10 @@ class Steps:
                 settings=self._settings.report,
             )
         killpoint("report.written")
-        self._ledger.open_deliveries(exam_id, generation, results=results, destinations=self._destinations)
+        closed = self._ledger.open_deliveries(exam_id, generation, results=results, destinations=self._destinations)
         killpoint("report.recorded")
+        if closed:
+            self._note_end(exam_id, generation)
 
     def owed(self, exam_id: str, generation: int) -> list[tuple[str, str]]:
         """Destination and SOP Instance UID of every object still to be delivered."""
@@ -157,10 +159,14 @@ class Steps:
     def _close(self, delivery: Delivery) -> None:
         closed = self._ledger.record_delivery(delivery)
         self._metrics.deliveries.labels(destination=delivery.destination, state=delivery.state).inc()
-        exam = self._ledger.exam(delivery.exam_id)
-        if closed and exam is not None and exam.state is ExamState.DONE:
+        if closed:
+            self._note_end(delivery.exam_id, delivery.generation)
+
+    def _note_end(self, exam_id: str, generation: int) -> None:
+        exam = self._ledger.exam(exam_id)
+        if exam is not None and exam.state is ExamState.DONE:
             self._metrics.exam_seconds.observe((self._now() - exam.last_image_at).total_seconds())
-            _log.info("exam_done", exam_id=exam.exam_id, generation=delivery.generation)
+            _log.info("exam_done", exam_id=exam_id, generation=generation)
 
     @contextmanager
     def _timed(self, stage: str, exam_id: str, generation: int) -> Iterator[None]:

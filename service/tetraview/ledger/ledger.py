@@ -200,8 +200,12 @@ class Ledger:
 
     def open_deliveries(
         self, exam_id: str, generation: int, *, results: Sequence[ResultObject], destinations: Iterable[str]
-    ) -> None:
-        """Keep the results and owe them to every destination; doing it twice changes nothing."""
+    ) -> bool:
+        """Keep the results and owe them to every destination; doing it twice changes nothing.
+
+        Returns:
+            Whether nothing is owed, so that the exam is now done.
+        """
         self._update_reading(exam_id, generation, results=results_document.dump_python(tuple(results), mode="json"))
         owed = {(destination, result) for destination in destinations for result in results}
         for delivery in self.deliveries(exam_id):
@@ -212,7 +216,7 @@ class Ledger:
             for destination, result in sorted(owed, key=lambda pair: (pair[0], pair[1].path)):
                 connection.execute(deliveries.insert().values(_owed(exam_id, generation, destination, result)))
             _set_state(connection, exam_id, generation, state=ExamState.DELIVERING)
-            _close_exam(connection, exam_id, generation)
+            return _close_exam(connection, exam_id, generation)
 
     def record_delivery(self, delivery: Delivery) -> bool:
         """Keep the outcome of one attempt.

@@ -215,7 +215,7 @@ def test_an_exam_that_nobody_is_owed_is_done(ledger: Ledger) -> None:
     """Without a destination an exam is done once its results are written."""
     ledger.record_instance(image(View.L_CC, number=1))
     settle(ledger)
-    ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations=[])
+    assert ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations=[])
     assert ledger.count_exams() == {ExamState.DONE: 1}
 
 
