@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from tetraview.errors import SettingsInvalid
@@ -145,6 +145,16 @@ class Settings(BaseSettings):
     report: Report = Report()
     web: Web = Web()
     destinations: tuple[Destination, ...] = ()
+
+    @field_validator("destinations")
+    @classmethod
+    def _names_differ(cls, destinations: tuple[Destination, ...]) -> tuple[Destination, ...]:
+        """Deliveries are kept by the destination's name: two of one name would be one."""
+        names = [destination.name for destination in destinations]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"more than one destination has the name {', '.join(twice)}")
+        return destinations
 
     @classmethod
     def settings_customise_sources(

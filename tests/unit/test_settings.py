@@ -26,6 +26,7 @@ def test_the_environment_beats_the_file(tmp_path: Path, monkeypatch: pytest.Monk
         ('[dicom]\nae_title = "FAR TOO LONG A TITLE"\n', "dicom.ae_title"),
         ("[completeness]\nquiet_seconds = 0\n", "completeness.quiet_seconds"),
         ("[dicom\n", "tetraview.toml"),
+        (2 * '[[destinations]]\nname = "pacs"\nae_title = "PACS"\nhost = "h"\nport = 104\n', "destinations: .* pacs"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, text: str, named: str) -> None:
