@@ -7,13 +7,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from pydicom.misc import is_dicom
 from rich.console import Console
 from rich.progress import track
 
@@ -43,7 +44,7 @@ errors = Console(stderr=True, style="red", markup=False, highlight=False, soft_w
 ConfigFile = Annotated[Path | None, typer.Option("--config", envvar="TETRAVIEW_CONFIG", help="Settings file (TOML).")]
 DicomPaths = Annotated[list[Path], typer.Argument(help="DICOM files, or folders of them.")]
 
-#: Free space under which the doctor warns: a day of a busy screening site.
+#: Free space that the doctor wants: a day of a busy screening site.
 _MIN_FREE_BYTES = 20 << 30
 
 
@@ -98,7 +99,9 @@ def send(
     calling: Annotated[str, typer.Option(help="AE title to send as.")] = "TETRAVIEW_SCU",
 ) -> None:
     """Send DICOM files by C-STORE, each in the transfer syntax it has."""
-    files = [file for path in paths for file in (sorted(path.rglob("*.dcm")) if path.is_dir() else [path])]
+    files = [file for path in paths for file in (_dicom_files(path) if path.is_dir() else [path])]
+    if not files:
+        _fail("none of these folders holds a DICOM file (Part 10)")
     sent = store_files(files, to=to, calling_ae_title=calling)
     refused = [
         f"{path}: {answer}" for path, answer in track(sent, "sending", total=len(files), console=console) if answer
@@ -106,6 +109,11 @@ def send(
     console.print(f"{len(files) - len(refused)} of {len(files)} files stored")
     if refused:
         _fail("; ".join(refused))
+
+
+def _dicom_files(folder: Path) -> list[Path]:
+    """The DICOM files below a folder, whatever their names; modalities often write no extension."""
+    return [path for path in sorted(folder.rglob("*")) if path.is_file() and is_dicom(path)]
 
 
 @app.command()
@@ -123,9 +131,11 @@ def read(
         console.print(f"left out {path}: {reason}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     if not found.exams:
         _fail("none of these files is a mammogram that can be read")
-    with console.status("waiting for Triton"), triton_at_hand(settings) as ready:
+    with ExitStack() as stack:
+        with console.status("waiting for Triton"):
+            ready = stack.enter_context(triton_at_hand(settings))
         settings = ready.model_copy(update={"report": report})
-        for exam in found.exams:
+        for exam in track(found.exams, "reading", console=console, transient=True):
             folder = out / exam.exam_id if len(found.exams) > 1 else out
             console.print(f"reading {', '.join(exam.images)} into {folder}")
             _show(read_to_folder(exam, folder, settings=settings).reading)
@@ -144,13 +154,23 @@ def triton(
     metrics_port: Annotated[int, typer.Option(help="Port of Triton's own metrics.")] = 8002,
 ) -> None:
     """Run NVIDIA Triton with our models until Ctrl-C."""
-    with console.status("loading models"):
-        server = TritonServer(grpc_port=port, metrics_port=metrics_port)
-        server.start()
-    console.print(f"Triton serves gRPC at {server.url}, metrics at {server.metrics_url}")
-    with stop_requested() as stop:
+    with stop_requested() as stop, ExitStack() as stack:
+        with console.status("loading models"):
+            server = stack.enter_context(TritonServer(grpc_port=port, metrics_port=metrics_port))
+        console.print(f"Triton serves gRPC at {server.url}, metrics at {server.metrics_url}")
+        ended = threading.Event()
+        threading.Thread(target=_watch, args=(server, stop, ended), daemon=True).start()
         stop.wait()
-    server.stop()
+        if ended.is_set():
+            _fail("Triton ended by itself: start it again")
+
+
+def _watch(server: TritonServer, stop: threading.Event, ended: threading.Event) -> None:
+    """Say when Triton has ended although nobody asked for it."""
+    server.wait()
+    if not stop.is_set():
+        ended.set()
+        stop.set()
 
 
 @app.command()
@@ -202,7 +222,10 @@ def _check(what: str, check: Callable[[], object]) -> bool:
 
 
 def _check_data(settings: Settings) -> None:
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TetraviewError(f"{settings.data_dir} cannot be made: {error.strerror}") from error
     free = shutil.disk_usage(settings.data_dir).free
     if free < _MIN_FREE_BYTES:
         raise TetraviewError(f"{settings.data_dir} has {free >> 30} GiB free: make room or move `data_dir`")

@@ -6,8 +6,10 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,9 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 def tetraview(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tetraview", *map(str, arguments)]
     environment = {"COLUMNS": "200", **environment}
-    return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | environment, timeout=120, check=False
+    )
 
 
 def test_read_writes_results_beside_files_it_left_out(triton: str, phantom_exam: Path, tmp_path: Path) -> None:
@@ -60,7 +64,11 @@ def test_read_gives_the_same_findings_twice(triton: str, phantom_exam: Path, tmp
     ("arguments", "sentence"),
     [
         (("read", "{empty}", "--out", "{empty}/out"), "none of these files is a mammogram"),
-        (("send", "{empty}", "--to", "nowhere"), "is not AETITLE@host:port"),
+        (("send", __file__, "--to", "nowhere"), "is not AETITLE@host:port"),
+        (("send", "{empty}"), "none of these folders holds a DICOM file"),
+        (("send", __file__, "--to", "PACS@127.0.0.1:65536"), "is not AETITLE@host:port"),
+        (("send", __file__, "--calling", "SEVENTEEN_LETTERS"), "is no AE title"),
+        (("phantom", "--out", __file__), "File exists"),
         (("serve", "--config", "{empty}/absent.toml"), "no settings file at"),
         (("demo", "{empty}", "--out", "{empty}/out"), "holds no mammogram that can be read"),
     ],
@@ -71,6 +79,31 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, arguments: tuple[str, ...], s
     assert ran.returncode == 1
     assert sentence in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("section", ["dicom", "web"])
+def test_a_taken_port_ends_the_service_at_once(tmp_path: Path, section: str) -> None:
+    """A service that cannot listen says where and ends, with nothing of it left running."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = {"dicom": 0, "web": 0, section: taken.getsockname()[1]}
+        config = tmp_path / "tetraview.toml"
+        config.write_text(
+            f'data_dir = "{tmp_path / "data"}"\n[dicom]\nport = {ports["dicom"]}\n[web]\nport = {ports["web"]}\n'
+        )
+        ran = tetraview("serve", "--config", config)
+    assert ran.returncode == 1
+    assert f"{section}.port {ports[section]}: cannot listen there" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_the_demo_deletes_only_what_a_demo_left(tmp_path: Path) -> None:
+    """A folder with contents that no demo left there is refused and kept."""
+    (tmp_path / "service").mkdir()
+    (tmp_path / "service" / "precious").touch()
+    ran = tetraview("demo", "--out", tmp_path)
+    assert ran.returncode == 1
+    assert "choose another one" in ran.stderr
+    assert (tmp_path / "service" / "precious").exists()
 
 
 def test_doctor_names_what_is_wrong(tmp_path: Path) -> None:
@@ -112,7 +145,7 @@ def test_demo_shows_an_exam_and_ends(orthanc: Any, triton: str, phantom_exam: Pa
         "findings",
         "delivered to Orthanc",
         "exam page http",
-        "Not for clinical use",
+        "not for clinical use",
     ):
         assert said in ran.stdout
     assert (tmp_path / "views.png").stat().st_size > 10_000
@@ -126,8 +159,11 @@ def test_demo_stops_on_ctrl_c(orthanc: Any, triton: str, tmp_path: Path) -> None
         process = subprocess.Popen(
             [sys.executable, "-m", "tetraview", "demo", "--out", str(tmp_path)], stdout=said, stderr=said, cwd=tmp_path
         )
+    deadline = time.monotonic() + 60
     while "PACS" not in (tmp_path / "said").read_text():
         assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     assert process.wait(120) == 0
     assert (tmp_path / "said").read_text().rstrip().endswith("stopped")

@@ -17,6 +17,7 @@ from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.settings import Destination
 
 _RECEIVER = re.compile(r"(?P<ae_title>[^@]{1,16})@(?P<host>.+):(?P<port>\d{1,5})")
+_LAST_PORT = 65535
 _CONNECT_SECONDS = 5
 _RESPONSE_SECONDS = 60
 
@@ -33,11 +34,11 @@ def store_files(files: Sequence[Path], *, to: str, calling_ae_title: str) -> Ite
         Each file with nothing where it was stored, else the reason why not.
 
     Raises:
-        SettingsInvalid: the receiver is not written as it should be.
+        SettingsInvalid: the receiver or our AE title is not written as it should be.
         DestinationUnavailable: no association; the message says where.
     """
     receiver = _RECEIVER.fullmatch(to)
-    if receiver is None:
+    if receiver is None or int(receiver["port"]) > _LAST_PORT:
         raise SettingsInvalid(f"receiver {to!r} is not AETITLE@host:port")
     contexts = {file: _context(file) for file in files}
     entity = _entity(calling_ae_title)
@@ -70,7 +71,10 @@ def echo(destination: Destination) -> None:
 
 
 def _entity(ae_title: str) -> AE:
-    entity = AE(ae_title)
+    try:
+        entity = AE(ae_title)
+    except ValueError:
+        raise SettingsInvalid(f"{ae_title!r} is no AE title: 1 to 16 characters, not only spaces") from None
     entity.connection_timeout = entity.acse_timeout = _CONNECT_SECONDS
     entity.dimse_timeout = _RESPONSE_SECONDS
     return entity

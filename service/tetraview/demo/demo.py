@@ -32,6 +32,8 @@ from tetraview.tables import findings_table
 _COMPLETENESS = Completeness(quiet_seconds=1.0, timeout_seconds=4.0)
 _PATIENCE_SECONDS = 120.0
 _POLL_SECONDS = 0.1
+#: File that marks a folder as one whose contents a demo may replace.
+_MARK = ".tetraview-demo"
 _STAGES = ("decode", "detect", "findings", "report", "deliver")
 
 
@@ -45,12 +47,10 @@ def run_demo(folder: Path | None, *, out: Path, console: Console, stop: threadin
         stop: set when the person asks to stop.
 
     Raises:
-        Permanent: the folder holds no readable exam, or the exam failed.
+        Permanent: the folder holds no readable exam, the exam failed, or `out` holds what no demo left there.
         Transient: the exam was not done in time.
     """
-    for leftover in ("service", "pacs", "phantom"):
-        shutil.rmtree(out / leftover, ignore_errors=True)
-    out.mkdir(parents=True, exist_ok=True)
+    _clear(out, folder)
     images = _images(folder, out / "phantom", console=console)
     with ExitStack() as stack:
         with console.status("starting the PACS"):
@@ -69,6 +69,19 @@ def run_demo(folder: Path | None, *, out: Path, console: Console, stop: threadin
                 console.print("Everything keeps running. Press Ctrl-C to stop.", style="dim")
                 stop.wait()
     console.print("stopped")
+
+
+def _clear(out: Path, folder: Path | None) -> None:
+    """Delete what an earlier demo left, known by its mark, but never the images that are about to be read."""
+    leftovers = [out / name for name in ("service", "pacs", "phantom")]
+    mark = out / _MARK
+    if not mark.exists() and any(leftover.exists() for leftover in leftovers):
+        raise Permanent(f"{out} holds folders that no demo made: choose another one with --out")
+    for leftover in leftovers:
+        if folder is None or not folder.resolve().is_relative_to(leftover.resolve()):
+            shutil.rmtree(leftover, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+    mark.touch()
 
 
 def _images(folder: Path | None, phantom: Path, *, console: Console) -> list[Path]:
@@ -91,6 +104,7 @@ def _settings(data: Path, *, triton: str, pacs: Pacs) -> Settings:
     return load_settings().model_copy(
         update={
             "data_dir": data,
+            "database_url": None,
             "dicom": Dicom(port=0),
             "web": Web(port=0),
             "completeness": _COMPLETENESS,
