@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 
 from tetraview.domain.geometry import Affine, Box
 from tetraview.domain.view import View
+from tetraview.errors import ImageUnreadable
 from tetraview.imaging.breast import breast_mask
 from tetraview.imaging.orientation import Orientation, stored_orientation
 from tetraview.imaging.resample import axis_weights, covered, resample
@@ -18,6 +19,8 @@ from tetraview.imaging.resample import axis_weights, covered, resample
 _MARGIN_MM = 3.0
 #: Greys of the breast that become 0 and 1.
 _PERCENTILES = (0.5, 99.5)
+#: Extent of a breast along the chest wall; the largest detectors measure 300 mm.
+_HEIGHTS_MM = (20.0, 400.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +74,7 @@ def to_canonical(
         frame: the matrix to fill.
 
     Raises:
-        ImageUnreadable: the image shows nothing that could be a breast.
+        ImageUnreadable: the image shows nothing that could be a breast, or none of that size.
     """
     mask = breast_mask(pixels)
     orientation, warnings = stored_orientation(mask, view=view, patient_orientation=patient_orientation)
@@ -79,6 +82,7 @@ def to_canonical(
         pixels, mask, spacing_mm = np.ascontiguousarray(pixels.T), np.ascontiguousarray(mask.T), spacing_mm[::-1]
     rows, columns = pixels.shape
     crop = _crop(mask, shape=(rows, columns), spacing_mm=spacing_mm, mirrored=orientation.mirrored)
+    _check_size(crop, row_mm=spacing_mm[0])
     spacing = _spacing(crop, spacing_mm=spacing_mm, frame=frame)
     to_upright = _to_upright(
         crop, step=(spacing / spacing_mm[1], spacing / spacing_mm[0]), turn=orientation, frame=frame
@@ -120,6 +124,13 @@ def _crop(
         min((by_column[-1] + 1) * wide + right, float(columns)),
         min((by_row[-1] + 1) * tall + _MARGIN_MM / row_mm, float(rows)),
     )
+
+
+def _check_size(crop: Box, *, row_mm: float) -> None:
+    """Refuse a breast of impossible size: every length that was measured in it would be wrong."""
+    height = crop.height * row_mm
+    if not _HEIGHTS_MM[0] <= height <= _HEIGHTS_MM[1]:
+        raise ImageUnreadable(f"The breast would be {height:.3g} mm high: the image's pixel spacing cannot be right.")
 
 
 def _spacing(crop: Box, *, spacing_mm: tuple[float, float], frame: Frame) -> float:

@@ -72,6 +72,20 @@ def test_an_image_without_a_breast_is_refused() -> None:
         )
 
 
+@pytest.mark.parametrize("spacing_mm", [(0.000_45, 0.000_45), (4.5, 4.5), (45.0, 0.45)])
+def test_a_breast_of_impossible_size_is_refused(spacing_mm: tuple[float, float]) -> None:
+    """A pixel spacing that cannot be right costs the view, not every measurement in it."""
+    phantom = generate(7).views[View.L_CC]
+    with pytest.raises(ImageUnreadable, match=r"The breast would be .* mm high: the image's pixel spacing"):
+        to_canonical(
+            phantom.pixels.astype(np.float32),
+            view=phantom.view,
+            spacing_mm=spacing_mm,
+            patient_orientation=phantom.patient_orientation,
+            frame=FRAME,
+        )
+
+
 @pytest.mark.parametrize("seed", [7, 8])
 def test_phantoms_are_outlined_whole(seed: int) -> None:
     """Every object and nipple of a coarse synthetic exam lies inside the breast mask, and nothing is odd about it."""

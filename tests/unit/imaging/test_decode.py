@@ -69,7 +69,8 @@ def test_a_large_image_has_a_small_preview(
     make_image: Any, save: Any, breast: NDArray[np.uint16], frame: Frame
 ) -> None:
     """The preview's longer side is at most 1280 pixels and its scale says how many per stored pixel."""
-    view = read(save(make_image(np.kron(breast, np.ones((5, 5), np.uint16)))), frame)
+    fine = make_image(np.kron(breast, np.ones((5, 5), np.uint16)), ImagerPixelSpacing=[0.08, 0.08])
+    view = read(save(fine), frame)
     assert view.preview.shape == (1280, 960)
     assert view.preview_scale == pytest.approx(1280 / 1600)
 
