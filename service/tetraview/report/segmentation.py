@@ -25,7 +25,6 @@ from tetraview.report.summary import RESEARCH_ONLY
 
 #: Series Number of the first view; each image has its own series.
 _SERIES_NUMBER = {"R-CC": 9100, "L-CC": 9101, "R-MLO": 9102, "L-MLO": 9103}
-_MAX_SEGMENTS = 255
 #: Content Description holds 64 characters; the whole statement stands with every segment.
 _DESCRIPTION = "Research software, not for clinical use"
 _ORANGE = CIELabColor(67.0, 43.0, 74.0)
@@ -46,7 +45,7 @@ def segmentation(view: ViewReading, header: Header, context: Context, *, report:
     Raises:
         ReportImpossible: the image does not state its size.
     """
-    findings = sorted(view.findings, key=lambda finding: finding.score, reverse=True)[:_MAX_SEGMENTS]
+    findings = sorted(view.findings, key=lambda finding: finding.score, reverse=True)
     mask, visible = _label_mask(findings, header)
     source = header.instance.sop_instance_uid
     document = Segmentation(
