@@ -13,8 +13,9 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -138,13 +139,19 @@ class Service:
         self.answers.append(ran.stdout + ran.stderr)
         return ran.returncode == 0 and "Received Store Response (Success)" in ran.stdout + ran.stderr
 
-    def exam(self) -> ExamSummary | None:
-        """The only exam in the ledger."""
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """The service's own ledger, to look at."""
         engine = open_engine(self.database_url or f"sqlite:///{self.data}/ledger.sqlite")
         try:
-            found = Ledger(engine, clock=lambda: None).exams(limit=2)  # type: ignore[arg-type,return-value]
+            yield Ledger(engine, clock=lambda: datetime.now(UTC))
         finally:
             engine.dispose()
+
+    def exam(self) -> ExamSummary | None:
+        """The only exam in the ledger."""
+        with self.ledger() as ledger:
+            found = ledger.exams(limit=2)
         assert len(found) <= 1
         return found[0] if found else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 import urllib.request
 from io import BytesIO
 from pathlib import Path
@@ -101,12 +102,14 @@ def test_a_resent_exam_changes_nothing(service: Any, orthanc: Any, phantom_exam:
     first = send_all(service, images)
     before = sorted(orthanc.files("SR") + orthanc.files("SEG"))
     assert all(service.store(path) for path in images)
+    with service.ledger() as ledger:
+        assert ledger.unsettled() == []
     assert service.exam().generation == first.generation == 1
     assert sorted(orthanc.files("SR") + orthanc.files("SEG")) == before
 
 
 def test_missing_views_are_said(service: Any, orthanc: Any, phantom_exam: Path) -> None:
-    """With both MLO views missing the CC views are read bilaterally, and log, page and report say so."""
+    """With both MLO views missing the CC views are read bilaterally, and page and report say so."""
     exam = send_all(service, sorted(phantom_exam.glob("*-CC.dcm")))
     assert exam.views == {View.R_CC, View.L_CC}
     assert "degraded" in page(service, f"/exams/{exam.exam_id}") or ">bi<" in page(service, f"/exams/{exam.exam_id}")
@@ -131,6 +134,25 @@ def test_stopping_finishes_cleanly(service: Any) -> None:
     """SIGTERM ends the service with exit status 0."""
     service.start()
     assert service.stop() == 0
+
+
+def test_a_stop_does_not_wait_for_triton(service: Any, orthanc: Any, phantom_exam: Path) -> None:
+    """A service that waits for Triton stops at once, and the exam is read when Triton is there at the next start."""
+    there, service.triton_url = service.triton_url, "127.0.0.1:1"
+    service.start()
+    assert all(service.store(path) for path in sorted(phantom_exam.glob("*.dcm")))
+    deadline = time.monotonic() + 60
+    while service.log.count("TritonUnavailable") < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    started = time.monotonic()
+    assert service.stop() == 0
+    # The third pause is 8 s long.
+    assert time.monotonic() - started < 6
+    service.triton_url = there
+    service.start()
+    assert service.await_exam().state is ExamState.DONE
+    assert len(orthanc.files("SR")) == 1
 
 
 @pytest.mark.parametrize("name", ["nyu-gmic-0", "cesm512-p66", "nyu-bcc-2-cc-only"])
