@@ -29,6 +29,8 @@ class Context:
     device: Device
     identity: Identity
     moment: Moment
+    #: Name of the score thresholds that were used.
+    operating_point: str
     #: Instance Number of each object: a later generation of the exam stands after an earlier one in its series.
     generation: int
 

@@ -114,17 +114,13 @@ def _descriptors(header: Header) -> Iterator[ContentItem]:
 
 def _groups(reading: Reading, headers: Mapping[View, Header], context: Context) -> Iterator[ContentItem]:
     for finding in sorted(reading.findings, key=lambda finding: (-finding.score, finding.label)):
-        yield container(
-            codes.MEASUREMENT_GROUP,
-            _group(finding, headers[finding.view], context, operating_point=reading.operating_point),
-            template="1410",
-        )
+        yield container(codes.MEASUREMENT_GROUP, _group(finding, headers[finding.view], context), template="1410")
 
 
-def _group(finding: Finding, header: Header, context: Context, *, operating_point: str) -> Iterator[ContentItem]:
+def _group(finding: Finding, header: Header, context: Context) -> Iterator[ContentItem]:
     """TID 1410. Viewers show the first two or three measurements beside the outline."""
     outline = clamped(finding.outline, header.shape) if header.shape else finding.outline
-    parameters = f"operating point {operating_point}; route {finding.route}; lengths by {header.spacing_source}"
+    parameters = f"operating point {context.operating_point}; route {finding.route}; lengths by {header.spacing_source}"
     yield text(OBSERVATION_CONTEXT, codes.TRACKING_IDENTIFIER, finding.label)
     yield uid(
         OBSERVATION_CONTEXT,

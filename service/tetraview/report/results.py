@@ -69,7 +69,13 @@ def _context(exam: Exam, reading: Reading, headers: Mapping[View, Header], *, re
     moment = Moment.of(reading.started_at, utc_offset=utc_offset)
     identity = Identity.of(exam, reading, report=report, moment=moment)
     device = Device(model=reading.model, uid=identity.device_uid)
-    return Context(device=device, identity=identity, moment=moment, generation=exam.generation)
+    return Context(
+        device=device,
+        identity=identity,
+        moment=moment,
+        operating_point=reading.operating_point,
+        generation=exam.generation,
+    )
 
 
 def _documents(

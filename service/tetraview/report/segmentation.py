@@ -22,6 +22,7 @@ from tetraview.report.equipment import MANUFACTURER, MODEL_NAME
 from tetraview.report.header import Header
 from tetraview.report.outline import clamped, paint
 from tetraview.report.summary import RESEARCH_ONLY
+from tetraview.report.text import ascii_text
 
 #: Series Number of the first view; each image has its own series.
 _SERIES_NUMBER = {"R-CC": 9100, "L-CC": 9101, "R-MLO": 9102, "L-MLO": 9103}
@@ -104,7 +105,9 @@ def _segment(number: int, finding: Finding, header: Header, context: Context) ->
         anatomic_regions=[codes.BREAST[header.view.laterality]],
         display_color=_ORANGE,
     )
-    description.SegmentDescription = f"{RESEARCH_ONLY}; route {finding.route}"
+    description.SegmentDescription = ascii_text(
+        f"{RESEARCH_ONLY}; operating point {context.operating_point}; route {finding.route}"
+    )
     return description
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pydicom.sr.coding import Code
 
 from tetraview.domain.exam import Exam
-from tetraview.domain.reading import Reading, ViewReading
+from tetraview.domain.reading import Model, Reading, ViewReading
 from tetraview.domain.view import Route, View
 from tetraview.report import codes
 from tetraview.report.text import ascii_text
@@ -38,14 +38,20 @@ def summary_code(reading: Reading) -> Code:
 
 
 def sentences(exam: Exam, reading: Reading) -> Iterator[str]:
-    """What a reader has to know beside the findings: the statement, each view, warnings and what is missing."""
+    """What a reader has to know beside the findings: the statement, what read, each view, warnings, what is missing."""
     yield f"{RESEARCH_ONLY}."
+    if reading.model is not None:
+        yield ascii_text(f"{_model(reading.model)}, operating point {reading.operating_point}.")
     for view in sorted(reading.views, key=lambda view: list(View).index(view.view)):
         yield _sentence(view)
         for warning in view.warnings:
             yield f"{view.view}: warning: {ascii_text(warning)}"
     for missing in exam.missing:
         yield f"{missing}: no image received; the exam is incomplete."
+
+
+def _model(model: Model) -> str:
+    return f"Model {model.name} {model.version} {model.preset}, weights {model.weights_sha256[:12]}"
 
 
 def _sentence(view: ViewReading) -> str:

@@ -133,7 +133,7 @@ def test_every_segmentation_says_that_it_is_research(full_desk: Any) -> None:
     assert "not for clinical use" in segmentation.ContentDescription
     for segment in segmentation.SegmentSequence:
         assert "synthetic images, not for clinical use" in segment.SegmentDescription
-        assert "route tri" in segment.SegmentDescription
+        assert "operating point balanced; route tri" in segment.SegmentDescription
         assert segment.SegmentAlgorithmName == "mommi_detector"
 
 

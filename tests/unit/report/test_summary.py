@@ -53,11 +53,12 @@ def test_the_summary_is_the_table_for_every_state_of_four_views(told: Any) -> No
 
 
 def test_every_view_is_accounted_for(told: Any) -> None:
-    """Read, failed and missing views each have their sentence, and the statement comes first."""
+    """Read, failed and missing views each have their sentence, after the statement and what read them."""
     states = {View.R_CC: "missing", View.L_CC: "found", View.R_MLO: "failed", View.L_MLO: "empty"}
     said = list(sentences(*told(states)))
     assert said == [
         "Research software, trained on synthetic images, not for clinical use.",
+        "Model mommi_detector 1 slim, weights 0123456789ab, operating point balanced.",
         "L-CC: read with both companion views (route tri): 1 finding.",
         "R-MLO: could not be read: the pixels cannot be decoded",
         "L-MLO: read with both companion views (route tri): no finding.",
