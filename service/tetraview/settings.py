@@ -132,7 +132,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path("tetraview-data")
     """Folder of the spool, the results and (with SQLite) the databases; keep it on a durable volume."""
-    database_url: str | None = None
+    database_url: Annotated[str, Field(pattern=r"^postgresql\+psycopg://")] | None = None
     """SQLAlchemy URL of PostgreSQL, postgresql+psycopg://…; without it two SQLite files in `data_dir`."""
     executor_id: Annotated[str, Field(min_length=1)] = "tetraview"
     """Name of this service among several on one database; a restart under the same name continues its work."""

@@ -25,6 +25,7 @@ def test_the_environment_beats_the_file(tmp_path: Path, monkeypatch: pytest.Monk
         ("[dicom]\nprot = 104\n", "dicom.prot"),
         ('[dicom]\nae_title = "FAR TOO LONG A TITLE"\n', "dicom.ae_title"),
         ("[completeness]\nquiet_seconds = 0\n", "completeness.quiet_seconds"),
+        ('database_url = "postgres://pacs"\n', "database_url"),
         ("[dicom\n", "tetraview.toml"),
         (2 * '[[destinations]]\nname = "pacs"\nae_title = "PACS"\nhost = "h"\nport = 104\n', "destinations: .* pacs"),
     ],

@@ -64,7 +64,9 @@ class Ledger:
                 yield connection
         except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
             fault = type(getattr(error, "orig", error)).__name__
-            raise StorageUnavailable(f"the ledger did not answer: {fault}") from error
+            raise StorageUnavailable(
+                f"the ledger did not answer ({fault}): check free space, and the database where `database_url` is set"
+            ) from error
 
     # Intake
 
