@@ -169,3 +169,16 @@ def test_demo_stops_on_ctrl_c(orthanc: Any, triton: str, tmp_path: Path) -> None
     assert (tmp_path / "said").read_text().rstrip().endswith("stopped")
     running = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False)
     assert running.stdout == ""
+
+
+def test_a_triton_that_dies_ends_its_command(triton: str) -> None:
+    """`tetraview triton` ends with status 1 and says so when its server ends although nobody asked for it."""
+    del triton
+    command = [sys.executable, "-m", "tetraview", "triton", "--port", "0", "--metrics-port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "serves gRPC" in process.stdout.readline()
+        children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True)
+        os.kill(int(children.stdout.split()[0]), signal.SIGKILL)
+        assert "Triton ended by itself" in process.communicate(timeout=60)[1]
+    assert process.returncode == 1
