@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,9 @@ from rich.table import Table
 from tetraview.domain.finding import Finding
 from tetraview.domain.reading import Reading
 from tetraview.settings import Settings
+
+#: What stands between user and host of a URL.
+_PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
 
 
 def findings_table(reading: Reading) -> Table:
@@ -41,7 +45,7 @@ def _cells(finding: Finding) -> tuple[str, ...]:
 
 
 def settings_text(settings: Settings) -> str:
-    """Every setting as a commented TOML file with its present value; unset values are commented out."""
+    """Every setting as a commented TOML file with its present value; unset ones commented out, passwords as ``***``."""
     return "\n".join(_section(settings, ())) + "\n"
 
 
@@ -66,4 +70,4 @@ def _section(section: BaseModel, path: tuple[str, ...]) -> Iterator[str]:
 def _toml(value: Any) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
-    return json.dumps(value if isinstance(value, (bool, int, float)) else str(value))
+    return json.dumps(value if isinstance(value, (bool, int, float)) else _PASSWORD.sub("***", str(value)))

@@ -53,6 +53,13 @@ def test_printed_settings_read_back(tmp_path: Path) -> None:
     assert load_settings(tmp_path / "printed.toml").model_dump() == settings.model_dump()
 
 
+def test_a_password_is_not_printed() -> None:
+    """The password in a database's URL stays out of what `tetraview config` prints; the rest of the URL is there."""
+    url = "postgresql+psycopg://reader:s3cret@db:5432/tetraview"
+    printed = settings_text(Settings.model_construct(**{**dict(load_settings()), "database_url": url}))
+    assert "postgresql+psycopg://reader:***@db:5432/tetraview" in printed
+
+
 def _described(section: type[BaseModel]) -> list[str]:
     missing = []
     for name, field in section.model_fields.items():
