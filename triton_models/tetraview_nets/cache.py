@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -205,7 +206,8 @@ def build(
     firsts = _shard_starts(key, exams)
     missing = [first for first in firsts if not _truth_path(folder, first).exists()]
     done(SHARD * (len(firsts) - len(missing)))
-    with ProcessPoolExecutor(workers) as pool:
+    # A plain fork of a process with threads can inherit a lock that nobody will ever open.
+    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
         for _ in pool.map(_render_shard, [key] * len(missing), [folder] * len(missing), missing):
             done(SHARD)
     return folder
