@@ -155,6 +155,15 @@ class Service:
         assert len(found) <= 1
         return found[0] if found else None
 
+    def await_metric(self, line: str) -> None:
+        """Wait until a line stands in the metrics; gauges follow the ledger with every tick."""
+
+        def shown() -> bool:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.web_port}/metrics", timeout=10) as answer:
+                return line in answer.read().decode()
+
+        eventually(shown, seconds=10, what=line)
+
     def await_exam(self, *, seconds: float = 60) -> ExamSummary:
         """The exam once it is done."""
 

@@ -47,7 +47,8 @@ class App:
     def __init__(self, settings: Settings, *, log: TextIO) -> None:
         self._settings = settings
         self._folders = Folders(data=settings.data_dir)
-        self._folders.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folders.make()
+        self._lock = self._folders.lock()
         redaction = Redaction(load_key(settings.data_dir / "log.key"))
         configure_logging(level=settings.log_level, stream=log, redaction=redaction)
         registry = CollectorRegistry()
@@ -119,6 +120,7 @@ class App:
         self._web.stop()
         self._dbos_engine.dispose()
         self._engine.dispose()
+        self._lock.close()
         _log.info("service_stopped")
 
     def __enter__(self) -> Self:

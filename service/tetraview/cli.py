@@ -30,6 +30,7 @@ from tetraview.offline import read_to_folder, triton_at_hand
 from tetraview.phantom import DEMO_SEED, RECIPES, generate
 from tetraview.phantom.dicom import write_exam
 from tetraview.settings import Settings, load_settings
+from tetraview.steps import Folders
 from tetraview.tables import findings_table, settings_text
 
 app = typer.Typer(
@@ -222,10 +223,7 @@ def _check(what: str, check: Callable[[], object]) -> bool:
 
 
 def _check_data(settings: Settings) -> None:
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TetraviewError(f"{settings.data_dir} cannot be made: {error.strerror}") from error
+    Folders(data=settings.data_dir).make()
     free = shutil.disk_usage(settings.data_dir).free
     if free < _MIN_FREE_BYTES:
         raise TetraviewError(f"{settings.data_dir} has {free >> 30} GiB free: make room or move `data_dir`")

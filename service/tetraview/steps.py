@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 import structlog
 
 from tetraview.domain.delivery import Delivery, DeliveryState, ResultObject
 from tetraview.domain.exam import Exam, ExamState
 from tetraview.domain.reading import Reading
-from tetraview.errors import DeliveryRefused, Permanent, Transient
+from tetraview.errors import DeliveryRefused, Permanent, SettingsInvalid, Transient
 from tetraview.ledger import Ledger
 from tetraview.report import write_report
 from tetraview.settings import Destination, Settings
@@ -30,6 +31,32 @@ class Folders:
     """Where the service keeps its files, all below the data folder."""
 
     data: Path
+
+    def make(self) -> None:
+        """Make the data folder, for its owner's eyes only, whoever made it before.
+
+        Raises:
+            SettingsInvalid: it cannot be made.
+        """
+        try:
+            self.data.mkdir(parents=True, exist_ok=True)
+            self.data.chmod(0o700)
+        except OSError as error:
+            raise SettingsInvalid(f"data_dir {self.data} cannot be made: {error.strerror}") from error
+
+    def lock(self) -> IO[bytes]:
+        """Keep other services out of the data folder until the file is closed or this process ends.
+
+        Raises:
+            SettingsInvalid: another service uses it.
+        """
+        file = (self.data / "lock").open("wb")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise SettingsInvalid(f"another service uses data_dir {self.data}: give each its own") from None
+        return file
 
     @property
     def spool(self) -> Path:

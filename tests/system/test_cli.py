@@ -166,7 +166,7 @@ def test_demo_stops_on_ctrl_c(orthanc: Any, triton: str, tmp_path: Path) -> None
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     assert process.wait(120) == 0
-    assert (tmp_path / "said").read_text().rstrip().endswith("stopped")
+    assert "findings" not in (tmp_path / "said").read_text()
     running = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False)
     assert running.stdout == ""
 
@@ -182,3 +182,19 @@ def test_a_triton_that_dies_ends_its_command(triton: str) -> None:
         os.kill(int(children.stdout.split()[0]), signal.SIGKILL)
         assert "Triton ended by itself" in process.communicate(timeout=60)[1]
     assert process.returncode == 1
+
+
+def test_two_services_do_not_share_a_data_folder(service: Any) -> None:
+    """A second service on the same data folder ends with a sentence and touches nothing; the first goes on."""
+    service.start()
+    ran = tetraview("serve", "--config", service.folder / "tetraview.toml")
+    assert ran.returncode == 1
+    assert "another service uses data_dir" in ran.stderr
+    assert not service.died
+
+
+def test_a_taken_triton_port_is_said(triton: str) -> None:
+    """A port on which another Triton answers is an error, not a success of ours."""
+    ran = tetraview("triton", "--port", triton.rpartition(":")[2])
+    assert ran.returncode == 1
+    assert "is in use" in ran.stderr

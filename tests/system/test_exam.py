@@ -124,9 +124,9 @@ def test_health_and_metrics_of_a_running_service(service: Any, phantom_exam: Pat
     send_all(service, sorted(phantom_exam.glob("*.dcm")))
     assert page(service, "/livez")
     assert json.loads(page(service, "/readyz"))
+    service.await_metric('tetraview_exams{state="done"} 1.0')
     metrics = page(service, "/metrics")
     assert 'tetraview_images_received_total{decision="READ"} 4.0' in metrics
-    assert 'tetraview_exams{state="done"} 1.0' in metrics
     assert "PHANTOM" not in metrics + service.log
     assert "Synthetic" not in metrics + service.log
 

@@ -56,19 +56,25 @@ def run_demo(folder: Path | None, *, out: Path, console: Console, stop: threadin
         with console.status("starting the PACS"):
             pacs = stack.enter_context(running_pacs(out / "pacs"))
         console.print(f"✓ PACS: {pacs.name}")
+        if stop.is_set():
+            return
         with console.status("starting Triton"):
             triton = stack.enter_context(TritonServer(grpc_port=0, metrics_port=None, log=out / "triton.log"))
         console.print(f"✓ Triton at {triton.url}")
+        if stop.is_set():
+            return
         log = stack.enter_context((out / "service.log").open("w"))
         app = stack.enter_context(App(_settings(out / "service", triton=triton.url, pacs=pacs), log=log))
-        console.print(f"✓ tetraview: C-STORE to TETRAVIEW@127.0.0.1:{app.dicom_port}, pages at {app.web_url}")
+        receiver = f"TETRAVIEW@127.0.0.1:{app.dicom_port}"
+        console.print(f"✓ tetraview: C-STORE to {receiver}, pages at {app.web_url}", soft_wrap=True)
         summary = _send_and_wait(app, images, console=console, stop=stop)
         if summary is not None:
             _show(app, summary, pacs, images=images, out=out, console=console)
             if console.is_interactive:
                 console.print("Everything keeps running. Press Ctrl-C to stop.", style="dim")
                 stop.wait()
-    console.print("stopped")
+            else:
+                console.print("Run it in a terminal to keep PACS and pages running.", style="dim")
 
 
 def _clear(out: Path, folder: Path | None) -> None:

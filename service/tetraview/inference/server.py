@@ -222,7 +222,16 @@ def _is_ready(client: triton.InferenceServerClient) -> bool:
 
 
 def _chosen(ports: Mapping[str, int | None], *, host: str) -> dict[str, int | None]:
-    """The same ports with a free one in place of every 0."""
+    """The same ports with a free one in place of every 0.
+
+    Raises:
+        TritonUnavailable: something else listens on one of them; it would answer for our server.
+    """
+    for port in filter(None, ports.values()):
+        try:
+            socket.create_server((host, port)).close()
+        except OSError as error:
+            raise TritonUnavailable(f"port {port} is in use: stop what listens there or choose another port") from error
     with _free_ports(host) as free:
         return {protocol: next(free) if port == 0 else port for protocol, port in ports.items()}
 

@@ -21,10 +21,8 @@ from pydicom.uid import (
 )
 
 from tetraview.domain.instance import Decision, Eligibility
+from tetraview.domain.product import MANUFACTURER
 from tetraview.domain.view import Laterality, View, ViewPosition
-
-#: Manufacturer (0008,0070) of what this service makes.
-OWN_MANUFACTURER = "tetraview"
 
 _UNREAD_CLASSES: dict[str, Decision] = {
     DigitalMammographyXRayImageStorageForProcessing: Decision.FOR_PROCESSING,
@@ -93,8 +91,8 @@ def _objections(
 
 
 def _against_class(dataset: Dataset) -> Iterator[tuple[Decision, str]]:
-    if _text(dataset, "Manufacturer").casefold() == OWN_MANUFACTURER:
-        yield Decision.OWN_RESULT, f"Manufacturer (0008,0070) = {OWN_MANUFACTURER}"
+    if _text(dataset, "Manufacturer").casefold() == MANUFACTURER:
+        yield Decision.OWN_RESULT, f"Manufacturer (0008,0070) = {MANUFACTURER}"
     sop_class = _text(dataset, "SOPClassUID")
     if sop_class in _UNREAD_CLASSES:
         yield _UNREAD_CLASSES[sop_class], _shown(dataset, "SOPClassUID")

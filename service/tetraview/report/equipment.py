@@ -9,14 +9,13 @@ from highdicom.sr.coding import CodedConcept
 from pydicom import Dataset
 from pydicom.sr.coding import Code
 
+from tetraview.domain.product import MANUFACTURER
 from tetraview.domain.reading import Model
 from tetraview.report import codes
 from tetraview.report.header import Header
 from tetraview.report.moment import Moment
 from tetraview.report.text import ascii_text
 
-#: Manufacturer (0008,0070) of every result, by which a result that comes back is known.
-MANUFACTURER = "tetraview"
 MODEL_NAME = "tetraview mass CAD"
 _LONG_STRING = 64
 

@@ -10,6 +10,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from tetraview.domain.exam import Exam
 from tetraview.domain.finding import Finding
+from tetraview.domain.product import MANUFACTURER
 from tetraview.domain.reading import Reading
 from tetraview.domain.view import View
 from tetraview.report import codes
@@ -27,7 +28,7 @@ from tetraview.report.content import (
     uid,
 )
 from tetraview.report.document import Context, finish
-from tetraview.report.equipment import MANUFACTURER, MODEL_NAME, Device
+from tetraview.report.equipment import MODEL_NAME, Device
 from tetraview.report.header import Header
 from tetraview.report.outline import clamped, simplified
 from tetraview.report.summary import sentences, summary_code

@@ -14,11 +14,12 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from tetraview import settings
 from tetraview.domain.finding import Finding
+from tetraview.domain.product import MANUFACTURER
 from tetraview.domain.reading import ViewReading
 from tetraview.errors import ReportImpossible
 from tetraview.report import codes
 from tetraview.report.document import Context, finish
-from tetraview.report.equipment import MANUFACTURER, MODEL_NAME
+from tetraview.report.equipment import MODEL_NAME
 from tetraview.report.header import Header
 from tetraview.report.outline import clamped, paint
 from tetraview.report.summary import RESEARCH_ONLY
