@@ -177,8 +177,19 @@ def test_nobody_listening_is_a_transient_fault_told_at_once() -> None:
     assert time.monotonic() - began < 2
 
 
+def read_once_reachable(detector: Detector) -> Detections:
+    """The detector's answer as soon as its channel has reconnected, which it tries every two seconds."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return detector.detect("exam", views())
+        except TritonUnavailable:
+            if time.monotonic() > deadline:
+                raise
+
+
 def test_a_killed_triton_is_noticed_at_once_and_a_restarted_one_is_used_again(tiny_repository: Path) -> None:
-    """After kill -9 the client says Triton is unavailable; once it runs again, the same client reads on."""
+    """After kill -9 the client says Triton is unavailable; soon after it runs again, the same client reads on."""
     server = TritonServer(repository=tiny_repository, grpc_port=0, metrics_port=None)
     with server:
         port = int(server.url.rpartition(":")[2])
@@ -192,7 +203,7 @@ def test_a_killed_triton_is_noticed_at_once_and_a_restarted_one_is_used_again(ti
         assert time.monotonic() - began < 2
     await_end(group)
     with TritonServer(repository=tiny_repository, grpc_port=port, metrics_port=None):
-        assert detector.detect("exam", views()) == before
+        assert read_once_reachable(detector) == before
     assert not list(Path("/dev/shm").glob(f"tetraview_triton_{os.getpid()}_{port}_*"))
 
 
