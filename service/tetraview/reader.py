@@ -15,12 +15,12 @@ from tetraview.domain.exam import Exam
 from tetraview.domain.instance import Instance
 from tetraview.domain.reading import Reading, ViewReading
 from tetraview.domain.view import View
+from tetraview.durable import write_file
 from tetraview.errors import ImageUnreadable, StorageUnavailable
 from tetraview.findings import ViewFindings, find
 from tetraview.imaging.canonical import Frame
 from tetraview.imaging.decode import DecodedView, DecodeLimits, decode_views
 from tetraview.inference import Detector
-from tetraview.report.document import write_file
 
 #: Where the value of File Meta Information Group Length (0002,0000) stands and what lies before the group it counts
 #: (PS3.10 7.1).

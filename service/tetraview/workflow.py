@@ -162,7 +162,7 @@ class ExamWorkflow(DBOSConfiguredInstance):
             "max_attempts": sys.maxsize,
             "interval_seconds": 0.0,
             "backoff_rate": 1.0,
-            "should_retry": partial(self._should_retry, pauses),
+            "should_retry": partial(self._wait_for_retry, pauses),
         }
         return DBOS.run_step(options, partial(self._try, function, place or nullcontext()), *arguments)
 
@@ -181,7 +181,7 @@ class ExamWorkflow(DBOSConfiguredInstance):
                 sentence = f"{function.__name__} failed unexpectedly ({type(fault).__name__}): see the log"
                 raise Permanent(sentence) from None
 
-    def _should_retry(self, pauses: Iterator[float], fault: BaseException) -> bool:
+    def _wait_for_retry(self, pauses: Iterator[float], fault: BaseException) -> bool:
         """Wait for the next try; False where there is none."""
         pause = next(pauses, None) if isinstance(fault, Transient) else None
         if pause is None:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
+from tetraview.durable import sync_folder
 from tetraview.errors import StorageUnavailable
 from tetraview.telemetry.killpoint import killpoint
 
@@ -211,12 +212,3 @@ class Spool:
         for path in self.folder.glob("[0-9a-f]/*.dcm"):
             if path.is_file() and not path.is_symlink():
                 yield str(path.relative_to(self.folder))
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames within a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 from uuid import UUID
 
 from pydicom import Dataset
@@ -13,7 +11,6 @@ from pydicom.charset import convert_encodings, default_encoding
 from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.uid import UID
 
-from tetraview.errors import StorageUnavailable
 from tetraview.report.equipment import Device, contributing_equipment, software_version
 from tetraview.report.header import Header
 from tetraview.report.moment import Moment
@@ -66,32 +63,3 @@ def encode(document: Dataset) -> bytes:
     file = BytesIO()
     document.save_as(file, enforce_file_format=True)
     return file.getvalue()
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Put a file in its place whole or not at all, readable by its owner only, on stable storage when this returns.
-
-    Raises:
-        StorageUnavailable: the folder cannot be written.
-    """
-    part = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise StorageUnavailable(f"a result cannot be written to {path.parent}: {error.strerror}") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,8 +12,9 @@ from tetraview.domain.delivery import ResultKind, ResultObject
 from tetraview.domain.exam import Exam
 from tetraview.domain.reading import Reading
 from tetraview.domain.view import View
+from tetraview.durable import write_file
 from tetraview.errors import ReportImpossible
-from tetraview.report.document import Context, encode, write_file
+from tetraview.report.document import Context, encode
 from tetraview.report.equipment import Device
 from tetraview.report.header import Header, read_headers
 from tetraview.report.measurement_report import measurement_report

@@ -1,0 +1,39 @@
+"""Files that survive a power cut: synced themselves, and so is the folder that names them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tetraview.errors import StorageUnavailable
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Put a file in its place whole or not at all, readable by its owner only, on stable storage when this returns.
+
+    Raises:
+        StorageUnavailable: the folder cannot be written.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part.unlink(missing_ok=True)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        # A person may name a link as the folder for results.
+        sync_folder(path.parent.resolve())
+    except OSError as error:
+        raise StorageUnavailable(f"a result cannot be written to {path.parent}: {error.strerror}") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames within a folder, which is no link, survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
