@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tetraview.domain.view import Route, View
 from tetraview_nets.bidual import BiDualNet, components
-from tetraview_nets.boxes import boxes_to_map
+from tetraview_nets.boxes import boxes_to_map, iou_matrix
 from tetraview_nets.fusion import FusionNet
 from tetraview_nets.hrnet import concatenate
 from tetraview_nets.ipsidual import Companions, IpsiDualNet
@@ -25,11 +25,16 @@ from tetraview_nets.nipple import NippleNet, locate
 from tetraview_nets.outline import trace
 from tetraview_nets.presets import MommiPreset
 from tetraview_nets.registration import register, warp
+from tetraview_nets.scorer import Scorer
 
 #: The bilateral network is not asked when the breasts overlap less than this after registration.
 MIN_OVERLAP = 0.85
 TOP_FRACTION = 0.1
-MIN_SCORE = 0.05
+#: Boxes of the ipsilateral network below this say nothing.
+MIN_EVIDENCE = 0.05
+#: An ipsilateral box that overlaps a candidate by more than this speaks for it.
+SAME_IOU = 0.3
+MIN_SCORE = 0.02
 MAX_DETECTIONS = 20
 
 WITH_IPSI = frozenset({Route.TRI, Route.IPSI, Route.SINGLE})
@@ -53,6 +58,7 @@ class ViewInput:
 class ViewOutput:
     """What was found in one view; boxes, scores and outlines belong together, best first."""
 
+    view: View
     #: With which companions the view was read.
     route: Route
     #: x and y in canonical pixels and the nipple network's confidence, 0 where the place is not to be trusted.
@@ -73,9 +79,22 @@ class ViewOutput:
 class Opposite:
     """The registered opposite view of one view, if it can be used."""
 
-    #: [1, 1, H, W], or None.
-    warped: Tensor | None
+    #: [H, W] probabilities of the bilateral network, or None.
+    bi_map: Tensor | None
     warning: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Look:
+    """What the networks see in the views of one exam before any route is chosen; all by view, in the order of View."""
+
+    views: Sequence[ViewInput]
+    landmarks: Sequence[Landmark]
+    opposites: Sequence[Opposite]
+    #: Pyramid levels of the ipsilateral backbone.
+    pyramid: Sequence[Tensor]
+    #: What the fusion network reads, [V, C, H/4, W/4].
+    features: Tensor
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,6 +118,7 @@ class MommiNet(nn.Module):
         self.ipsi = IpsiDualNet(preset)
         self.bi = BiDualNet(preset)
         self.fusion = FusionNet(preset)
+        self.scorer = Scorer()
 
     def fusion_features(self, image: Tensor) -> Tensor:
         """The frozen features that the fusion network reads, for images [B, 1, H, W]: [B, C, H/4, W/4]."""
@@ -121,6 +141,12 @@ class MommiNet(nn.Module):
         Raises:
             ValueError: no view, a slot twice, or an image whose shape is not the preset's.
         """
+        outputs = {out.view: out for out in self.conclude(self.look(views))}
+        return [outputs[v.view] for v in views]
+
+    @torch.inference_mode()
+    def look(self, views: Sequence[ViewInput]) -> Look:
+        """Let every view pass the backbones once, as the first part of ``read``."""
         self._check(views)
         order = list(View)
         ordered = sorted(views, key=lambda v: order.index(v.view))
@@ -129,16 +155,31 @@ class MommiNet(nn.Module):
             judge(xy, v.breast_mask, spacing_mm=v.spacing_mm)
             for xy, v in zip(locate(self.nipple(image)), ordered, strict=True)
         ]
-        opposites = _opposites(ordered, landmarks)
         branches = self.ipsi.backbone(image)
         pyramid = self.ipsi.pyramid(branches)
-        evidence = self._evidence(ordered, landmarks, opposites, pyramid)
-        maps = self._fuse(ordered, evidence, self._fusion_source(branches, pyramid))
-        outputs = {
-            v.view: _output(v, mark, opposite, found, fused)
-            for v, mark, opposite, found, fused in zip(ordered, landmarks, opposites, evidence, maps, strict=True)
-        }
-        return [outputs[v.view] for v in views]
+        return Look(
+            views=ordered,
+            landmarks=landmarks,
+            opposites=self._opposites(ordered, landmarks),
+            pyramid=pyramid,
+            features=self._fusion_source(branches, pyramid),
+        )
+
+    @torch.inference_mode()
+    def conclude(self, look: Look, *, furthest: Route = Route.TRI) -> list[ViewOutput]:
+        """Weigh what was seen: the second part of ``read``, one output per view of the look.
+
+        Args:
+            look: the views.
+            furthest: companions beyond this route are left aside, as if those views were missing.
+        """
+        evidence = self.evidence(look, furthest=furthest)
+        return [
+            self._output(*seen)
+            for seen in zip(
+                look.views, look.landmarks, look.opposites, evidence, self.fuse(look, evidence), strict=True
+            )
+        ]
 
     def _check(self, views: Sequence[ViewInput]) -> None:
         slots = [v.view for v in views]
@@ -152,46 +193,86 @@ class MommiNet(nn.Module):
                     f"not image {tuple(view.image.shape)} and mask {tuple(view.breast_mask.shape)}."
                 )
 
-    def _evidence(
-        self,
-        views: Sequence[ViewInput],
-        landmarks: Sequence[Landmark],
-        opposites: Sequence[Opposite],
-        pyramid: Sequence[Tensor],
-    ) -> list[Evidence]:
-        """Ask the ipsilateral and bilateral networks about every view."""
-        present = frozenset(v.view for v in views)
-        detections = self.ipsi.detect_all(pyramid, _companions(views, landmarks))
+    def _opposites(self, views: Sequence[ViewInput], landmarks: Sequence[Landmark]) -> list[Opposite]:
+        """Compare every view with the registered opposite view, where there is one."""
+        found = {v.view: (v, mark) for v, mark in zip(views, landmarks, strict=True)}
+        return [self._opposite(found[v.view], found.get(v.view.contralateral)) for v in views]
+
+    def _opposite(self, main: tuple[ViewInput, Landmark], aux: tuple[ViewInput, Landmark] | None) -> Opposite:
+        if aux is None:
+            return Opposite(bi_map=None)
+        (view, mark), (other, other_mark) = main, aux
+        trusted = mark.trusted and other_mark.trusted
+        registration = register(
+            view.breast_mask, other.breast_mask, mark.xy if trusted else None, other_mark.xy if trusted else None
+        )
+        if registration.quality < MIN_OVERLAP:
+            overlap = f"{registration.quality:.0%}"
+            return Opposite(bi_map=None, warning=f"the opposite breast overlaps only {overlap} and is not compared")
+        warped = warp(other.image[None, None], registration.grid.to(other.image.device))
+        return Opposite(bi_map=self.bi(view.image[None, None], warped)[0, 0].sigmoid())
+
+    def evidence(self, look: Look, *, furthest: Route = Route.TRI) -> list[Evidence]:
+        """What the ipsilateral and bilateral networks say about every view of a look."""
+        present = frozenset(v.view for v in look.views)
+        ipsilateral = furthest in {Route.TRI, Route.IPSI}
+        detections = self.ipsi.detect_all(look.pyramid, _companions(look, ipsilateral=ipsilateral))
         evidence = []
-        for view, opposite, (boxes, scores) in zip(views, opposites, detections, strict=True):
-            usable = present if opposite.warped is not None else present - {view.view.contralateral}
-            route = Route.of(view.view, usable)
-            keep = scores >= MIN_SCORE if route in WITH_IPSI else torch.zeros_like(scores, dtype=torch.bool)
-            bi_map = torch.zeros_like(view.image)
-            if opposite.warped is not None:
-                bi_map = self.bi(view.image[None, None], opposite.warped)[0, 0].sigmoid()
-            evidence.append(Evidence(route=route, ipsi=(boxes[keep], scores[keep]), bi_map=bi_map))
+        for view, opposite, (boxes, scores) in zip(look.views, look.opposites, detections, strict=True):
+            bi_map = opposite.bi_map if furthest in WITH_BI else None
+            unused = {view.view.contralateral} if bi_map is None else set()
+            unused |= set() if ipsilateral else {view.view.ipsilateral}
+            route = Route.of(view.view, present - unused)
+            keep = scores >= MIN_EVIDENCE if route in WITH_IPSI else torch.zeros_like(scores, dtype=torch.bool)
+            nothing = torch.zeros_like(view.image)
+            evidence.append(
+                Evidence(route=route, ipsi=(boxes[keep], scores[keep]), bi_map=nothing if bi_map is None else bi_map)
+            )
         return evidence
 
-    def _fuse(self, views: Sequence[ViewInput], evidence: Sequence[Evidence], features: Tensor) -> Tensor:
+    def fuse(self, look: Look, evidence: Sequence[Evidence]) -> Tensor:
         """Fusion maps [V, H, W], zero outside the breast."""
         size = self.preset.height, self.preset.width
+        features = look.features
         logits = self.fusion(
             features,
-            torch.stack([v.image for v in views])[:, None],
+            torch.stack([v.image for v in look.views])[:, None],
             torch.stack([boxes_to_map(*e.ipsi, *size) for e in evidence])[:, None],
             torch.stack([e.bi_map for e in evidence])[:, None],
             torch.tensor([e.route in WITH_IPSI for e in evidence], device=features.device),
             torch.tensor([e.route in WITH_BI for e in evidence], device=features.device),
         )
-        inside = torch.stack([v.breast_mask for v in views])
+        inside = torch.stack([v.breast_mask for v in look.views])
         return torch.sigmoid(logits[:, 0]) * inside
 
+    def _output(
+        self, view: ViewInput, mark: Landmark, opposite: Opposite, evidence: Evidence, fusion_map: Tensor
+    ) -> ViewOutput:
+        boxes, scores = self._detections(evidence, fusion_map, spacing_mm=view.spacing_mm)
+        return ViewOutput(
+            view=view.view,
+            route=evidence.route,
+            nipple=(mark.x, mark.y, mark.confidence if mark.trusted else 0.0),
+            boxes=boxes,
+            scores=scores,
+            outlines=[trace(fusion_map, box) for box in boxes],
+            fusion_map=fusion_map,
+            warnings=tuple(f"{view.view}: {w}." for w in (mark.warning, opposite.warning) if w),
+        )
 
-def _companions(views: Sequence[ViewInput], landmarks: Sequence[Landmark]) -> Companions:
-    """The ipsilateral pairs of an exam; the relation gate needs both nipples of a pair."""
+    def _detections(self, evidence: Evidence, fusion_map: Tensor, *, spacing_mm: float) -> tuple[Tensor, Tensor]:
+        """Candidates of all branches with their scores: boxes [N, 4] and scores [N], best first."""
+        boxes = candidates(evidence, fusion_map, spacing_mm=spacing_mm)
+        scores = self.scorer(branch_scores(boxes, evidence, fusion_map), evidence.route)
+        strong = scores >= MIN_SCORE
+        return merge(boxes[strong], scores[strong], fusion_map, limit=MAX_DETECTIONS)
+
+
+def _companions(look: Look, *, ipsilateral: bool) -> Companions:
+    """The ipsilateral pairs of an exam, or none; the relation gate needs both nipples of a pair."""
+    views, landmarks = look.views, look.landmarks
     slots = [v.view for v in views]
-    partner = [slots.index(s.ipsilateral) if s.ipsilateral in slots else -1 for s in slots]
+    partner = [slots.index(s.ipsilateral) if ipsilateral and s.ipsilateral in slots else -1 for s in slots]
     trusted = [mark.trusted and landmarks[p].trusted for mark, p in zip(landmarks, partner, strict=True)]
     device = views[0].image.device
     return Companions(
@@ -202,52 +283,24 @@ def _companions(views: Sequence[ViewInput], landmarks: Sequence[Landmark]) -> Co
     )
 
 
-def _opposites(views: Sequence[ViewInput], landmarks: Sequence[Landmark]) -> list[Opposite]:
-    """Register the opposite view of every view that has one."""
-    found = {v.view: (v, mark) for v, mark in zip(views, landmarks, strict=True)}
-    return [_opposite(found[v.view], found.get(v.view.contralateral)) for v in views]
-
-
-def _opposite(main: tuple[ViewInput, Landmark], aux: tuple[ViewInput, Landmark] | None) -> Opposite:
-    if aux is None:
-        return Opposite(warped=None)
-    (view, mark), (other, other_mark) = main, aux
-    trusted = mark.trusted and other_mark.trusted
-    registration = register(
-        view.breast_mask, other.breast_mask, mark.xy if trusted else None, other_mark.xy if trusted else None
-    )
-    if registration.quality < MIN_OVERLAP:
-        overlap = f"{registration.quality:.0%}"
-        return Opposite(warped=None, warning=f"the opposite breast overlaps only {overlap} and is not compared")
-    return Opposite(warped=warp(other.image[None, None], registration.grid.to(other.image.device)))
-
-
-def _output(view: ViewInput, mark: Landmark, opposite: Opposite, evidence: Evidence, fusion_map: Tensor) -> ViewOutput:
-    boxes, scores = _detections(evidence, fusion_map, spacing_mm=view.spacing_mm)
-    return ViewOutput(
-        route=evidence.route,
-        nipple=(mark.x, mark.y, mark.confidence if mark.trusted else 0.0),
-        boxes=boxes,
-        scores=scores,
-        outlines=[trace(fusion_map, box) for box in boxes],
-        fusion_map=fusion_map,
-        warnings=tuple(f"{view.view}: {w}." for w in (mark.warning, opposite.warning) if w),
-    )
-
-
-def _detections(evidence: Evidence, fusion_map: Tensor, *, spacing_mm: float) -> tuple[Tensor, Tensor]:
-    """Candidates of all branches, scored on the fusion map: boxes [N, 4] and scores [N], best first."""
+def candidates(evidence: Evidence, fusion_map: Tensor, *, spacing_mm: float) -> Tensor:
+    """Boxes [N, 4] of all branches: ipsilateral boxes, regions of the bilateral and of the fusion map."""
     regions = [components(m, spacing_mm=spacing_mm)[0].to(fusion_map.device) for m in (evidence.bi_map, fusion_map)]
-    boxes = torch.cat([evidence.ipsi[0], *regions])
-    scores = torch.stack([box_score(fusion_map, box) for box in boxes]) if len(boxes) else boxes.new_zeros(0)
-    strong = scores >= MIN_SCORE
-    boxes, scores = boxes[strong], scores[strong]
-    return merge(boxes, scores, fusion_map, limit=MAX_DETECTIONS)
+    return torch.cat([evidence.ipsi[0], *regions])
 
 
-def box_score(fusion_map: Tensor, box: Tensor) -> Tensor:
+def branch_scores(boxes: Tensor, evidence: Evidence, fusion_map: Tensor) -> Tensor:
+    """What each branch says about boxes [N, 4]: [N, 3] in [0, 1], columns as in ``scorer.BRANCHES``."""
+    own, scores = evidence.ipsi
+    overlapping = (iou_matrix(boxes, own) > SAME_IOU) * scores
+    maps = [[box_score(m, box) for m in (evidence.bi_map, fusion_map)] for box in boxes]
+    ipsi = overlapping.amax(dim=1) if len(scores) else boxes.new_zeros(len(boxes))
+    return torch.cat([ipsi[:, None], boxes.new_tensor(maps).reshape(-1, 2)], dim=1)
+
+
+def box_score(probability: Tensor, box: Tensor) -> Tensor:
     """Mean of the highest tenth of the map's pixels that a box [4] touches."""
     x0, y0 = box[:2].floor().int().tolist()
     x1, y1 = box[2:].ceil().int().tolist()
-    pixels = fusion_map[y0:y1, x0:x1].flatten()
+    pixels = probability[y0:y1, x0:x1].flatten()
     return pixels.topk(max(1, round(len(pixels) * TOP_FRACTION))).values.mean()
