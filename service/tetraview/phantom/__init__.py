@@ -1,5 +1,6 @@
 """Synthetic screening exams with ground truth."""
 
+from tetraview.phantom.detector import HELD_OUT_STYLE, style_of
 from tetraview.phantom.exam import ObjectKind, PhantomExam, PhantomObject, PhantomView
 from tetraview.phantom.generate import generate
 from tetraview.phantom.recipe import (
@@ -15,6 +16,7 @@ from tetraview.phantom.recipe import (
 __all__ = [
     "DEMO_SEED",
     "GENERATOR_VERSION",
+    "HELD_OUT_STYLE",
     "RECIPES",
     "TEST_SEEDS",
     "TRAIN_SEEDS",
@@ -25,4 +27,5 @@ __all__ = [
     "PhantomRecipe",
     "PhantomView",
     "generate",
+    "style_of",
 ]

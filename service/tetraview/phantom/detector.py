@@ -52,6 +52,10 @@ STYLES = (
 )
 
 
+#: Name of the style that only test seeds show.
+HELD_OUT_STYLE = STYLES[-1].name
+
+
 @dataclass(frozen=True, kw_only=True)
 class Processing:
     """What all images of an exam have in common."""
@@ -66,6 +70,11 @@ def sample_processing(seed: int) -> Processing:
     rng = random_stream(seed, Stream.STYLE)
     seen = len(STYLES) - 1 if seed in TRAIN_SEEDS or seed in VALIDATION_SEEDS else len(STYLES)
     return Processing(style=STYLES[int(rng.integers(seen))], inverted=bool(rng.uniform() < _MONOCHROME1_SHARE))
+
+
+def style_of(seed: int) -> str:
+    """Name of the vendor style of an exam, the same in every recipe, without rendering it."""
+    return sample_processing(seed).style.name
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

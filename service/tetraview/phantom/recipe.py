@@ -45,6 +45,7 @@ class PhantomRecipe:
 
 
 _TRAINING = PhantomRecipe(name="training", rows=518, columns=398, spacing_mm=0.45)
+_FINE = replace(_TRAINING, name="fine", rows=1036, columns=796, spacing_mm=0.225)
 _NATIVE = replace(_TRAINING, name="native", rows=3328, columns=2560, spacing_mm=0.07)
 
 RECIPES = MappingProxyType(
@@ -52,7 +53,9 @@ RECIPES = MappingProxyType(
         recipe.name: recipe
         for recipe in (
             _TRAINING,
+            _FINE,
             _NATIVE,
+            replace(_FINE, name="fine_masses", mass_probability=1.0),
             replace(_TRAINING, name="no_islands", islands_mean=0.0),
             replace(_TRAINING, name="no_decoys", decoys_mean=0.0),
             replace(_TRAINING, name="no_masses", mass_probability=0.0),
