@@ -1,34 +1,31 @@
-"""Detection metrics: matching, FROC, recall at a false-positive rate, average precision, patient bootstrap.
+"""Matching of detections with masses, FROC, and recall at a rate of false positives.
 
 Definitions, the same for every detector:
 
-* A detection belongs to the mass it overlaps most; it hits when their box IoU is above the criterion (MommiNet-v2:
-  IoU > 0.2). Further hits of a mass that a higher-scoring detection has hit already are ignored in FROC and count as
-  false positives in average precision.
+* A detection belongs to the mass it overlaps most; it hits when their IoU is above the criterion (MommiNet-v2:
+  IoU > 0.2). Further hits of a mass that a higher-scoring detection has hit already are ignored.
 * FPPI is false positives divided by all images, normal ones included. Recall is hit masses divided by all mass
   instances, each view counted by itself; *any-view* recall counts a mass of the breast once, hit in either view.
 * Recall at a given FPPI is the highest recall of an operating point that does not exceed it, without interpolation.
-* Intervals are percentiles of a bootstrap over patients, never over images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+from tetraview_nets.metrics.arrays import Booleans, Floats, Integers
+from tetraview_nets.metrics.bootstrap import RESAMPLES, patient_weights
 
 #: MommiNet-v2's criterion: a detection hits when IoU is above this.
 IOU_CRITERION = 0.2
 #: False positives per image at which recall is reported.
 FPPI_POINTS = (0.25, 0.5, 1.0, 2.0)
-#: Bootstrap resamples.
-RESAMPLES = 2000
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,11 +46,16 @@ class ImageResult:
     truth: Floats
     #: One name a mass, the same in both views of a breast.
     lesions: tuple[str, ...]
+    #: float [N, M], IoU of detections with masses where another than that of their boxes decides, as ``mask_iou``'s.
+    overlaps: Floats | None = None
 
     def __post_init__(self) -> None:
+        detections, masses = len(self.scores), len(self.lesions)
         shapes = self.boxes.shape, self.scores.shape, self.truth.shape
-        if shapes != ((len(self.scores), 4), (len(self.scores),), (len(self.lesions), 4)):
-            raise ValueError(f"boxes, scores and truth do not fit each other: {shapes}, {len(self.lesions)} lesions")
+        if shapes != ((detections, 4), (detections,), (masses, 4)):
+            raise ValueError(f"boxes, scores and truth do not fit each other: {shapes}, {masses} lesions")
+        if self.overlaps is not None and self.overlaps.shape != (detections, masses):
+            raise ValueError(f"overlaps {self.overlaps.shape} do not fit {detections} detections of {masses} masses")
 
 
 def iou_matrix(first: Floats, second: Floats) -> Floats:
@@ -63,14 +65,28 @@ def iou_matrix(first: Floats, second: Floats) -> Floats:
     intersection = np.clip(high - low, 0, None).prod(axis=2)
     areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (first, second)]
     union: Floats = areas[0][:, None] + areas[1][None, :] - intersection
-    return np.asarray(intersection / np.maximum(union, 1e-12), dtype=np.float64)
+    return np.asarray(intersection / np.maximum(union, _ROUNDING), dtype=np.float64)
+
+
+def mask_iou(boxes: Floats, masks: Booleans) -> Floats:
+    """Intersection over union of the pixels whose centres lie in each box [N, 4] with each mask [M, H, W], as [N, M].
+
+    Pixel (0, 0) reaches from 0 to 1, so its centre is at 0.5.
+    """
+    height, width = masks.shape[1:]
+    x, y = np.arange(width) + 0.5, np.arange(height) + 0.5
+    columns = (boxes[:, :1] <= x) & (x < boxes[:, 2:3])
+    rows = (boxes[:, 1:2] <= y) & (y < boxes[:, 3:])
+    intersection = np.einsum("nh,mhw,nw->nm", rows.astype(float), masks.astype(float), columns.astype(float))
+    union = (rows.sum(axis=1) * columns.sum(axis=1))[:, None] + masks.sum(axis=(1, 2))[None, :] - intersection
+    return np.asarray(intersection / np.maximum(union, _ROUNDING), dtype=np.float64)
 
 
 def assign(result: ImageResult, *, iou: float = IOU_CRITERION) -> Integers:
     """The index of the mass that each detection hits, or -1: int [N]."""
     if not len(result.lesions) or not len(result.scores):
         return np.full(len(result.scores), -1, dtype=np.int64)
-    overlap = iou_matrix(result.boxes, result.truth)
+    overlap = iou_matrix(result.boxes, result.truth) if result.overlaps is None else result.overlaps
     return np.where(overlap.max(axis=1) > iou, overlap.argmax(axis=1), -1).astype(np.int64)
 
 
@@ -112,6 +128,15 @@ class Froc:
             images=np.bincount([index[result.patient] for result in results], minlength=len(patients)),
         )
 
+    @cached_property
+    def _ranked(self) -> tuple[Floats, Integers, Booleans, Integers]:
+        """Scores, patients and hits of all detections, best first, and the last of each run of equal scores."""
+        scores = np.concatenate([self.lesion_scores, self.false_scores])
+        patients = np.concatenate([self.lesion_patients, self.false_patients])
+        order = np.argsort(-scores, kind="stable")[: int(np.isfinite(scores).sum())]
+        ends = np.flatnonzero(np.diff(scores[order], append=-np.inf))
+        return scores[order], patients[order], order < len(self.lesion_scores), ends
+
     def curve(self, weights: Integers | None = None) -> tuple[Floats, Floats, Floats]:
         """The operating points by falling threshold, the first above every score.
 
@@ -122,61 +147,28 @@ class Froc:
             thresholds [T], FPPI [T] and recall [T]; detections with score >= threshold are kept.
         """
         weights = np.ones(len(self.images), dtype=np.int64) if weights is None else weights
-        scores = np.concatenate([self.lesion_scores, self.false_scores])
-        found = np.concatenate([weights[self.lesion_patients], np.zeros(len(self.false_scores), dtype=np.int64)])
-        false = np.concatenate([np.zeros(len(self.lesion_scores), dtype=np.int64), weights[self.false_patients]])
-        order = np.argsort(-scores, kind="stable")[: int(np.isfinite(scores).sum())]
-        ends = np.flatnonzero(np.diff(scores[order], append=-np.inf))
+        scores, patients, hit, ends = self._ranked
+        counts = weights[patients]
         lesions = max(1, int(weights[self.lesion_patients].sum()))
         images = max(1, int((weights * self.images).sum()))
         return (
-            np.concatenate([[np.inf], scores[order][ends]]),
-            np.concatenate([[0.0], np.cumsum(false[order])[ends] / images]),
-            np.concatenate([[0.0], np.cumsum(found[order])[ends] / lesions]),
+            np.concatenate([[np.inf], scores[ends]]),
+            np.concatenate([[0.0], np.cumsum(counts * ~hit)[ends] / images]),
+            np.concatenate([[0.0], np.cumsum(counts * hit)[ends] / lesions]),
         )
 
     def recall_at(self, fppi: Sequence[float], weights: Integers | None = None) -> Floats:
         """The highest recall among operating points at or below each FPPI: float [len(fppi)]."""
         _, rates, recalls = self.curve(weights)
-        last = np.searchsorted(rates, np.asarray(fppi) + 1e-12, side="right") - 1
+        last = np.searchsorted(rates, np.asarray(fppi) + _ROUNDING, side="right") - 1
         return np.asarray(recalls[last], dtype=np.float64)
 
     def threshold_at(self, fppi: float) -> float:
         """The lowest threshold whose FPPI does not exceed ``fppi``; +inf if none but silence does."""
         thresholds, rates, _ = self.curve()
-        return float(thresholds[np.searchsorted(rates, fppi + 1e-12, side="right") - 1])
+        return float(thresholds[np.searchsorted(rates, fppi + _ROUNDING, side="right") - 1])
 
     def bootstrap(self, fppi: Sequence[float], *, resamples: int = RESAMPLES, seed: int = 0) -> Floats:
-        """Recall at each FPPI in resampled sets of patients: float [resamples, len(fppi)].
-
-        Two detectors on the same patients with the same seed see the same resamples, so their difference is paired.
-        """
-        generator = np.random.default_rng(seed)
-        patients = len(self.images)
-        draws = generator.integers(0, patients, (resamples, patients))
-        return np.stack([self.recall_at(fppi, np.bincount(draw, minlength=patients)) for draw in draws])
-
-
-def interval(samples: Floats, *, level: float = 0.95) -> tuple[Floats, Floats]:
-    """The percentile interval over the first axis: lower and upper end."""
-    tail = (1 - level) / 2
-    low, high = np.quantile(samples, [tail, 1 - tail], axis=0)
-    return low, high
-
-
-def average_precision(results: Sequence[ImageResult], *, iou: float) -> float:
-    """Average precision as the step sum Σ(R_n - R_{n-1})·P_n; a second hit of a mass is a false positive."""
-    scores, correct, total = [np.empty(0)], [np.empty(0, dtype=bool)], 0
-    for result in results:
-        order = np.argsort(-result.scores, kind="stable")
-        hits = assign(result, iou=iou)[order]
-        first = np.zeros(len(hits), dtype=bool)
-        first[np.unique(hits, return_index=True)[1]] = True
-        scores.append(result.scores[order])
-        correct.append(first & (hits >= 0))
-        total += len(result.lesions)
-    if not total:
-        return 0.0
-    ranked = np.concatenate(correct)[np.argsort(-np.concatenate(scores), kind="stable")]
-    precision = np.cumsum(ranked) / np.arange(1, len(ranked) + 1)
-    return float(precision[ranked].sum() / total)
+        """Recall at each FPPI in resampled sets of patients, as ``patient_weights``: float [resamples, len(fppi)]."""
+        weights = patient_weights(len(self.images), resamples=resamples, seed=seed)
+        return np.stack([self.recall_at(fppi, weight) for weight in weights])
