@@ -16,6 +16,7 @@ from rich.progress import Progress
 from tetraview.domain.view import Route
 from tetraview_nets import cache, evaluate, froc_table, weights
 from tetraview_nets.cache import CacheKey, ExamSet, Split
+from tetraview_nets.claims.cli import app as claims_app
 from tetraview_nets.froc_table import Difference
 from tetraview_nets.metrics import ImageResult
 from tetraview_nets.mommi import MommiNet
@@ -27,6 +28,7 @@ from tetraview_nets.training import PHANTOM_RECIPE, Training
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "repository" / "mommi_detector" / "1" / "weights.safetensors"
 
 app = typer.Typer(help="Train and evaluate the networks of tetraview.", no_args_is_help=True)
+app.add_typer(claims_app, name="claims")
 console = Console()
 
 
