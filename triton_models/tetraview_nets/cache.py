@@ -10,20 +10,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from tetraview import phantom
-from tetraview.domain.geometry import Box
+from tetraview.domain.geometry import Box, Point
 from tetraview.domain.view import View
 from tetraview.imaging.canonical import CanonicalView, Frame, to_canonical
-from tetraview.phantom import ObjectKind, PhantomExam, PhantomObject, PhantomView
+from tetraview.phantom import ObjectKind, PhantomExam, PhantomView
 
 #: The order of views in every array.
 VIEWS = tuple(View)
@@ -55,9 +56,9 @@ class Split(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CanonicalExam:
-    """One phantom exam in the canonical frame; coordinates are continuous canonical pixels of their view."""
+    """One exam in the canonical frame; coordinates are continuous canonical pixels of their view."""
 
-    #: What generated it.
+    #: What generated a phantom; the number of the patient in a data set.
     seed: int
     #: uint8 [4, H, W], 255 is intensity 1; views in the order of ``VIEWS``.
     images: NDArray[np.uint8]
@@ -75,61 +76,117 @@ class CanonicalExam:
     kinds: NDArray[np.int64]
     #: str [K], the object's label; a mass has the same in both views of its breast.
     labels: NDArray[np.str_]
+    #: bool [4], whether the view exists; planes of a view that does not are zero.
+    present: NDArray[np.bool_] = field(default_factory=lambda: np.ones(len(VIEWS), dtype=np.bool_))
 
     def masses(self, view: int) -> NDArray[np.intp]:
         """The indices of the boxes of masses in one view."""
         return np.flatnonzero((self.box_views == view) & (self.kinds == 0))
 
 
+class TrueObject(Protocol):
+    """One object that is known to be in a view, a phantom's or a data set's."""
+
+    @property
+    def kind(self) -> ObjectKind:
+        """What it is."""
+
+    @property
+    def label(self) -> str:
+        """The same in all views of the exam that show the object."""
+
+    @property
+    def box(self) -> Box:
+        """Bounds in stored pixels."""
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """The object in stored pixels, bool [rows, columns]."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrueView:
+    """One view and all that is known to be in it."""
+
+    canonical: CanonicalView
+    objects: Sequence[TrueObject]
+    #: In stored pixels; None where nobody marked it.
+    nipple: Point | None = None
+    #: Whether it can be seen in profile.
+    nipple_in_profile: bool = False
+
+
 def canonical_exam(exam: PhantomExam, frame: Frame) -> CanonicalExam:
     """Bring all four views of a phantom exam, and their truth, into the canonical frame."""
-    views = [exam.views[view] for view in VIEWS]
-    canonical = [_canonical_view(view, frame) for view in views]
-    objects = [(i, found) for i, view in enumerate(views) for found in view.objects]
-    boxes = [_canonical_box(canonical[i], found.box, frame) for i, found in objects]
-    return CanonicalExam(
-        seed=exam.seed,
-        images=np.stack([np.rint(view.image * 255).astype(np.uint8) for view in canonical]),
-        masks=np.stack([_mask_plane(*pair) for pair in zip(canonical, views, strict=True)]),
-        spacing_mm=np.array([view.spacing_mm for view in canonical], dtype=np.float32),
-        nipples=np.array([_canonical_nipple(*pair) for pair in zip(canonical, views, strict=True)], dtype=np.float32),
-        boxes=np.array(boxes, dtype=np.float32).reshape(-1, 4),
-        box_views=np.array([i for i, _ in objects], dtype=np.int64),
-        kinds=np.array([KINDS.index(found.kind) for _, found in objects], dtype=np.int64),
-        labels=np.array([found.label for _, found in objects], dtype=np.str_),
-    )
+    return assemble([_true_view(exam.views[view], frame) for view in VIEWS], seed=exam.seed, frame=frame)
 
 
-def _canonical_view(view: PhantomView, frame: Frame) -> CanonicalView:
+def _true_view(view: PhantomView, frame: Frame) -> TrueView:
     stored = view.pixels.astype(np.float32)
     inverted = view.photometric_interpretation == "MONOCHROME1"
-    return to_canonical(
+    canonical = to_canonical(
         2**view.bits_stored - 1 - stored if inverted else stored,
         view=view.view,
         spacing_mm=view.spacing_mm,
         patient_orientation=view.patient_orientation,
         frame=frame,
     )
+    return TrueView(
+        canonical=canonical, objects=view.objects, nipple=view.nipple, nipple_in_profile=view.nipple_in_profile
+    )
 
 
-def _canonical_nipple(canonical: CanonicalView, view: PhantomView) -> tuple[float, float, float]:
-    return *canonical.canonical_to_native.inverse(view.nipple), float(view.nipple_in_profile)
+def assemble(views: Sequence[TrueView | None], *, seed: int, frame: Frame) -> CanonicalExam:
+    """One exam from its views in the order of ``VIEWS``; None stands for a view that does not exist."""
+    shown = [(i, view) for i, view in enumerate(views) if view is not None]
+    objects = [(i, view.canonical, found) for i, view in shown for found in view.objects]
+    images = np.zeros((len(VIEWS), frame.height, frame.width), dtype=np.uint8)
+    masks = np.zeros_like(images)
+    spacing_mm = np.full(len(VIEWS), frame.spacing_mm, dtype=np.float32)
+    nipples = np.zeros((len(VIEWS), 3), dtype=np.float32)
+    for i, view in shown:
+        images[i] = np.rint(view.canonical.image * 255)
+        masks[i] = _mask_plane(view)
+        spacing_mm[i] = view.canonical.spacing_mm
+        nipples[i] = _canonical_nipple(view)
+    return CanonicalExam(
+        seed=seed,
+        images=images,
+        masks=masks,
+        spacing_mm=spacing_mm,
+        nipples=nipples,
+        boxes=np.array([canonical_box(seen, found.box, frame) for _, seen, found in objects], dtype=np.float32).reshape(
+            -1, 4
+        ),
+        box_views=np.array([i for i, _, _ in objects], dtype=np.int64),
+        kinds=np.array([KINDS.index(found.kind) for _, _, found in objects], dtype=np.int64),
+        labels=np.array([found.label for _, _, found in objects], dtype=np.str_),
+        present=np.array([view is not None for view in views], dtype=np.bool_),
+    )
 
 
-def _canonical_box(canonical: CanonicalView, native: Box, frame: Frame) -> tuple[float, float, float, float]:
+def _canonical_nipple(view: TrueView) -> tuple[float, float, float]:
+    if view.nipple is None:
+        return 0.0, 0.0, 0.0
+    return *view.canonical.canonical_to_native.inverse(view.nipple), float(view.nipple_in_profile)
+
+
+def canonical_box(canonical: CanonicalView, native: Box, frame: Frame) -> tuple[float, float, float, float]:
+    """A box of stored pixels in the canonical frame, clipped to it."""
     box = canonical.canonical_to_native.inverse.box(native)
     return max(box.x0, 0), max(box.y0, 0), min(box.x1, frame.width), min(box.y1, frame.height)
 
 
-def _mask_plane(canonical: CanonicalView, view: PhantomView) -> NDArray[np.uint8]:
-    inside = np.zeros(canonical.image.shape, dtype=bool)
-    for found in view.masses:
-        inside |= _canonical_mask(canonical, found)
-    plane: NDArray[np.uint8] = canonical.breast_mask * np.uint8(BREAST) | inside * np.uint8(MASS)
+def _mask_plane(view: TrueView) -> NDArray[np.uint8]:
+    inside = np.zeros(view.canonical.image.shape, dtype=bool)
+    for found in view.objects:
+        if found.kind is ObjectKind.MASS:
+            inside |= _canonical_mask(view.canonical, found.mask)
+    plane: NDArray[np.uint8] = view.canonical.breast_mask * np.uint8(BREAST) | inside * np.uint8(MASS)
     return plane
 
 
-def _canonical_mask(canonical: CanonicalView, found: PhantomObject) -> NDArray[np.bool_]:
+def _canonical_mask(canonical: CanonicalView, native: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Resample a native object mask: bool [H, W]."""
     to_native = canonical.canonical_to_native
     # OpenCV counts from pixel centres, the affine map from pixel corners.
@@ -138,7 +195,7 @@ def _canonical_mask(canonical: CanonicalView, found: PhantomObject) -> NDArray[n
     matrix = np.array([[to_native.a, to_native.b, shift_x], [to_native.d, to_native.e, shift_y]])
     height, width = canonical.image.shape
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    part = cv2.warpAffine(found.mask.astype(np.float32), matrix, (width, height), flags=flags)
+    part = cv2.warpAffine(native.astype(np.float32), matrix, (width, height), flags=flags)
     return np.asarray(part) > HALF
 
 

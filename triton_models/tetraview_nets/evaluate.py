@@ -53,7 +53,6 @@ class MommiDetector:
         outputs = self.network.read([view_input(exam, view, self.device) for view in views])
         return [_detections(output) for output in outputs]
 
-
     @torch.no_grad()
     def read_routes(self, exam: CanonicalExam, routes: Sequence[Route]) -> dict[Route, list[Detections]]:
         """Detections of all four views by each route, at the cost of one pass through the backbones."""
@@ -90,10 +89,20 @@ def companies(route: Route) -> list[tuple[int, ...]]:
 def read_exams(
     detector: Detector, exams: Iterable[CanonicalExam], route: Route, *, done: Callable[[], None] = lambda: None
 ) -> list[ImageResult]:
-    """Read every view of all exams by one route; ``done`` is called after each exam."""
+    """Read every view of all exams by one route, or by what is left of it where an exam lacks views.
+
+    Args:
+        detector: what reads.
+        exams: the exams.
+        route: how; a view whose companions are absent is read without them.
+        done: called after each exam.
+    """
     results = []
     for exam in exams:
-        for views in companies(route):
+        for group in companies(route):
+            views = [view for view in group if exam.present[view]]
+            if not views:
+                continue
             for view, found in zip(views, detector.read(exam, views), strict=True):
                 results.append(_result(exam, view, found))
         done()
