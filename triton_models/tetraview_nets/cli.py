@@ -15,20 +15,27 @@ from rich.progress import Progress
 
 from tetraview.domain.view import Route
 from tetraview_nets import cache, evaluate, froc_table, weights
+from tetraview_nets.benchmark.cli import app as benchmark_app
 from tetraview_nets.cache import CacheKey, ExamSet, Split
 from tetraview_nets.claims.cli import app as claims_app
+from tetraview_nets.distributed import ALONE, Workers, joined
 from tetraview_nets.froc_table import Difference
 from tetraview_nets.metrics import ImageResult
 from tetraview_nets.mommi import MommiNet
 from tetraview_nets.pin import pin
 from tetraview_nets.presets import PRESETS
 from tetraview_nets.schedule import RECIPES, Stage
-from tetraview_nets.training import PHANTOM_RECIPE, Training
+from tetraview_nets.train import CheckpointMismatch, LossNotFinite
+from tetraview_nets.training import StageMissing, Training
 
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "repository" / "mommi_detector" / "1" / "weights.safetensors"
 
+#: Four views with an image and a mask.
+BYTES_PER_PIXEL = 8
+
 app = typer.Typer(help="Train and evaluate the networks of tetraview.", no_args_is_help=True)
 app.add_typer(claims_app, name="claims")
+app.add_typer(benchmark_app, name="benchmark")
 console = Console()
 
 
@@ -40,17 +47,19 @@ class DetectorName(StrEnum):
 
 
 class PresetName(StrEnum):
-    """Presets with a training recipe; the others are built by the same classes but need a GPU."""
+    """Presets: two for a CPU, one for a GPU and the paper's, which wants several."""
 
     TINY = "tiny"
     SLIM = "slim"
+    MEDIUM = "medium"
+    PAPER = "paper"
 
 
 CacheOption = Annotated[Path | None, typer.Option(help="Root of the phantom cache; default ~/.cache/tetraview.")]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="CPU threads of this process.")]
 WorkersOption = Annotated[int, typer.Option(min=1, help="Processes that render missing phantoms.")]
 PresetOption = Annotated[PresetName, typer.Option(help="Which sizes.")]
-DeviceOption = Annotated[str, typer.Option(help="cpu, or cuda for one GPU.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu or cuda; under torchrun each process takes its own GPU.")]
 OutOption = Annotated[Path, typer.Option(help="Folder for checkpoints and loss tables; a killed run goes on from it.")]
 
 
@@ -68,12 +77,13 @@ def phantoms(
 
 
 def _key(preset: str, split: Split) -> CacheKey:
-    return CacheKey(recipe=PHANTOM_RECIPE, frame=PRESETS[preset].frame, split=split)
+    return CacheKey(recipe=RECIPES[preset].phantom, frame=PRESETS[preset].frame, split=split)
 
 
 def _render(key: CacheKey, exams: int, workers: int, root: Path | None) -> Path:
     with Progress(console=console) as progress:
-        bar = progress.add_task(f"{key.split} phantoms", total=exams)
+        gigabytes = exams * key.frame.height * key.frame.width * BYTES_PER_PIXEL / 1e9
+        bar = progress.add_task(f"{key.split} phantoms ({gigabytes:.1f} GB)", total=exams)
         return cache.build(key, exams=exams, workers=workers, root=root, done=lambda n: progress.advance(bar, n))
 
 
@@ -87,12 +97,20 @@ def train(  # noqa: PLR0917
     workers: WorkersOption = 2,
     cache_root: CacheOption = None,
 ) -> None:
-    """Train MommiNet-v2 stage by stage; after the last one write weights.safetensors with its operating points."""
-    training = _training(out, preset, device=device, threads=threads, workers=workers, cache_root=cache_root)
-    for each in Stage if stage is None else [stage]:
-        training.run(each)
-    if stage is None:
-        _export(training, out / "weights.safetensors")
+    """Train MommiNet-v2 stage by stage; after the last one write weights.safetensors with its operating points.
+
+    Under torchrun several processes share each batch: torchrun --nproc-per-node 4 -m tetraview_nets train ...
+    """
+    torch.set_num_threads(threads)
+    with joined(device) as (group, own):
+        if group.first:
+            _render_recipe(preset, workers, cache_root)
+        group.wait()
+        training = _training(out, preset, device=own, cache_root=cache_root, group=group)
+        for each in Stage if stage is None else [stage]:
+            training.run(each)
+        if stage is None and group.first:
+            _export(training, out / "weights.safetensors")
 
 
 @app.command()
@@ -106,18 +124,22 @@ def export(  # noqa: PLR0917
     cache_root: CacheOption = None,
 ) -> None:
     """Choose operating points of trained stages on validation exams and write the weights file."""
-    training = _training(out, preset, device=device, threads=threads, workers=workers, cache_root=cache_root)
-    _export(training, weights_file)
+    torch.set_num_threads(threads)
+    _render_recipe(preset, workers, cache_root)
+    _export(_training(out, preset, device=torch.device(device), cache_root=cache_root, group=ALONE), weights_file)
+
+
+def _render_recipe(preset: PresetName, workers: int, cache_root: Path | None) -> None:
+    _render(_key(preset, Split.TRAIN), RECIPES[preset].exams, workers, cache_root)
+    _render(_key(preset, Split.VALIDATION), RECIPES[preset].validation_exams, workers, cache_root)
 
 
 def _training(
-    out: Path, preset: PresetName, *, device: str, threads: int, workers: int, cache_root: Path | None
+    out: Path, preset: PresetName, *, device: torch.device, cache_root: Path | None, group: Workers
 ) -> Training:
-    torch.set_num_threads(threads)
-    recipe = RECIPES[preset]
-    _render(_key(preset, Split.TRAIN), recipe.exams, workers, cache_root)
-    _render(_key(preset, Split.VALIDATION), recipe.validation_exams, workers, cache_root)
-    return Training(preset=PRESETS[preset], recipe=recipe, folder=out, device=torch.device(device), cache=cache_root)
+    return Training(
+        preset=PRESETS[preset], recipe=RECIPES[preset], folder=out, device=device, cache=cache_root, workers=group
+    )
 
 
 def _export(training: Training, path: Path) -> None:
@@ -201,5 +223,5 @@ def main() -> None:
     """Run the command line; a sentence instead of a traceback for what a person can put right."""
     try:
         app(standalone_mode=False)
-    except (weights.WeightsInvalid, FileNotFoundError) as error:
+    except (weights.WeightsInvalid, FileNotFoundError, CheckpointMismatch, LossNotFinite, StageMissing) as error:
         raise SystemExit(str(error)) from error

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Literal
 
 
 class Stage(StrEnum):
@@ -18,32 +20,53 @@ class Stage(StrEnum):
     FUSION = "fusion"
 
 
+Optimiser = Literal["adamw", "sgd"]
+Law = Literal["cosine", "steps"]
+Precision = Literal["float32", "bfloat16"]
+
+#: Under the law of steps the rate falls to a tenth after each of these parts of a training.
+FALLS = (2 / 3, 8 / 9)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """AdamW with linear warm-up and a cosine to zero, and a moving average of the weights."""
+    """A linear warm-up and a fall to nothing, once or with restarts, and a moving average of the weights."""
 
     #: Optimiser steps.
     steps: int
-    #: Views or pairs of views in a step.
+    #: Views or pairs of views in a step, over all processes together.
     batch: int
     #: Highest learning rate.
     learning_rate: float
     #: Steps of the linear rise.
     warm_up: int
-    #: AdamW's decoupled weight decay.
+    #: Steps at which warm-up and fall begin anew, ascending; a restart prolongs a training that has ended.
+    restarts: tuple[int, ...] = ()
+    #: AdamW, or stochastic gradient descent with momentum 0.9.
+    optimiser: Optimiser = "adamw"
+    #: How the rate falls: half a cosine to zero, or a tenth at each of ``FALLS``.
+    law: Law = "cosine"
+    #: Weight decay; AdamW's is decoupled.
     weight_decay: float = 1e-4
     #: Largest norm of the gradient.
     clip: float = 5.0
-    #: Decay of the moving average of weights; approached from below, so that a short run forgets its start.
+    #: Decay of the moving average of weights; approached from below, so that a short run forgets its start. 0: none.
     average: float = 0.999
+    #: Type of the convolutions on a GPU; coordinates, softmax and losses stay in float32, a CPU computes all in it.
+    precision: Precision = "float32"
     #: With network and step, decides every batch.
     seed: int = 0
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
-        if step < self.warm_up:
-            return self.learning_rate * (step + 1) / self.warm_up
-        part = (step - self.warm_up) / max(1, self.steps - self.warm_up)
+        bounds = (0, *self.restarts, self.steps)
+        cycle = bisect_right(self.restarts, step)
+        done, length = step - bounds[cycle], bounds[cycle + 1] - bounds[cycle]
+        if done < self.warm_up:
+            return self.learning_rate * (done + 1) / self.warm_up
+        if self.law == "steps":
+            return self.learning_rate * 0.1 ** bisect_right([part * length for part in FALLS], done)
+        part = (done - self.warm_up) / max(1, length - self.warm_up)
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * part))
 
     def decay(self, step: int) -> float:
@@ -52,45 +75,127 @@ class Schedule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rhythm:
+    """How many steps lie between two things that a run writes; they change no weight."""
+
+    #: Lines of the loss table.
+    logged: int = 25
+    #: Checkpoints.
+    saved: int = 100
+    #: Looks at the watched exams.
+    validated: int = 500
+
+
+USUAL = Rhythm()
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingRecipe:
     """Everything that decides a training run of a preset."""
 
+    #: The phantom recipe: exams should be imaged no coarser than the preset reads them.
+    phantom: str
     #: Training exams; the last ``fusion_exams`` of them are kept from the ipsilateral and bilateral networks.
     exams: int
     #: Exams whose maps train the fusion network: maps of exams a network has learnt by heart are over-confident.
     fusion_exams: int
-    #: Exams that operating points are chosen on.
-    validation_exams: int
-    #: Exams looked at while training goes on.
+    #: The first validation exams, on which operating points are chosen.
+    operating_exams: int
+    #: The validation exams after those, on which scores are calibrated.
+    calibration_exams: int
+    #: Exams looked at while training goes on, the first of ``operating_exams``.
     watched_exams: int
     schedules: Mapping[Stage, Schedule]
+    rhythm: Rhythm = USUAL
+
+    @property
+    def validation_exams(self) -> int:
+        """All exams of the validation split that the recipe uses."""
+        return self.operating_exams + self.calibration_exams
 
 
+_TINY = TrainingRecipe(
+    phantom="training",
+    exams=25,
+    fusion_exams=5,
+    operating_exams=5,
+    calibration_exams=5,
+    watched_exams=2,
+    schedules={
+        Stage.NIPPLE: Schedule(steps=20, batch=4, learning_rate=1e-3, warm_up=5),
+        Stage.IPSI: Schedule(steps=20, batch=2, learning_rate=5e-4, warm_up=5),
+        Stage.BI: Schedule(steps=20, batch=2, learning_rate=1e-3, warm_up=5),
+        Stage.FUSION: Schedule(steps=20, batch=4, learning_rate=1e-3, warm_up=5),
+    },
+    rhythm=Rhythm(logged=5, saved=5, validated=10),
+)
+
+# Batches are small because a step of two pairs already takes a second of one CPU core.
+_SLIM = TrainingRecipe(
+    phantom="training",
+    exams=2500,
+    fusion_exams=300,
+    operating_exams=100,
+    calibration_exams=200,
+    watched_exams=40,
+    schedules={
+        Stage.NIPPLE: Schedule(steps=800, batch=8, learning_rate=1e-3, warm_up=50),
+        Stage.IPSI: Schedule(steps=7400, batch=2, learning_rate=5e-4, warm_up=200, restarts=(2400,)),
+        Stage.BI: Schedule(steps=7600, batch=2, learning_rate=1e-3, warm_up=200, restarts=(2600,)),
+        Stage.FUSION: Schedule(steps=600, batch=8, learning_rate=1e-3, warm_up=50),
+    },
+)
+
+# For one GPU. Eight pairs are 16 images, enough for the batch statistics of its normalisation; a process of several
+# should keep eight images at least.
+_MEDIUM = TrainingRecipe(
+    phantom="fine",
+    exams=2500,
+    fusion_exams=300,
+    operating_exams=100,
+    calibration_exams=200,
+    watched_exams=40,
+    schedules={
+        Stage.NIPPLE: Schedule(steps=3000, batch=16, learning_rate=1e-3, warm_up=200),
+        Stage.IPSI: Schedule(steps=10000, batch=8, learning_rate=5e-4, warm_up=500, precision="bfloat16"),
+        Stage.BI: Schedule(steps=10000, batch=8, learning_rate=1e-3, warm_up=500, precision="bfloat16"),
+        Stage.FUSION: Schedule(steps=5000, batch=16, learning_rate=1e-3, warm_up=200, precision="bfloat16"),
+    },
+)
+
+_PAPER_BATCH = 8
+# MommiNet-v2 states no schedule for its detectors. These are the numbers of the reference Faster R-CNN training that
+# HRNet's detectors follow: SGD with momentum 0.9, weight decay 1e-4, a rate of 0.02 for 16 images, 500 steps of
+# warm-up, a tenth at 2/3 and 8/9, 12 passes over the images, gradient norm up to 35, no averaging of weights.
+# Ours: a pair counts as two images; the nipple network, which replaces a keypoint detector, is trained as in the other
+# presets; so many exams for fusion, calibration and the operating points.
+_PAPER_DETECTOR = Schedule(
+    steps=12 * 8256 // (2 * _PAPER_BATCH),
+    batch=_PAPER_BATCH,
+    learning_rate=0.02 * 2 * _PAPER_BATCH / 16,
+    warm_up=500,
+    optimiser="sgd",
+    law="steps",
+    clip=35.0,
+    average=0.0,
+    precision="bfloat16",
+)
+_PAPER = TrainingRecipe(
+    phantom="native",
+    exams=2064,  # the 8,256 training images of its DDSM experiment (data set table), four to an exam
+    fusion_exams=100,
+    operating_exams=100,
+    calibration_exams=155,  # with the former its 1,020 validation images
+    watched_exams=10,
+    schedules={
+        Stage.NIPPLE: Schedule(steps=3000, batch=8, learning_rate=1e-3, warm_up=200),
+        Stage.IPSI: _PAPER_DETECTOR,
+        Stage.BI: _PAPER_DETECTOR,
+        Stage.FUSION: _PAPER_DETECTOR,
+    },
+)
+
+#: By the name of the preset.
 RECIPES: Mapping[str, TrainingRecipe] = MappingProxyType(
-    {
-        "tiny": TrainingRecipe(
-            exams=25,
-            fusion_exams=5,
-            validation_exams=5,
-            watched_exams=2,
-            schedules={
-                Stage.NIPPLE: Schedule(steps=20, batch=4, learning_rate=1e-3, warm_up=5),
-                Stage.IPSI: Schedule(steps=20, batch=2, learning_rate=5e-4, warm_up=5),
-                Stage.BI: Schedule(steps=20, batch=2, learning_rate=1e-3, warm_up=5),
-                Stage.FUSION: Schedule(steps=20, batch=4, learning_rate=1e-3, warm_up=5),
-            },
-        ),
-        "slim": TrainingRecipe(
-            exams=2500,
-            fusion_exams=300,
-            validation_exams=100,
-            watched_exams=40,
-            schedules={
-                Stage.NIPPLE: Schedule(steps=800, batch=8, learning_rate=1e-3, warm_up=50),
-                Stage.IPSI: Schedule(steps=2400, batch=2, learning_rate=5e-4, warm_up=200),
-                Stage.BI: Schedule(steps=2600, batch=2, learning_rate=1e-3, warm_up=200),
-                Stage.FUSION: Schedule(steps=600, batch=8, learning_rate=1e-3, warm_up=50),
-            },
-        ),
-    }
+    {"tiny": _TINY, "slim": _SLIM, "medium": _MEDIUM, "paper": _PAPER}
 )

@@ -26,11 +26,12 @@ from tetraview_nets.data import (
     jittered,
     present,
 )
+from tetraview_nets.distributed import ALONE, Workers
 from tetraview_nets.evaluate import MommiDetector, read_exams
 from tetraview_nets.ipsidual import Companions, IpsiDualNet
 from tetraview_nets.losses import pixel_focal
 from tetraview_nets.metrics import Froc, ImageResult
-from tetraview_nets.mommi import MIN_SCORE, MommiNet
+from tetraview_nets.mommi import MIN_EVIDENCE, MommiNet
 from tetraview_nets.nipple import NippleNet, locate, nipple_loss
 from tetraview_nets.presets import MommiPreset
 from tetraview_nets.registration import register, warp
@@ -53,10 +54,17 @@ class TaskSet:
     watched: Sequence[CanonicalExam]
     schedule: Schedule
     device: torch.device
+    workers: Workers = ALONE
+
+    @property
+    def batch(self) -> int:
+        """Views or pairs that this process draws in a step."""
+        return self.workers.share(self.schedule.batch)
 
     def generator(self, stage: Stage, step: int) -> np.random.Generator:
-        """The random numbers of one step of one stage."""
-        return np.random.default_rng([self.schedule.seed, STREAMS[stage], step])
+        """The random numbers of one step of one stage; each process has its own, the first those of one alone."""
+        # NumPy fills a seed up with zeros: rank 0 draws what these numbers without a rank would draw.
+        return np.random.default_rng([self.schedule.seed, STREAMS[stage], step, self.workers.rank])
 
 
 class NippleTask:
@@ -70,9 +78,10 @@ class NippleTask:
     def losses(self, step: int) -> dict[str, Tensor]:
         """Squared error of the heat map."""
         generator = self.given.generator(Stage.NIPPLE, step)
-        samples = [self._draw.sample(generator) for _ in range(self.given.schedule.batch)]
+        samples = [self._draw.sample(generator) for _ in range(self.given.batch)]
         views = collate(samples, device=self.given.device)
-        return {"heat": nipple_loss(self.network(views.image), views.nipple, views.in_profile, views.spacing)}
+        heat = self.network(views.image).float()
+        return {"heat": nipple_loss(heat, views.nipple, views.in_profile, views.spacing)}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Median error of nipples in profile, and how many of both kinds are told right, on watched exams."""
@@ -102,7 +111,7 @@ class IpsiTask:
     def losses(self, step: int) -> dict[str, Tensor]:
         """The detector's four losses on pairs of views."""
         generator = self.given.generator(Stage.IPSI, step)
-        batch, device = self.given.schedule.batch, self.given.device
+        batch, device = self.given.batch, self.given.device
         pairs = [self._draw.pair(generator, ipsilateral=True) for _ in range(batch)]
         main, aux = (collate(side, device=device) for side in zip(*pairs, strict=True))
         return self._ipsi.loss(
@@ -134,10 +143,10 @@ class BiTask:
     def losses(self, step: int) -> dict[str, Tensor]:
         """Focal loss of the map."""
         generator = self.given.generator(Stage.BI, step)
-        pairs = [self._draw.pair(generator, ipsilateral=False) for _ in range(self.given.schedule.batch)]
+        pairs = [self._draw.pair(generator, ipsilateral=False) for _ in range(self.given.batch)]
         main, aux = (collate(side, device=self.given.device) for side in zip(*pairs, strict=True))
         opposite = registered(main, aux, nipples=(jittered(main, generator), jittered(aux, generator)))
-        return {"focal": pixel_focal(self.network(main.image, opposite), main.mass)}
+        return {"focal": pixel_focal(self.network(main.image, opposite).float(), main.mass)}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Recall of the map's components with true nipples on watched exams."""
@@ -210,8 +219,8 @@ def recall_figures(results: Sequence[ImageResult]) -> dict[str, float]:
 class Evidence:
     """What the fusion network is given about V views, in 8 or 16 bits to save memory."""
 
-    #: float16 [V, C, H/4, W/4], frozen.
-    features: Tensor
+    #: float16 [V, C, H/4, W/4], frozen; None where they are all branches of a backbone, too large to be kept.
+    features: Tensor | None
     #: uint8 [V, 3, H, W]: image, ipsilateral map and bilateral map, 255 is 1.
     planes: Tensor
     #: bool [V, 1, H, W].
@@ -221,19 +230,28 @@ class Evidence:
     @torch.no_grad()
     def of(cls, network: MommiNet, exams: Sequence[CanonicalExam], device: torch.device) -> Evidence:
         """Run the trained networks over exams they have not seen."""
-        parts = [_evidence(network, exam, device) for exam in exams]
-        features, planes, mass = (torch.cat(column) for column in zip(*parts, strict=True))
+        planes, mass = (torch.cat(c) for c in zip(*(_evidence(network, e, device) for e in exams), strict=True))
+        if network.preset.fusion_source == "concat":
+            return cls(features=None, planes=planes, mass=mass)
+        batches = [_images(four, device) for four in torch.split(planes, len(VIEWS))]
+        features = torch.cat([network.fusion_features(image).half().cpu() for image in batches])
         return cls(features=features, planes=planes, mass=mass)
 
 
-def _evidence(network: MommiNet, exam: CanonicalExam, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+def _images(planes: Tensor, device: torch.device) -> Tensor:
+    """The images among evidence: float32 [V, 1, H, W]; exactly, as phantoms are kept with 8 bits."""
+    return planes[:, :1].to(device).float() / 255
+
+
+def _evidence(network: MommiNet, exam: CanonicalExam, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Planes and masses of one exam's views."""
     views = _views(exam, range(len(VIEWS)), device)
     height, width = views.image.shape[-2:]
     found = ipsi_boxes(network.ipsi, exam, device)
-    believed = [(boxes[scores >= MIN_SCORE].cpu(), scores[scores >= MIN_SCORE].cpu()) for boxes, scores in found]
+    believed = [(boxes[scores >= MIN_EVIDENCE].cpu(), scores[scores >= MIN_EVIDENCE].cpu()) for boxes, scores in found]
     ipsi = torch.stack([boxes_to_map(boxes, scores, height, width) for boxes, scores in believed])
     planes = torch.stack([views.image[:, 0].cpu(), ipsi, bi_maps(network.bi, exam, device).cpu()], dim=1)
-    return network.fusion_features(views.image).half().cpu(), (planes * 255).round().byte(), views.mass.cpu()
+    return (planes * 255).round().byte(), views.mass.cpu()
 
 
 class FusionTask:
@@ -249,12 +267,18 @@ class FusionTask:
     def losses(self, step: int) -> dict[str, Tensor]:
         """Focal loss of the fused map."""
         generator = self.given.generator(Stage.FUSION, step)
-        batch, device = self.given.schedule.batch, self.given.device
+        batch, device = self.given.batch, self.given.device
         chosen = torch.from_numpy(self._choose(batch, generator))
         image, ipsi, bi = (self._evidence.planes[chosen].to(device).float() / 255).chunk(3, dim=1)
         shown = [present(batch, MAP_DROPPED, generator, device) for _ in range(2)]
-        logits = self.network(self._evidence.features[chosen].to(device).float(), image, ipsi, bi, *shown)
-        return {"focal": pixel_focal(logits, self._evidence.mass[chosen].to(device))}
+        logits = self.network(self._features(chosen), image, ipsi, bi, *shown)
+        return {"focal": pixel_focal(logits.float(), self._evidence.mass[chosen].to(device))}
+
+    @torch.no_grad()
+    def _features(self, chosen: Tensor) -> Tensor:
+        if self._evidence.features is None:
+            return self._mommi.fusion_features(_images(self._evidence.planes[chosen], self.given.device))
+        return self._evidence.features[chosen].to(self.given.device).float()
 
     def _choose(self, batch: int, generator: np.random.Generator) -> np.ndarray:
         anywhere = generator.integers(len(self._evidence.mass), size=batch)

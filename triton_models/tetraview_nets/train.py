@@ -6,7 +6,7 @@ import csv
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,12 +14,12 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from tetraview_nets.schedule import Schedule
+from tetraview_nets.curves import draw_curves
+from tetraview_nets.distributed import ALONE, Workers
+from tetraview_nets.schedule import USUAL, Rhythm, Schedule
 
-#: Steps between two lines of the loss table.
-LOGGED = 25
-#: Steps between two checkpoints, and between two validations.
-SAVED, VALIDATED = 100, 500
+#: Of stochastic gradient descent.
+MOMENTUM = 0.9
 
 
 class LossNotFinite(ArithmeticError):
@@ -58,15 +58,34 @@ class Average:
                 self.state[name].copy_(tensor)
 
 
-class Run:
-    """The state of one training, on disk as ``{name}.pt`` with its losses in ``{name}.csv``."""
+def optimiser_of(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
+    """The schedule's optimiser for the parameters that are not frozen; the rate is set at every step."""
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    if schedule.optimiser == "sgd":
+        return torch.optim.SGD(
+            parameters, lr=schedule.learning_rate, momentum=MOMENTUM, weight_decay=schedule.weight_decay
+        )
+    return torch.optim.AdamW(parameters, weight_decay=schedule.weight_decay)
 
-    def __init__(self, name: str, task: Task, schedule: Schedule, folder: Path) -> None:
+
+class Run:
+    """The state of one training: checkpoint ``{name}.pt``, losses ``{name}.csv`` and their curves ``{name}.png``."""
+
+    def __init__(
+        self,
+        name: str,
+        task: Task,
+        schedule: Schedule,
+        folder: Path,
+        *,
+        rhythm: Rhythm = USUAL,
+        workers: Workers = ALONE,
+    ) -> None:
         self.name, self.task, self.schedule, self.folder = name, task, schedule, folder
+        self.rhythm, self.workers = rhythm, workers
         self.step = 0
         self.average = Average(task.network)
-        parameters = [parameter for parameter in task.network.parameters() if parameter.requires_grad]
-        self.optimiser = torch.optim.AdamW(parameters, weight_decay=schedule.weight_decay)
+        self.optimiser = optimiser_of(task.network, schedule)
         folder.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
             self._resume()
@@ -80,14 +99,16 @@ class Run:
         """Train to the schedule's end and return the network with averaged weights.
 
         Raises:
-            LossNotFinite: a loss is not finite; the last checkpoint stays.
+            LossNotFinite: a loss is not finite, in any process; the last checkpoint stays.
         """
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-        with Progress(*columns) as progress:
+        with Progress(*columns, disable=not self.workers.first) as progress:
             bar = progress.add_task(self.name, total=self.schedule.steps, completed=self.step)
             while self.step < self.schedule.steps:
                 self._tick()
                 progress.update(bar, completed=self.step)
+        # What comes next may read this checkpoint, so nobody goes on before it is written.
+        self.workers.wait()
         self.task.network.load_state_dict(self.average.state)
         return self.task.network.eval()
 
@@ -96,32 +117,44 @@ class Run:
         losses = self._descend()
         self.average.update(self.task.network, decay=self.schedule.decay(self.step))
         self.step += 1
+        if self.workers.first:
+            self._write(losses, seconds=time.monotonic() - started)
+
+    def _write(self, losses: Mapping[str, float], *, seconds: float) -> None:
+        """Tables, curves and checkpoint, as far as they are due."""
         last = self.step == self.schedule.steps
-        if self.step % LOGGED == 0 or last:
-            seconds = time.monotonic() - started
+        if self.step % self.rhythm.logged == 0 or last:
             self._log("", {**losses, "learning_rate": self.schedule.rate(self.step - 1), "seconds": seconds})
-        if self.step % VALIDATED == 0 or last:
+        if self.step % self.rhythm.validated == 0 or last:
             self._log("-validation", self._validate())
-        if self.step % SAVED == 0 or last:
+            draw_curves(self.folder, self.name)
+        if self.step % self.rhythm.saved == 0 or last:
             self._save()
 
     def _descend(self) -> dict[str, float]:
         """One optimiser step; returns the loss terms."""
         # Sampling inside the networks must not depend on where a killed run went on.
-        torch.manual_seed(self.schedule.seed * 1_000_003 + self.step)
+        torch.manual_seed((self.workers.rank * 1_000_003 + self.schedule.seed) * 1_000_003 + self.step)
         self.task.network.train()
-        losses = self.task.losses(self.step)
-        total = torch.stack(list(losses.values())).sum()
-        if not math.isfinite(total.item()):
-            terms = {name: loss.item() for name, loss in losses.items()}
-            raise LossNotFinite(f"{self.name}: the loss at step {self.step} is {total.item()} from {terms}")
+        losses = self._losses()
+        figures = self.workers.mean(losses)
+        if not math.isfinite(sum(figures.values())):
+            raise LossNotFinite(f"{self.name}: the loss at step {self.step} is {sum(figures.values())} from {figures}")
         for group in self.optimiser.param_groups:
             group["lr"] = self.schedule.rate(self.step)
         self.optimiser.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
+        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        self.workers.agree(self.task.network)
         nn.utils.clip_grad_norm_(self.task.network.parameters(), self.schedule.clip)
         self.optimiser.step()
-        return {name: loss.item() for name, loss in losses.items()}
+        return figures
+
+    def _losses(self) -> dict[str, Tensor]:
+        """The step's losses; on a GPU in the schedule's precision, whose convolutions alone lose digits."""
+        device = next(self.task.network.parameters()).device.type
+        lower = device == "cuda" and self.schedule.precision == "bfloat16"
+        with torch.autocast(device, torch.bfloat16, enabled=lower):
+            return self.task.losses(self.step)
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
@@ -155,7 +188,7 @@ class Run:
 
     def _resume(self) -> None:
         state: dict[str, Any] = torch.load(self.path, weights_only=True, map_location="cpu")
-        if state["schedule"] != asdict(self.schedule):
+        if _completed(state["schedule"]) != asdict(self.schedule):
             raise CheckpointMismatch(
                 f"{self.path} was trained with another schedule: choose another --out or remove it"
             )
@@ -164,8 +197,14 @@ class Run:
         for name, tensor in state["average"].items():
             self.average.state[name].copy_(tensor)
         self.optimiser.load_state_dict(state["optimiser"])
-        for suffix in ("", "-validation"):
+        for suffix in ("", "-validation") if self.workers.first else ():
             _forget_after(self.folder / f"{self.name}{suffix}.csv", self.step)
+
+
+def _completed(schedule: Mapping[str, Any]) -> dict[str, Any]:
+    """A checkpoint's schedule with the defaults of fields that are younger than the checkpoint."""
+    defaults = {field.name: field.default for field in fields(Schedule) if field.default is not MISSING}
+    return {**defaults, **schedule}
 
 
 def _forget_after(path: Path, step: int) -> None:

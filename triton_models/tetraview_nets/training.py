@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from tetraview.domain.view import Route
 from tetraview.phantom import GENERATOR_VERSION
 from tetraview_nets.cache import CacheKey, ExamSet, Split
-from tetraview_nets.evaluate import MommiDetector, operating_points, read_exams
+from tetraview_nets.distributed import ALONE, Workers
+from tetraview_nets.evaluate import MommiDetector, operating_points, read_routes
 from tetraview_nets.mommi import MommiNet
 from tetraview_nets.presets import MommiPreset
 from tetraview_nets.schedule import Stage, TrainingRecipe
@@ -22,8 +22,6 @@ from tetraview_nets.tasks import TASKS, FusionTask, TaskSet, recall_figures
 from tetraview_nets.train import Run, Task
 from tetraview_nets.weights import WeightsCard, save
 
-#: The phantom recipe that networks are trained, validated and tested on.
-PHANTOM_RECIPE = "training"
 MODEL, VERSION = "mommi", "0.1.0"
 
 
@@ -42,10 +40,11 @@ class Training:
     device: torch.device
     #: The phantom cache's root; None for the default.
     cache: Path | None = None
+    workers: Workers = ALONE
 
     def exams(self, split: Split, count: int) -> ExamSet:
         """The first exams of a split from the cache."""
-        key = CacheKey(recipe=PHANTOM_RECIPE, frame=self.preset.frame, split=split)
+        key = CacheKey(recipe=self.recipe.phantom, frame=self.preset.frame, split=split)
         return ExamSet(key, exams=count, root=self.cache)
 
     def run(self, stage: Stage) -> nn.Module:
@@ -58,7 +57,8 @@ class Training:
         torch.manual_seed(schedule.seed)
         task = self._task(stage)
         task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return Run(stage, task, schedule, self.folder).finish()
+        run = Run(stage, task, schedule, self.folder, rhythm=self.recipe.rhythm, workers=self.workers)
+        return run.finish()
 
     def _task(self, stage: Stage) -> Task:
         exams = self.exams(Split.TRAIN, self.recipe.exams)
@@ -70,6 +70,7 @@ class Training:
             watched=list(self.exams(Split.VALIDATION, self.recipe.watched_exams)),
             schedule=self.recipe.schedules[stage],
             device=self.device,
+            workers=self.workers,
         )
         if stage is Stage.FUSION:
             return FusionTask(given, self.assembled((Stage.NIPPLE, Stage.IPSI, Stage.BI)))
@@ -99,8 +100,7 @@ class Training:
         """Choose operating points on validation exams and write the weights file."""
         network = self.assembled()
         exams = self.exams(Split.VALIDATION, self.recipe.validation_exams)
-        detector = MommiDetector(network)
-        results = {route: read_exams(detector, exams, route) for route in Route}
+        results = read_routes(MommiDetector(network), exams)
         recalls = {str(route): recall_figures(found) for route, found in results.items()}
         card = WeightsCard(
             name=MODEL,
@@ -115,7 +115,7 @@ class Training:
 
 def _summary(recipe: TrainingRecipe) -> dict[str, Any]:
     return {
-        "phantom_recipe": PHANTOM_RECIPE,
+        "phantom_recipe": recipe.phantom,
         "exams": recipe.exams,
         "fusion_exams": recipe.fusion_exams,
         "validation_exams": recipe.validation_exams,
