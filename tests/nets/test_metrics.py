@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tetraview_nets.metrics import Froc, ImageResult, assign, average_precision, interval, iou_matrix
+from tetraview_nets.metrics import (
+    Froc,
+    ImageResult,
+    assign,
+    average_precision,
+    interval,
+    iou_matrix,
+    mask_iou,
+    tpr_at_fpavg,
+)
 
 MASS = (10.0, 10.0, 20.0, 20.0)
 AWAY = (50.0, 50.0, 60.0, 60.0)
@@ -42,6 +52,24 @@ def test_iou_of_half_overlapping_boxes() -> None:
     """Two unit squares that share half of each have IoU one third."""
     first, second = np.array([[0.0, 0, 2, 2]]), np.array([[1.0, 0, 3, 2], [2, 2, 3, 3], [0, 0, 2, 2]])
     assert iou_matrix(first, second)[0] == pytest.approx([1 / 3, 0, 1])
+
+
+def test_iou_of_a_box_with_a_mask() -> None:
+    """A box of 8 pixels that shares 4 with a mask of 6 has IoU 4 / 10; pixels count by their centres."""
+    mask = np.zeros((2, 6, 8), dtype=bool)
+    mask[0, 1:3, 1:4] = True
+    boxes = np.array([[2.0, 1, 6, 3], [0, 0, 8, 6], [1.4, 0.6, 3.6, 2.6]])
+    assert mask_iou(boxes, mask)[:, 0] == pytest.approx([4 / 10, 6 / 48, 6 / 6])
+    assert mask_iou(boxes, mask)[:, 1].tolist() == [0, 0, 0]
+
+
+def test_given_overlaps_decide_instead_of_boxes() -> None:
+    """A detection hits by the overlaps it is given with, whatever the boxes' own."""
+    far = image(0, {0.9: AWAY}, a=MASS)
+    assert assign(far).tolist() == [-1]
+    assert assign(replace(far, overlaps=np.array([[0.3]]))).tolist() == [0]
+    with pytest.raises(ValueError, match="overlaps"):
+        replace(far, overlaps=np.zeros((2, 1)))
 
 
 def test_the_criterion_is_strictly_above() -> None:
@@ -103,6 +131,12 @@ def test_a_silent_detector_has_no_recall() -> None:
     froc = Froc.of([image(1, a=MASS), image(2)])
     assert froc.recall_at([0.25, 2.0]).tolist() == [0.0, 0.0]
     assert froc.threshold_at(1.0) == np.inf
+
+
+def test_tpr_at_fpavg_is_the_pair_at_one_threshold() -> None:
+    """At score .6 one of three masses is found and two false positives lie on four images."""
+    assert tpr_at_fpavg(THREE, threshold=0.6, iou=0.5) == (pytest.approx(1 / 3), pytest.approx(2 / 4))
+    assert tpr_at_fpavg(THREE, threshold=0.0, iou=0.5) == (pytest.approx(2 / 3), pytest.approx(3 / 4))
 
 
 def test_average_precision_by_hand() -> None:

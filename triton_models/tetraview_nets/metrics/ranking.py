@@ -59,12 +59,12 @@ def sensitivity_at_specificity(scores: Floats, labels: Booleans, *, specificity:
 
 def specificity_at_sensitivity(scores: Floats, labels: Booleans, *, sensitivity: float = OPERATING_LEVEL) -> float:
     """The highest specificity of a threshold whose sensitivity is at least this, without interpolation."""
-    return sensitivity_at_specificity(-scores, ~labels, specificity=sensitivity)
+    return sensitivity_at_specificity(-scores, np.logical_not(labels), specificity=sensitivity)
 
 
 def brier(scores: Floats, labels: Booleans, weights: Floats | Integers | None = None) -> float:
     """Mean squared distance of scores from labels."""
-    return float(np.average((scores - labels) ** 2, weights=weights)) if len(scores) else np.nan
+    return _mean((scores - labels) ** 2, weights)
 
 
 def equal_mass_bins(scores: Floats, labels: Booleans, weights: Floats | Integers | None = None) -> Bins:
@@ -85,7 +85,7 @@ def equal_mass_bins(scores: Floats, labels: Booleans, weights: Floats | Integers
 def expected_calibration_error(scores: Floats, labels: Booleans, weights: Floats | Integers | None = None) -> float:
     """Mean distance of mean score from share of true labels over bins of equal mass."""
     bins = equal_mass_bins(scores, labels, weights)
-    return float(np.average(abs(bins.score - bins.observed), weights=bins.mass)) if len(bins.mass) else np.nan
+    return _mean(abs(bins.score - bins.observed), bins.mass)
 
 
 def calibration_line(scores: Floats, labels: Booleans, weights: Floats | Integers | None = None) -> Line:
@@ -93,11 +93,12 @@ def calibration_line(scores: Floats, labels: Booleans, weights: Floats | Integer
 
     Undefined where one label is absent or a threshold tells the labels apart without error.
     """
-    counted = np.ones(len(scores), dtype=bool) if weights is None else weights > 0
-    high, low = scores[counted & labels], scores[counted & ~labels]
+    x, truth = log_odds(scores), labels.astype(bool)
+    counted = np.ones(len(x), dtype=bool) if weights is None else weights > 0
+    high, low = x[counted & truth], x[counted & ~truth]
     if not len(high) or not len(low) or low.max() <= high.min() or high.max() <= low.min():
         return Line(slope=np.nan, intercept=np.nan)
-    return logistic_line(log_odds(scores), labels.astype(np.float64), weights)
+    return logistic_line(x, truth.astype(np.float64), weights)
 
 
 def logistic_line(x: Floats, targets: Floats, weights: Floats | Integers | None = None) -> Line:
@@ -133,6 +134,11 @@ def log_odds(probability: Floats) -> Floats:
     return np.asarray(np.log(inner / (1 - inner)), dtype=np.float64)
 
 
+def _mean(values: Floats, weights: Floats | Integers | None) -> float:
+    counts = np.ones(len(values)) if weights is None else weights
+    return float((values * counts).sum() / counts.sum()) if counts.any() else np.nan
+
+
 def _cross_entropy(logits: Floats, targets: Floats, weights: Floats | Integers) -> float:
     return float((weights * (np.logaddexp(0, logits) - targets * logits)).sum())
 
@@ -142,7 +148,7 @@ def _by_value(scores: Floats, labels: Booleans, weights: Floats | Integers | Non
     counts = np.ones(len(scores)) if weights is None else weights.astype(np.float64)
     values, place = np.unique(scores, return_inverse=True)
     positive, negative = (
-        np.bincount(place, counts * side, len(values)).astype(np.float64) for side in (labels, ~labels)
+        np.bincount(place, counts * side, len(values)).astype(np.float64) for side in (labels, np.logical_not(labels))
     )
     return values, positive, negative
 
