@@ -152,7 +152,7 @@ def plan_exam(seed: int, recipe: PhantomRecipe, anatomy: Anatomy) -> dict[View, 
 
 def _plan_masses(plan: Plan, seed: int, recipe: PhantomRecipe, depth_mm: float) -> None:
     rng = random_stream(seed, Stream.MASSES)
-    present, count = rng.uniform() < recipe.mass_probability, int(rng.integers(1, 3))
+    present, count = rng.uniform() < recipe.mass_probability, int(rng.integers(1, recipe.most_masses + 1))
     for number in range(1, count + 1 if present else 1):
         appearance = sample_appearance(rng, recipe=recipe, depth_mm=depth_mm)
         subject = _Subject(

@@ -32,8 +32,10 @@ class PhantomRecipe:
     spacing_mm: float
     #: Bits Stored (0028,0101).
     bits_stored: int = 12
-    #: Share of exams with one or two masses.
+    #: Share of exams with masses.
     mass_probability: float = 0.5
+    #: An exam with masses has one to this many.
+    most_masses: int = 2
     #: Mean number of dense islands, each in both breasts and all four views.
     islands_mean: float = 1.0
     #: Mean number of superposition decoys in each view.
@@ -59,6 +61,7 @@ RECIPES = MappingProxyType(
             replace(_TRAINING, name="no_islands", islands_mean=0.0),
             replace(_TRAINING, name="no_decoys", decoys_mean=0.0),
             replace(_TRAINING, name="no_masses", mass_probability=0.0),
+            replace(_TRAINING, name="crowded", mass_probability=1.0, most_masses=4, islands_mean=3.0, decoys_mean=1.5),
             replace(_TRAINING, name="small", area_median_mm2=120.0),
         )
     }
