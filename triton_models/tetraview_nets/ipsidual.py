@@ -123,7 +123,20 @@ class RoIHead(nn.Module):
         """
         x = pool(pyramid, rois.boxes, canonical_side=self.preset.canonical_side)
         if not self.preset.relation:
-            x = torch.cat([x, self._counterparts(pyramid, rois, companions)], dim=-1)
+            x = torch.cat([x, self.counterparts(pyramid, rois, companions)], dim=-1)
+        return self.judge(x, rois, companions)
+
+    def judge(self, x: Tensor, rois: RoIs, companions: Companions) -> tuple[Tensor, Tensor]:
+        """Read RoIs whose features are pooled already.
+
+        Args:
+            x: [B, R, C * 49], without relation blocks followed by as many of the ``counterparts``.
+            rois: where they were pooled.
+            companions: which view accompanies which.
+
+        Returns:
+            As ``forward``.
+        """
         geometry = self._geometry(rois, companions)
         index = companions.index
         aux_valid = rois.valid[index] & companions.present[:, None]
@@ -151,7 +164,7 @@ class RoIHead(nn.Module):
             point = torch.full_like(point, 0.5) * point.new_tensor([self.preset.width, self.preset.height])
         return embed(nipple_ratios(main, aux, points=(point, point[index]), spacing=spacing))
 
-    def _counterparts(self, pyramid: Sequence[Tensor], rois: RoIs, companions: Companions) -> Tensor:
+    def counterparts(self, pyramid: Sequence[Tensor], rois: RoIs, companions: Companions) -> Tensor:
         """Features of the other view at each RoI moved with the nipple, in millimetres; zeros without that view."""
         index = companions.index
         scale = (companions.spacing / companions.spacing[index])[:, None, None]
@@ -223,16 +236,7 @@ class IpsiDualNet(nn.Module):
         """Masses of every view of a batch, each as main with its companion: boxes [N, 4] and scores [N]."""
         rois = RoIs.of(self.proposals.propose(self.proposals(pyramid)))
         logits, deltas = self.head(pyramid, rois, companions)
-        boxes = clip(decode(deltas, rois.boxes), height=self.preset.height, width=self.preset.width)
-        scores = logits.sigmoid()
-        return [self._final(b[v], s[v]) for b, s, v in zip(boxes, scores, rois.valid, strict=True)]
-
-    @staticmethod
-    def _final(boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
-        usable = (scores >= MIN_DETECTION) & ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(dim=1)
-        boxes, scores = boxes[usable], scores[usable]
-        kept = nms(boxes, scores, iou=FINAL_NMS)
-        return boxes[kept], scores[kept]
+        return detections(logits, deltas, rois, height=self.preset.height, width=self.preset.width)
 
     def loss(
         self,
@@ -289,6 +293,27 @@ class IpsiDualNet(nn.Module):
         return losses | roi_loss(logits, deltas, rois, truth)
 
 
+def detections(logits: Tensor, deltas: Tensor, rois: RoIs, *, height: int, width: int) -> list[tuple[Tensor, Tensor]]:
+    """What the head found in each view, after suppression: boxes [N, 4] and scores [N] by falling score.
+
+    Args:
+        logits: [B, R].
+        deltas: [B, R, 4].
+        rois: what the head read.
+        height: rows of the image.
+        width: columns of the image.
+    """
+    boxes = clip(decode(deltas, rois.boxes), height=height, width=width)
+    return [_final(b[v], s[v]) for b, s, v in zip(boxes, logits.sigmoid(), rois.valid, strict=True)]
+
+
+def _final(boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+    usable = (scores >= MIN_DETECTION) & ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(dim=1)
+    boxes, scores = boxes[usable], scores[usable]
+    kept = nms(boxes, scores, iou=FINAL_NMS)
+    return boxes[kept], scores[kept]
+
+
 def sample(proposals: Tensor, truth: Tensor, *, number: int) -> Tensor:
     """Draw RoIs for training: at most a quarter overlap a mass by half, the masses themselves among them.
 
@@ -298,12 +323,17 @@ def sample(proposals: Tensor, truth: Tensor, *, number: int) -> Tensor:
         number: RoIs to draw; fewer come back when there are not enough.
     """
     candidates = torch.cat([truth, proposals])
+    return candidates[sample_index(candidates, truth, number=number)]
+
+
+def sample_index(candidates: Tensor, truth: Tensor, *, number: int) -> Tensor:
+    """Draw RoIs among candidates [P, 4] as ``sample`` does: int64 [at most number]."""
     if not len(truth):
-        return candidates[_draw(torch.arange(len(candidates)), number)]
+        return _draw(torch.arange(len(candidates)), number)
     foreground = iou_matrix(candidates, truth).amax(dim=1) >= FOREGROUND_IOU
     positive = _draw(torch.nonzero(foreground)[:, 0], int(number * FOREGROUND_FRACTION))
     negative = _draw(torch.nonzero(~foreground)[:, 0], number - len(positive))
-    return candidates[torch.cat([positive, negative])]
+    return torch.cat([positive, negative])
 
 
 def _draw(index: Tensor, number: int) -> Tensor:
