@@ -1,0 +1,109 @@
+"""The patch that a classifier reads: one square of tissue around a box, the same in training and in serving."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from tetraview.domain.geometry import Box
+from tetraview.imaging.breast import breast_mask
+from tetraview.imaging.resample import axis_weights, covered, resample
+
+#: Greys of the breast that become 0 and 1, the same as in the canonical frame.
+_PERCENTILES = (0.5, 99.5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchShape:
+    """How a box becomes a patch.
+
+    MommiNet-v2 says 448 x 448 pixels but not how much tissue they show; a half more than the box and never less than
+    25 mm keeps the surroundings, where spicules end, in sight.
+    """
+
+    #: Rows and columns of the patch.
+    size: int
+    #: Side of the square over the longer side of the box.
+    margin: float = 1.5
+    #: Least side of the square, millimetres.
+    min_side_mm: float = 25.0
+
+    def square(self, box: Box, *, spacing_mm: tuple[float, float]) -> Box:
+        """The square of tissue around a box, both in stored pixels; it may reach beyond the image.
+
+        Args:
+            box: in stored pixels.
+            spacing_mm: row and column spacing of the stored pixels.
+        """
+        row_mm, column_mm = spacing_mm
+        side_mm = max(self.margin * max(box.width * column_mm, box.height * row_mm), self.min_side_mm)
+        (x, y), across, down = box.centre, side_mm / column_mm, side_mm / row_mm
+        return Box(x - across / 2, y - down / 2, x + across / 2, y + down / 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GreyWindow:
+    """The presentation values of one image that become 0 and 1."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of_breast(cls, pixels: NDArray[np.float32]) -> GreyWindow:
+        """The window between two percentiles of the breast.
+
+        Args:
+            pixels: float32 [rows, columns], presentation values: brighter is denser.
+
+        Raises:
+            ImageUnreadable: the image shows nothing that could be a breast.
+        """
+        mask = breast_mask(pixels)
+        coarse = cv2.resize(pixels, mask.shape[::-1], interpolation=cv2.INTER_AREA)
+        low, high = (float(grey) for grey in np.percentile(coarse[mask], _PERCENTILES))
+        return cls(low=low, high=max(high, low + 1e-6 * max(abs(low), 1.0)))
+
+    def __call__(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Presentation values as intensity in [0, 1]."""
+        return np.asarray(np.clip((pixels - self.low) / (self.high - self.low), 0.0, 1.0), dtype=np.float32)
+
+
+def cut_patch(
+    pixels: NDArray[np.float32],
+    *,
+    box: Box,
+    spacing_mm: tuple[float, float],
+    window: GreyWindow,
+    shape: PatchShape,
+) -> NDArray[np.float32]:
+    """The square of tissue around a box, averaged over areas to the patch's size.
+
+    Args:
+        pixels: float32 [rows, columns], presentation values: brighter is denser, MONOCHROME1 inverted already.
+        box: in stored pixels.
+        spacing_mm: row and column spacing of the stored pixels.
+        window: the grey window of the whole image's breast.
+        shape: the size of the patch and of its square.
+
+    Returns:
+        float32 [size, size], intensity in [0, 1]; zero outside the image.
+    """
+    square = shape.square(box, spacing_mm=spacing_mm)
+    rows, first, last = _weights(pixels.shape[0], square.y0, square.y1, size=shape.size)
+    columns, left, right = _weights(pixels.shape[1], square.x0, square.x1, size=shape.size)
+    part = np.ascontiguousarray(pixels[first:last, left:right])
+    greys = window(resample(part, rows=rows, columns=columns))
+    return np.where(covered(rows=rows, columns=columns), greys, np.float32(0))
+
+
+def _weights(length: int, low: float, high: float, *, size: int) -> tuple[csr_array, int, int]:
+    """Averaging weights of one axis for the stored pixels that it needs, and the half-open range of those."""
+    step = (high - low) / size
+    weights = axis_weights(length=length, size=size, origin=low, step=step, bounds=(0.0, float(length)))
+    first = min(max(int(low) - 1, 0), length - 1)
+    last = max(min(int(high) + 2, length), first + 1)
+    return weights[:, first:last], first, last
