@@ -24,6 +24,7 @@ CARD = WeightsCard(
     preset="tiny",
     generator_version="1",
     operating_points={"balanced": {"tri": 0.25}},
+    calibration={"tri": {"slope": 0.9, "intercept": -1.5, "prevalence": 0.1, "detections": 50, "positives": 5}},
     training={"steps": 3},
 )
 
@@ -61,7 +62,15 @@ def test_the_card_comes_back(network: MommiNet, tmp_path: Path) -> None:
     assert card == written
     assert len(card.weights_sha256) == 64
     assert card.operating_points == CARD.operating_points
+    assert card.calibration == CARD.calibration
     assert json.loads(card.document())["training_data"] == "synthetic phantom"
+
+
+def test_a_card_from_before_calibration_has_none() -> None:
+    """A card that was written without calibration is read as one whose scores are not calibrated."""
+    document = json.loads(CARD.document())
+    del document["calibration"]
+    assert WeightsCard.parse(json.dumps(document)).calibration == {}
 
 
 def test_matrices_are_halves_and_vectors_are_not(network: MommiNet, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from tetraview_nets.calibration import Calibration
 from tetraview_nets.mommi import MommiNet
 from tetraview_nets.presets import PRESETS
 
@@ -44,6 +45,9 @@ class WeightsCard:
     training_data: str = "synthetic phantom"
     #: Score thresholds by operating point and route.
     operating_points: OperatingPoints = field(default_factory=dict)
+    #: Maps from scores to calibrated probabilities by route, as ``calibration.fit_routes`` gives them; a route
+    #: without one is not calibrated.
+    calibration: Calibration = field(default_factory=dict)
     #: How they were trained: steps, exams, validation figures.
     training: Mapping[str, Any] = field(default_factory=dict)
     #: SHA-256 over the stored tensors; empty until they are stored.
