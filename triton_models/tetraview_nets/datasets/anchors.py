@@ -1,0 +1,85 @@
+"""Published figures that an evaluation is printed beside; none of them is ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tetraview.domain.view import Route
+
+MOMMI_PAPER = "Yang et al., MommiNet-v2, Medical Image Analysis 73, 2021, Tables 6 and 7"
+YOLO_PAPER = (
+    "Yan et al., Two-stage multi-scale breast mass segmentation for full mammogram analysis without user intervention, "
+    "Biocybernetics and Biomedical Engineering 41(2), 2021, detection results over five random splits"
+)
+#: False positives per image of the columns of ``RecallAnchor``.
+RATES = (0.5, 1.0, 2.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecallAnchor:
+    """Recall of a system at ``RATES``; a detection hits at IoU > 0.2."""
+
+    system: str
+    route: Route
+    #: On which images it was trained and tested.
+    data: str
+    recalls: tuple[float, float, float]
+
+
+def _rows(data: str, rows: dict[tuple[str, Route], tuple[float, float, float]]) -> tuple[RecallAnchor, ...]:
+    return tuple(
+        RecallAnchor(system=system, route=route, data=data, recalls=recalls)
+        for (system, route), recalls in rows.items()
+    )
+
+
+#: MommiNet-v2's comparison of single-view, dual-view and tri-view detectors.
+MOMMI_RECALLS = _rows(
+    "DDSM",
+    {
+        ("DeepLab, non-local, focal", Route.SINGLE): (0.68, 0.78, 0.83),
+        ("HRNet, focal", Route.SINGLE): (0.70, 0.79, 0.84),
+        ("Faster R-CNN, ResNet-50", Route.SINGLE): (0.74, 0.82, 0.88),
+        ("Faster R-CNN, HRNet", Route.SINGLE): (0.76, 0.82, 0.88),
+        ("BiDualNet", Route.BI): (0.783, 0.842, 0.891),
+        ("BiDualNet-v2", Route.BI): (0.801, 0.853, 0.891),
+        ("IpsiDualNet", Route.IPSI): (0.764, 0.828, 0.879),
+        ("IpsiDualNet-v2", Route.IPSI): (0.811, 0.843, 0.889),
+        ("MommiNet", Route.TRI): (0.802, 0.849, 0.892),
+        ("MommiNet-v2", Route.TRI): (0.831, 0.850, 0.898),
+    },
+) + _rows(
+    "in-house",
+    {
+        ("DeepLab, non-local, focal", Route.SINGLE): (0.81, 0.84, 0.90),
+        ("HRNet, focal", Route.SINGLE): (0.83, 0.87, 0.90),
+        ("Faster R-CNN, ResNet-50", Route.SINGLE): (0.82, 0.89, 0.91),
+        ("Faster R-CNN, HRNet", Route.SINGLE): (0.84, 0.90, 0.91),
+        ("BiDualNet", Route.BI): (0.874, 0.931, 0.948),
+        ("BiDualNet-v2", Route.BI): (0.892, 0.932, 0.950),
+        ("IpsiDualNet", Route.IPSI): (0.882, 0.917, 0.958),
+        ("IpsiDualNet-v2", Route.IPSI): (0.891, 0.933, 0.961),
+        ("MommiNet", Route.TRI): (0.901, 0.939, 0.960),
+        ("MommiNet-v2", Route.TRI): (0.912, 0.939, 0.962),
+    },
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairAnchor:
+    """True positive rate at a mean number of false positives per image; a detection hits at IoU >= 0.5."""
+
+    setting: str
+    recall: float
+    fppi: float
+
+
+#: YOLOv3 with multi-scale prediction on INbreast; means over five random splits by image.
+YOLO_PAIRS = (
+    PairAnchor(setting="λ = 0", recall=0.936, fppi=1.34),
+    PairAnchor(setting="λ = 0.5", recall=0.942, fppi=0.22),
+    PairAnchor(setting="λ = 0.6", recall=0.936, fppi=0.18),
+    PairAnchor(setting="λ = 0.7", recall=0.920, fppi=0.15),
+)
+#: Its average precision at IoU >= 0.5 and the standard error over the splits.
+YOLO_AP, YOLO_AP_ERROR = 0.7546, 0.017

@@ -1,0 +1,55 @@
+"""DICOM images of data sets, read one at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+
+from tetraview.domain.view import View
+from tetraview.errors import ImageUnreadable
+from tetraview.imaging.canonical import CanonicalView, Frame
+from tetraview.imaging.decode import decode_view
+from tetraview.imaging.image_file import read_view
+from tetraview.imaging.limits import DecodeLimits
+from tetraview_nets.datasets.truth import AssumedSpacing
+
+
+@dataclass(frozen=True, kw_only=True)
+class DicomPicture:
+    """A DICOM file, read as the service reads it."""
+
+    path: Path
+    #: For a file without a pixel spacing; None refuses such a file.
+    spacing: AssumedSpacing | None = None
+
+    def canonical(self, view: View, frame: Frame) -> CanonicalView:
+        """The image in the canonical frame.
+
+        Raises:
+            ImageUnreadable: the file is missing, damaged, or has no pixel spacing and none was stated.
+        """
+        if not self.path.is_file():
+            raise ImageUnreadable("The image file is missing.")
+        limits = DecodeLimits()
+        if self.spacing is None:
+            return decode_view(self.path, view=view, frame=frame, limits=limits).canonical
+        file = _with_spacing(self.path, self.spacing)
+        return read_view(file, view=view, frame=frame, max_pixels=limits.max_pixels).canonical
+
+
+def _with_spacing(path: Path, spacing: AssumedSpacing) -> BytesIO:
+    """The file with the stated Pixel Spacing (0028,0030), unless it has one of its own."""
+    try:
+        dataset = dcmread(path)
+    except InvalidDicomError:
+        raise ImageUnreadable("The file is not a DICOM Part 10 file.") from None
+    if not dataset.get("PixelSpacing") and not dataset.get("ImagerPixelSpacing"):
+        dataset.PixelSpacing = [spacing.mm, spacing.mm]
+    file = BytesIO()
+    dataset.save_as(file)
+    file.seek(0)
+    return file
