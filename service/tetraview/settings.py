@@ -63,6 +63,8 @@ class Triton(_Section):
     """gRPC address, host:port."""
     detector: Literal["mommi_detector"] = "mommi_detector"
     """Triton model that finds masses."""
+    classifier: Literal["mommi_classifier", "none"] = "none"
+    """Triton model that grades them, or `none`: findings then have neither malignancy score nor suspicion level."""
     deadline_seconds: Seconds = 60.0
     """Longest time one exam's request may take."""
 
@@ -85,6 +87,12 @@ class Report(_Section):
 
     operating_point: Literal["high_sensitivity", "balanced", "high_specificity"] = "balanced"
     """Named thresholds stored with the weights."""
+    emit_malignancy: bool = True
+    """Write malignancy score and estimated suspicion level of every finding into the report."""
+    emit_birads: bool = False
+    """Write the BI-RADS category nearest to the classifier's estimate; never an assessment of the patient."""
+    emit_probability: bool = False
+    """Show calibrated scores as probabilities; needs weights that were calibrated for every route."""
     seg_geometry: Literal["orientation_only", "none"] = "orientation_only"
     """Plane groups of the Segmentation: `orientation_only` is what OHIF needs, `none` is strictly conformant."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from tetraview.domain.calibration import Platt
 from tetraview.domain.geometry import Box, Outline, Point
 from tetraview.domain.reading import Model
 from tetraview.domain.view import Route, View
@@ -43,3 +44,5 @@ class Detections:
     model: Model
     #: Score thresholds by operating point and route.
     operating_points: Mapping[str, Mapping[Route, float]]
+    #: From score to the probability that the box marks a mass, for the routes that were calibrated.
+    calibration: Mapping[Route, Platt] = field(default_factory=dict)

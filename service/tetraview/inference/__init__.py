@@ -1,8 +1,10 @@
-"""The contract with Triton and its gRPC client."""
+"""The contract with Triton and its gRPC clients."""
 
 from __future__ import annotations
 
 from tetraview.domain.detection import Detections
-from tetraview.inference.client import Detector, DetectorInput, DetectorView
+from tetraview.domain.grading import Gradings
+from tetraview.inference.classifier import Classifier, ClassifierInput
+from tetraview.inference.detector import Detector, DetectorInput, DetectorView
 
-__all__ = ["Detections", "Detector", "DetectorInput", "DetectorView"]
+__all__ = ["Classifier", "ClassifierInput", "Detections", "Detector", "DetectorInput", "DetectorView", "Gradings"]

@@ -1,22 +1,18 @@
-"""The detector as tetraview sees it: one exam in, detections out, over gRPC."""
+"""One model of one Triton over gRPC: asked within a deadline and held to its contract."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
-import numpy as np
 import tritonclient.grpc as triton
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
-from tetraview.domain.detection import Detections
-from tetraview.domain.view import View
 from tetraview.errors import ModelMismatch, TritonUnavailable
-from tetraview.inference.contract import REQUEST, RESPONSE, VIEWS, Parameter, RequestTensor, TensorSpec
-from tetraview.inference.response import read_response
+from tetraview.inference.contract import ModelContract, TensorSpec
 from tetraview.settings import Triton
 
 _Answer = TypeVar("_Answer")
@@ -35,48 +31,44 @@ _CHANNEL = [
 ]
 
 
-class DetectorView(Protocol):
-    """What the detector needs of one view; ``tetraview.imaging``'s canonical view has it."""
-
-    @property
-    def view(self) -> View:
-        """The slot."""
-
-    @property
-    def image(self) -> NDArray[np.float32]:
-        """[H, W], intensity in [0, 1]."""
-
-    @property
-    def breast_mask(self) -> NDArray[np.bool_]:
-        """[H, W]."""
-
-    @property
-    def spacing_mm(self) -> float:
-        """Millimetres per canonical pixel."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class DetectorInput:
-    """The canonical frame that the loaded model reads."""
+class Configuration:
+    """How a loaded model that keeps its contract is configured."""
 
-    #: Rows.
-    height: int
-    #: Columns.
-    width: int
-    #: Finest canonical spacing, millimetres per pixel.
-    spacing_mm: float
+    model: str
+    inputs: Mapping[str, TensorSpec]
+    parameters: Mapping[str, str]
+
+    def number(self, parameter: str) -> float:
+        """A parameter that is a number.
+
+        Raises:
+            ModelMismatch: it is not.
+        """
+        text = self.parameters[parameter]
+        try:
+            return float(text)
+        except ValueError as error:
+            raise ModelMismatch(f"{self.model}: parameter {parameter} is not a number: {text}") from error
 
 
-class Detector:
-    """The detector model of one Triton; may be shared by threads."""
+class TritonModel:
+    """One model of one Triton; may be shared by threads.
 
-    def __init__(self, settings: Triton) -> None:
+    Args:
+        settings: where Triton is.
+        model: the model's name there.
+    """
+
+    contract: ClassVar[ModelContract]
+
+    def __init__(self, settings: Triton, *, model: str) -> None:
         self._url = settings.url
-        self._model = settings.detector
+        self._model = model
         self._deadline = settings.deadline_seconds
         self._client = triton.InferenceServerClient(settings.url, channel_args=_CHANNEL)
 
-    def check(self) -> DetectorInput:
+    def configuration(self) -> Configuration:
         """See that the model is ready and keeps the contract.
 
         Raises:
@@ -86,25 +78,25 @@ class Detector:
         timeout = min(self._deadline, _CHECK_SECONDS)
         metadata = self._ask(lambda: self._client.get_model_metadata(self._model, client_timeout=timeout))
         config = self._ask(lambda: self._client.get_model_config(self._model, client_timeout=timeout)).config
-        faults = [*_differences(REQUEST, metadata.inputs), *_differences(RESPONSE, metadata.outputs)]
-        faults += [f"parameter {name} is missing" for name in Parameter if name not in config.parameters]
+        inputs, outputs = _specs(metadata.inputs), _specs(metadata.outputs)
+        parameters = {key: parameter.string_value for key, parameter in config.parameters.items()}
+        faults = self.contract.differences(inputs=inputs, outputs=outputs, parameters=parameters)
         if faults:
             raise ModelMismatch(f"{self._model} at {self._url} differs from the contract: {'; '.join(faults)}")
-        return _input(metadata, spacing=config.parameters[Parameter.SPACING_MM].string_value)
+        return Configuration(model=self._model, inputs=inputs, parameters=parameters)
 
-    def detect(self, exam_id: str, views: Sequence[DetectorView]) -> Detections:
-        """Read the views of one exam together; their order does not matter.
+    def infer(self, tensors: Mapping[Any, NDArray[Any]]) -> triton.InferResult:
+        """The model's answer to one request, as it came.
 
         Raises:
             TritonUnavailable: no answer before the deadline; try again later.
-            ModelMismatch: the model refused the request, or its answer breaks the contract.
+            ModelMismatch: the model refused the request.
         """
-        ordered = sorted(views, key=lambda view: VIEWS.index(view.view))
-        inputs = _inputs(exam_id, ordered)
-        result = self._ask(lambda: self._client.infer(self._model, inputs, client_timeout=self._deadline))
-        return read_response(
-            result, exam_id=exam_id, views=[view.view for view in ordered], shape=ordered[0].image.shape
-        )
+        inputs = []
+        for name, tensor in tensors.items():
+            inputs.append(triton.InferInput(str(name), tensor.shape, self.contract.request[name].datatype))
+            inputs[-1].set_data_from_numpy(tensor)
+        return self._ask(lambda: self._client.infer(self._model, inputs, client_timeout=self._deadline))
 
     def close(self) -> None:
         """Close the connection."""
@@ -130,40 +122,5 @@ class Detector:
             ) from error
 
 
-def _inputs(exam_id: str, views: Sequence[DetectorView]) -> list[triton.InferInput]:
-    tensors: dict[RequestTensor, NDArray[Any]] = {
-        RequestTensor.EXAM_ID: np.frombuffer(exam_id.encode(), np.uint8),
-        RequestTensor.VIEW: np.array([VIEWS.index(view.view) for view in views], np.int32),
-        RequestTensor.IMAGE: np.stack([view.image for view in views]).astype(np.float32, copy=False),
-        RequestTensor.BREAST_MASK: np.stack([view.breast_mask for view in views]).astype(np.uint8),
-        RequestTensor.SPACING_MM: np.array([view.spacing_mm for view in views], np.float32),
-    }
-    inputs = []
-    for name, tensor in tensors.items():
-        inputs.append(triton.InferInput(name.value, tensor.shape, REQUEST[name].datatype))
-        inputs[-1].set_data_from_numpy(tensor)
-    return inputs
-
-
-def _differences(agreed: Mapping[Any, TensorSpec], found: Sequence[Any]) -> list[str]:
-    """What differs between the contract's tensors and those of the model's metadata, in words."""
-    tensors = {tensor.name: TensorSpec(tensor.datatype, tuple(tensor.shape)) for tensor in found}
-    missing = [f"tensor {name} is missing" for name in agreed if name not in tensors]
-    unknown = [f"tensor {name} is not agreed" for name in tensors if name not in agreed]
-    other = [
-        f"tensor {name} is {tensors[name]}, not {spec}"
-        for name, spec in agreed.items()
-        if name in tensors and not spec.admits(tensors[name])
-    ]
-    return missing + unknown + other
-
-
-def _input(metadata: Any, *, spacing: str) -> DetectorInput:
-    shapes = {tensor.name: tuple(tensor.shape) for tensor in metadata.inputs}
-    _, height, width = shapes[RequestTensor.IMAGE]
-    if shapes[RequestTensor.BREAST_MASK] != shapes[RequestTensor.IMAGE]:
-        raise ModelMismatch(f"{metadata.name} wants images and breast masks of different shapes")
-    try:
-        return DetectorInput(height=int(height), width=int(width), spacing_mm=float(spacing))
-    except ValueError as error:
-        raise ModelMismatch(f"{metadata.name}: parameter {Parameter.SPACING_MM} is not a number: {spacing}") from error
+def _specs(tensors: Any) -> dict[str, TensorSpec]:
+    return {tensor.name: TensorSpec(tensor.datatype, tuple(tensor.shape)) for tensor in tensors}

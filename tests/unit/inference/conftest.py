@@ -19,7 +19,7 @@ from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
 from tetraview.domain.view import View
 from tetraview.inference import Detector
-from tetraview.inference.contract import REQUEST, RESPONSE
+from tetraview.inference.contract import DETECTOR
 from tetraview.settings import Triton
 
 CONFIG = Path(__file__).parents[3] / "triton_models" / "repository" / "mommi_detector" / "config.pbtxt"
@@ -138,7 +138,7 @@ def fake() -> Iterator[FakeTriton]:
     fake = FakeTriton(
         parameters={key: value.string_value for key, value in config.parameters.items()} | {"spacing_mm": "0.5"}
     )
-    for found, agreed in ((fake.inputs, REQUEST), (fake.outputs, RESPONSE)):
+    for found, agreed in ((fake.inputs, DETECTOR.request), (fake.outputs, DETECTOR.response)):
         for name, spec in agreed.items():
             shape = [sizes.get(extent, -1) if isinstance(extent, str) else extent for extent in spec.shape]
             found[str(name)] = (spec.datatype, shape)

@@ -9,7 +9,7 @@ from tritonclient.grpc import InferResult
 
 from tetraview.domain.view import View
 from tetraview.errors import ModelMismatch
-from tetraview.inference.response import read_response
+from tetraview.inference.detector_response import read_response
 
 
 @given(flips=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 7)), min_size=1, max_size=4), data=st.data())

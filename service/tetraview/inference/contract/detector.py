@@ -1,11 +1,7 @@
-"""What tetraview and Triton agree on: model, tensor names, types and shapes.
-
-The same facts stand in ``triton_models/repository/mommi_detector/config.pbtxt``; a test holds both to each other.
+"""The contract of ``mommi_detector``: the views of one exam in, its mass candidates out.
 
 One request carries one exam with V views present (1 to 4). Tensors of the canonical frame are H×W pixels
 (chest wall at x = 0, lateral up in CC, axilla up in MLO, isotropic spacing; see ``tetraview.imaging.canonical``).
-
-Text is UTF-8 in UINT8 tensors: the Python backend of Triton before 24.11 cannot hand BYTES to a model beside numpy 2.
 
 Request:
     ``exam_id``      UINT8  [E]        any text; comes back unchanged
@@ -25,8 +21,10 @@ Response, N detections over all views, those of one view by falling score:
     ``nipples``         FP32   [V, 3]  x, y in canonical pixels and confidence in [0, 1], 0 where it is not trusted
     ``warnings``        UINT8  [T]     plain sentences, one a line, each after its view's name, a colon and a space
     ``model``           UINT8  [J]     one JSON document that says which weights ran: ``name``, ``version``, ``preset``,
-                                       ``weights_sha256``, ``generator_version``, ``training_data`` and
-                                       ``operating_points`` {name: {route: threshold}}
+                                       ``weights_sha256``, ``generator_version``, ``training_data``,
+                                       ``operating_points`` {name: {route: threshold}} and, where they were
+                                       calibrated, ``calibration`` {route: {``slope``, ``intercept``,
+                                       ``prevalence``}} of the score
 
 Parameters in config.pbtxt (strings): ``weights`` (file name in the version folder), ``weights_sha256`` (the digest in
 the card of those weights), ``preset`` (the sizes they were trained with) and ``spacing_mm`` (the finest canonical
@@ -36,15 +34,14 @@ weights that agree with all of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
 from tetraview.domain.view import Route, View
+from tetraview.inference.contract.model import ModelContract, TensorSpec
 
 
-class RequestTensor(StrEnum):
+class DetectorRequest(StrEnum):
     """The tensors of a request."""
 
     EXAM_ID = "exam_id"
@@ -54,7 +51,7 @@ class RequestTensor(StrEnum):
     SPACING_MM = "spacing_mm"
 
 
-class ResponseTensor(StrEnum):
+class DetectorResponse(StrEnum):
     """The tensors of a response."""
 
     EXAM_ID = "exam_id"
@@ -69,7 +66,7 @@ class ResponseTensor(StrEnum):
     MODEL = "model"
 
 
-class Parameter(StrEnum):
+class DetectorParameter(StrEnum):
     """The parameters of the model's configuration."""
 
     WEIGHTS = "weights"
@@ -78,62 +75,35 @@ class Parameter(StrEnum):
     SPACING_MM = "spacing_mm"
 
 
-@dataclass(frozen=True, slots=True)
-class TensorSpec:
-    """Type and shape of one tensor."""
-
-    #: KServe's name of the type, for example ``FP32``.
-    datatype: str
-    #: A number is that extent; a letter is an extent that varies: V views, N detections, P points, E, T and J bytes.
-    #: H and W of ``image`` and ``breast_mask`` are numbers of the model's configuration.
-    shape: tuple[int | str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.datatype} [{', '.join(map(str, self.shape))}]"
-
-    def admits(self, found: TensorSpec) -> bool:
-        """Whether a tensor of the model's configuration, where -1 stands for an extent that varies, is this one."""
-        return (
-            found.datatype == self.datatype
-            and len(found.shape) == len(self.shape)
-            and all(map(_admits, self.shape, found.shape))
-        )
-
-
-def _admits(agreed: int | str, found: int | str) -> bool:
-    if agreed in _CONFIGURED:
-        return isinstance(found, int) and found > 0
-    return found == (-1 if isinstance(agreed, str) else agreed)
-
-
 #: What the numbers of ``view`` and ``route`` mean.
 VIEWS = (View.R_CC, View.L_CC, View.R_MLO, View.L_MLO)
 ROUTES = (Route.TRI, Route.IPSI, Route.BI, Route.SINGLE)
 
-_CONFIGURED = ("H", "W")
-_PIXELS = ("V", *_CONFIGURED)
+_PIXELS = ("V", "H", "W")
 
-REQUEST: Mapping[RequestTensor, TensorSpec] = MappingProxyType(
-    {
-        RequestTensor.EXAM_ID: TensorSpec("UINT8", ("E",)),
-        RequestTensor.VIEW: TensorSpec("INT32", ("V",)),
-        RequestTensor.IMAGE: TensorSpec("FP32", _PIXELS),
-        RequestTensor.BREAST_MASK: TensorSpec("UINT8", _PIXELS),
-        RequestTensor.SPACING_MM: TensorSpec("FP32", ("V",)),
-    }
-)
-
-RESPONSE: Mapping[ResponseTensor, TensorSpec] = MappingProxyType(
-    {
-        ResponseTensor.EXAM_ID: TensorSpec("UINT8", ("E",)),
-        ResponseTensor.BOXES: TensorSpec("FP32", ("N", 4)),
-        ResponseTensor.SCORES: TensorSpec("FP32", ("N",)),
-        ResponseTensor.BOX_VIEW: TensorSpec("INT32", ("N",)),
-        ResponseTensor.OUTLINE_POINTS: TensorSpec("FP32", ("P", 2)),
-        ResponseTensor.OUTLINE_ENDS: TensorSpec("INT32", ("N",)),
-        ResponseTensor.ROUTE: TensorSpec("INT32", ("V",)),
-        ResponseTensor.NIPPLES: TensorSpec("FP32", ("V", 3)),
-        ResponseTensor.WARNINGS: TensorSpec("UINT8", ("T",)),
-        ResponseTensor.MODEL: TensorSpec("UINT8", ("J",)),
-    }
+DETECTOR = ModelContract(
+    request=MappingProxyType(
+        {
+            DetectorRequest.EXAM_ID: TensorSpec("UINT8", ("E",)),
+            DetectorRequest.VIEW: TensorSpec("INT32", ("V",)),
+            DetectorRequest.IMAGE: TensorSpec("FP32", _PIXELS),
+            DetectorRequest.BREAST_MASK: TensorSpec("UINT8", _PIXELS),
+            DetectorRequest.SPACING_MM: TensorSpec("FP32", ("V",)),
+        }
+    ),
+    response=MappingProxyType(
+        {
+            DetectorResponse.EXAM_ID: TensorSpec("UINT8", ("E",)),
+            DetectorResponse.BOXES: TensorSpec("FP32", ("N", 4)),
+            DetectorResponse.SCORES: TensorSpec("FP32", ("N",)),
+            DetectorResponse.BOX_VIEW: TensorSpec("INT32", ("N",)),
+            DetectorResponse.OUTLINE_POINTS: TensorSpec("FP32", ("P", 2)),
+            DetectorResponse.OUTLINE_ENDS: TensorSpec("INT32", ("N",)),
+            DetectorResponse.ROUTE: TensorSpec("INT32", ("V",)),
+            DetectorResponse.NIPPLES: TensorSpec("FP32", ("V", 3)),
+            DetectorResponse.WARNINGS: TensorSpec("UINT8", ("T",)),
+            DetectorResponse.MODEL: TensorSpec("UINT8", ("J",)),
+        }
+    ),
+    parameters=tuple(DetectorParameter),
 )

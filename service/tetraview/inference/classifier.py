@@ -1,0 +1,74 @@
+"""The classifier as tetraview sees it: patches of one exam's candidates in, gradings out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tetraview.domain.grading import Gradings
+from tetraview.errors import ModelMismatch
+from tetraview.inference.classifier_response import read_response
+from tetraview.inference.client import TritonModel
+from tetraview.inference.contract import CLASSIFIER, ModelContract
+from tetraview.inference.contract.classifier import ClassifierParameter, ClassifierRequest
+from tetraview.settings import Triton
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierInput:
+    """The patches that the loaded model reads."""
+
+    #: Rows and columns.
+    side: int
+    #: Side of a patch over the longer side of its candidate's box.
+    margin: float
+    #: Least side of a patch, millimetres.
+    min_side_mm: float
+
+
+class Classifier(TritonModel):
+    """The model that grades masses."""
+
+    contract: ClassVar[ModelContract] = CLASSIFIER
+
+    def __init__(self, settings: Triton) -> None:
+        super().__init__(settings, model=settings.classifier)
+
+    def check(self) -> ClassifierInput:
+        """See that the model is ready and keeps the contract.
+
+        Raises:
+            TritonUnavailable: Triton or the model is not ready.
+            ModelMismatch: there is no such model, or it differs from the contract; the message names the difference.
+        """
+        found = self.configuration()
+        _, rows, columns = map(int, found.inputs[ClassifierRequest.PATCH].shape)
+        if rows != columns:
+            raise ModelMismatch(f"{found.model} wants patches of {rows} by {columns} pixels, not square ones")
+        margin, min_side_mm = found.number(ClassifierParameter.MARGIN), found.number(ClassifierParameter.MIN_SIDE_MM)
+        if not (1 <= margin < np.inf and 0 < min_side_mm < np.inf):
+            raise ModelMismatch(f"{found.model} cannot want patches of margin {margin} and at least {min_side_mm} mm")
+        return ClassifierInput(side=rows, margin=margin, min_side_mm=min_side_mm)
+
+    def classify(self, exam_id: str, patches: Sequence[NDArray[np.float32]], *, side: int) -> Gradings:
+        """Grade all candidates of one exam together.
+
+        Args:
+            exam_id: any text.
+            patches: float32 [S, S] each, in [0, 1]; none where the exam has no candidate.
+            side: S.
+
+        Raises:
+            TritonUnavailable: no answer before the deadline; try again later.
+            ModelMismatch: the model refused the request, or its answer breaks the contract.
+        """
+        batch = np.asarray(patches, np.float32).reshape(-1, side, side)
+        tensors: dict[ClassifierRequest, NDArray[Any]] = {
+            ClassifierRequest.EXAM_ID: np.frombuffer(exam_id.encode(), np.uint8),
+            ClassifierRequest.PATCH: batch,
+        }
+        return read_response(self.infer(tensors), exam_id=exam_id, candidates=len(patches))

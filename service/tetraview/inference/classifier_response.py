@@ -1,0 +1,40 @@
+"""The classifier's answer, believed only where it keeps the contract."""
+
+from __future__ import annotations
+
+from tritonclient.grpc import InferResult
+
+from tetraview.domain.grading import Grading, Gradings
+from tetraview.inference.contract import CLASSIFIER
+from tetraview.inference.contract.classifier import ClassifierResponse
+from tetraview.inference.response import believe, platt_of, read_card, read_tensors, text_of, unit, within
+
+
+def read_response(result: InferResult, *, exam_id: str, candidates: int) -> Gradings:
+    """The gradings of an answer, every value checked.
+
+    Args:
+        result: the answer.
+        exam_id: the exam that was asked about.
+        candidates: how many patches were sent.
+
+    Raises:
+        ModelMismatch: the answer breaks the contract or is for another exam; the message names the fault.
+    """
+    tensors = read_tensors(result, CLASSIFIER, exam_id=exam_id, extents={"N": candidates})
+    malignancy, birads = tensors[ClassifierResponse.MALIGNANCY], tensors[ClassifierResponse.BIRADS_SCORE]
+    believe(
+        {
+            "a malignancy score is outside [0, 1]": within(malignancy, 1),
+            "a BI-RADS score is outside [0, 1]": within(birads, 1),
+        }
+    )
+    model, card = read_card(text_of(tensors, ClassifierResponse.MODEL))
+    return Gradings(
+        candidates=tuple(
+            Grading(malignancy=unit(score), birads_score=unit(place))
+            for score, place in zip(malignancy.tolist(), birads.tolist(), strict=True)
+        ),
+        model=model,
+        calibration=platt_of(card.get("calibration")),
+    )

@@ -1,0 +1,142 @@
+"""Each model's config.pbtxt, its contract in code and in words and the model's own file say the same."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+
+from tetraview.domain.view import Route, View
+from tetraview.inference.contract import CLASSIFIER, DETECTOR, ModelContract, TensorSpec, classifier, detector
+from tetraview.inference.contract.classifier import ClassifierParameter
+from tetraview.inference.contract.detector import ROUTES, VIEWS, DetectorParameter
+from tetraview.settings import Triton
+
+REPOSITORY = Path(__file__).parents[2] / "triton_models" / "repository"
+#: Names of config.pbtxt's types in KServe's protocol.
+DATATYPES = {"TYPE_UINT8": "UINT8", "TYPE_INT32": "INT32", "TYPE_FP32": "FP32"}
+
+
+@dataclass(frozen=True)
+class Side:
+    """One model: its name, its contract and the module that has the contract in words."""
+
+    name: str
+    contract: ModelContract
+    words: ModuleType
+
+    @property
+    def folder(self) -> Path:
+        return REPOSITORY / self.name
+
+    @property
+    def config(self) -> Any:
+        if not (self.folder / "config.pbtxt").exists():
+            pytest.skip(f"the repository has no {self.name}")
+        return text_format.Parse((self.folder / "config.pbtxt").read_text(), model_config_pb2.ModelConfig())
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        return {key: value.string_value for key, value in self.config.parameters.items()}
+
+
+MODELS = [Side("mommi_detector", DETECTOR, detector), Side("mommi_classifier", CLASSIFIER, classifier)]
+each_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+
+
+def specs(tensors: Any) -> dict[str, TensorSpec]:
+    names = model_config_pb2.DataType
+    return {tensor.name: TensorSpec(DATATYPES[names.Name(tensor.data_type)], tuple(tensor.dims)) for tensor in tensors}
+
+
+@each_model
+def test_both_sides_name_the_same_tensors_types_shapes_and_parameters(model: Side) -> None:
+    """Every tensor and parameter of the contract is in config.pbtxt as agreed, and no other is."""
+    config = model.config
+    inputs, outputs = specs(config.input), specs(config.output)
+    assert model.contract.differences(inputs=inputs, outputs=outputs, parameters=model.parameters) == []
+    assert set(model.parameters) == set(model.contract.parameters)
+
+
+@each_model
+def test_an_exam_is_one_request(model: Side) -> None:
+    """The model bears the name of its folder and batches nothing: what is in an exam belongs together."""
+    config = model.config
+    assert (config.name, config.backend, config.max_batch_size) == (model.name, "python", 0)
+
+
+def test_the_settings_name_the_models() -> None:
+    """The settings' detector and classifier are models of the repository."""
+    assert Triton().detector == MODELS[0].name
+    assert Triton(classifier="mommi_classifier").classifier == MODELS[1].name
+
+
+def test_the_parameters_fit_their_use() -> None:
+    """Each number among the parameters has a value that the service can use."""
+    detector_parameters, classifier_parameters = (model.parameters for model in MODELS)
+    assert float(detector_parameters[DetectorParameter.SPACING_MM]) > 0
+    assert float(classifier_parameters[ClassifierParameter.MARGIN]) >= 1
+    assert float(classifier_parameters[ClassifierParameter.MIN_SIDE_MM]) > 0
+
+
+def test_numbers_on_the_wire_mean_the_views_and_routes_of_the_domain() -> None:
+    """The order of the domain's views and routes, which the detector counts by, is the order of the contract."""
+    assert tuple(View) == VIEWS
+    assert tuple(Route) == ROUTES
+
+
+@each_model
+def test_the_contract_in_words_has_every_name_of_the_contract_in_code(model: Side) -> None:
+    """The module's text describes each tensor, with its type and shape, and each parameter."""
+    text = model.words.__doc__ or ""
+    request, response = (part.split("\n\n")[0] for part in re.split(r"Request:|Response", text)[1:])
+    for part, agreed in ((request, model.contract.request), (response, model.contract.response)):
+        rows = re.findall(r"``(\w+)`` +(\w+) +\[(.*?)\]", part)
+        assert {name: f"{datatype} [{shape}]" for name, datatype, shape in rows} == {
+            name: str(spec) for name, spec in agreed.items()
+        }
+    assert all(f"``{parameter}``" in text for parameter in model.contract.parameters)
+
+
+@each_model
+def test_the_model_reads_and_writes_exactly_the_agreed_tensors(model: Side) -> None:
+    """The model's file takes every tensor of the request and fills every tensor of the response."""
+    assert model.config
+    tree = ast.parse((model.folder / "1" / "model.py").read_text())
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    assert set(model.contract.request) <= texts
+    assert set(model.contract.response) <= texts
+
+
+@each_model
+def test_the_shipped_weights_are_the_configured_ones(model: Side) -> None:
+    """The card in the weights file says what config.pbtxt pins."""
+    card = _card(model)
+    assert card["weights_sha256"] == model.parameters["weights_sha256"]
+    assert card["preset"] == model.parameters["preset"]
+
+
+def test_the_shipped_detector_has_thresholds_for_every_route() -> None:
+    """Every operating point that can be set has a threshold for each of the four routes."""
+    points = _card(MODELS[0])["operating_points"]
+    assert all(set(thresholds) == set(Route) for thresholds in points.values())
+    assert {"high_sensitivity", "balanced", "high_specificity"} <= set(points)
+
+
+def _card(model: Side) -> dict[str, Any]:
+    torch_io = pytest.importorskip("safetensors")
+    name = model.parameters["weights"]
+    assert Path(name).name == name
+    if not (model.folder / "1" / name).exists():
+        pytest.skip("the shipped weights are missing")
+    with torch_io.safe_open(model.folder / "1" / name, framework="np") as file:
+        card: dict[str, Any] = json.loads(file.metadata()["card"])
+    return card
