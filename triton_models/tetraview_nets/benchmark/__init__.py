@@ -1,0 +1,1 @@
+"""What the phantom benchmark can show at best, and what it must not give away."""
