@@ -18,6 +18,10 @@ from tetraview_nets import cache, evaluate, froc_table, weights
 from tetraview_nets.benchmark.cli import app as benchmark_app
 from tetraview_nets.cache import CacheKey, ExamSet, Split
 from tetraview_nets.claims.cli import app as claims_app
+from tetraview_nets.datasets.catalogue import DatasetName
+from tetraview_nets.datasets.command import DatasetRequest, evaluate_folder
+from tetraview_nets.datasets.grouping import Part
+from tetraview_nets.datasets.truth import DatasetUnusable
 from tetraview_nets.distributed import ALONE, Workers, joined
 from tetraview_nets.froc_table import Difference
 from tetraview_nets.metrics import ImageResult
@@ -151,7 +155,12 @@ def _export(training: Training, path: Path) -> None:
 
 @app.command("evaluate")
 def evaluate_command(  # noqa: PLR0917
-    detector: Annotated[list[DetectorName], typer.Option(help="May be given more than once.")],
+    folder: Annotated[Path | None, typer.Argument(help="Folder of the data set; default: phantoms.")] = None,
+    dataset: Annotated[DatasetName | None, typer.Option(help="A data set of real mammograms.")] = None,
+    part: Annotated[Part, typer.Option(help="Which of its exams.")] = Part.ALL,
+    spacing_mm: Annotated[float | None, typer.Option(help="Pixel spacing of images that do not state one.")] = None,
+    spacing_source: Annotated[str | None, typer.Option(help="Where that spacing is from.")] = None,
+    detector: Annotated[list[DetectorName] | None, typer.Option(help="May be repeated; default mommi.")] = None,
     route: Annotated[list[Route] | None, typer.Option(help="Routes of mommi; default tri.")] = None,
     exams: Annotated[int, typer.Option(min=1, help="How many exams of the split.")] = 200,
     split: Annotated[Split, typer.Option(help="Which seeds.")] = Split.TEST,
@@ -161,21 +170,27 @@ def evaluate_command(  # noqa: PLR0917
     workers: WorkersOption = 2,
     cache_root: CacheOption = None,
 ) -> None:
-    """Print the FROC table of detectors on phantom exams, with patient bootstrap intervals."""
+    """Print the FROC table of detectors on phantom exams or a data set, with patient bootstrap intervals."""
     torch.set_num_threads(threads)
+    request = DatasetRequest.of(dataset, folder, part=part, spacing_mm=spacing_mm, spacing_source=spacing_source)
     network, card = weights.load(weights_file)
+    routes, detectors = route or [Route.TRI], detector or [DetectorName.MOMMI]
+    source = f"weights {card.name} {card.version} ({card.preset}, sha256 {card.weights_sha256[:12]})"
+    if request:
+        readers = {str(name): (_detector(name, network), _routes(name, routes)) for name in detectors}
+        frame = PRESETS[card.preset].frame
+        evaluate_folder(request, readers, frame=frame, weights=f"Read with {source}.", console=console, out=out)
+        return
     key = _key(card.preset, split)
     _render(key, exams, workers, cache_root)
     chosen = ExamSet(key, exams=exams, root=cache_root)
-    routes = route or [Route.TRI]
-    results = [found for name in detector for found in _read(name, network, chosen, routes)]
+    results = [found for name in detectors for found in _read(name, network, chosen, routes)]
     rows = [row for name, each, found in results for row in froc_table.froc_rows(name, each, found)]
     text = froc_table.markdown(
         rows,
         _differences(results),
-        command=_command(detector, routes, exams=exams, split=split),
-        source=f"{exams} {split} exams of phantom generator {card.generator_version}; weights {card.name} "
-        f"{card.version} ({card.preset}, sha256 {card.weights_sha256[:12]}).",
+        command=_command(detectors, routes, exams=exams, split=split),
+        source=f"{exams} {split} exams of phantom generator {card.generator_version}; {source}.",
     )
     console.print(Markdown(text))
     if out:
@@ -187,17 +202,25 @@ Reading = tuple[DetectorName, Route, list[ImageResult]]
 
 
 def _read(name: DetectorName, network: MommiNet, exams: ExamSet, routes: list[Route]) -> list[Reading]:
-    """One detector on all routes; the floor looks at single views whatever the route."""
-    blob = name is DetectorName.BLOB
-    detector = evaluate.BlobDetector() if blob else evaluate.MommiDetector(network)
+    """One detector on all routes."""
+    detector = _detector(name, network)
     readings = []
     with Progress(console=console) as progress:
-        for route in [Route.SINGLE] if blob else routes:
+        for route in _routes(name, routes):
             bar = progress.add_task(f"{name} {route}", total=len(exams))
             readings.append(
                 (name, route, evaluate.read_exams(detector, exams, route, done=partial(progress.advance, bar)))
             )
     return readings
+
+
+def _detector(name: DetectorName, network: MommiNet) -> evaluate.Detector:
+    return evaluate.BlobDetector() if name is DetectorName.BLOB else evaluate.MommiDetector(network)
+
+
+def _routes(name: DetectorName, routes: list[Route]) -> list[Route]:
+    """The floor looks at single views whatever the route."""
+    return [Route.SINGLE] if name is DetectorName.BLOB else routes
 
 
 def _differences(readings: list[Reading]) -> list[Difference]:
@@ -223,5 +246,12 @@ def main() -> None:
     """Run the command line; a sentence instead of a traceback for what a person can put right."""
     try:
         app(standalone_mode=False)
-    except (weights.WeightsInvalid, FileNotFoundError, CheckpointMismatch, LossNotFinite, StageMissing) as error:
+    except (
+        weights.WeightsInvalid,
+        FileNotFoundError,
+        DatasetUnusable,
+        CheckpointMismatch,
+        LossNotFinite,
+        StageMissing,
+    ) as error:
         raise SystemExit(str(error)) from error

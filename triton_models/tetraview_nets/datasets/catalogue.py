@@ -34,7 +34,7 @@ COMPARABLE: Mapping[DatasetName, str] = MappingProxyType(
         DatasetName.INBREAST: "MommiNet-v2 was not tested on INbreast; its rows are of other images.",
         DatasetName.CBIS_DDSM: "CBIS-DDSM is a curated part of DDSM with new outlines and no normal exams; the rows on "
         "DDSM are the nearest, not the same.",
-        DatasetName.DDSM: "The rows on DDSM are of 1,036 test images of a random split that was not published.",
+        DatasetName.DDSM: "The rows on DDSM are of 1,036 test images of the authors' own split, not of these.",
         DatasetName.VINDR_MAMMO: "MommiNet-v2 was not tested on VinDr-Mammo; its rows are of other images.",
     }
 )

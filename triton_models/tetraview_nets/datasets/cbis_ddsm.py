@@ -27,7 +27,7 @@ from tetraview_nets.datasets.tables import Row, read_table
 from tetraview_nets.datasets.truth import (
     AssumedSpacing,
     Collection,
-    DatasetMissing,
+    DatasetUnusable,
     Lesion,
     Shape,
     Skipped,
@@ -98,11 +98,11 @@ def read(root: Path, spacing: AssumedSpacing | None = None) -> Collection:
             were scanned at 42, 43.5 or 50 micrometres, and CBIS-DDSM does not say which at which.
 
     Raises:
-        DatasetMissing: no spreadsheet is there.
+        DatasetUnusable: no spreadsheet is there.
     """
     tables = [(path, part) for part in _PARTS if (path := root / f"mass_case_description_{part}_set.csv").is_file()]
     if not tables:
-        raise DatasetMissing(f"{root} is not CBIS-DDSM: it holds no mass_case_description_train_set.csv or _test_set")
+        raise DatasetUnusable(f"{root} is not CBIS-DDSM: it holds no mass_case_description_train_set.csv or _test_set")
     folders = _folders(root)
     found: list[FoundView] = []
     skipped = _calcifications(root)

@@ -20,7 +20,7 @@ from tetraview_nets.datasets.overlay import masses
 from tetraview_nets.datasets.truth import (
     AssumedSpacing,
     Collection,
-    DatasetMissing,
+    DatasetUnusable,
     Lesion,
     Shape,
     Skipped,
@@ -60,11 +60,11 @@ def read(root: Path, _spacing: AssumedSpacing | None = None) -> Collection:
         root: a folder with cases, at any depth.
 
     Raises:
-        DatasetMissing: no case file is there.
+        DatasetUnusable: no case file is there.
     """
     paths = sorted(root.rglob("*.ics"))
     if not paths:
-        raise DatasetMissing(f"{root} is not DDSM: it holds no case file (*.ics)")
+        raise DatasetUnusable(f"{root} is not DDSM: it holds no case file (*.ics)")
     cases = {path.stem: path for path in reversed(paths)}
     found: list[FoundView] = []
     skipped = [

@@ -10,7 +10,7 @@ from tetraview.domain.view import Route
 from tetraview.imaging.canonical import Frame
 from tetraview_nets.cache import VIEWS, CanonicalExam
 from tetraview_nets.datasets.canonical import canonical_exams
-from tetraview_nets.datasets.truth import Collection, DatasetMissing, Skipped
+from tetraview_nets.datasets.truth import Collection, DatasetUnusable, Skipped
 from tetraview_nets.evaluate import Detector, companies, read_exams
 from tetraview_nets.metrics import ImageResult
 
@@ -58,7 +58,7 @@ def evaluate(
         done: called after each exam.
 
     Raises:
-        DatasetMissing: not a single image could be used.
+        DatasetUnusable: not a single image could be used.
     """
     readings = [
         Reading(detector=name, route=route, results=[], used=Counter())
@@ -76,7 +76,7 @@ def evaluate(
             reading.results.extend(read_exams(readers[reading.detector][0], [exam], reading.route))
             reading.used.update(routes_used(exam, reading.route))
     if not exams:
-        raise DatasetMissing(f"no image of {collection.name} could be used: {reasons(skipped)}")
+        raise DatasetUnusable(f"no image of {collection.name} could be used: {reasons(skipped)}")
     return Evaluation(collection=collection, exams=exams, readings=readings, skipped=skipped)
 
 

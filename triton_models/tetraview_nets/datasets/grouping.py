@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tetraview.domain.view import Laterality, View, ViewPosition
-from tetraview_nets.datasets.truth import Collection, Skipped, SourceExam, SourceView, TruthUnusable
+from tetraview_nets.datasets.truth import Collection, DatasetUnusable, Skipped, SourceExam, SourceView, TruthUnusable
 
 #: Share of patients in the test part of the split by patient.
 TEST_SHARE = 0.2
@@ -75,7 +75,7 @@ def select(collection: Collection, part: Part) -> Collection:
     A patient whom the makers have in both of their parts belongs to neither, and is listed.
 
     Raises:
-        ValueError: the data set is not divided by its makers, but that part was asked for.
+        DatasetUnusable: the data set is not divided by its makers, but that part was asked for.
     """
     if part is Part.ALL:
         return collection
@@ -85,7 +85,7 @@ def select(collection: Collection, part: Part) -> Collection:
         return replace(collection, exams=tuple(kept))
     name = part.value.removeprefix("official-")
     if not any(exam.part for exam in collection.exams):
-        raise ValueError(f"{collection.name} has no official parts: choose all, patient-train or patient-test")
+        raise DatasetUnusable(f"{collection.name} has no official parts: choose all, patient-train or patient-test")
     both = _in_both(collection)
     skipped = [Skipped(where=patient, reason="The patient is in both official parts.") for patient in sorted(both)]
     kept = [exam for exam in collection.exams if exam.part == name and exam.patient not in both]

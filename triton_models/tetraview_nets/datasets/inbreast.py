@@ -24,7 +24,7 @@ from tetraview_nets.datasets.tables import Row, read_table
 from tetraview_nets.datasets.truth import (
     AssumedSpacing,
     Collection,
-    DatasetMissing,
+    DatasetUnusable,
     Lesion,
     Skipped,
     SourceView,
@@ -58,7 +58,7 @@ def read(root: Path, spacing: AssumedSpacing | None = None) -> Collection:
         spacing: for an image without pixel spacing; the release states it in every image.
 
     Raises:
-        DatasetMissing: no images, or no spreadsheet that can be read.
+        DatasetUnusable: no images, or no spreadsheet that can be read.
     """
     folder = _release(root)
     rows = _rows(folder)
@@ -84,14 +84,14 @@ def _release(root: Path) -> Path:
     for folder in (root, *sorted(root.glob("*/"))):
         if (folder / "AllDICOMs").is_dir():
             return folder
-    raise DatasetMissing(f"{root} is not INbreast: it holds no folder AllDICOMs")
+    raise DatasetUnusable(f"{root} is not INbreast: it holds no folder AllDICOMs")
 
 
 def _rows(folder: Path) -> dict[str, Row]:
     """The spreadsheet's rows by image."""
     path = folder / "INbreast.csv"
     if not path.is_file():
-        raise DatasetMissing(
+        raise DatasetUnusable(
             f"{path} is missing: open INbreast.xls in a spreadsheet program and save its first sheet as CSV, "
             "parted by semicolons, under that name"
         )

@@ -84,9 +84,12 @@ def write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:
 
 def _recall_table(evaluation: Evaluation, name: DatasetName) -> list[str]:
     """Recall at rates of false positives: ours, then the paper's."""
-    lines = [
+    note = (
         f"Recall of masses per view at a rate of false positives per image, IoU > {IOU_CRITERION}; ours with the 95 % "
-        f"interval of {RESAMPLES} patient bootstrap resamples. {COMPARABLE[name]}",
+        f"interval of {RESAMPLES} patient bootstrap resamples. {COMPARABLE[name]}"
+    )
+    lines = [
+        note,
         "",
         f"| system | route | images | {' | '.join(f'{rate:g} FPPI' for rate in RATES)} |",
         f"|{'---|' * (3 + len(RATES))}",
@@ -112,9 +115,13 @@ def _yolo_table(evaluation: Evaluation) -> list[str]:
     """INbreast only: another system's recall at its own rates of false positives, and average precision."""
     rates = [pair.fppi for pair in YOLO_PAIRS]
     heads = [f"{pair.fppi:g} FPPI" for pair in YOLO_PAIRS]
+    note = (
+        f"Another system on INbreast, YOLOv3 with multi-scale prediction, IoU >= {YOLO_IOU}: it was trained on "
+        "INbreast itself with splits by image, and tested on images with a mass only: its false positives on normal "
+        "images are unknown."
+    )
     lines = [
-        f"Another system on INbreast, YOLOv3 with multi-scale prediction, IoU >= {YOLO_IOU}: trained on INbreast itself, "
-        "splits by image, and only images with a mass are tested, so its false positives on normal images are unknown.",
+        note,
         "",
         f"| system | {' | '.join(heads)} | AP |",
         f"|{'---|' * (2 + len(heads))}",

@@ -27,8 +27,8 @@ class TruthUnusable(ValueError):
     """The truth of an image cannot be used."""
 
 
-class DatasetMissing(FileNotFoundError):
-    """The folder does not hold the data set."""
+class DatasetUnusable(ValueError):
+    """The data set cannot be evaluated as it was asked for."""
 
 
 class Region(Protocol):
@@ -103,7 +103,7 @@ class AssumedSpacing:
     """A pixel spacing that the images do not tell, stated by whoever evaluates.
 
     Raises:
-        ValueError: it is not positive, or its source is not named.
+        DatasetUnusable: it is not positive, or its source is not named.
     """
 
     #: Millimetres per stored pixel, rows and columns alike.
@@ -113,7 +113,7 @@ class AssumedSpacing:
 
     def __post_init__(self) -> None:
         if not self.mm > 0 or not self.source.strip():
-            raise ValueError("a pixel spacing that is assumed must be positive and name its source")
+            raise DatasetUnusable("a pixel spacing that is assumed must be positive and name its source")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from tetraview_nets.datasets.tables import Row, read_table
 from tetraview_nets.datasets.truth import (
     AssumedSpacing,
     Collection,
-    DatasetMissing,
+    DatasetUnusable,
     Lesion,
     Skipped,
     SourceView,
@@ -51,11 +51,11 @@ def read(root: Path, spacing: AssumedSpacing | None = None) -> Collection:
         spacing: for an image without pixel spacing.
 
     Raises:
-        DatasetMissing: a spreadsheet is not there.
+        DatasetUnusable: a spreadsheet is not there.
     """
     missing = [name for name in (_FINDINGS, _IMAGES) if not (root / name).is_file()]
     if missing:
-        raise DatasetMissing(f"{root} is not VinDr-Mammo: it holds no {' and no '.join(missing)}")
+        raise DatasetUnusable(f"{root} is not VinDr-Mammo: it holds no {' and no '.join(missing)}")
     findings: dict[str, list[Row]] = defaultdict(list)
     for row in read_table(root / _FINDINGS):
         findings[row["image_id"]].append(row)
