@@ -2,8 +2,9 @@
 
 It has the decoders imported, runs no other thread and never touches an image itself, so a fork is cheap and safe
 even though the service has many threads. Standard input is a SOCK_SEQPACKET socket. One packet is one request:
-JSON with the view, the frame and the limits, and three descriptors: the file, where the answer goes, and where two
-numbers go once the decoder has ended, its wait status and whether its time on the clock was up.
+JSON with the limits and either view and frame or boxes and patch shape, and three descriptors: the file, where the
+answer goes, and where two numbers go once the decoder has ended, its wait status and whether its time on the clock
+was up.
 """
 
 from __future__ import annotations
@@ -22,17 +23,19 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import pydicom.config
 
+from tetraview.domain.geometry import Box
 from tetraview.domain.view import View
 from tetraview.errors import ImageUnreadable
 from tetraview.imaging.canonical import Frame
-from tetraview.imaging.decoded import pack_facts
-from tetraview.imaging.image_file import read_view
+from tetraview.imaging.decoded import pack_facts, pack_patches
+from tetraview.imaging.image_file import read_patches, read_view
 from tetraview.imaging.limits import DecodeLimits
+from tetraview.imaging.patch import PatchShape
 
 #: Wait status of the decoder and whether it was stopped for being late.
 ENDING = struct.Struct(">i?")
@@ -149,10 +152,9 @@ def _become_decoder(work: Callable[[], None]) -> None:
 
 def _decode(file: int, answer: int, *, request: dict[str, Any], limits: DecodeLimits) -> None:
     limits.enforce()
-    frame = Frame(**request["frame"])
     with socket.socket(fileno=answer) as out, os.fdopen(file, "rb") as source:
         try:
-            packed = read_view(source, view=View(request["view"]), frame=frame, max_pixels=limits.max_pixels).pack()
+            packed = _packed(source, request=request, max_pixels=limits.max_pixels)
         except ImageUnreadable as error:
             packed = pack_facts({"error": str(error)})
         except MemoryError:
@@ -161,6 +163,15 @@ def _decode(file: int, answer: int, *, request: dict[str, Any], limits: DecodeLi
         except BaseException as error:  # noqa: BLE001
             packed = pack_facts({"error": f"The image cannot be decoded ({type(error).__name__})."})
         out.sendall(packed)
+
+
+def _packed(source: BinaryIO, *, request: dict[str, Any], max_pixels: int) -> bytes:
+    """The answer to a request for patches or for a view."""
+    if "boxes" in request:
+        boxes, shape = [Box(*box) for box in request["boxes"]], PatchShape(**request["shape"])
+        return pack_patches(read_patches(source, boxes=boxes, shape=shape, max_pixels=max_pixels))
+    view, frame = View(request["view"]), Frame(**request["frame"])
+    return read_view(source, view=view, frame=frame, max_pixels=max_pixels).pack()
 
 
 if __name__ == "__main__":

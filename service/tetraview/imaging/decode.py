@@ -1,4 +1,4 @@
-"""DICOM files to canonical views, each decoded in a disposable process with limits.
+"""DICOM files to canonical views and to patches, each decoded in a disposable process with limits.
 
 Image decoders are native code that hostile or damaged files can crash or blow up, so no pixels are decoded in the
 service's own process. A decoder that dies costs one view and is reported as such.
@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from tetraview.domain.geometry import Box
 from tetraview.domain.view import View
 from tetraview.errors import ImageUnreadable, StorageUnavailable
 from tetraview.imaging.canonical import Frame
-from tetraview.imaging.decoded import DecodedView, unpack
+from tetraview.imaging.decoded import DecodedView, unpack, unpack_patches
 from tetraview.imaging.limits import DecodeLimits
+from tetraview.imaging.patch import PatchShape
 from tetraview.imaging.sandbox import Sandbox
 
-__all__ = ["DecodeLimits", "DecodedView", "decode_view", "decode_views"]
+__all__ = ["DecodeLimits", "DecodedView", "cut_patches", "decode_view", "decode_views"]
 
 
 def decode_view(path: Path, *, view: View, frame: Frame, limits: DecodeLimits) -> DecodedView:
@@ -37,15 +42,7 @@ def decode_view(path: Path, *, view: View, frame: Frame, limits: DecodeLimits) -
         ImageUnreadable: the image cannot be decoded within the limits; the message names the reason.
         StorageUnavailable: the file exists but cannot be opened.
     """
-    try:
-        file = path.open("rb", buffering=0)
-    except FileNotFoundError:
-        raise ImageUnreadable("The image's file is missing from the spool.") from None
-    except OSError as error:
-        raise StorageUnavailable(f"The image's file cannot be opened: {error.strerror}.") from None
-    with file:
-        answer = _sandbox().run(file, request={"view": view, "frame": asdict(frame)}, limits=limits)
-    return unpack(answer)
+    return unpack(_ask(path, request={"view": view, "frame": asdict(frame)}, limits=limits))
 
 
 def decode_views(
@@ -73,6 +70,52 @@ def decode_views(
 
     with ThreadPoolExecutor(max_workers=max(1, len(paths))) as threads:
         return dict(zip(paths, threads.map(attempt, paths), strict=True))
+
+
+def cut_patches(
+    paths: Mapping[View, Path], boxes: Mapping[View, Sequence[Box]], *, shape: PatchShape, limits: DecodeLimits
+) -> dict[View, NDArray[np.float32]]:
+    """The patches around boxes in the images of an exam.
+
+    Only views with boxes are decoded, side by side and anew: no full-size pixels wait in memory for the boxes.
+
+    Args:
+        paths: the file of each view.
+        boxes: in stored pixels, by view.
+        shape: the size of a patch.
+        limits: what each process may use.
+
+    Returns:
+        By view with boxes, float32 [boxes, size, size] in [0, 1].
+
+    Raises:
+        ImageUnreadable: an image cannot be decoded within the limits; the message names the view.
+        StorageUnavailable: a file exists but cannot be opened.
+    """
+
+    def cut(view: View) -> NDArray[np.float32]:
+        request = {"boxes": [astuple(box) for box in boxes[view]], "shape": asdict(shape)}
+        try:
+            answer = _ask(paths[view], request=request, limits=limits)
+            return unpack_patches(answer, count=len(boxes[view]), size=shape.size)
+        except ImageUnreadable as error:
+            raise ImageUnreadable(f"{view}: its candidates cannot be cut out: {error}") from None
+
+    wanted = [view for view in boxes if boxes[view]]
+    with ThreadPoolExecutor(max_workers=max(1, len(wanted))) as threads:
+        return dict(zip(wanted, threads.map(cut, wanted), strict=True))
+
+
+def _ask(path: Path, *, request: Mapping[str, object], limits: DecodeLimits) -> bytes:
+    """The answer of a decoding process about one file."""
+    try:
+        file = path.open("rb", buffering=0)
+    except FileNotFoundError:
+        raise ImageUnreadable("The image's file is missing from the spool.") from None
+    except OSError as error:
+        raise StorageUnavailable(f"The image's file cannot be opened: {error.strerror}.") from None
+    with file:
+        return _sandbox().run(file, request=request, limits=limits)
 
 
 @cache

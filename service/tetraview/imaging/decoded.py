@@ -1,10 +1,12 @@
-"""A decoded view, and how it travels from the process that decoded it: JSON and raw bytes, nothing executable."""
+"""What a decoding process makes, and how it travels from there: JSON and raw bytes, nothing executable."""
 
 from __future__ import annotations
 
 import json
 import math
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 
 import numpy as np
@@ -64,15 +66,45 @@ def unpack(answer: bytes) -> DecodedView:
     Raises:
         ImageUnreadable: the process named a reason, or its answer makes no sense.
     """
+    with _distrust():
+        return _view(*_parts(answer))
+
+
+def pack_patches(patches: NDArray[np.float32]) -> bytes:
+    """Patches, float32 [n, size, size], as bytes."""
+    return pack_facts({"patches": len(patches)}) + patches.tobytes()
+
+
+def unpack_patches(answer: bytes, *, count: int, size: int) -> NDArray[np.float32]:
+    """The patches that a decoding process sent, float32 [count, size, size]; its answer is not trusted.
+
+    Raises:
+        ImageUnreadable: the process named a reason, or its answer makes no sense.
+    """
+    with _distrust():
+        _, content = _parts(answer)
+        patches = np.frombuffer(content, dtype=np.float32).reshape(count, size, size)
+        if not ((patches >= 0) & (patches <= 1)).all():
+            raise ValueError("not intensities")
+        return patches
+
+
+@contextmanager
+def _distrust() -> Iterator[None]:
     try:
-        (length,) = _LENGTH.unpack_from(answer)
-        start = _LENGTH.size + length
-        facts = json.loads(answer[_LENGTH.size : start])
-        if "error" in facts:
-            raise ImageUnreadable(str(facts["error"]))
-        return _view(facts, memoryview(answer)[start:])
+        yield
     except (struct.error, ValueError, KeyError, TypeError):
         raise ImageUnreadable("The decoder's answer is not a decoded image.") from None
+
+
+def _parts(answer: bytes) -> tuple[dict[str, object], memoryview]:
+    """The facts and the arrays of an answer."""
+    (length,) = _LENGTH.unpack_from(answer)
+    start = _LENGTH.size + length
+    facts = json.loads(answer[_LENGTH.size : start])
+    if "error" in facts:
+        raise ImageUnreadable(str(facts["error"]))
+    return facts, memoryview(answer)[start:]
 
 
 def _view(facts: dict[str, object], arrays: memoryview) -> DecodedView:

@@ -1,8 +1,9 @@
-"""One DICOM file to one decoded view, in the calling process; untrusted files go through ``decode``."""
+"""One DICOM file to one decoded view or to patches, in the calling process; untrusted files go through ``decode``."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 import cv2
@@ -13,12 +14,14 @@ from pydicom.encaps import get_frame
 from pydicom.filereader import read_dataset
 from pydicom.pixels.decoders.base import get_decoder
 
+from tetraview.domain.geometry import Box
 from tetraview.domain.view import View
 from tetraview.errors import ImageUnreadable
 from tetraview.imaging.canonical import Frame, to_canonical
 from tetraview.imaging.codestream import CodestreamHeader
 from tetraview.imaging.decoded import DecodedView
 from tetraview.imaging.header import PixelHeader
+from tetraview.imaging.patch import GreyWindow, PatchShape, cut_patch
 from tetraview.imaging.presentation import grey_scale
 
 _PREVIEW_SIDE = 1280
@@ -53,11 +56,7 @@ def read_view(file: BinaryIO, *, view: View, frame: Frame, max_pixels: int) -> D
         ImageUnreadable: the file is no single-frame greyscale image that can be decoded.
     """
     started = time.monotonic()
-    dataset = _read(file)
-    header = PixelHeader.of(dataset, max_pixels=max_pixels)
-    stored = _stored_values(dataset, header)
-    scale = grey_scale(stored, dataset=dataset, header=header)
-    pixels = scale(stored)
+    pixels, header, grey_path = _presentation(file, max_pixels=max_pixels)
     canonical = to_canonical(
         pixels,
         view=view,
@@ -70,9 +69,39 @@ def read_view(file: BinaryIO, *, view: View, frame: Frame, max_pixels: int) -> D
         canonical=canonical,
         preview=_preview(pixels, preview_scale),
         preview_scale=preview_scale,
-        grey_path=scale.path,
+        grey_path=grey_path,
         seconds=time.monotonic() - started,
     )
+
+
+def read_patches(file: BinaryIO, *, boxes: Sequence[Box], shape: PatchShape, max_pixels: int) -> NDArray[np.float32]:
+    """Read and decode one image and cut the patches around some boxes.
+
+    Args:
+        file: a DICOM Part 10 file, at its start.
+        boxes: in stored pixels.
+        shape: the size of a patch.
+        max_pixels: largest Rows times Columns that is decoded.
+
+    Returns:
+        float32 [boxes, size, size], intensity in [0, 1].
+
+    Raises:
+        ImageUnreadable: the file is no single-frame greyscale image of a breast that can be decoded.
+    """
+    pixels, header, _ = _presentation(file, max_pixels=max_pixels)
+    window = GreyWindow.of_breast(pixels)
+    patches = [cut_patch(pixels, box=box, spacing_mm=header.spacing_mm, window=window, shape=shape) for box in boxes]
+    return np.asarray(patches, dtype=np.float32).reshape(-1, shape.size, shape.size)
+
+
+def _presentation(file: BinaryIO, *, max_pixels: int) -> tuple[NDArray[np.float32], PixelHeader, str]:
+    """The presentation values, float32 [rows, columns], with their description and how they came about."""
+    dataset = _read(file)
+    header = PixelHeader.of(dataset, max_pixels=max_pixels)
+    stored = _stored_values(dataset, header)
+    scale = grey_scale(stored, dataset=dataset, header=header)
+    return scale(stored), header, scale.path
 
 
 def _read(file: BinaryIO) -> FileDataset:

@@ -22,11 +22,13 @@ from pydicom.encaps import encapsulate, get_frame
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 
+from tetraview.domain.geometry import Box
 from tetraview.domain.view import View
 from tetraview.errors import ImageUnreadable, StorageUnavailable
 from tetraview.imaging import decode
 from tetraview.imaging.canonical import Frame
-from tetraview.imaging.decode import DecodedView, DecodeLimits, decode_view, decode_views
+from tetraview.imaging.decode import DecodedView, DecodeLimits, cut_patches, decode_view, decode_views
+from tetraview.imaging.patch import PatchShape
 
 LIMITS = DecodeLimits()
 LOSSLESS = (uid.RLELossless, uid.JPEGLSLossless, uid.JPEG2000Lossless)
@@ -453,3 +455,44 @@ def with_spacing(whole: bytes) -> bytes:
     before, class_uid, after = whole.partition(b"\x08\0\x16\0")
     vr = b"DS\x08\0" if after[:2].isalpha() else b"\x08\0\0\0"
     return before + b"\x18\0\x64\x11" + vr + b"0.1\\0.1 " + class_uid + after
+
+
+SHAPE = PatchShape(size=24, margin=1.5, min_side_mm=10.0)
+
+
+def cut(path: Path, *boxes: Box, limits: DecodeLimits = LIMITS) -> NDArray[np.float32]:
+    return cut_patches({View.L_CC: path}, {View.L_CC: boxes}, shape=SHAPE, limits=limits)[View.L_CC]
+
+
+def test_patches_are_cut_from_the_stored_image(make_image: Any, save: Any, breast: NDArray[np.uint16]) -> None:
+    """A patch shows the tissue around its box: the same from a compressed image, mirrored from a mirrored one."""
+    plain, packed = make_image(), make_image()
+    packed.compress(uid.JPEG2000Lossless, generate_instance_uid=False)
+    boxes = Box(40, 100, 60, 120), Box(10, 200, 60, 230)
+    patches = cut(save(plain), *boxes)
+    assert patches.shape == (2, 24, 24)
+    np.testing.assert_array_equal(cut(save(packed), *boxes), patches)
+    mirrored = cut(save(make_image(breast[:, ::-1].copy())), *(Box(240 - b.x1, b.y0, 240 - b.x0, b.y1) for b in boxes))
+    np.testing.assert_allclose(mirrored[:, :, ::-1], patches, atol=1e-5)
+    assert patches.min() >= 0
+    assert patches.max() > 0.5
+
+
+def test_a_patch_beyond_the_image_is_black_there(make_image: Any, save: Any) -> None:
+    """At the chest wall half of a patch lies outside the image and is zero."""
+    (patch,) = cut(save(make_image()), Box(0, 140, 2, 142))
+    assert not patch[:, :11].any()
+    assert (patch[:, 13:] > 0).all()
+
+
+def test_an_image_that_cannot_be_decoded_again_names_its_view(make_image: Any, save: Any) -> None:
+    """A file that went missing or hit a limit between detection and cutting is a fault of that view, not of all."""
+    path = save(make_image())
+    path.unlink()
+    with pytest.raises(ImageUnreadable, match=r"L-CC: its candidates cannot be cut out: .* missing from the spool"):
+        cut(path, Box(0, 0, 9, 9))
+
+
+def test_views_without_candidates_are_not_decoded(tmp_path: Path) -> None:
+    """Without a box nothing is opened."""
+    assert cut_patches({View.L_CC: tmp_path / "none"}, {View.L_CC: ()}, shape=SHAPE, limits=LIMITS) == {}
