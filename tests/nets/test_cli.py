@@ -6,29 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from typer.testing import CliRunner
 
 from tetraview_nets.cli import app
 from tetraview_nets.weights import load
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which all stages of the tiny preset were trained for a few steps."""
-    folder = tmp_path_factory.mktemp("tiny")
-    run(
-        "train",
-        "--preset",
-        "tiny",
-        "--threads",
-        "1",
-        "--out",
-        str(folder / "out"),
-        "--cache-root",
-        str(folder / "cache"),
-    )
-    return folder
 
 
 def run(*arguments: str) -> str:

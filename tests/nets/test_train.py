@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tetraview_nets.schedule import RECIPES, Schedule, Stage
-from tetraview_nets.train import CheckpointMismatch, LossNotFinite, Run
+from tetraview import phantom
+from tetraview_nets.presets import PRESETS
+from tetraview_nets.schedule import RECIPES, Rhythm, Schedule, Stage
+from tetraview_nets.train import CheckpointMismatch, LossNotFinite, Run, optimiser_of
 
 SCHEDULE = Schedule(steps=120, batch=16, learning_rate=0.05, warm_up=10, weight_decay=0.0)
 
@@ -76,6 +78,49 @@ def test_a_checkpoint_of_another_schedule_is_refused(tmp_path: Path) -> None:
         Run("line", Line(), SCHEDULE, tmp_path)
 
 
+def test_a_checkpoint_older_than_a_field_goes_on(tmp_path: Path) -> None:
+    """A checkpoint written before the schedule had a field is one with the field's default."""
+    run = Run("line", Line(), SCHEDULE, tmp_path)
+    run.finish()
+    state = torch.load(run.path, weights_only=True)
+    for field in ("restarts", "optimiser", "law", "precision"):
+        del state["schedule"][field]
+    torch.save(state, run.path)
+    assert Run("line", Line(), SCHEDULE, tmp_path).step == 120
+    with pytest.raises(CheckpointMismatch):
+        Run("line", Line(), replace(SCHEDULE, law="steps"), tmp_path)
+
+
+def test_a_restart_prolongs_a_training_that_has_ended(tmp_path: Path) -> None:
+    """At a restart the rate rises again from the warm-up's first value; a finished run goes on with it."""
+    longer = replace(SCHEDULE, steps=200, restarts=(120,))
+    assert [longer.rate(step) for step in range(120)] == [SCHEDULE.rate(step) for step in range(120)]
+    assert longer.rate(120) == SCHEDULE.rate(0)
+    assert longer.rate(130) == 0.05
+    assert longer.rate(199) < 1e-3
+    whole = Run("line", Line(), longer, tmp_path / "whole").finish()
+    with pytest.raises(LossNotFinite):
+        Run("line", Line(breaks_at=120), longer, tmp_path / "again", rhythm=Rhythm(saved=120)).finish()
+    again = Run("line", Line(), longer, tmp_path / "again").finish()
+    assert torch.equal(whole.state_dict()["0.weight"], again.state_dict()["0.weight"])
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
+    """The error names network, step and terms; neither checkpoint nor table know the step."""
+    with pytest.raises(LossNotFinite, match=r"line: the loss at step 30 is inf from \{'error': inf\}"):
+        Run("line", Line(breaks_at=30), SCHEDULE, tmp_path).finish()
+    assert not (tmp_path / "line.pt").exists()
+    assert [row[0] for row in rows(tmp_path / "line.csv")] == ["25"]
+
+
+def test_a_line_of_the_table_is_the_mean_since_the_line_before(tmp_path: Path) -> None:
+    """One line of four steps holds the mean of what four lines of one step hold."""
+    for name, logged in (("fine", 1), ("coarse", 4)):
+        Run(name, Line(), replace(SCHEDULE, steps=4), tmp_path, rhythm=Rhythm(logged=logged)).finish()
+    fine, coarse = ([float(row[1]) for row in rows(tmp_path / f"{name}.csv")] for name in ("fine", "coarse"))
+    assert coarse == [pytest.approx(sum(fine) / 4, rel=1e-4)]
+
+
 def test_the_average_forgets_the_start_of_a_short_run() -> None:
     """The decay of the moving average rises from a tenth to its final value."""
     assert SCHEDULE.decay(0) == pytest.approx(0.1)
@@ -90,9 +135,46 @@ def test_the_rate_rises_then_falls_to_nothing() -> None:
     assert rates[-1] < 1e-4
 
 
-@pytest.mark.parametrize("preset", RECIPES)
-def test_a_recipe_keeps_exams_for_fusion(preset: str) -> None:
-    """Every recipe names a schedule for each stage and leaves exams to train on besides those of fusion."""
+def test_the_law_of_steps_falls_to_a_tenth_twice() -> None:
+    """After two thirds of a training the rate is a tenth, after eight ninths a hundredth of the highest."""
+    schedule = replace(SCHEDULE, steps=900, law="steps")
+    assert schedule.rate(9) == schedule.rate(10) == schedule.rate(599) == 0.05
+    assert schedule.rate(600) == schedule.rate(799) == pytest.approx(0.005)
+    assert schedule.rate(800) == schedule.rate(899) == pytest.approx(0.0005)
+
+
+def test_gradient_descent_with_momentum_learns(tmp_path: Path) -> None:
+    """The other optimiser is as the schedule says and reduces the loss."""
+    schedule = replace(SCHEDULE, optimiser="sgd", law="steps", weight_decay=1e-4)
+    (group,) = optimiser_of(Line().network, schedule).param_groups
+    assert (group["momentum"], group["weight_decay"]) == (0.9, 1e-4)
+    Run("line", Line(), schedule, tmp_path).finish()
+    losses = [float(row[1]) for row in rows(tmp_path / "line.csv")]
+    assert losses[-1] < losses[0] / 10
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_has_a_recipe(preset: str) -> None:
+    """A recipe has a schedule for each stage, exams for fusion alone and exams for watching and for calibration."""
     recipe = RECIPES[preset]
     assert set(recipe.schedules) == set(Stage)
     assert 0 < recipe.fusion_exams < recipe.exams
+    assert 0 < recipe.watched_exams <= recipe.operating_exams < recipe.validation_exams
+    assert recipe.rhythm.saved % recipe.rhythm.logged == 0
+    for schedule in recipe.schedules.values():
+        assert [*schedule.restarts, schedule.steps] == sorted([*schedule.restarts, schedule.steps])
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_phantoms_are_as_fine_as_the_preset(preset: str) -> None:
+    """No preset is trained on exams that were imaged more coarsely than it reads them."""
+    assert phantom.RECIPES[RECIPES[preset].phantom].spacing_mm <= PRESETS[preset].spacing_mm
+
+
+def test_the_paper_recipe_has_the_reference_numbers() -> None:
+    """The detectors of the paper preset follow the reference Faster R-CNN: rates for 16 images, SGD, two falls."""
+    for stage in (Stage.IPSI, Stage.BI):
+        schedule = RECIPES["paper"].schedules[stage]
+        assert (schedule.optimiser, schedule.law, schedule.weight_decay, schedule.average) == ("sgd", "steps", 1e-4, 0)
+        assert schedule.learning_rate == pytest.approx(0.02 * 2 * schedule.batch / 16)
+        assert schedule.rate(schedule.steps - 1) == pytest.approx(schedule.learning_rate / 100)

@@ -33,7 +33,7 @@ def draw_curves(folder: Path, name: str) -> Path:
     _plot(top, {column: values for column, values in losses.items() if column not in {RATE, DURATION}})
     _plot(middle, {column: values for column, values in losses.items() if column in {"step", RATE}})
     _plot(bottom, validation, marker="o")
-    top.set(title=f"Training of {name}", ylabel="loss", yscale="log")
+    top.set(title=f"Training of {name}", ylabel="loss", ylim=(0, None))
     middle.set(ylabel="learning rate")
     bottom.set(ylabel="watched exams", xlabel="step")
     path = folder / f"{name}.png"

@@ -78,9 +78,9 @@ class Schedule:
 class Rhythm:
     """How many steps lie between two things that a run writes; they change no weight."""
 
-    #: Lines of the loss table.
+    #: Lines of the loss table, each the mean since the line before.
     logged: int = 25
-    #: Checkpoints.
+    #: Checkpoints; a multiple of ``logged``, so that no line is lost with a killed run.
     saved: int = 100
     #: Looks at the watched exams.
     validated: int = 500

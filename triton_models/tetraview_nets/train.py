@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Protocol
 
 import torch
@@ -84,6 +85,7 @@ class Run:
         self.name, self.task, self.schedule, self.folder = name, task, schedule, folder
         self.rhythm, self.workers = rhythm, workers
         self.step = 0
+        self._recent: list[dict[str, float]] = []
         self.average = Average(task.network)
         self.optimiser = optimiser_of(task.network, schedule)
         folder.mkdir(parents=True, exist_ok=True)
@@ -118,13 +120,16 @@ class Run:
         self.average.update(self.task.network, decay=self.schedule.decay(self.step))
         self.step += 1
         if self.workers.first:
-            self._write(losses, seconds=time.monotonic() - started)
+            self._recent.append(losses)
+            self._write(seconds=time.monotonic() - started)
 
-    def _write(self, losses: Mapping[str, float], *, seconds: float) -> None:
+    def _write(self, *, seconds: float) -> None:
         """Tables, curves and checkpoint, as far as they are due."""
         last = self.step == self.schedule.steps
         if self.step % self.rhythm.logged == 0 or last:
+            losses = {name: fmean(each[name] for each in self._recent) for name in self._recent[0]}
             self._log("", {**losses, "learning_rate": self.schedule.rate(self.step - 1), "seconds": seconds})
+            self._recent.clear()
         if self.step % self.rhythm.validated == 0 or last:
             self._log("-validation", self._validate())
             draw_curves(self.folder, self.name)
