@@ -64,7 +64,7 @@ def reduced(exam: CanonicalExam, factor: int) -> CanonicalExam:
         masks=masks,
         spacing_mm=exam.spacing_mm * factor,
         nipples=nipples,
-        boxes=exam.boxes / factor,
+        boxes=exam.boxes / np.float32(factor),
     )
 
 
