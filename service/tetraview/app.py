@@ -12,9 +12,9 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from tetraview.delivery import deliver
-from tetraview.errors import SettingsInvalid, TetraviewError
+from tetraview.errors import SettingsInvalid, TetraviewError, TritonUnavailable
 from tetraview.imaging.limits import DecodeLimits
-from tetraview.inference import Detector
+from tetraview.inference import Models
 from tetraview.intake.scp import Listener
 from tetraview.intake.spool import Spool
 from tetraview.ledger import Ledger, open_engine
@@ -56,12 +56,12 @@ class App:
         self._engine = open_engine(settings.database_url or f"sqlite:///{settings.data_dir}/ledger.sqlite")
         self._dbos_engine = open_engine(settings.database_url or f"sqlite:///{settings.data_dir}/workflow.sqlite")
         self.ledger = Ledger(self._engine, clock=utc_now)
-        self._detector = Detector(settings.triton)
+        self._models = Models.of(settings.triton)
         steps = Steps(
             settings=settings,
             ledger=self.ledger,
             metrics=self._metrics,
-            reader=open_reader(settings, self._detector),
+            reader=open_reader(settings, self._models),
             deliver=partial(deliver, calling_ae_title=settings.dicom.ae_title),
             clock=utc_now,
         )
@@ -90,10 +90,11 @@ class App:
         """Start in the order that what is started can rely on what it needs; what cannot all start is stopped.
 
         Raises:
-            SettingsInvalid: an address cannot be listened on.
+            SettingsInvalid: an address cannot be listened on, or probabilities are asked for that nobody calibrated.
             StorageUnavailable: the spool or the ledger does not answer.
         """
         try:
+            self._check_calibration()
             self._web.start()
             self._workflow.launch(self._dbos_engine, executor_id=self._settings.executor_id)
             self._ticker.start()
@@ -102,6 +103,15 @@ class App:
             self.stop()
             raise
         _log.info("service_started", port=self.dicom_port, url=self.web_url)
+
+    def _check_calibration(self) -> None:
+        """Refuse to call uncalibrated scores probabilities; where Triton is away, readings show what is calibrated."""
+        if not self._settings.report.emit_probability:
+            return
+        try:
+            self._models.check_calibration()
+        except TritonUnavailable as fault:
+            _log.warning("calibration_unchecked", reason=str(fault))
 
     def _listen(self) -> None:
         try:
@@ -157,11 +167,11 @@ class App:
 
     def _check_triton(self) -> None:
         self._metrics.triton_ready.set(0)
-        self._detector.check()
+        self._models.check()
         self._metrics.triton_ready.set(1)
 
 
-def open_reader(settings: Settings, detector: Detector) -> ExamReader:
+def open_reader(settings: Settings, models: Models) -> ExamReader:
     """The reader that these settings describe."""
     limits = DecodeLimits(
         memory_bytes=settings.imaging.memory_bytes,
@@ -170,8 +180,10 @@ def open_reader(settings: Settings, detector: Detector) -> ExamReader:
         max_pixels=settings.imaging.max_pixels,
     )
     return ExamReader(
-        detector=detector,
+        detector=models.detector,
+        classifier=models.classifier,
         spool=settings.data_dir / "spool",
         limits=limits,
         operating_point=settings.report.operating_point,
+        probabilities=settings.report.emit_probability,
     )

@@ -24,7 +24,7 @@ from tetraview.demo.demo import run_demo
 from tetraview.domain.reading import Reading
 from tetraview.errors import TetraviewError
 from tetraview.files import find_exams
-from tetraview.inference import Detector
+from tetraview.inference import Models
 from tetraview.inference.server import TritonServer
 from tetraview.offline import read_to_folder, triton_at_hand
 from tetraview.phantom import DEMO_SEED, RECIPES, generate
@@ -181,7 +181,7 @@ def doctor(config: ConfigFile = None) -> None:
     console.print("✓ settings", style="green")
     checks: dict[str, Callable[[], object]] = {
         "data folder": lambda: _check_data(settings),
-        "Triton": lambda: Detector(settings.triton).check(),
+        "Triton": lambda: _check_triton(settings),
     }
     for destination in settings.destinations:
         checks[f"destination {destination.name}"] = partial(echo, destination)
@@ -220,6 +220,13 @@ def _check(what: str, check: Callable[[], object]) -> bool:
         return False
     console.print(f"✓ {what}", style="green")
     return True
+
+
+def _check_triton(settings: Settings) -> None:
+    models = Models.of(settings.triton)
+    models.check()
+    if settings.report.emit_probability:
+        models.check_calibration()
 
 
 def _check_data(settings: Settings) -> None:

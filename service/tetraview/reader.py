@@ -1,30 +1,42 @@
-"""Reading one exam: stored images to canonical views, Triton's answer to findings."""
+"""Reading one exam: stored images to canonical views, the answers of Triton's models to findings."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
-from tetraview.domain.detection import Detections
 from tetraview.domain.exam import Exam
 from tetraview.domain.instance import Instance
-from tetraview.domain.reading import Reading, ViewReading
+from tetraview.domain.reading import Model, Reading, ViewReading
 from tetraview.domain.view import View
 from tetraview.durable import write_file
 from tetraview.errors import ImageUnreadable, StorageUnavailable
-from tetraview.findings import ViewFindings, find
+from tetraview.findings import ViewFindings, find, graded, with_probabilities
 from tetraview.imaging.canonical import Frame
-from tetraview.imaging.decode import DecodedView, DecodeLimits, decode_views
-from tetraview.inference import Detector
+from tetraview.imaging.decode import DecodedView, DecodeLimits, cut_patches, decode_views
+from tetraview.imaging.patch import PatchShape
+from tetraview.inference import Classifier, ClassifierInput, Detector, Gradings
 
 #: Where the value of File Meta Information Group Length (0002,0000) stands and what lies before the group it counts
 #: (PS3.10 7.1).
 _META_LENGTH = slice(140, 144)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Answer:
+    """What the models said of the views that could be decoded."""
+
+    views: Mapping[View, ViewFindings]
+    detector: Model | None = None
+    classifier: Model | None = None
 
 
 class ExamReader:
@@ -32,43 +44,50 @@ class ExamReader:
 
     Args:
         detector: the detector's Triton model.
+        classifier: the classifier's Triton model; None leaves findings without a grade.
         spool: folder that the paths of instances are relative to.
         limits: what decoding one image may use.
         operating_point: name of the thresholds to use, one of those stored with the weights.
+        probabilities: whether calibrated scores become probabilities of the findings.
     """
 
-    def __init__(self, *, detector: Detector, spool: Path, limits: DecodeLimits, operating_point: str) -> None:
+    def __init__(
+        self,
+        *,
+        detector: Detector,
+        classifier: Classifier | None = None,
+        spool: Path,
+        limits: DecodeLimits,
+        operating_point: str,
+        probabilities: bool = False,
+    ) -> None:
         self._detector = detector
+        self._classifier = classifier
         self._spool = spool
         self._limits = limits
         self._operating_point = operating_point
+        self._probabilities = probabilities
 
     def read(self, exam: Exam, *, folder: Path) -> Reading:
-        """Decode, detect and describe; leaves one preview PNG a view in the folder.
+        """Decode, detect, describe and grade; leaves one preview PNG a view in the folder.
 
         Raises:
             TritonUnavailable: Triton does not answer.
-            ModelMismatch: Triton's model does not keep the contract or lacks the operating point.
+            ModelMismatch: a model of Triton does not keep its contract or lacks the operating point.
+            ImageUnreadable: an image that was decoded cannot be decoded again.
             StorageUnavailable: a stored image cannot be opened or a preview not written.
         """
         seconds: dict[str, float] = {}
+        patches = self._classifier.check() if self._classifier else None
         with _timed(seconds, "decode"):
             decoded, failures = self._decode(exam)
             for view, image in decoded.items():
                 _write_preview(folder / f"{view}.png", image)
-        detections: Detections | None = None
-        found: dict[View, ViewFindings] = {}
-        if decoded:
-            canonical = {view: image.canonical for view, image in decoded.items()}
-            with _timed(seconds, "detect"):
-                detections = self._detector.detect(exam.exam_id, list(canonical.values()))
-            with _timed(seconds, "findings"):
-                answer = find(detections, canonical, operating_point=self._operating_point)
-                found = {view.view: view for view in answer}
+        answer = self._ask(exam, decoded, patches=patches, seconds=seconds) if decoded else _Answer(views={})
         views = [
             _failed(view, exam.images[view], failures[view])
             if view in failures
-            else _read(exam.images[view], decoded[view], found[view])
+            else _read(exam.images[view], decoded[view], answer.views[view])
             for view in exam.images
         ]
         return Reading(
@@ -76,10 +95,51 @@ class ExamReader:
             generation=exam.generation,
             started_at=exam.settled_at,
             views=tuple(views),
-            model=detections.model if detections else None,
+            model=answer.detector,
             operating_point=self._operating_point,
             stage_seconds=seconds,
+            classifier=answer.classifier,
         )
+
+    def _ask(
+        self,
+        exam: Exam,
+        decoded: Mapping[View, DecodedView],
+        *,
+        patches: ClassifierInput | None,
+        seconds: dict[str, float],
+    ) -> _Answer:
+        """Have the models find and grade; a fault of either leaves no answer, never half of one."""
+        canonical = {view: image.canonical for view, image in decoded.items()}
+        with _timed(seconds, "detect"):
+            detections = self._detector.detect(exam.exam_id, list(canonical.values()))
+        with _timed(seconds, "findings"):
+            found = find(detections, canonical, operating_point=self._operating_point)
+        gradings: Gradings | None = None
+        if self._classifier and patches:
+            with _timed(seconds, "classify"):
+                cut = self._cut(exam, found, patches)
+                gradings = self._classifier.classify(exam.exam_id, cut, side=patches.side)
+                found = graded(found, gradings)
+        if self._probabilities:
+            malignancy = gradings.calibration if gradings else None
+            found = with_probabilities(found, detection=detections.calibration, malignancy=malignancy)
+        return _Answer(
+            views={view.view: view for view in found},
+            detector=detections.model,
+            classifier=gradings.model if gradings else None,
+        )
+
+    def _cut(self, exam: Exam, found: Sequence[ViewFindings], patches: ClassifierInput) -> list[NDArray[np.float32]]:
+        """The patch of every finding, in the order of the views and of the findings within each."""
+        boxes = {view.view: [finding.box for finding in view.findings] for view in found}
+        cut = cut_patches(
+            {view: self._spool / exam.images[view].path for view in boxes},
+            boxes,
+            shape=PatchShape(size=patches.side, margin=patches.margin, min_side_mm=patches.min_side_mm),
+            limits=self._limits,
+        )
+        return [patch for view in boxes if view in cut for patch in cut[view]]
 
     def _decode(self, exam: Exam) -> tuple[dict[View, DecodedView], dict[View, str]]:
         """The views that can be read, and why the others cannot."""

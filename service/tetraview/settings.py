@@ -7,9 +7,9 @@ as ``TETRAVIEW_DICOM__PORT=11112``. Unknown keys in the file are errors.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from tetraview.errors import SettingsInvalid
@@ -163,6 +163,12 @@ class Settings(BaseSettings):
         if twice:
             raise ValueError(f"more than one destination has the name {', '.join(twice)}")
         return destinations
+
+    @model_validator(mode="after")
+    def _birads_needs_a_classifier(self) -> Self:
+        if self.report.emit_birads and self.triton.classifier == "none":
+            raise ValueError("report.emit_birads needs a classifier: name one in triton.classifier or set it to false")
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tetraview.domain.geometry import Box, Outline, Point
+from tetraview.domain.suspicion import Suspicion
 from tetraview.domain.view import Route, View
 
 
@@ -37,3 +38,13 @@ class Finding:
     area_mm2: float
     #: From the nipple to the centre of the box; None where the nipple was not found.
     nipple_distance_mm: float | None
+    #: The classifier's score in [0, 1], rising with malignancy; not a probability. None where nothing was classified.
+    malignancy: float | None = None
+    #: The classifier's regression towards the BI-RADS scale in [0, 1]: category 1 is 0, category 6 is 1.
+    birads_score: float | None = None
+    #: Estimated suspicion level that follows from the BI-RADS score.
+    suspicion: Suspicion | None = None
+    #: Probability that it is a mass, by the calibration of its route; None unless asked for and calibrated.
+    calibrated: float | None = None
+    #: Probability that it is malignant, given that it is a mass; None unless asked for and calibrated.
+    malignancy_calibrated: float | None = None

@@ -54,8 +54,10 @@ class Reading:
     #: None where no view could be read.
     model: Model | None
     operating_point: str
-    #: Seconds spent by stage: ``decode``, ``detect``, ``findings``.
+    #: Seconds spent by stage: ``decode``, ``detect``, ``findings``, ``classify``.
     stage_seconds: Mapping[str, float]
+    #: What graded the findings; None where no classifier is set or no view could be read.
+    classifier: Model | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
