@@ -7,6 +7,7 @@ An outline is a start column, a start row and steps to the next pixel, ended by 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from tetraview.domain.geometry import Outline
 from tetraview_nets.datasets.regions import Polygon
@@ -35,7 +36,7 @@ def masses(text: str) -> tuple[Lesion, ...]:
 def _abnormalities(lines: list[Words]) -> Iterator[list[Words]]:
     """The lines of each abnormality, starting with the one that numbers it."""
     starts = [i for i, words in enumerate(lines) if words[0] == "ABNORMALITY"]
-    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+    for start, end in pairwise([*starts, len(lines)]):
         yield lines[start:end]
 
 
