@@ -22,7 +22,7 @@ from tetraview.domain.reading import Model
 from tetraview.domain.view import Route, View
 from tetraview.files import find_exams
 from tetraview.imaging.decode import DecodeLimits
-from tetraview.inference.client import DetectorInput, DetectorView
+from tetraview.inference import DetectorInput, DetectorView
 from tetraview.phantom import RECIPES, PhantomExam, generate
 from tetraview.phantom.dicom import to_dataset
 from tetraview.reader import ExamReader
