@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tritonclient.grpc import InferResult
 
 from tetraview.domain.grading import Grading, Gradings
+from tetraview.errors import ModelMismatch
 from tetraview.inference.contract import CLASSIFIER
 from tetraview.inference.contract.classifier import ClassifierResponse
 from tetraview.inference.response import believe, platt_of, read_card, read_tensors, text_of, unit, within
@@ -36,5 +40,12 @@ def read_response(result: InferResult, *, exam_id: str, candidates: int) -> Grad
             for score, place in zip(malignancy.tolist(), birads.tolist(), strict=True)
         ),
         model=model,
-        calibration=platt_of(card.get("calibration")),
+        calibration=platt_of(_calibration(card)),
     )
+
+
+def _calibration(card: Mapping[str, Any]) -> Any:
+    stored = card.get("calibration") or {}
+    if not isinstance(stored, Mapping):
+        raise ModelMismatch("the calibration of the weights is not one by score")
+    return stored.get("malignancy")

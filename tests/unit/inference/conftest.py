@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -18,12 +19,13 @@ from numpy.typing import NDArray
 from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
 from tetraview.domain.view import View
-from tetraview.inference import Detector
-from tetraview.inference.contract import DETECTOR
+from tetraview.inference import Classifier, Detector
+from tetraview.inference.contract import CLASSIFIER, DETECTOR, ModelContract
 from tetraview.settings import Triton
 
 CONFIG = Path(__file__).parents[3] / "triton_models" / "repository" / "mommi_detector" / "config.pbtxt"
 HEIGHT, WIDTH = 16, 8
+SIDE = 6
 CARD = {
     "name": "mommi",
     "version": "7",
@@ -130,15 +132,10 @@ def answers() -> tuple[Callable[[], dict[str, NDArray[Any]]], Callable[..., Any]
     return good_answer, message_of
 
 
-@pytest.fixture
-def fake() -> Iterator[FakeTriton]:
-    """A listening fake whose model keeps the contract."""
-    config = text_format.Parse(CONFIG.read_text(), model_config_pb2.ModelConfig())
-    sizes = {"H": HEIGHT, "W": WIDTH}
-    fake = FakeTriton(
-        parameters={key: value.string_value for key, value in config.parameters.items()} | {"spacing_mm": "0.5"}
-    )
-    for found, agreed in ((fake.inputs, DETECTOR.request), (fake.outputs, DETECTOR.response)):
+@contextmanager
+def served(fake: FakeTriton, contract: ModelContract, *, sizes: dict[str, int]) -> Iterator[FakeTriton]:
+    """The fake, listening, with a model that keeps a contract."""
+    for found, agreed in ((fake.inputs, contract.request), (fake.outputs, contract.response)):
         for name, spec in agreed.items():
             shape = [sizes.get(extent, -1) if isinstance(extent, str) else extent for extent in spec.shape]
             found[str(name)] = (spec.datatype, shape)
@@ -150,6 +147,37 @@ def fake() -> Iterator[FakeTriton]:
     yield fake
     fake.awake.set()
     server.stop(0).wait()
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeTriton]:
+    """A listening fake whose detector keeps the contract."""
+    config = text_format.Parse(CONFIG.read_text(), model_config_pb2.ModelConfig())
+    parameters = {key: value.string_value for key, value in config.parameters.items()} | {"spacing_mm": "0.5"}
+    with served(FakeTriton(parameters=parameters), DETECTOR, sizes={"H": HEIGHT, "W": WIDTH}) as fake:
+        yield fake
+
+
+@pytest.fixture
+def classifying() -> Iterator[FakeTriton]:
+    """A listening fake whose classifier keeps the contract and grades two candidates."""
+    answer: dict[str, NDArray[Any]] = {
+        "exam_id": text("exam"),
+        "malignancy": np.array([0.25, 1.0], np.float32),
+        "birads_score": np.array([0.0, 0.75], np.float32),
+        "model": text(json.dumps(CARD | {"name": "mommi_classifier"})),
+    }
+    parameters = {"weights": "w", "weights_sha256": "0", "preset": "tiny", "margin": "1.5", "min_side_mm": "25"}
+    with served(FakeTriton(answer=answer, parameters=parameters), CLASSIFIER, sizes={"S": SIDE}) as fake:
+        yield fake
+
+
+@pytest.fixture
+def classifier(classifying: FakeTriton) -> Iterator[Classifier]:
+    """The client of the fake classifier, with a short deadline."""
+    settings = Triton(url=classifying.address, classifier="mommi_classifier", deadline_seconds=2.0)
+    with Classifier(settings) as classifier:
+        yield classifier
 
 
 @pytest.fixture

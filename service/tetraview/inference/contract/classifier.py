@@ -13,8 +13,8 @@ Response:
     ``birads_score``  FP32   [N]  regression towards the BI-RADS scale in [0, 1]: category 1 is 0, category 6 is 1
     ``model``         UINT8  [J]  one JSON document that says which weights ran: ``name``, ``version``, ``preset``,
                                   ``weights_sha256``, ``generator_version``, ``training_data`` and, where they were
-                                  calibrated, ``calibration`` {``slope``, ``intercept``, ``prevalence``} of the
-                                  malignancy score
+                                  calibrated, ``calibration`` {``malignancy``: {``slope``, ``intercept``,
+                                  ``prevalence``}} of the malignancy score
 
 Parameters in config.pbtxt (strings): ``weights`` (file name in the version folder), ``weights_sha256`` (the digest in
 the card of those weights), ``preset`` (the sizes they were trained with), ``margin`` (side of a patch over the longer
