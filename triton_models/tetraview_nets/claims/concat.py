@@ -10,7 +10,6 @@ that two dozen trainings fit one CPU core.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -158,12 +157,9 @@ class Study:
         recipes = [recipe for recipe in _recipes(arm) if not self._path(arm, seed, recipe).exists()]
         if not recipes:
             return
-        started = time.process_time()
         network = self.trained(arm, seed)
         for recipe in recipes:
-            detections = detect(network, self.exams.test[recipe], arm.companion)
-            cpu_seconds = time.process_time() - started
-            _save(self._path(arm, seed, recipe), detections, cpu_seconds=cpu_seconds)
+            _save(self._path(arm, seed, recipe), detect(network, self.exams.test[recipe], arm.companion))
 
     def rows(self, seeds: Sequence[int], *, command: str) -> list[Claim]:
         """Every contrast at every FPPI, from trainings that are done."""
@@ -325,7 +321,7 @@ def _results(found: Detections, exams: Iterable[CanonicalExam]) -> list[ImageRes
     ]
 
 
-def _save(path: Path, found: Detections, *, cpu_seconds: float) -> None:
+def _save(path: Path, found: Detections) -> None:
     part = path.with_suffix(".part")
     with part.open("wb") as file:
         np.savez(
@@ -333,7 +329,6 @@ def _save(path: Path, found: Detections, *, cpu_seconds: float) -> None:
             boxes=torch.cat([boxes for boxes, _ in found]).numpy(),
             scores=torch.cat([scores for _, scores in found]).numpy(),
             counts=np.array([len(scores) for _, scores in found]),
-            cpu_seconds=cpu_seconds,
         )
     part.replace(path)
 
