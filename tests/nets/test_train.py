@@ -159,7 +159,8 @@ def test_every_preset_has_a_recipe(preset: str) -> None:
     recipe = RECIPES[preset]
     assert set(recipe.schedules) == set(Stage)
     assert 0 < recipe.fusion_exams < recipe.exams
-    assert 0 < recipe.watched_exams <= recipe.operating_exams < recipe.validation_exams
+    assert 0 < recipe.watched_exams <= recipe.operating_exams
+    assert min(recipe.calibration_exams, recipe.scorer_exams) > 0
     assert recipe.rhythm.saved % recipe.rhythm.logged == 0
     for schedule in recipe.schedules.values():
         assert [*schedule.restarts, schedule.steps] == sorted([*schedule.restarts, schedule.steps])

@@ -103,6 +103,8 @@ class TrainingRecipe:
     operating_exams: int
     #: The validation exams after those, on which scores are calibrated.
     calibration_exams: int
+    #: The last validation exams, on which the scorer learns to weigh the branches.
+    scorer_exams: int
     #: Exams looked at while training goes on, the first of ``operating_exams``.
     watched_exams: int
     schedules: Mapping[Stage, Schedule]
@@ -111,7 +113,7 @@ class TrainingRecipe:
     @property
     def validation_exams(self) -> int:
         """All exams of the validation split that the recipe uses."""
-        return self.operating_exams + self.calibration_exams
+        return self.operating_exams + self.calibration_exams + self.scorer_exams
 
 
 _TINY = TrainingRecipe(
@@ -120,6 +122,7 @@ _TINY = TrainingRecipe(
     fusion_exams=5,
     operating_exams=5,
     calibration_exams=5,
+    scorer_exams=5,
     watched_exams=2,
     schedules={
         Stage.NIPPLE: Schedule(steps=20, batch=4, learning_rate=1e-3, warm_up=5),
@@ -137,6 +140,7 @@ _SLIM = TrainingRecipe(
     fusion_exams=300,
     operating_exams=100,
     calibration_exams=200,
+    scorer_exams=100,
     watched_exams=40,
     schedules={
         Stage.NIPPLE: Schedule(steps=800, batch=8, learning_rate=1e-3, warm_up=50),
@@ -154,6 +158,7 @@ _MEDIUM = TrainingRecipe(
     fusion_exams=300,
     operating_exams=100,
     calibration_exams=200,
+    scorer_exams=100,
     watched_exams=40,
     schedules={
         Stage.NIPPLE: Schedule(steps=3000, batch=16, learning_rate=1e-3, warm_up=200),
@@ -185,7 +190,8 @@ _PAPER = TrainingRecipe(
     exams=2064,  # the 8,256 training images of its DDSM experiment (data set table), four to an exam
     fusion_exams=100,
     operating_exams=100,
-    calibration_exams=155,  # with the former its 1,020 validation images
+    calibration_exams=100,
+    scorer_exams=55,  # all validation exams together are its 1,020 validation images
     watched_exams=10,
     schedules={
         Stage.NIPPLE: Schedule(steps=3000, batch=8, learning_rate=1e-3, warm_up=200),

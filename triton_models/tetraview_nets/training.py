@@ -13,11 +13,13 @@ from torch import nn
 
 from tetraview.phantom import GENERATOR_VERSION
 from tetraview_nets.cache import CacheKey, ExamSet, Split
+from tetraview_nets.calibration import fit_routes
 from tetraview_nets.distributed import ALONE, Workers
 from tetraview_nets.evaluate import MommiDetector, operating_points, read_routes
 from tetraview_nets.mommi import MommiNet
 from tetraview_nets.presets import MommiPreset
 from tetraview_nets.schedule import Stage, TrainingRecipe
+from tetraview_nets.stacking import fit_scorer
 from tetraview_nets.tasks import TASKS, FusionTask, TaskSet, recall_figures
 from tetraview_nets.train import Run, Task
 from tetraview_nets.weights import WeightsCard, save
@@ -97,10 +99,13 @@ class Training:
         return state
 
     def export(self, path: Path) -> WeightsCard:
-        """Choose operating points on validation exams and write the weights file."""
-        network = self.assembled()
-        exams = self.exams(Split.VALIDATION, self.recipe.validation_exams)
-        results = read_routes(MommiDetector(network), exams)
+        """Write the weights file: scorer, operating points and calibration, each from its own validation exams."""
+        network, recipe = self.assembled(), self.recipe
+        exams = list(self.exams(Split.VALIDATION, recipe.validation_exams))
+        last = recipe.operating_exams + recipe.calibration_exams
+        fit_scorer(network, exams[last:])
+        detector = MommiDetector(network)
+        results = read_routes(detector, exams[: recipe.operating_exams])
         recalls = {str(route): recall_figures(found) for route, found in results.items()}
         card = WeightsCard(
             name=MODEL,
@@ -108,7 +113,8 @@ class Training:
             preset=self.preset.name,
             generator_version=GENERATOR_VERSION,
             operating_points=operating_points(results),
-            training=_summary(self.recipe) | {"validation": _rounded(recalls)},
+            calibration=fit_routes(read_routes(detector, exams[recipe.operating_exams : last])),
+            training=_summary(recipe) | {"validation": _rounded(recalls)},
         )
         return save(path, network, card)
 
@@ -118,7 +124,9 @@ def _summary(recipe: TrainingRecipe) -> dict[str, Any]:
         "phantom_recipe": recipe.phantom,
         "exams": recipe.exams,
         "fusion_exams": recipe.fusion_exams,
-        "validation_exams": recipe.validation_exams,
+        "operating_exams": recipe.operating_exams,
+        "calibration_exams": recipe.calibration_exams,
+        "scorer_exams": recipe.scorer_exams,
         "schedules": {str(stage): asdict(schedule) for stage, schedule in recipe.schedules.items()},
     }
 
