@@ -169,3 +169,21 @@ def test_missing_files_and_calcifications_are_told(download: Download, mass: Any
     assert {each.where for each in collection.skipped} == {
         "calc_case_description_test_set.csv", "Mass-Training_P_00001_LEFT_CC", "Mass-Training_P_00002_LEFT_CC",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("kept", [100, 300, 5000])
+def test_damaged_files_are_told(download: Download, mass: Any, kept: int) -> None:
+    """An image or a mask that is cut off costs the image, with a sentence and no traceback."""
+    for patient in ("P_00001", "P_00002"):
+        download.image(patient, "LEFT", "CC", masses=[mass()])
+    damaged = [
+        *download.root.rglob("Mass-Training_P_00001_LEFT_CC/**/*.dcm"),
+        *download.root.rglob("Mass-Training_P_00002_LEFT_CC_1/**/1-2.dcm"),
+    ]
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:kept])
+    read = [canonical_exam(source, number=0, frame=FRAME) for source in download.read().exams]
+    assert [exam for exam, _ in read] == [None, None]
+    reasons = [skipped[0].reason for _, skipped in read]
+    assert all(reason.endswith(".") for reason in reasons)
+    assert "none is a mask" in reasons[1]

@@ -111,3 +111,11 @@ def test_a_folder_without_spreadsheets_is_refused(tmp_path: Path) -> None:
     """The person is told which files make the data set."""
     with pytest.raises(DatasetUnusable, match="no finding_annotations"):
         vindr_mammo.read(tmp_path)
+
+
+def test_a_spreadsheet_without_a_column_is_refused(files: Files) -> None:
+    """The person is told which column is not there."""
+    files.read()
+    (files.root / "finding_annotations.csv").write_text("image_id,xmin\n", encoding="utf-8")
+    with pytest.raises(DatasetUnusable, match="no column finding_categories"):
+        vindr_mammo.read(files.root)

@@ -25,6 +25,12 @@ class RecallAnchor:
     data: str
     recalls: tuple[float, float, float]
 
+    @property
+    def printed(self) -> list[str]:
+        """The figures with as many decimals as the paper prints in the row."""
+        decimals = 2 if all(round(recall, 2) == recall for recall in self.recalls) else 3
+        return [f"{recall:.{decimals}f}" for recall in self.recalls]
+
 
 def _rows(data: str, rows: dict[tuple[str, Route], tuple[float, float, float]]) -> tuple[RecallAnchor, ...]:
     return tuple(

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
 
+from tetraview.errors import ImageUnreadable
 from tetraview_nets.datasets.grouping import FoundView, exams_of, view_of
-from tetraview_nets.datasets.pictures import DicomPicture
+from tetraview_nets.datasets.pictures import DicomPicture, damage_told
 from tetraview_nets.datasets.tables import Row, read_table
 from tetraview_nets.datasets.truth import (
     AssumedSpacing,
@@ -46,6 +46,16 @@ REMARKS = (
 #: A mask may be that many rows or columns larger or smaller than its image.
 TOLERANCE = 16
 _PARTS = ("train", "test")
+_NEEDED = (
+    "patient_id",
+    "left or right breast",
+    "image view",
+    "abnormality id",
+    "assessment",
+    "pathology",
+    "image file path",
+    "roi mask file path",
+)
 _PATHOLOGY = {"MALIGNANT": True, "BENIGN": False, "BENIGN_WITHOUT_CALLBACK": False}
 
 
@@ -77,16 +87,25 @@ class MaskFile:
 def _as_mask(path: Path, shape: Shape) -> NDArray[np.bool_] | None:
     """The pixels that are set, or None where the file is not a mask of an image of this shape."""
     try:
-        size = dcmread(path, specific_tags=["Rows", "Columns"], stop_before_pixels=True)
-        if max(abs(size.Rows - shape[0]), abs(size.Columns - shape[1])) > TOLERANCE:
-            return None
-        pixels: NDArray[np.integer] = dcmread(path).pixel_array
-    except (InvalidDicomError, AttributeError, ValueError, OSError):
+        pixels = _pixels(path, shape)
+    except ImageUnreadable:
+        return None
+    if pixels is None:
         return None
     low, high = pixels.min(), pixels.max()
     if low == high or not np.isin(pixels, (low, high)).all():
         return None
     return np.asarray(pixels == high, dtype=np.bool_)
+
+
+def _pixels(path: Path, shape: Shape) -> NDArray[np.integer] | None:
+    """The pixels of a file, None where its header tells another size."""
+    with damage_told():
+        size = dcmread(path, specific_tags=["Rows", "Columns"], stop_before_pixels=True)
+        if max(abs(size.Rows - shape[0]), abs(size.Columns - shape[1])) > TOLERANCE:
+            return None
+        pixels: NDArray[np.integer] = dcmread(path).pixel_array
+    return pixels
 
 
 def read(root: Path, spacing: AssumedSpacing | None = None) -> Collection:
@@ -108,7 +127,7 @@ def read(root: Path, spacing: AssumedSpacing | None = None) -> Collection:
     skipped = _calcifications(root)
     for path, part in tables:
         images: dict[str, list[Row]] = defaultdict(list)
-        for row in read_table(path):
+        for row in read_table(path, needed=_NEEDED):
             images[_folder_name(row["image file path"])].append(row)
         for name, rows in sorted(images.items()):
             try:
@@ -173,6 +192,6 @@ def _lesion(row: Row, folders: dict[str, list[Path]]) -> Lesion:
     return Lesion(
         label=row["abnormality id"],
         region=MaskFile(name=name, files=files),
-        birads=birads(row.get("assessment", "")),
+        birads=birads(row["assessment"]),
         malignant=_PATHOLOGY[pathology],
     )

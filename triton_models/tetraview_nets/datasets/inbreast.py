@@ -46,6 +46,7 @@ SUSPICIOUS = "456"
 
 _NAME = re.compile(r"(?P<image>\d+)_(?P<patient>[0-9a-zA-Z]+)_MG_(?P<side>[LR])_(?P<view>[A-Z]+)_ANON", re.IGNORECASE)
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_NEEDED = ("laterality", "view", "acquisition date", "file name", "bi-rads")
 #: File names shorten the oblique view.
 _PROJECTIONS = {"ML": "MLO"}
 
@@ -95,7 +96,7 @@ def _rows(folder: Path) -> dict[str, Row]:
             f"{path} is missing: open INbreast.xls in a spreadsheet program and save its first sheet as CSV, "
             "parted by semicolons, under that name"
         )
-    return {row["file name"]: row for row in read_table(path) if row.get("file name", "").isdigit()}
+    return {row["file name"]: row for row in read_table(path, needed=_NEEDED) if row["file name"].isdigit()}
 
 
 def _found(path: Path, rows: dict[str, Row], spacing: AssumedSpacing | None) -> tuple[FoundView, list[Skipped]]:

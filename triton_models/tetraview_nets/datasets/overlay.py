@@ -53,7 +53,7 @@ def _lesion(lines: list[Words]) -> Lesion:
     if "BOUNDARY" not in names[:-1]:
         raise TruthUnusable("The overlay has an abnormality without a boundary.")
     return Lesion(
-        label=facts["ABNORMALITY"],
+        label=facts.get("ABNORMALITY"),
         region=Polygon(points=outline(lines[names.index("BOUNDARY") + 1])),
         birads=birads(facts.get("ASSESSMENT", "")),
         malignant=_PATHOLOGY[pathology],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
 
 from tetraview.domain.view import View
 from tetraview.errors import ImageUnreadable
@@ -37,16 +38,30 @@ class DicomPicture:
         limits = DecodeLimits()
         if self.spacing is None:
             return decode_view(self.path, view=view, frame=frame, limits=limits).canonical
-        file = _with_spacing(self.path, self.spacing)
-        return read_view(file, view=view, frame=frame, max_pixels=limits.max_pixels).canonical
+        with damage_told():
+            file = _with_spacing(self.path, self.spacing)
+            return read_view(file, view=view, frame=frame, max_pixels=limits.max_pixels).canonical
+
+
+@contextmanager
+def damage_told() -> Iterator[None]:
+    """Turn whatever pydicom raises on a damaged file into the error for such files.
+
+    Raises:
+        ImageUnreadable: anything was raised.
+    """
+    try:
+        yield
+    except ImageUnreadable:
+        raise
+    # Damaged headers surface as errors of a dozen types, from struct's to NotImplementedError.
+    except Exception as error:  # noqa: BLE001
+        raise ImageUnreadable(f"The file cannot be decoded ({type(error).__name__}).") from None
 
 
 def _with_spacing(path: Path, spacing: AssumedSpacing) -> BytesIO:
     """The file with the stated Pixel Spacing (0028,0030), unless it has one of its own."""
-    try:
-        dataset = dcmread(path)
-    except InvalidDicomError:
-        raise ImageUnreadable("The file is not a DICOM Part 10 file.") from None
+    dataset = dcmread(path)
     if not dataset.get("PixelSpacing") and not dataset.get("ImagerPixelSpacing"):
         dataset.PixelSpacing = [spacing.mm, spacing.mm]
     file = BytesIO()

@@ -40,6 +40,8 @@ REMARKS = (
 _PARTS = {"training": "train", "test": "test"}
 _FINDINGS, _IMAGES = "finding_annotations.csv", "breast-level_annotations.csv"
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_FINDING_COLUMNS = ("image_id", "finding_categories", "finding_birads", *_CORNERS)
+_IMAGE_COLUMNS = ("study_id", "image_id", "laterality", "view_position", "split")
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 
 
@@ -57,11 +59,11 @@ def read(root: Path, spacing: AssumedSpacing | None = None) -> Collection:
     if missing:
         raise DatasetUnusable(f"{root} is not VinDr-Mammo: it holds no {' and no '.join(missing)}")
     findings: dict[str, list[Row]] = defaultdict(list)
-    for row in read_table(root / _FINDINGS):
+    for row in read_table(root / _FINDINGS, needed=_FINDING_COLUMNS):
         findings[row["image_id"]].append(row)
     found: list[FoundView] = []
     skipped: list[Skipped] = []
-    for row in read_table(root / _IMAGES):
+    for row in read_table(root / _IMAGES, needed=_IMAGE_COLUMNS):
         path = root / "images" / row["study_id"] / f"{row['image_id']}.dicom"
         try:
             found.append(_found(path, row, findings.get(row["image_id"]), spacing))
@@ -84,7 +86,7 @@ def _found(path: Path, row: Row, findings: list[Row] | None, spacing: AssumedSpa
         picture=DicomPicture(path=path, spacing=spacing),
         lesions=tuple(_lesion(finding) for finding in findings if "Mass" in _categories(finding)),
     )
-    part = _PARTS.get(row.get("split", ""))
+    part = _PARTS.get(row["split"])
     return FoundView(patient=row["study_id"], exam=row["study_id"], part=part, view=view)
 
 
@@ -101,4 +103,4 @@ def _lesion(finding: Row) -> Lesion:
         raise TruthUnusable(f"A mass in {_FINDINGS} has no box.") from None
     if not all(math.isfinite(corner) for corner in corners):
         raise TruthUnusable(f"A mass in {_FINDINGS} has no box.")
-    return Lesion(label=None, region=Rectangle(box=box), birads=birads(finding.get("finding_birads", "")))
+    return Lesion(label=None, region=Rectangle(box=box), birads=birads(finding["finding_birads"]))
