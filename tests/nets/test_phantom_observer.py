@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from tetraview.domain.view import View
 from tetraview.phantom import TEST_SEEDS
 from tetraview_nets.benchmark import logistic, observer, observer_table
 from tetraview_nets.benchmark.observer import Reading, Setting
 from tetraview_nets.benchmark.observer_table import Gain
+from tetraview_nets.cli import app
 
 DEFAULT = Setting(name="default")
 NO_ISLANDS = Setting(name="no_islands", recipe="no_islands")
@@ -101,3 +105,14 @@ def test_logistic_regression_finds_the_odds_that_made_the_data() -> None:
     weights = logistic.fit(x, wanted)
     assert weights == pytest.approx([1.5, -0.5, -1.0], abs=0.08)
     assert logistic.log_odds(x[:1], weights)[0] == pytest.approx(float(x[0] @ weights[:2] + weights[2]))
+
+
+def test_the_command_writes_the_page(tmp_path: Path) -> None:
+    """The command prints the table, writes it where told, and names itself with its options on the page."""
+    result = CliRunner().invoke(
+        app, ["benchmark", "observer", "--fitted", "25", "--tested", "25", "--out", str(tmp_path)]
+    )
+    assert result.exit_code == 0, result.output
+    page = (tmp_path / "phantom_observer.md").read_text(encoding="utf-8")
+    assert "`tetraview_nets benchmark observer --fitted 25 --tested 25`" in page
+    assert all(f"| {setting.name} |" in page for setting in observer.SETTINGS)

@@ -16,6 +16,8 @@ GRADES: Final = ("2", "3", "4A", "4B", "4C", "5", "6")
 MALIGNANT_SHARE: Final = (0.0, 0.01, 0.06, 0.30, 0.73, 0.97, 1.0)
 AREA_LIMITS_MM2: Final = (15.0, 3689.0)
 CNR_LIMITS: Final = (0.8, 2.5)
+#: How much more contrast the most suspicious object has than the least.
+CNR_GAIN: Final = 0.3
 _GRADE_CUTS = (0.15, 0.35, 0.5, 0.65, 0.8, 0.93)
 _AREA_SIGMA = 0.99
 _READER_SLIP = 0.25
@@ -67,7 +69,7 @@ def sample_appearance(rng: np.random.Generator, *, recipe: PhantomRecipe, depth_
     tilt = rng.uniform(-1, 1) * min(suspicion, 1 - suspicion, 0.25)
     return Appearance(
         area_mm2=_area(rng, median=recipe.area_median_mm2, largest=math.pi * (0.3 * depth_mm) ** 2),
-        cnr=rng.uniform(*CNR_LIMITS) * (1 + 0.3 * suspicion),
+        cnr=rng.uniform(*CNR_LIMITS) * (1 + CNR_GAIN * suspicion),
         suspicion=suspicion,
         coarse=suspicion + tilt,
         fine=suspicion - tilt,
@@ -78,23 +80,24 @@ def sample_benign_appearance(rng: np.random.Generator, *, recipe: PhantomRecipe,
     """The looks of an object that is no mass: those of benign masses, so that looks alone cannot tell them apart."""
     while True:
         appearance = sample_appearance(rng, recipe=recipe, depth_mm=depth_mm)
-        if rng.uniform() >= MALIGNANT_SHARE[_grade(appearance.suspicion)]:
+        if rng.uniform() >= MALIGNANT_SHARE[grade(appearance.suspicion)]:
             return appearance
 
 
 def assess(rng: np.random.Generator, appearance: Appearance) -> Assessment:
     """A noisy reader's category, and malignancy by the chance of the true one."""
-    grade = _grade(appearance.suspicion)
+    true = grade(appearance.suspicion)
     slip = int(rng.choice((-1, 1))) if rng.uniform() < _READER_SLIP else 0
-    read = min(max(grade + slip, 0), len(GRADES) - 1)
+    read = min(max(true + slip, 0), len(GRADES) - 1)
     return Assessment(
         birads=GRADES[read],
-        malignant=bool(rng.uniform() < MALIGNANT_SHARE[grade]),
+        malignant=bool(rng.uniform() < MALIGNANT_SHARE[true]),
         biopsied=bool(rng.uniform() < _BIOPSY_SHARES[read >= _FIRST_BIOPSY_GRADE]),
     )
 
 
-def _grade(suspicion: float) -> int:
+def grade(suspicion: float) -> int:
+    """The index in ``GRADES`` of the category that a reader without error gives."""
     return bisect.bisect_right(_GRADE_CUTS, suspicion)
 
 

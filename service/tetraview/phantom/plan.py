@@ -24,8 +24,9 @@ from tetraview.phantom.recipe import PhantomRecipe, Stream, random_stream
 NIPPLE_DISTANCE_TOLERANCE_MM = 20.0
 #: A decoy lies at the distance of no object of the other view.
 DECOY_SEPARATION_MM = 15.0
+#: Share of masses that are faint in one view, and how faint.
 FAINT_SHARE = 0.15
-_FAINT_FACTOR = 0.3
+FAINT_FACTOR = 0.3
 _TRIES = 80
 _GAP_MM = 4.0
 _MIRROR_JITTER_MM = 3.0
@@ -198,7 +199,7 @@ def _faint_in_one_view(rng: np.random.Generator, seen: dict[View, Sighting]) -> 
     if draw >= FAINT_SHARE:
         return seen
     looks = seen[view].appearance
-    return seen | {view: replace(seen[view], appearance=replace(looks, cnr=looks.cnr * _FAINT_FACTOR))}
+    return seen | {view: replace(seen[view], appearance=replace(looks, cnr=looks.cnr * FAINT_FACTOR))}
 
 
 def _shape_seed(subject: _Subject, view: View) -> int:

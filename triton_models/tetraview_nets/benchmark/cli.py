@@ -9,7 +9,11 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from tetraview_nets.benchmark import observer, observer_table
+from tetraview.phantom import RECIPES
+from tetraview_nets import cache
+from tetraview_nets.benchmark import leak, leak_table, observer, observer_table
+from tetraview_nets.cache import CacheKey, ExamSet, Split
+from tetraview_nets.presets import PRESETS
 
 app = typer.Typer(help="Check what the phantom benchmark can show and what it gives away.", no_args_is_help=True)
 console = Console()
@@ -32,6 +36,21 @@ def observer_command(
     readings = observer.study(fitted=fitted, tested=tested)
     command = f"tetraview_nets benchmark observer --fitted {fitted} --tested {tested}"
     _show(observer_table.markdown(readings, fitted=fitted, command=command), out, "phantom_observer.md")
+
+
+@app.command("leak")
+def leak_command(
+    exams: Annotated[int, typer.Option(min=25, help="Training exams whose objects are read.")] = 1000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that render missing phantoms.")] = 2,
+    cache_root: Annotated[Path | None, typer.Option(help="Root of the phantom cache.")] = None,
+    out: OutOption = None,
+) -> None:
+    """Print how well the pixels of single objects tell masses from what mimics them, beside the bound."""
+    key = CacheKey(recipe="training", frame=PRESETS["slim"].frame, split=Split.TRAIN)
+    cache.build(key, exams=exams, workers=workers, root=cache_root)
+    rows = leak.study(leak.collect(ExamSet(key, exams=exams, root=cache_root), RECIPES[key.recipe]))
+    command = f"tetraview_nets benchmark leak --exams {exams}"
+    _show(leak_table.markdown(rows, exams=exams, source="training", command=command), out, "phantom_leak.md")
 
 
 def _show(text: str, out: Path | None, name: str) -> None:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tetraview.domain.view import View
 from tetraview.phantom import RECIPES, TEST_SEEDS, TRAIN_SEEDS, ObjectKind
 from tetraview.phantom.anatomy import sample_anatomy
-from tetraview.phantom.plan import plan_exam
+from tetraview.phantom.plan import Sighting, plan_exam
 from tetraview_nets.benchmark import logistic
 from tetraview_nets.metrics import Froc
 
@@ -131,9 +131,7 @@ def plan(seeds: Sequence[int], recipe: str) -> list[PlannedExam]:
 def _planned_exam(seed: int, recipe: str) -> PlannedExam:
     anatomy = sample_anatomy(seed)
     sightings = plan_exam(seed, RECIPES[recipe], anatomy)
-    best: dict[str, float] = {}
-    for found in (found for seen in sightings.values() for found in seen):
-        best[found.label] = max(best.get(found.label, 0.0), found.appearance.cnr)
+    shares = contrast_shares(sightings)
     views = {}
     for index, (view, seen) in enumerate(sightings.items()):
         rng = np.random.default_rng((seed, index))
@@ -144,9 +142,17 @@ def _planned_exam(seed: int, recipe: str) -> PlannedExam:
             places=np.reshape(places, (-1, 2)) - projection.nipple,
             labels=(*(found.label for found in seen), *(f"B{number}" for number in range(len(tissue)))),
             mass=np.array([found.kind is ObjectKind.MASS for found in seen] + [False] * len(tissue), dtype=np.bool_),
-            strength=np.array([found.appearance.cnr / best[found.label] for found in seen] + [0.0] * len(tissue)),
+            strength=np.array(shares[view] + [0.0] * len(tissue)),
         )
     return PlannedExam(seed=seed, views=views)
+
+
+def contrast_shares(sightings: Mapping[View, Sequence[Sighting]]) -> dict[View, list[float]]:
+    """Contrast of each sighting over that of the view which shows the object best: below 1 where it is faint."""
+    best: dict[str, float] = {}
+    for found in (found for seen in sightings.values() for found in seen):
+        best[found.label] = max(best.get(found.label, 0.0), found.appearance.cnr)
+    return {view: [found.appearance.cnr / best[found.label] for found in seen] for view, seen in sightings.items()}
 
 
 def look(exams: Sequence[PlannedExam], setting: Setting) -> Evidence:
