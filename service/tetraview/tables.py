@@ -24,24 +24,35 @@ def findings_table(reading: Reading) -> Table:
     table = Table(title=f"{len(reading.findings)} findings", caption=f"read as {routes}; {reading.operating_point}")
     for column in ("finding", "view", "route"):
         table.add_column(column)
-    for column in ("score", "long axis mm", "area mm²", "from nipple mm"):
+    for column in ("score", "malignancy"):
         table.add_column(column, justify="right")
+    table.add_column("suspicion")
+    for column in ("long axis mm", "area mm²", "from nipple mm"):
+        table.add_column(column, justify="right")
+    shows_probability = any(finding.calibrated is not None for finding in reading.findings)
+    if shows_probability:
+        table.add_column("probability of a mass", justify="right")
     for finding in reading.findings:
-        table.add_row(*_cells(finding))
+        table.add_row(*_cells(finding), *([_or_dash(finding.calibrated, ".2f")] if shows_probability else []))
     return table
 
 
 def _cells(finding: Finding) -> tuple[str, ...]:
-    distance = finding.nipple_distance_mm
     return (
         finding.label,
         finding.view,
         finding.route,
         f"{finding.score:.2f}",
+        _or_dash(finding.malignancy, ".2f"),
+        finding.suspicion or "–",
         f"{finding.long_axis_mm:.1f}",
         f"{finding.area_mm2:.0f}",
-        "–" if distance is None else f"{distance:.0f}",
+        _or_dash(finding.nipple_distance_mm, ".0f"),
     )
+
+
+def _or_dash(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
 
 
 def settings_text(settings: Settings) -> str:

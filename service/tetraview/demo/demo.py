@@ -34,7 +34,7 @@ _PATIENCE_SECONDS = 120.0
 _POLL_SECONDS = 0.1
 #: File that marks a folder as one whose contents a demo may replace.
 _MARK = ".tetraview-demo"
-_STAGES = ("decode", "detect", "findings", "report", "deliver")
+_STAGES = ("decode", "detect", "findings", "classify", "report", "deliver")
 
 
 def run_demo(folder: Path | None, *, out: Path, console: Console, stop: threading.Event) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pydicom.sr.coding import Code
 
+from tetraview.domain.suspicion import Suspicion
 from tetraview.domain.view import Laterality, ViewPosition
 
 # Document (TID 1500, TID 1204, TID 1004).
@@ -56,6 +57,15 @@ AREA = Code("42798000", "SCT", "Area")
 DISTANCE_FROM_NIPPLE = Code("121242", "DCM", "Distance from nipple")
 IMAGE_REGION = Code("111030", "DCM", "Image Region")
 
+# What the classifier adds. DICOM has no concept for a score or a level that claims neither a probability nor an
+# assessment, so these are our own (PS3.3 8.2: private schemes begin with 99).
+SCHEME = "99TETRAVIEW"
+MALIGNANCY_SCORE = Code("MALIGNANCY_SCORE", SCHEME, "Malignancy score, not a probability")
+SUSPICION_LEVEL = Code("SUSPICION_LEVEL", SCHEME, "Estimated suspicion level")
+MASS_PROBABILITY = Code("MASS_PROBABILITY", SCHEME, "Calibrated probability of a mass")
+PROBABILITY_OF_CANCER = Code("111047", "DCM", "Probability of cancer")
+ASSESSMENT_CATEGORY = Code("111005", "DCM", "Assessment Category")
+
 # Summary of the document (CID 6047).
 QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
 PROCESSING_SUMMARY = Code("111017", "DCM", "CAD Processing and Findings Summary")
@@ -76,6 +86,7 @@ PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
 PERCENT = Code("%", "UCUM", "Percent")
 MILLIMETER = Code("mm", "UCUM", "millimeter")
 SQUARE_MILLIMETER = Code("mm2", "UCUM", "square millimeter")
+NO_UNITS = Code("1", "UCUM", "no units")
 PIXELS = Code("{pixels}", "UCUM", "Pixels")
 
 #: Laterality (CID 244), as the image library states it.
@@ -87,6 +98,20 @@ SIDE = {
 BREAST = {
     Laterality.LEFT: Code("80248007", "SCT", "Left breast"),
     Laterality.RIGHT: Code("73056007", "SCT", "Right breast"),
+}
+#: Level of suspicion.
+SUSPICION = {
+    Suspicion.LOW: Code("62482003", "SCT", "Low"),
+    Suspicion.INTERMEDIATE: Code("11896004", "SCT", "Intermediate"),
+    Suspicion.HIGH: Code("75540009", "SCT", "High"),
+}
+#: Mammography assessment (CID 6026) of the categories that an image alone can suggest.
+BIRADS = {
+    "3": Code("397143007", "SCT", "3 - Probably Benign"),
+    "4A": Code("MA.II.A.5.4A", "BI", "4A - Low suspicion", "4.0"),
+    "4B": Code("MA.II.A.5.4B", "BI", "4B - Intermediate suspicion", "4.0"),
+    "4C": Code("MA.II.A.5.4C", "BI", "4C - Moderate suspicion", "4.0"),
+    "5": Code("397145000", "SCT", "5 - Highly suggestive of malignancy"),
 }
 #: Mammography view (CID 4014).
 PROJECTION = {

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Affine, Box
 from tetraview.domain.reading import Reading, ViewReading
 from tetraview.domain.view import Laterality, View
@@ -141,7 +142,7 @@ def _preview(reading: ViewReading, *, folder: Path) -> NDArray[np.uint8] | None:
 
 def _draw_findings(sheet: _Sheet, panel: _Panel, reading: ViewReading, to_sheet: Affine) -> None:
     to_panel = Affine.translation(-panel.x, -panel.y) @ to_sheet
-    texts = [f"{finding.label} {finding.score:.2f}" for finding in reading.findings]
+    texts = [_label(finding) for finding in reading.findings]
     labels = place_labels(
         [to_panel.box(finding.box) for finding in reading.findings],
         widths=[sheet.width_of(text, size=_LABEL_TEXT, weight=_SEMIBOLD) + 8 for text in texts],
@@ -154,6 +155,14 @@ def _draw_findings(sheet: _Sheet, panel: _Panel, reading: ViewReading, to_sheet:
         spot = Affine.translation(panel.x, panel.y).box(label)
         sheet.darken(spot)
         sheet.write(text, (spot.x0 + 4, spot.y1 - 0.35 * _LABEL_TEXT), colour=_MARK, size=_LABEL_TEXT, bold=True)
+
+
+def _label(finding: Finding) -> str:
+    """Name and score and, where it was graded, malignancy score and suspicion level."""
+    label = f"{finding.label} {finding.score:.2f}"
+    if finding.malignancy is None or finding.suspicion is None:
+        return label
+    return f"{label}, malignancy {finding.malignancy:.2f} {finding.suspicion}"
 
 
 def _draw_absence(sheet: _Sheet, panel: _Panel, reading: ViewReading | None) -> None:
@@ -189,8 +198,8 @@ def _draw_footer(sheet: _Sheet, reading: Reading) -> None:
     y = sheet.pixels.shape[0] - 20
     sheet.write(_shortfall(reading), (_MARGIN, y), colour=_WHITE)
     source = f"Operating point {reading.operating_point}"
-    if reading.model is not None:
-        source += f", {reading.model.name} {reading.model.version} {reading.model.preset}"
+    for model in filter(None, (reading.model, reading.classifier)):
+        source += f", {model.name} {model.version} {model.preset}"
     sheet.write(source, (2 * _PANEL_WIDTH - _MARGIN - sheet.width_of(source), y), colour=_QUIET)
 
 

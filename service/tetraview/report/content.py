@@ -46,9 +46,9 @@ def container(
     return _with(item, children)
 
 
-def code(relationship: str, name: Code, value: Code) -> ContentItem:
+def code(relationship: str, name: Code, value: Code, children: Iterable[ContentItem] = ()) -> ContentItem:
     """A concept with a coded value."""
-    return CodeContentItem(name, value, relationship_type=relationship)
+    return _with(CodeContentItem(name, value, relationship_type=relationship), children)
 
 
 def text(relationship: str, name: Code, value: str) -> ContentItem:
@@ -61,13 +61,15 @@ def uid(relationship: str, name: Code, value: str) -> ContentItem:
     return UIDRefContentItem(name, value, relationship_type=relationship)
 
 
-def number(relationship: str, name: Code, value: float, unit: Code) -> ContentItem:
+def number(
+    relationship: str, name: Code, value: float, unit: Code, children: Iterable[ContentItem] = ()
+) -> ContentItem:
     """A measurement in at most ten digits, as a decimal only: the same number in two forms could differ."""
     item = NumContentItem(name, value, unit, relationship_type=relationship)
     measured = item.MeasuredValueSequence[0]
     measured.NumericValue = f"{value:.10g}"
     measured.pop("FloatingPointValue", None)
-    return item
+    return _with(item, children)
 
 
 def image(relationship: str, instance: Instance, children: Iterable[ContentItem] = ()) -> ContentItem:

@@ -11,6 +11,7 @@ from pydicom.charset import convert_encodings, default_encoding
 from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.uid import UID
 
+from tetraview import settings
 from tetraview.report.equipment import Device, contributing_equipment, software_version
 from tetraview.report.header import Header
 from tetraview.report.moment import Moment
@@ -28,6 +29,8 @@ class Context:
     moment: Moment
     #: Name of the score thresholds that were used.
     operating_point: str
+    #: What the results look like.
+    report: settings.Report
     #: Instance Number of each object: a later generation of the exam stands after an earlier one in its series.
     generation: int
 

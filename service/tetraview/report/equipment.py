@@ -1,4 +1,4 @@
-"""The device that makes our results: this software with the model that read the exam."""
+"""The device that makes our results: this software with the models that read the exam."""
 
 from __future__ import annotations
 
@@ -21,21 +21,19 @@ _LONG_STRING = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Device:
-    """Software and model, named as General Equipment (PS3.3 C.7.5.1) names a machine."""
+class Algorithm:
+    """A model, named as an algorithm (PS3.16 TID 4019)."""
 
-    #: None where no view could be read.
+    #: None where it did not run.
     model: Model | None
-    #: New for every change of software or model.
-    uid: str
 
     @property
-    def algorithm_name(self) -> str:
+    def name(self) -> str:
         """Algorithm Name: the model."""
         return ascii_text(self.model.name, limit=_LONG_STRING) if self.model else "none"
 
     @property
-    def algorithm_version(self) -> str:
+    def version(self) -> str:
         """Algorithm Version: the model's version, preset and weights."""
         if self.model is None:
             return "none"
@@ -49,15 +47,40 @@ class Device:
 
     @property
     def software(self) -> str:
+        """Name and version."""
+        return ascii_text(f"{self.name} {self.version}", limit=_LONG_STRING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """Software and models, named as General Equipment (PS3.3 C.7.5.1) names a machine."""
+
+    #: Its model is None where no view could be read.
+    detector: Algorithm
+    #: None where nothing was classified.
+    classifier: Algorithm | None = None
+    #: New for every change of software, models or settings.
+    uid: str
+
+    @property
+    def serial_number(self) -> str:
+        """That of the detector."""
+        return self.detector.serial_number
+
+    @property
+    def software(self) -> str:
         """The software with its version."""
         return f"tetraview {software_version()}"
 
     @property
+    def algorithms(self) -> list[Algorithm]:
+        """Those that ran."""
+        return [algorithm for algorithm in (self.detector, self.classifier) if algorithm and algorithm.model]
+
+    @property
     def software_versions(self) -> list[str]:
-        """Software Versions: the software and, where one ran, the model."""
-        if self.model is None:
-            return [self.software]
-        return [self.software, ascii_text(f"{self.algorithm_name} {self.algorithm_version}", limit=_LONG_STRING)]
+        """Software Versions: the software and the models that ran."""
+        return [self.software, *(algorithm.software for algorithm in self.algorithms)]
 
 
 def software_version() -> str:
@@ -66,9 +89,12 @@ def software_version() -> str:
 
 
 def contributing_equipment(device: Device, *, header: Header, moment: Moment) -> list[Dataset]:
-    """Items of Contributing Equipment Sequence (PS3.3 C.12.1.1.5): the modality, then the algorithm."""
+    """Items of Contributing Equipment Sequence (PS3.3 C.12.1.1.5): the modality, then the algorithms."""
     items = [] if "Manufacturer" not in header.equipment else [_acquisition(header)]
-    return [*items, _processing(device, moment)]
+    items.append(_processing(device.detector, device, moment, what="Search for masses"))
+    if device.classifier:
+        items.append(_processing(device.classifier, device, moment, what="Grading of masses"))
+    return items
 
 
 def _acquisition(header: Header) -> Dataset:
@@ -79,16 +105,16 @@ def _acquisition(header: Header) -> Dataset:
     return item
 
 
-def _processing(device: Device, moment: Moment) -> Dataset:
+def _processing(algorithm: Algorithm, device: Device, moment: Moment, *, what: str) -> Dataset:
     item = Dataset()
     item.PurposeOfReferenceCodeSequence = [_concept(codes.PROCESSING_EQUIPMENT)]
     item.Manufacturer = MANUFACTURER
-    item.ManufacturerModelName = device.algorithm_name
-    item.SoftwareVersions = device.software_versions
-    item.DeviceSerialNumber = device.serial_number
+    item.ManufacturerModelName = algorithm.name
+    item.SoftwareVersions = [device.software, algorithm.software] if algorithm.model else [device.software]
+    item.DeviceSerialNumber = algorithm.serial_number
     item.DeviceUID = device.uid
     item.ContributionDateTime = moment.date_time
-    item.ContributionDescription = "Search for masses"
+    item.ContributionDescription = what
     return item
 
 

@@ -29,6 +29,7 @@ from tetraview.report.content import (
 )
 from tetraview.report.document import Context, finish
 from tetraview.report.equipment import MODEL_NAME, Device
+from tetraview.report.grade import grade, probabilities
 from tetraview.report.header import Header
 from tetraview.report.outline import clamped, simplified
 from tetraview.report.summary import sentences, summary_code
@@ -64,7 +65,23 @@ def measurement_report(exam: Exam, reading: Reading, headers: Mapping[View, Head
         device_serial_number=context.device.serial_number,
         transfer_syntax_uid=ExplicitVRLittleEndian,
     )
+    if _has_own_concepts(reading, context):
+        document.CodingSchemeIdentificationSequence = [_own_scheme()]
     return finish(document, first, context)
+
+
+def _has_own_concepts(reading: Reading, context: Context) -> bool:
+    graded = context.report.emit_malignancy and any(finding.malignancy is not None for finding in reading.findings)
+    return graded or any(finding.calibrated is not None for finding in reading.findings)
+
+
+def _own_scheme() -> Dataset:
+    """Item of Coding Scheme Identification Sequence (PS3.3 C.12.1.1.2) for our own concepts."""
+    item = Dataset()
+    item.CodingSchemeDesignator = codes.SCHEME
+    item.CodingSchemeName = "Concepts of tetraview"
+    item.CodingSchemeResponsibleOrganization = MANUFACTURER
+    return item
 
 
 def _document(exam: Exam, reading: Reading, headers: Mapping[View, Header], context: Context) -> ContentItem:
@@ -75,7 +92,7 @@ def _document(exam: Exam, reading: Reading, headers: Mapping[View, Header], cont
         code(MODIFIER, codes.PROCEDURE_REPORTED, codes.MAMMOGRAPHY_PROCEDURE),
         container(codes.IMAGE_LIBRARY, [library]),
         container(codes.IMAGING_MEASUREMENTS, _groups(reading, headers, context)),
-        container(codes.QUALITATIVE_EVALUATIONS, _evaluations(exam, reading)),
+        container(codes.QUALITATIVE_EVALUATIONS, _evaluations(exam, reading, context)),
     ]
     return container(codes.IMAGING_MEASUREMENT_REPORT, children, template="1500", root=True)
 
@@ -130,10 +147,12 @@ def _group(finding: Finding, header: Header, context: Context) -> Iterator[Conte
     )
     yield code(CONTAINS, codes.FINDING, codes.MASS)
     yield code(MODIFIER, codes.FINDING_SITE, codes.BREAST[finding.view.laterality])
-    yield text(MODIFIER, codes.ALGORITHM_NAME, context.device.algorithm_name)
-    yield text(MODIFIER, codes.ALGORITHM_VERSION, context.device.algorithm_version)
+    yield text(MODIFIER, codes.ALGORITHM_NAME, context.device.detector.name)
+    yield text(MODIFIER, codes.ALGORITHM_VERSION, context.device.detector.version)
     yield text(MODIFIER, codes.ALGORITHM_PARAMETERS, ascii_text(parameters))
     yield from _measurements(finding)
+    yield from grade(finding, context)
+    yield from probabilities(finding)
     yield region(simplified(outline), header.instance)
 
 
@@ -146,9 +165,9 @@ def _measurements(finding: Finding) -> Iterator[ContentItem]:
         yield number(CONTAINS, codes.DISTANCE_FROM_NIPPLE, distance, codes.MILLIMETER)
 
 
-def _evaluations(exam: Exam, reading: Reading) -> Iterator[ContentItem]:
+def _evaluations(exam: Exam, reading: Reading, context: Context) -> Iterator[ContentItem]:
     yield code(CONTAINS, codes.PROCESSING_SUMMARY, summary_code(reading))
-    for sentence in sentences(exam, reading):
+    for sentence in sentences(exam, reading, report=context.report):
         yield text(CONTAINS, codes.COMMENT, sentence)
 
 

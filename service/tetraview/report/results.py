@@ -15,7 +15,7 @@ from tetraview.domain.view import View
 from tetraview.durable import write_file
 from tetraview.errors import ReportImpossible
 from tetraview.report.document import Context, encode
-from tetraview.report.equipment import Device
+from tetraview.report.equipment import Algorithm, Device
 from tetraview.report.header import Header, read_headers
 from tetraview.report.measurement_report import measurement_report
 from tetraview.report.moment import Moment
@@ -69,12 +69,17 @@ def _context(exam: Exam, reading: Reading, headers: Mapping[View, Header], *, re
     utc_offset = next((header.utc_offset for header in headers.values() if header.utc_offset), None)
     moment = Moment.of(reading.started_at, utc_offset=utc_offset)
     identity = Identity.of(exam, reading, report=report, moment=moment)
-    device = Device(model=reading.model, uid=identity.device_uid)
+    device = Device(
+        detector=Algorithm(model=reading.model),
+        classifier=Algorithm(model=reading.classifier) if reading.classifier else None,
+        uid=identity.device_uid,
+    )
     return Context(
         device=device,
         identity=identity,
         moment=moment,
         operating_point=reading.operating_point,
+        report=report,
         generation=exam.generation,
     )
 

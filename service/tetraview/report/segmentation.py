@@ -96,9 +96,9 @@ def _segment(number: int, finding: Finding, header: Header, context: Context) ->
         segmented_property_type=codes.MASS,
         algorithm_type="AUTOMATIC",
         algorithm_identification=AlgorithmIdentificationSequence(
-            name=context.device.algorithm_name,
+            name=context.device.detector.name,
             family=codes.ARTIFICIAL_INTELLIGENCE,
-            version=context.device.algorithm_version,
+            version=context.device.detector.version,
             source=MANUFACTURER,
         ),
         tracking_uid=context.identity.tracking_uid(finding, header.instance),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pydicom.sr.coding import Code
 
+from tetraview import settings
 from tetraview.domain.exam import Exam
 from tetraview.domain.reading import Model, Reading, ViewReading
 from tetraview.domain.view import Route, View
@@ -13,6 +14,9 @@ from tetraview.report import codes
 from tetraview.report.text import ascii_text
 
 RESEARCH_ONLY = "Research software, trained on synthetic images, not for clinical use"
+
+ESTIMATES = "Malignancy scores are no probabilities; levels of suspicion are estimates, no assessments of the patient."
+PREVALENCE = "Probabilities hold at the prevalence of the exams that the weights were calibrated on."
 
 #: CAD Processing and Findings Summary (CID 6047) by: any view read, any view failed, any finding.
 _SUMMARY = {
@@ -37,11 +41,15 @@ def summary_code(reading: Reading) -> Code:
     return _SUMMARY[read, failed, bool(reading.findings)]
 
 
-def sentences(exam: Exam, reading: Reading) -> Iterator[str]:
+def sentences(exam: Exam, reading: Reading, *, report: settings.Report) -> Iterator[str]:
     """What a reader has to know beside the findings: the statement, what read, each view, warnings, what is missing."""
     yield f"{RESEARCH_ONLY}."
     if reading.model is not None:
         yield ascii_text(f"{_model(reading.model)}, operating point {reading.operating_point}.")
+    if reading.classifier is not None and (report.emit_malignancy or report.emit_birads):
+        yield ascii_text(f"{_model(reading.classifier)}. {ESTIMATES}")
+    if any(finding.calibrated is not None for finding in reading.findings):
+        yield PREVALENCE
     for view in sorted(reading.views, key=lambda view: list(View).index(view.view)):
         yield _sentence(view)
         for warning in view.warnings:

@@ -33,7 +33,7 @@ class Identity:
 
     #: Study Instance UID.
     study: str
-    #: Software, model with weights, operating point and geometry of the Segmentations.
+    #: Software, models with weights, operating point and what the results are set to hold.
     configuration: str
     #: Digest of the images and of all that was read in them.
     content: str
@@ -73,8 +73,9 @@ class Identity:
 
 
 def _configuration(reading: Reading, report: settings.Report) -> str:
-    model = asdict(reading.model) if reading.model else None
-    return _digest([software_version(), model, reading.operating_point, report.seg_geometry])
+    models = [asdict(model) if model else None for model in (reading.model, reading.classifier)]
+    shown = [report.seg_geometry, report.emit_malignancy, report.emit_birads, report.emit_probability]
+    return _digest([software_version(), models, reading.operating_point, shown])
 
 
 def _content(exam: Exam, reading: Reading, moment: Moment) -> str:

@@ -15,6 +15,7 @@ from tetraview.domain.reading import Reading
 from tetraview.domain.view import View
 from tetraview.ledger.summary import ExamSummary
 from tetraview.report.contact_sheet import STATEMENT
+from tetraview.report.summary import PREVALENCE
 from tetraview.web.hanging import HANGING, panels
 
 #: States that a page follows until they end.
@@ -30,7 +31,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
     )
     environment.filters |= {"clock": _clock, "iso": datetime.isoformat}
-    environment.globals |= {"statement": STATEMENT, "hanging": HANGING}
+    environment.globals |= {"statement": STATEMENT, "hanging": HANGING, "prevalence": PREVALENCE}
     return environment
 
 
@@ -69,6 +70,7 @@ def exam_page(
         generation=generation,
         panels=panels(summary, reading, folder=folder),
         findings=sorted(reading.findings, key=_by_lesion) if reading else [],
+        calibrated=reading is not None and any(finding.calibrated is not None for finding in reading.findings),
         deliveries=deliveries,
         stage_seconds=_stage_seconds(summary, reading, generation=generation),
         refresh=summary.state in _UNDER_WAY,

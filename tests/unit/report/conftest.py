@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Box, Outline, Point
 from tetraview.domain.instance import Decision, Eligibility, Instance
 from tetraview.domain.reading import Model, Reading, ViewReading
+from tetraview.domain.suspicion import Suspicion
 from tetraview.domain.view import Route, View
 from tetraview.report import write_report
 
@@ -101,6 +102,7 @@ class Desk:
     views: dict[View, ViewReading] = field(default_factory=dict)
     settings: settings.Report = field(default_factory=settings.Report)
     model: Model | None = MODEL
+    classifier: Model | None = None
     generation: int = 1
 
     def add(
@@ -158,6 +160,7 @@ class Desk:
             model=self.model,
             operating_point="balanced",
             stage_seconds={"decode": 1.0},
+            classifier=self.classifier,
         )
 
     def write(self) -> tuple[ResultObject, ...]:
@@ -188,6 +191,21 @@ def full_desk(desk: Desk) -> Desk:
     desk.add(View.L_CC, finding(View.L_CC), finding(View.L_CC, number=2, centre=(300, 400), radius=25, score=0.5))
     desk.add(View.R_MLO)
     desk.add(View.L_MLO, finding(View.L_MLO, nipple_distance_mm=None))
+    return desk
+
+
+@pytest.fixture
+def graded_desk(desk: Desk) -> Desk:
+    """Two findings in L-CC, read alone, one graded high and one low."""
+    desk.classifier = replace(MODEL, name="mommi_classifier", version="2", weights_sha256="fedcba9876543210" * 4)
+    high = {"malignancy": 0.8125, "birads_score": 0.7, "suspicion": Suspicion.HIGH}
+    low = {"malignancy": 0.0625, "birads_score": 0.1, "suspicion": Suspicion.LOW}
+    desk.add(
+        View.L_CC,
+        finding(View.L_CC, route=Route.SINGLE, **high),
+        finding(View.L_CC, number=2, centre=(300, 400), radius=25, score=0.5, route=Route.SINGLE, **low),
+        route=Route.SINGLE,
+    )
     return desk
 
 

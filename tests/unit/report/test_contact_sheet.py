@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Box
 from tetraview.domain.reading import Reading, ViewReading
+from tetraview.domain.suspicion import Suspicion
 from tetraview.domain.view import Route, View
 from tetraview.report.contact_sheet import contact_sheet
 
@@ -158,3 +159,17 @@ def test_a_preview_that_is_gone_leaves_the_others(reading: Reading, tmp_path: Pa
 def test_the_same_reading_gives_the_same_picture(reading: Reading, tmp_path: Path) -> None:
     """A sheet drawn twice has the same bytes."""
     assert contact_sheet(reading, folder=tmp_path) == contact_sheet(reading, folder=tmp_path)
+
+
+def test_a_graded_finding_carries_its_grade(reading: Reading, tmp_path: Path) -> None:
+    """The label of a graded finding is longer by its malignancy score and suspicion level; the outline stays."""
+    plain = draw(reading, tmp_path)
+    graded = [
+        replace(view, findings=tuple(replace(f, malignancy=0.7, suspicion=Suspicion.HIGH) for f in view.findings))
+        for view in reading.views
+    ]
+    sheet = draw(replace(reading, views=tuple(graded)), tmp_path)
+    for panel in PANELS.values():
+        before, after = orange(plain[panel]), orange(sheet[panel])
+        assert after.sum() > 1.2 * before.sum()
+        assert bounds(before)[3] == bounds(after)[3]

@@ -86,6 +86,14 @@ def _change_weights(desk: Any) -> None:
     desk.model = replace(desk.model, weights_sha256="f" * 64)
 
 
+def _classify(desk: Any) -> None:
+    desk.classifier = desk.model
+
+
+def _leave_out_malignancy(desk: Any) -> None:
+    desk.settings = desk.settings.model_copy(update={"emit_malignancy": False})
+
+
 def _fail_a_view(desk: Any) -> None:
     desk.views[View.R_CC] = replace(desk.views[View.R_CC], route=None, failure="not decoded")
 
@@ -104,6 +112,8 @@ def _open_a_generation(desk: Any) -> None:
         (_change_score, True),
         (_change_bytes, True),
         (_change_weights, False),
+        (_classify, False),
+        (_leave_out_malignancy, False),
         (_fail_a_view, True),
         (_degrade_a_view, True),
         (_open_a_generation, True),

@@ -11,6 +11,7 @@ from tetraview.domain.exam import Exam
 from tetraview.domain.reading import Reading, ViewReading
 from tetraview.domain.view import Route, View
 from tetraview.report.summary import sentences, summary_code
+from tetraview.settings import Report
 
 ALL_WITHOUT, ALL_WITH, SOME_WITHOUT, SOME_WITH, NONE = "111241", "111242", "111243", "111244", "111245"
 STATES = ("missing", "failed", "empty", "found")
@@ -55,7 +56,7 @@ def test_the_summary_is_the_table_for_every_state_of_four_views(told: Any) -> No
 def test_every_view_is_accounted_for(told: Any) -> None:
     """Read, failed and missing views each have their sentence, after the statement and what read them."""
     states = {View.R_CC: "missing", View.L_CC: "found", View.R_MLO: "failed", View.L_MLO: "empty"}
-    said = list(sentences(*told(states)))
+    said = list(sentences(*told(states), report=Report()))
     assert said == [
         "Research software, trained on synthetic images, not for clinical use.",
         "Model mommi_detector 1 slim, weights 0123456789ab, operating point balanced.",
@@ -74,7 +75,7 @@ def test_a_lesser_route_is_called_degraded(route: Route) -> None:
         exam_id="e", generation=1, started_at=None, views=(view,), model=None, operating_point="", stage_seconds={}
     )  # type: ignore[arg-type]
     exam = Exam(exam_id="e", generation=1, images=dict.fromkeys(View), settled_at=None)  # type: ignore[arg-type]
-    (sentence,) = [sentence for sentence in sentences(exam, reading) if sentence.startswith("L-CC")]
+    (sentence,) = [sentence for sentence in sentences(exam, reading, report=Report()) if sentence.startswith("L-CC")]
     assert "degraded" in sentence
     assert f"route {route}" in sentence
 
@@ -88,7 +89,7 @@ def test_whatever_a_view_reports_reaches_the_reader_as_one_ascii_line(text: str,
         exam_id="e", generation=1, started_at=None, views=(view,), model=None, operating_point="", stage_seconds={}
     )  # type: ignore[arg-type]
     exam = Exam(exam_id="e", generation=1, images=dict.fromkeys(View), settled_at=None)  # type: ignore[arg-type]
-    for sentence in sentences(exam, reading):
+    for sentence in sentences(exam, reading, report=Report()):
         assert sentence.isascii()
         assert sentence.isprintable()
         assert "\\" not in sentence

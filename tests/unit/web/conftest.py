@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import cv2
 import httpx
@@ -18,6 +19,7 @@ from tetraview.domain.exam import ExamState
 from tetraview.domain.finding import Finding, Nipple
 from tetraview.domain.geometry import Box
 from tetraview.domain.reading import Model, Reading, ViewReading
+from tetraview.domain.suspicion import Suspicion
 from tetraview.domain.view import Route, View
 from tetraview.ledger.summary import ExamSummary, ImageSummary
 from tetraview.web.app import create_app
@@ -32,6 +34,17 @@ SHAPE = (400, 320)
 BOX = Box(120, 160, 200, 220)
 
 
+GRADE: Mapping[str, Any] = {"malignancy": 0.41, "birads_score": 0.5, "suspicion": Suspicion.INTERMEDIATE}
+MODEL = Model(
+    name="mommi_detector",
+    version="3",
+    preset="slim",
+    weights_sha256="9f86d081884c7d659a2feaa0c55ad015",
+    generator_version="1",
+    training_data="phantoms",
+)
+
+
 def finding(view: View) -> Finding:
     return Finding(
         label=f"L1-{view.position}",
@@ -44,6 +57,7 @@ def finding(view: View) -> Finding:
         long_axis_mm=17.25,
         area_mm2=182.4,
         nipple_distance_mm=None if view is View.R_CC else 48.2,
+        **({} if view is View.R_CC else GRADE),
     )
 
 
@@ -68,14 +82,8 @@ def reading(generation: int = 1) -> Reading:
         generation=generation,
         started_at=MOMENT,
         views=(read(View.R_CC), read(View.R_MLO), failed),
-        model=Model(
-            name="mommi_detector",
-            version="3",
-            preset="slim",
-            weights_sha256="9f86d081884c7d659a2feaa0c55ad015",
-            generator_version="1",
-            training_data="phantoms",
-        ),
+        model=MODEL,
+        classifier=replace(MODEL, name="mommi_classifier", version="4"),
         operating_point="balanced",
         stage_seconds={"decode": 1.25},
     )

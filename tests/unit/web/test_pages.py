@@ -99,11 +99,27 @@ def test_views_hang_with_chest_walls_in_the_middle(site: Site) -> None:
     assert sides == ["xMaxYMid meet"] * 2
 
 
-def test_the_findings_table_gives_score_route_and_sizes(site: Site) -> None:
-    """A finding's row holds label, view, score, route, long axis, area and distance, or a dash without a nipple."""
+def test_the_findings_table_gives_scores_level_route_and_sizes(site: Site) -> None:
+    """A row holds label, view, score, malignancy, suspicion, route and sizes, with dashes for what is not known."""
     words = text_of(site.client.get(EXAM).text)
-    assert "L1-MLO R-MLO 0.83 ipsi 17.2 mm 182 mm² 48 mm" in words
-    assert "L1-CC R-CC 0.83 ipsi 17.2 mm 182 mm² –" in words
+    assert "L1-MLO R-MLO 0.83 0.41 intermediate ipsi 17.2 mm 182 mm² 48 mm" in words
+    assert "L1-CC R-CC 0.83 – – ipsi 17.2 mm 182 mm² –" in words
+    assert "mommi_classifier 4, preset slim" in words
+    assert "suspicion is an estimated level, no assessment of the patient" in words
+
+
+def test_probabilities_are_shown_only_where_there_are_any(site: Site) -> None:
+    """Without a calibrated score the word is in no heading; with one, both values and what they hold for are shown."""
+    assert "Probability of a mass" not in text_of(site.client.get(EXAM).text)
+    (known,) = site.ledger.readings
+    views = [
+        replace(view, findings=tuple(replace(found, calibrated=0.21) for found in view.findings))
+        for view in known.views
+    ]
+    site.ledger.readings[:] = [replace(known, views=tuple(views))]
+    words = text_of(site.client.get(EXAM).text)
+    assert "0.83 0.41 intermediate 0.21 – ipsi" in words
+    assert "Probabilities hold at the prevalence of the exams" in words
 
 
 def test_missing_and_failed_views_are_said(site: Site) -> None:

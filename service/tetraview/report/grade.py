@@ -1,0 +1,72 @@
+"""What a report says of a finding beyond that it is there: malignancy score, suspicion level, probabilities."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+
+from highdicom.sr import ContentItem
+from pydicom.sr.coding import Code
+
+from tetraview.domain.finding import Finding
+from tetraview.report import codes
+from tetraview.report.content import CONTAINS, MODIFIER, code, number, text
+from tetraview.report.document import Context
+from tetraview.report.equipment import Algorithm
+
+#: Half-way between the places of 2, 3, 4A, 4B, 4C and 5 on the BI-RADS scale of MommiNet-v2.
+_CUT_POINTS = (0.1620, 0.3241, 0.4861, 0.6250, 0.7778)
+
+
+def grade(finding: Finding, context: Context) -> Iterator[ContentItem]:
+    """The classifier's measurement and evaluations, each with the classifier's identification, as the settings ask.
+
+    Args:
+        finding: the finding.
+        context: what all results of the reading share.
+    """
+    classifier, report = context.device.classifier, context.report
+    if classifier is None or finding.malignancy is None or finding.birads_score is None or finding.suspicion is None:
+        return
+    if report.emit_malignancy:
+        score, by = round(finding.malignancy, 3), _identification(classifier)
+        yield number(CONTAINS, codes.MALIGNANCY_SCORE, score, codes.NO_UNITS, by)
+        level = codes.SUSPICION[finding.suspicion]
+        yield code(CONTAINS, codes.SUSPICION_LEVEL, level, _identification(classifier))
+    category = birads_estimate(finding.birads_score)
+    if report.emit_birads and category is not None:
+        by = _identification(classifier, "estimate of an algorithm; not assigned to the patient")
+        yield code(CONTAINS, codes.ASSESSMENT_CATEGORY, category, by)
+
+
+def birads_estimate(score: float) -> Code | None:
+    """The category nearest to a BI-RADS score in [0, 1], as far as an image can suggest one.
+
+    Nearest to 1 or 2 there is none: that a breast is negative or a finding surely benign is not for an algorithm that
+    looks for masses to say. A score beyond 5 is 5, since 6 is known from a biopsy.
+    """
+    category = bisect_right(_CUT_POINTS, score)
+    return (None, *codes.BIRADS.values())[category]
+
+
+def probabilities(finding: Finding) -> Iterator[ContentItem]:
+    """The calibrated probability of a mass and, where both are known, of cancer: that times malignancy given a mass."""
+    if finding.calibrated is None:
+        return
+    valid = f"calibrated for route {finding.route}; valid at the prevalence of the exams of the calibration"
+    mass = round(100 * finding.calibrated, 1)
+    yield number(
+        CONTAINS, codes.MASS_PROBABILITY, mass, codes.PERCENT, [text(MODIFIER, codes.ALGORITHM_PARAMETERS, valid)]
+    )
+    if finding.malignancy_calibrated is not None:
+        cancer = round(100 * finding.calibrated * finding.malignancy_calibrated, 1)
+        by = [text(MODIFIER, codes.ALGORITHM_PARAMETERS, valid)]
+        yield number(CONTAINS, codes.PROBABILITY_OF_CANCER, cancer, codes.PERCENT, by)
+
+
+def _identification(algorithm: Algorithm, parameters: str | None = None) -> Iterator[ContentItem]:
+    """TID 4019."""
+    yield text(MODIFIER, codes.ALGORITHM_NAME, algorithm.name)
+    yield text(MODIFIER, codes.ALGORITHM_VERSION, algorithm.version)
+    if parameters:
+        yield text(MODIFIER, codes.ALGORITHM_PARAMETERS, parameters)
