@@ -55,3 +55,12 @@ def test_a_missing_file_is_told_in_one_sentence(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "is not a tetraview weights file" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_preset_that_does_not_exist_is_a_usage_error() -> None:
+    """A wrong option is answered with the right ones and exit code 2, no traceback."""
+    command = [sys.executable, "-m", "tetraview_nets", "train", "--preset", "huge", "--out", "nowhere"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert all(name in result.stderr for name in ("tiny", "slim", "medium", "paper"))
+    assert "Traceback" not in result.stderr

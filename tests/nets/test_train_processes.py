@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tetraview_nets.distributed import ALONE, Workers, joined
+from tetraview_nets.distributed import ALONE, Workers, WorkersUnfit, joined
 
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -142,5 +142,12 @@ def test_a_process_without_others_is_alone(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_batch_is_shared_equally_or_not_at_all() -> None:
     """Four processes take two of eight pairs each; a batch of six is refused in one sentence."""
     assert Workers(rank=1, world=4).share(8) == 2
-    with pytest.raises(ValueError, match="a batch of 6 cannot be shared equally by 4 processes"):
+    with pytest.raises(WorkersUnfit, match="a batch of 6 cannot be shared equally by 4 processes"):
         Workers(rank=1, world=4).share(6)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_missing_gpu_is_told_in_one_sentence() -> None:
+    """Asking for a GPU where none can be used is refused before anything is rendered or trained."""
+    with pytest.raises(WorkersUnfit, match="no GPU can be used here"), joined("cuda"):
+        pass

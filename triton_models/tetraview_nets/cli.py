@@ -22,7 +22,7 @@ from tetraview_nets.datasets.catalogue import DatasetName
 from tetraview_nets.datasets.command import DatasetRequest, evaluate_folder
 from tetraview_nets.datasets.grouping import Part
 from tetraview_nets.datasets.truth import DatasetUnusable
-from tetraview_nets.distributed import ALONE, Workers, joined
+from tetraview_nets.distributed import ALONE, Workers, WorkersUnfit, joined
 from tetraview_nets.froc_table import Difference
 from tetraview_nets.metrics import ImageResult
 from tetraview_nets.mommi import MommiNet
@@ -59,11 +59,18 @@ class PresetName(StrEnum):
     PAPER = "paper"
 
 
+class DeviceName(StrEnum):
+    """Where networks are trained."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
 CacheOption = Annotated[Path | None, typer.Option(help="Root of the phantom cache; default ~/.cache/tetraview.")]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="CPU threads of this process.")]
 WorkersOption = Annotated[int, typer.Option(min=1, help="Processes that render missing phantoms.")]
 PresetOption = Annotated[PresetName, typer.Option(help="Which sizes.")]
-DeviceOption = Annotated[str, typer.Option(help="cpu or cuda; under torchrun each process takes its own GPU.")]
+DeviceOption = Annotated[DeviceName, typer.Option(help="cpu or cuda; under torchrun each process takes its own GPU.")]
 OutOption = Annotated[Path, typer.Option(help="Folder for checkpoints and loss tables; a killed run goes on from it.")]
 
 
@@ -96,7 +103,7 @@ def train(  # noqa: PLR0917
     out: OutOption,
     preset: PresetOption = PresetName.SLIM,
     stage: Annotated[Stage | None, typer.Option(help="One stage; default all, then the weights file.")] = None,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = DeviceName.CPU,
     threads: ThreadsOption = 2,
     workers: WorkersOption = 2,
     cache_root: CacheOption = None,
@@ -122,7 +129,7 @@ def export(  # noqa: PLR0917
     out: OutOption,
     weights_file: Annotated[Path, typer.Option(help="The file to write.")] = SHIPPED_WEIGHTS,
     preset: PresetOption = PresetName.SLIM,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = DeviceName.CPU,
     threads: ThreadsOption = 2,
     workers: WorkersOption = 2,
     cache_root: CacheOption = None,
@@ -245,7 +252,7 @@ def describe(weights_file: Annotated[Path, typer.Argument(help="A weights file."
 def main() -> None:
     """Run the command line; a sentence instead of a traceback for what a person can put right."""
     try:
-        app(standalone_mode=False)
+        app()
     except (
         weights.WeightsInvalid,
         FileNotFoundError,
@@ -253,5 +260,6 @@ def main() -> None:
         CheckpointMismatch,
         LossNotFinite,
         StageMissing,
+        WorkersUnfit,
     ) as error:
         raise SystemExit(str(error)) from error

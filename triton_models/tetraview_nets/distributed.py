@@ -20,6 +20,10 @@ from torch import Tensor, distributed, nn
 PATIENCE = timedelta(hours=12)
 
 
+class WorkersUnfit(ValueError):
+    """These processes cannot train together what they are asked to train."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Workers:
     """This process among those of a training; by default it is alone."""
@@ -38,10 +42,12 @@ class Workers:
         """This process's part of a batch.
 
         Raises:
-            ValueError: the batch cannot be shared equally.
+            WorkersUnfit: the batch cannot be shared equally.
         """
         if batch % self.world:
-            raise ValueError(f"a batch of {batch} cannot be shared equally by {self.world} processes")
+            raise WorkersUnfit(
+                f"a batch of {batch} cannot be shared equally by {self.world} processes: start as many as divide it"
+            )
         return batch // self.world
 
     def mean(self, losses: dict[str, Tensor]) -> dict[str, float]:
@@ -95,7 +101,12 @@ def joined(device: str) -> Iterator[tuple[Workers, torch.device]]:
 
     Yields:
         This process among them and its device.
+
+    Raises:
+        WorkersUnfit: a GPU is asked for and there is none.
     """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise WorkersUnfit("no GPU can be used here: install PyTorch for CUDA, or train with --device cpu")
     workers = Workers(rank=int(os.environ.get("RANK", "0")), world=int(os.environ.get("WORLD_SIZE", "1")))
     if workers.world == 1:
         yield workers, torch.device(device)
