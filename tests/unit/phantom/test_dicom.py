@@ -12,7 +12,7 @@ import pytest
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 from tetraview.domain.view import View
-from tetraview.phantom import PhantomExam, generate
+from tetraview.phantom import GENERATOR_VERSION, RECIPES, PhantomExam, generate
 from tetraview.phantom.detector import sample_processing
 from tetraview.phantom.dicom import write_exam
 
@@ -79,6 +79,34 @@ def test_the_truth_is_beside_the_images(exam: PhantomExam, tmp_path: Path) -> No
             assert mask is not None
             assert np.array_equal(mask > 0, found.mask)
             assert entry["box"] == [found.box.x0, found.box.y0, found.box.x1, found.box.y1]
+
+
+def test_the_truth_agrees_with_the_files_it_names(exam: PhantomExam, tmp_path: Path) -> None:
+    """Each mask covers, in the file the truth names, an object brighter than its ring, of the area it states."""
+    write_exam(exam, tmp_path, truth=True)
+    truth = json.loads((tmp_path / "truth.json").read_text(encoding="utf-8"))
+    contrasts = []
+    for entry in truth["views"].values():
+        dataset = pydicom.dcmread(tmp_path / entry["file"])
+        sign = -1 if dataset.PhotometricInterpretation == "MONOCHROME1" else 1
+        shown = dataset.pixel_array.astype(float) * sign
+        assert shown.shape == (entry["rows"], entry["columns"])
+        for found in entry["objects"]:
+            mask = cv2.imread(str(tmp_path / found["mask"]), cv2.IMREAD_GRAYSCALE) > 0  # type: ignore[operator]
+            assert found["area_mm2"] == pytest.approx(mask.sum() * np.prod(entry["spacing_mm"]))
+            ring = (cv2.dilate(mask.astype(np.uint8), np.ones((15, 15))) > 0) & ~mask
+            contrasts.append((shown[mask].mean() - shown[ring].mean()) / found["cnr"])
+    assert np.mean(np.array(contrasts) > 0) > 0.9
+
+
+def test_the_truth_says_how_to_make_the_exam_again(exam: PhantomExam, tmp_path: Path) -> None:
+    """Version, recipe and seed in the truth are all it takes to get the same pixels."""
+    paths = write_exam(exam, tmp_path, truth=True)
+    truth = json.loads((tmp_path / "truth.json").read_text(encoding="utf-8"))
+    assert truth["generator_version"] == GENERATOR_VERSION
+    again = generate(truth["seed"], recipe=RECIPES[truth["recipe"]])
+    for view, path in paths.items():
+        assert np.array_equal(pydicom.dcmread(path).pixel_array, again.views[view].pixels)
 
 
 def test_a_validator_finds_no_error(exam: PhantomExam, tmp_path: Path) -> None:

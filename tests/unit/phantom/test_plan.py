@@ -39,7 +39,7 @@ def _auc(higher: np.ndarray, lower: np.ndarray) -> float:
 
 
 def test_a_mass_lies_at_about_the_same_nipple_distance_in_both_views(plans: list[Plan]) -> None:
-    """Nipple distances of a mass in CC and MLO correlate above 0.85 and never differ by more than 20 mm."""
+    """Nipple distances of a mass in CC and MLO differ by about 8 mm, mostly by less than 10 and never by over 20 mm."""
     pairs = []
     for plan in plans:
         for views in _by_label(plan).values():
@@ -47,10 +47,11 @@ def test_a_mass_lies_at_about_the_same_nipple_distance_in_both_views(plans: list
             if next(iter(views.values())).kind is ObjectKind.MASS:
                 pairs.append((distances[CC], distances[MLO]))
     cc, mlo = np.array(pairs).T
-    assert len(pairs) >= 40
+    assert len(pairs) >= 200
     assert np.corrcoef(cc, mlo)[0, 1] > 0.85
-    assert abs(np.mean(cc - mlo)) < 3
-    assert 5 < np.std(cc - mlo) < 12
+    assert abs(np.mean(cc - mlo)) < 1.8
+    assert 6.3 < np.std(cc - mlo) < 8.9
+    assert 0.7 < np.mean(np.abs(cc - mlo) < 10) < 0.9
     assert np.abs(cc - mlo).max() <= 20
 
 
