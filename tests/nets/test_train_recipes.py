@@ -33,11 +33,11 @@ def exams() -> list[CanonicalExam]:
 
 
 def test_the_medium_networks_train(trained: Path, tmp_path: Path) -> None:
-    """All stages of the medium preset take steps of its recipe, here on a ninth of its pixels, and are assembled."""
+    """All stages of the medium preset take a step of its recipe, here on a ninth of its pixels, and are assembled."""
     preset = replace(PRESETS["medium"], height=256, width=128, spacing_mm=PRESETS["tiny"].spacing_mm)
-    schedules = {stage: replace(schedule, steps=2, batch=2) for stage, schedule in RECIPES["medium"].schedules.items()}
+    schedules = {stage: replace(schedule, steps=1, batch=2) for stage, schedule in RECIPES["medium"].schedules.items()}
     recipe = replace(
-        RECIPES["medium"], phantom="training", exams=4, fusion_exams=2, watched_exams=1, schedules=schedules
+        RECIPES["medium"], phantom="training", exams=25, fusion_exams=1, watched_exams=1, schedules=schedules
     )
     training = Training(preset=preset, recipe=recipe, folder=tmp_path, device=CPU, cache=trained / "cache")
     for stage in Stage:
