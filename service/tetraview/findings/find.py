@@ -10,6 +10,7 @@ from tetraview.domain.finding import Finding, Nipple
 from tetraview.domain.geometry import Box
 from tetraview.domain.view import Route, View
 from tetraview.errors import ModelMismatch
+from tetraview.findings.breast import lies_in_breast
 from tetraview.findings.candidate import MIN_NIPPLE_CONFIDENCE, Candidate, candidate_of
 from tetraview.findings.lesions import lesions
 from tetraview.findings.measure import ViewGeometry, native_point
@@ -71,9 +72,10 @@ def find(
 
 
 def _candidates(view: ViewDetections, geometry: ViewGeometry, *, threshold: float) -> list[Candidate]:
-    """The detections of a view that reach the threshold, lie in its image and mark different masses, best first."""
+    """The detections of a view that reach the threshold, lie in its breast and mark different masses, best first."""
     above = (detection for detection in view.detections if detection.score >= threshold)
-    candidates = (candidate_of(detection, view, geometry) for detection in above)
+    in_breast = (detection for detection in above if lies_in_breast(detection, geometry.breast_mask))
+    candidates = (candidate_of(detection, view, geometry) for detection in in_breast)
     inside = (candidate for candidate in candidates if candidate is not None)
     kept: list[Candidate] = []
     for candidate in sorted(inside, key=lambda candidate: candidate.rank):

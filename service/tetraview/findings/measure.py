@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from itertools import combinations, groupby, pairwise
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tetraview.domain.geometry import Affine, Box, Outline, Point
 
 
@@ -20,6 +23,10 @@ class ViewGeometry(Protocol):
     @property
     def canonical_to_native(self) -> Affine:
         """Canonical pixels to stored pixels of the DICOM image."""
+
+    @property
+    def breast_mask(self) -> NDArray[np.bool_]:
+        """[H, W], the breast in the canonical frame."""
 
     @property
     def native_shape(self) -> tuple[int, int]:

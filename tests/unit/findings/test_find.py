@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tetraview.domain.detection import Detection, Detections, ViewDetections
 from tetraview.domain.finding import Finding
@@ -30,6 +32,7 @@ class Geometry:
     spacing_mm: float = SPACING_MM
     canonical_to_native: Affine
     native_shape: tuple[int, int]
+    breast_mask: NDArray[np.bool_] = field(default_factory=lambda: np.ones((450, 250), np.bool_))
 
 
 #: Five stored pixels per canonical one, mirrored in x as the right breast is, 100 rows of the frame above the image.
@@ -102,6 +105,25 @@ def test_what_lies_outside_the_image_is_cut_off_or_dropped() -> None:
     (found,) = findings(view(View.R_CC, across, outside))
     assert found.box == Box(850, 0, 950, 50)
     assert found.area_mm2 == pytest.approx(20 * 10 * 0.25)
+
+
+@pytest.mark.parametrize(
+    ("detection", "is_finding"),
+    [
+        (mass(50, 200), True),
+        (mass(50, 291), True),  # its middle one pixel above the end of the breast
+        (mass(50, 311), False),
+        (mass(50, 292, height=40), False),  # its middle below the end of the breast
+        (Detection(box=Box(40, 270, 60, 290), outline=((40, 296), (60, 296), (60, 320), (40, 320)), score=0.9), False),
+    ],
+    ids=["inside", "across the edge", "outside", "middle outside", "outline outside"],
+)
+def test_what_lies_outside_the_breast_is_no_finding(detection: Detection, *, is_finding: bool) -> None:
+    """The middle of a mass and at least half of its outline are in the breast; markers and background are not."""
+    mask = np.zeros((450, 250), np.bool_)
+    mask[100:302, :150] = True
+    marker = replace(STRAIGHT, breast_mask=mask)
+    assert bool(findings(view(View.L_CC, detection), geometries={View.L_CC: marker})) is is_finding
 
 
 def test_an_unsure_nipple_is_none_and_gives_no_distance() -> None:
