@@ -114,7 +114,7 @@ def read(root: Path, spacing: AssumedSpacing | None = None) -> Collection:
     Args:
         root: the folder with the spreadsheets; the images may lie some folders deeper.
         spacing: what a pixel measures in an image that does not tell; such an image is not read without it. The films
-            were scanned at 42, 43.5 or 50 micrometres, and CBIS-DDSM does not say which at which.
+            were scanned at 42, 43.5 or 50 micrometres, and CBIS-DDSM does not say which where.
 
     Raises:
         DatasetUnusable: no spreadsheet is there.

@@ -117,14 +117,17 @@ def _facts(line: list[str]) -> IcsView:
     """``NAME LINES n PIXELS_PER_LINE n BITS_PER_PIXEL n RESOLUTION micrometres OVERLAY|NON_OVERLAY``."""
     values = dict(zip(line[1::2], line[2::2], strict=False))
     try:
-        return IcsView(
+        facts = IcsView(
             shape=(int(values["LINES"]), int(values["PIXELS_PER_LINE"])),
             bits=int(values["BITS_PER_PIXEL"]),
             spacing_mm=float(values["RESOLUTION"]) / _MICRONS_PER_MM,
             overlay=line[-1] == "OVERLAY",
         )
     except (KeyError, ValueError):
-        raise TruthUnusable("The case file does not state size, bits and resolution of the image.") from None
+        facts = None
+    if facts is None or not facts.spacing_mm > 0:
+        raise TruthUnusable("The case file does not state size, bits and resolution of the image.")
+    return facts
 
 
 def _converted(folder: Path, stem: str) -> Path:

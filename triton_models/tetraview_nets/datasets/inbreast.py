@@ -140,7 +140,7 @@ def _masses(path: Path) -> Iterator[tuple[int, tuple[tuple[float, float], ...]]]
         regions = [region for image in document["Images"] for region in image["ROIs"]]
         masses = [region["Point_px"] for region in regions if str(region.get("Name", "")).strip().lower() == "mass"]
         outlines = [tuple(_point(point) for point in points) for points in masses]
-    except (ExpatError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ExpatError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise TruthUnusable(f"{path.name} cannot be read ({type(error).__name__}).") from None
     yield from enumerate(outlines, start=1)
 

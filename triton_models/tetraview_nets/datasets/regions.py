@@ -14,6 +14,8 @@ from tetraview_nets.datasets.truth import Shape, TruthUnusable
 
 #: Bits of the fraction of a coordinate given to OpenCV.
 _FRACTION = 4
+#: Beyond any image, within the range of OpenCV's coordinates.
+_FAR = 2.0**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ class Polygon:
             TruthUnusable: the outline lies outside the image.
         """
         canvas = np.zeros(shape, dtype=np.uint8)
-        centred = (np.array(self.points, dtype=np.float64) - 0.5) * 2**_FRACTION
+        centred = np.clip(np.array(self.points, dtype=np.float64) - 0.5, -_FAR, _FAR) * 2**_FRACTION
         cv2.fillPoly(canvas, [np.rint(centred).astype(np.int32)], 1, shift=_FRACTION)
         return _not_empty(canvas > 0)
 
