@@ -18,6 +18,7 @@ from tetraview_nets import cache, evaluate, froc_table, weights
 from tetraview_nets.benchmark.cli import app as benchmark_app
 from tetraview_nets.cache import CacheKey, ExamSet, Split
 from tetraview_nets.claims.cli import app as claims_app
+from tetraview_nets.classifier.cli import app as classifier_app
 from tetraview_nets.datasets.catalogue import DatasetName
 from tetraview_nets.datasets.command import DatasetRequest, evaluate_folder
 from tetraview_nets.datasets.grouping import Part
@@ -30,7 +31,7 @@ from tetraview_nets.pin import pin
 from tetraview_nets.presets import PRESETS
 from tetraview_nets.schedule import RECIPES, Stage
 from tetraview_nets.train import CheckpointMismatch, LossNotFinite
-from tetraview_nets.training import StageMissing, Training
+from tetraview_nets.training import CROWDED, StageMissing, Training
 
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "repository" / "mommi_detector" / "1" / "weights.safetensors"
 
@@ -40,6 +41,7 @@ BYTES_PER_PIXEL = 8
 app = typer.Typer(help="Train and evaluate the networks of tetraview.", no_args_is_help=True)
 app.add_typer(claims_app, name="claims")
 app.add_typer(benchmark_app, name="benchmark")
+app.add_typer(classifier_app, name="classifier")
 console = Console()
 
 
@@ -142,6 +144,9 @@ def export(  # noqa: PLR0917
 
 def _render_recipe(preset: PresetName, workers: int, cache_root: Path | None) -> None:
     _render(_key(preset, Split.TRAIN), RECIPES[preset].exams, workers, cache_root)
+    if RECIPES[preset].crowded_exams:
+        key = CacheKey(recipe=CROWDED, frame=PRESETS[preset].frame, split=Split.TRAIN)
+        _render(key, RECIPES[preset].crowded_exams, workers, cache_root)
     _render(_key(preset, Split.VALIDATION), RECIPES[preset].validation_exams, workers, cache_root)
 
 

@@ -1,4 +1,4 @@
-"""Losses shared by the networks: focal, distance-IoU and Dice."""
+"""Losses shared by the networks: focal, distance-IoU, Dice, and two tasks weighed by learnt uncertainties."""
 
 from __future__ import annotations
 
@@ -40,6 +40,21 @@ def pixel_focal(logits: Tensor, mask: Tensor) -> Tensor:
     return focal(logits, mask).sum() / positives
 
 
+def told_apart(logits: Tensor, mass: Tensor, mimic: Tensor) -> Tensor:
+    """Cross-entropy on masses and on what looks like them, both kinds weighing the same however many there are.
+
+    Focal loss discounts whatever is not sure, so that a network is long content to call every round density half a
+    mass; only here does it pay to look at the other views. Phantoms know their mimics; real mammograms do not.
+
+    Args:
+        logits: any shape.
+        mass: bool, the same shape.
+        mimic: bool, the same shape.
+    """
+    terms = functional.binary_cross_entropy_with_logits(logits, mass.to(logits.dtype), reduction="none")
+    return torch.stack([torch.where(on, terms, 0.0).sum() / on.sum().clamp_min(1) for on in (mass, mimic)]).sum()
+
+
 def diou(boxes: Tensor, targets: Tensor) -> Tensor:
     """Distance-IoU loss of each box, ``1 - IoU + rho^2 / d^2`` in [0, 2) (Zheng and others, AAAI 2020, eq. 7).
 
@@ -67,3 +82,40 @@ def dice(probability: Tensor, mask: Tensor, *, smooth: float = 1.0) -> Tensor:
     """
     p, g = probability.flatten(1), mask.flatten(1).to(probability.dtype)
     return (1 - (2 * (p * g).sum(1) + smooth) / (p.sum(1) + g.sum(1) + smooth)).mean()
+
+
+#: Learnt log variances are held within these.
+LOG_VARIANCES = (-4.0, 4.0)
+
+
+def masked_mean(losses: Tensor, known: Tensor) -> Tensor:
+    """The mean over the samples whose label is known; zero where none is.
+
+    Args:
+        losses: [B].
+        known: bool [B].
+    """
+    # Not a product: an unknown label may be anything, also one whose loss is not finite.
+    return torch.where(known, losses, 0.0).sum() / known.sum().clamp_min(1)
+
+
+def kendall(classification: Tensor, regression: Tensor, log_variance: Tensor) -> dict[str, Tensor]:
+    """Two losses weighed by learnt uncertainties, ``exp(-s1) CE + exp(-s2) MSE / 2 + (s1 + s2) / 2``.
+
+    Kendall and others, CVPR 2018, eq. 10. MommiNet-v2 calls its sigmas the standard deviation of the outputs; learnt
+    scalars are the only reading in which they are optimised. The sum may fall below 0.
+
+    Args:
+        classification: cross-entropy, a scalar.
+        regression: mean squared error, a scalar.
+        log_variance: [2], s1 and s2, the logarithm of both squared sigmas.
+
+    Returns:
+        Three terms that add up to the loss.
+    """
+    s1, s2 = log_variance.clamp(*LOG_VARIANCES)
+    return {
+        "classification": torch.exp(-s1) * classification,
+        "regression": torch.exp(-s2) * regression / 2,
+        "uncertainty": (s1 + s2) / 2,
+    }

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 
 from tetraview.domain.geometry import Box
 from tetraview.imaging.breast import breast_mask
-from tetraview.imaging.resample import axis_weights, covered, resample
+from tetraview.imaging.resample import axis_weights, resample
 
 #: Greys of the breast that become 0 and 1, the same as in the canonical frame.
 _PERCENTILES = (0.5, 99.5)
@@ -96,8 +96,7 @@ def cut_patch(
     rows, first, last = _weights(pixels.shape[0], square.y0, square.y1, size=shape.size)
     columns, left, right = _weights(pixels.shape[1], square.x0, square.x1, size=shape.size)
     part = np.ascontiguousarray(pixels[first:last, left:right])
-    greys = window(resample(part, rows=rows, columns=columns))
-    return np.where(covered(rows=rows, columns=columns), greys, np.float32(0))
+    return np.clip(resample(window(part), rows=rows, columns=columns), 0.0, 1.0)
 
 
 def _weights(length: int, low: float, high: float, *, size: int) -> tuple[csr_array, int, int]:

@@ -1,0 +1,171 @@
+"""The command line of the classifier: render patches, train, export, evaluate, study."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.progress import Progress
+
+from tetraview_nets.cache import Split
+from tetraview_nets.claims.table import record
+from tetraview_nets.classifier import evaluate, patches, storage
+from tetraview_nets.classifier.patches import PatchSet
+from tetraview_nets.classifier.presets import PRESETS
+from tetraview_nets.classifier.recipe import RECIPES
+from tetraview_nets.classifier.study import ARMS, Study
+from tetraview_nets.classifier.training import ClassifierTraining
+from tetraview_nets.pin import pin
+
+SHIPPED_WEIGHTS = Path(__file__).parents[2] / "repository" / "mommi_classifier" / "1" / "weights.safetensors"
+
+app = typer.Typer(help="The malignancy classifier: patches, training, evaluation.", no_args_is_help=True)
+console = Console()
+
+
+class PresetName(StrEnum):
+    """Presets: three for a CPU and the paper's, which wants a GPU."""
+
+    TINY = "tiny"
+    STUDY = "study"
+    SLIM = "slim"
+    PAPER = "paper"
+
+
+CacheOption = Annotated[Path | None, typer.Option(help="Root of the phantom cache; default ~/.cache/tetraview.")]
+ThreadsOption = Annotated[int, typer.Option(min=1, help="CPU threads of this process.")]
+WorkersOption = Annotated[int, typer.Option(min=1, help="Processes that render missing phantoms.")]
+PresetOption = Annotated[PresetName, typer.Option(help="Which sizes.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu or cuda.")]
+OutOption = Annotated[Path, typer.Option(help="Folder for checkpoints and tables; a killed run goes on from it.")]
+
+
+@app.command("patches")
+def patches_command(
+    split: Annotated[Split, typer.Option(help="Which seeds.")] = Split.TRAIN,
+    exams: Annotated[int, typer.Option(min=1, help="How many exams.")] = 700,
+    workers: WorkersOption = 2,
+    cache_root: CacheOption = None,
+) -> None:
+    """Render phantom exams and keep the tissue around their lesions."""
+    _render(split, exams, workers, cache_root)
+    console.print(f"{exams} {split} exams in {patches.folder_of(split, cache_root)}")
+
+
+def _render(split: Split, exams: int, workers: int, root: Path | None) -> None:
+    with Progress(console=console) as progress:
+        bar = progress.add_task(f"{split} patches", total=exams)
+        patches.build(split, exams=exams, workers=workers, root=root, done=lambda n: progress.advance(bar, n))
+
+
+@app.command()
+def train(  # noqa: PLR0917
+    out: OutOption,
+    preset: PresetOption = PresetName.SLIM,
+    device: DeviceOption = "cpu",
+    threads: ThreadsOption = 2,
+    workers: WorkersOption = 2,
+    cache_root: CacheOption = None,
+) -> None:
+    """Train the classifier, then write weights.safetensors with its probability map."""
+    torch.set_num_threads(threads)
+    training = _training(out, preset, device=device, workers=workers, cache_root=cache_root)
+    training.run()
+    _export(training, out / "weights.safetensors")
+
+
+@app.command()
+def export(  # noqa: PLR0917
+    out: OutOption,
+    weights_file: Annotated[Path, typer.Option(help="The file to write.")] = SHIPPED_WEIGHTS,
+    preset: PresetOption = PresetName.SLIM,
+    device: DeviceOption = "cpu",
+    threads: ThreadsOption = 2,
+    workers: WorkersOption = 2,
+    cache_root: CacheOption = None,
+) -> None:
+    """Fit the probability map of a trained classifier on validation exams and write the weights file."""
+    torch.set_num_threads(threads)
+    _export(_training(out, preset, device=device, workers=workers, cache_root=cache_root), weights_file)
+
+
+def _training(
+    out: Path, preset: PresetName, *, device: str, workers: int, cache_root: Path | None
+) -> ClassifierTraining:
+    recipe = RECIPES[preset]
+    _render(Split.TRAIN, recipe.exams, workers, cache_root)
+    _render(Split.VALIDATION, recipe.validation_exams, workers, cache_root)
+    return ClassifierTraining(
+        preset=PRESETS[preset], recipe=recipe, folder=out, device=torch.device(device), cache=cache_root
+    )
+
+
+def _export(training: ClassifierTraining, path: Path) -> None:
+    card = training.export(path)
+    config = pin(path, card)
+    console.print_json(card.document())
+    console.print(f"weights in {path}" + (f", pinned in {config}" if config else ""))
+
+
+@app.command("evaluate")
+def evaluate_command(  # noqa: PLR0917
+    exams: Annotated[int, typer.Option(min=1, help="How many exams of the split.")] = 300,
+    split: Annotated[Split, typer.Option(help="Which seeds.")] = Split.TEST,
+    weights_file: Annotated[Path, typer.Option(help="A weights file.")] = SHIPPED_WEIGHTS,
+    out: Annotated[Path | None, typer.Option(help="Folder for classifier_PRESET.csv and .md.")] = None,
+    threads: ThreadsOption = 2,
+    workers: WorkersOption = 2,
+    cache_root: CacheOption = None,
+) -> None:
+    """Print AUC, Brier score and calibration error on phantom lesions, with patient bootstrap intervals."""
+    torch.set_num_threads(threads)
+    network, card = storage.load(weights_file)
+    _render(split, exams, workers, cache_root)
+    lesions = PatchSet.read(split, exams=exams, root=cache_root)
+    heads = evaluate.read(network, lesions, device=torch.device("cpu"))
+    rows = evaluate.figures(heads, lesions, platt=storage.malignancy_map(card))
+    text = evaluate.markdown(
+        rows,
+        command=f"tetraview_nets classifier evaluate --exams {exams} --split {split}",
+        source=f"{exams} {split} exams of phantom generator {card.generator_version}, every one with a mass; weights "
+        f"{card.name} {card.version} ({card.preset}, sha256 {card.weights_sha256[:12]}).",
+    )
+    console.print(Markdown(text))
+    if out:
+        evaluate.write_csv(out / f"classifier_{card.preset}.csv", rows)
+        (out / f"classifier_{card.preset}.md").write_text(text, encoding="utf-8")
+
+
+@app.command()
+def study(  # noqa: PLR0917
+    out: OutOption,
+    results: Annotated[Path | None, typer.Option(help="Folder of claims.csv; default: --out.")] = None,
+    preset: PresetOption = PresetName.STUDY,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each arm.")] = 5,
+    exams: Annotated[int, typer.Option(min=1, help="Test exams.")] = 300,
+    threads: ThreadsOption = 1,
+    workers: WorkersOption = 1,
+    cache_root: CacheOption = None,
+) -> None:
+    """Compare one task, two with fixed weights and two with learnt weights (claim 11)."""
+    torch.set_num_threads(threads)
+    recipe = RECIPES[preset]
+    for split, count in ((Split.TRAIN, recipe.exams), (Split.VALIDATION, recipe.validation_exams), (Split.TEST, exams)):
+        _render(split, count, workers, cache_root)
+    plan = Study(preset=PRESETS[preset], recipe=recipe, folder=out, test_exams=exams, seeds=seeds, cache=cache_root)
+    with Progress(console=console) as progress:
+        bar = progress.add_task("trainings", total=seeds * len(ARMS))
+        rows = plan.rows(
+            command=f"tetraview_nets classifier study --preset {preset} --seeds {seeds} --exams {exams} --out DIR",
+            done=lambda: progress.advance(bar),
+        )
+    record(rows, results=results or out)
+    for row in rows:
+        console.print(
+            f"{row.contrast} ({row.setting}): {row.effect:+.4f} [{row.low:+.4f}, {row.high:+.4f}] {row.verdict}"
+        )

@@ -1,0 +1,173 @@
+"""How well the classifier ranks and how far its probabilities hold, on phantom lesions it has not seen.
+
+The truth is what biopsy would say of every mass, also of those that were never biopsied. Three questions are asked: is
+a mass in one view malignant, is a mass malignant by the mean score of its views, is a candidate a malignant mass.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tetraview_nets.calibration import Platt
+from tetraview_nets.classifier.augment import detected
+from tetraview_nets.classifier.densenet import DenseNet
+from tetraview_nets.classifier.patches import PatchSet
+from tetraview_nets.classifier.task import grade_all
+from tetraview_nets.metrics import auc, brier, expected_calibration_error, interval, patient_weights
+
+Floats = NDArray[np.float64]
+
+
+class Question(StrEnum):
+    """What is asked."""
+
+    MASSES = "masses in each view"
+    LESIONS = "masses, mean of views"
+    CANDIDATES = "all candidates in each view"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scored:
+    """Scores beside the truth."""
+
+    #: float [N].
+    scores: Floats
+    #: bool [N].
+    malignant: NDArray[np.bool_]
+    #: int [N], whose each is.
+    patients: NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What one head answers to one question, each figure with its 95 % patient bootstrap interval."""
+
+    head: str
+    question: str
+    patients: int
+    cases: int
+    malignant: int
+    auc: float
+    auc_low: float
+    auc_high: float
+    #: Of calibrated malignancy of masses; NaN where nothing is calibrated for the question.
+    brier: float
+    ece: float
+    ece_low: float
+    ece_high: float
+
+
+def read(network: DenseNet, lesions: PatchSet, *, device: torch.device) -> dict[str, Scored]:
+    """Both heads' scores of all lesions in the boxes of a detector, by head."""
+    grades = grade_all(network, detected(lesions, network.preset.patch), device=device)
+    malignant = np.array([lesion.malignant for lesion in lesions])
+    patients = np.array([lesion.seed for lesion in lesions])
+    return {
+        head: Scored(scores=scores.double().numpy(), malignant=malignant, patients=patients)
+        for head, scores in grades._asdict().items()
+    }
+
+
+def figures(heads: Mapping[str, Scored], lesions: PatchSet, *, platt: Platt | None) -> list[Figures]:
+    """Every head's answer to every question.
+
+    Args:
+        heads: what ``read`` gave for these lesions.
+        lesions: the same lesions.
+        platt: the map of the malignancy head for masses, if there is one.
+    """
+    rows = []
+    for head, everything in heads.items():
+        masses = _only(everything, np.array([lesion.kind == 0 for lesion in lesions]))
+        asked = {
+            Question.MASSES: masses,
+            Question.LESIONS: _by_lesion(masses, [lesion.label for lesion in lesions if lesion.kind == 0]),
+            Question.CANDIDATES: everything,
+        }
+        for question, scored in asked.items():
+            calibrated = platt if head == "malignancy" and question is Question.MASSES else None
+            rows.append(_figures(scored, head=head, question=question, platt=calibrated))
+    return rows
+
+
+def _only(scored: Scored, chosen: NDArray[np.bool_]) -> Scored:
+    return Scored(scores=scored.scores[chosen], malignant=scored.malignant[chosen], patients=scored.patients[chosen])
+
+
+def _by_lesion(masses: Scored, labels: Sequence[str]) -> Scored:
+    """One case a mass, its score the mean over the views that show it."""
+    keys = np.array([f"{patient} {label}" for patient, label in zip(masses.patients, labels, strict=True)])
+    _, first, owner = np.unique(keys, return_index=True, return_inverse=True)
+    means = np.bincount(owner, masses.scores) / np.bincount(owner)
+    return Scored(scores=means, malignant=masses.malignant[first], patients=masses.patients[first])
+
+
+def _figures(scored: Scored, *, head: str, question: Question, platt: Platt | None) -> Figures:
+    _, index = np.unique(scored.patients, return_inverse=True)
+    weights = patient_weights(int(index.max()) + 1)[:, index]
+    low, high = interval(np.array([auc(scored.scores, scored.malignant, each) for each in weights]))
+    probability = platt.apply(scored.scores) if platt else np.full(len(scored.scores), np.nan)
+    errors = (
+        [expected_calibration_error(probability, scored.malignant, each) for each in weights] if platt else [np.nan]
+    )
+    ece_low, ece_high = interval(np.array(errors))
+    return Figures(
+        head=head,
+        question=question,
+        patients=int(index.max()) + 1,
+        cases=len(scored.scores),
+        malignant=int(scored.malignant.sum()),
+        auc=auc(scored.scores, scored.malignant),
+        auc_low=float(low),
+        auc_high=float(high),
+        brier=brier(probability, scored.malignant),
+        ece=expected_calibration_error(probability, scored.malignant) if platt else np.nan,
+        ece_low=float(ece_low),
+        ece_high=float(ece_high),
+    )
+
+
+def write_csv(path: Path, rows: Sequence[Figures]) -> None:
+    """Write the figures as a table."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=[field.name for field in fields(Figures)], lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            values = asdict(row)
+            writer.writerow({name: round(x, 4) if isinstance(x, float) else x for name, x in values.items()})
+
+
+def markdown(rows: Sequence[Figures], *, command: str, source: str) -> str:
+    """The figures as a page."""
+    lines = [
+        "# The malignancy classifier on phantom lesions",
+        "",
+        source,
+        "Intervals are 95 %, from a bootstrap over patients. ECE and Brier are of the calibrated malignancy of masses.",
+        "",
+        "| head | question | patients | cases | malignant | AUC | Brier | ECE |",
+        "|---|---|--:|--:|--:|---|---|---|",
+        *map(_line, rows),
+        "",
+        f"Made by `{command}`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _line(row: Figures) -> str:
+    calibrated = not np.isnan(row.ece)
+    ece = f"{row.ece:.3f} [{row.ece_low:.3f}, {row.ece_high:.3f}]" if calibrated else "–"
+    return (
+        f"| {row.head} | {row.question} | {row.patients} | {row.cases} | {row.malignant} "
+        f"| {row.auc:.3f} [{row.auc_low:.3f}, {row.auc_high:.3f}] "
+        f"| {f'{row.brier:.3f}' if calibrated else '–'} | {ece} |"
+    )

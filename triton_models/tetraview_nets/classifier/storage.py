@@ -1,0 +1,45 @@
+"""The classifier's weights on disk, in the same file as the detector's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tetraview_nets.calibration import Platt
+from tetraview_nets.classifier.densenet import DenseNet
+from tetraview_nets.classifier.presets import PRESETS
+from tetraview_nets.weights import WeightsCard, WeightsInvalid, read
+
+MODEL, VERSION = "mommi_classifier", "0.1.0"
+#: The map in the card that turns malignancy scores of masses into probabilities.
+MALIGNANCY = "malignancy"
+
+
+def load(path: Path) -> tuple[DenseNet, WeightsCard]:
+    """The classifier with the weights of a file, ready to grade, and their card.
+
+    Raises:
+        WeightsInvalid: the file is not usable or does not fit the preset it names.
+    """
+    tensors, card = read(path)
+    if card.name != MODEL or card.preset not in PRESETS:
+        raise WeightsInvalid(f"{path} holds {card.name}/{card.preset}; wanted {MODEL} with one of {', '.join(PRESETS)}")
+    network = DenseNet(PRESETS[card.preset])
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise WeightsInvalid(f"{path} does not fit preset {card.preset}: {error}") from error
+    return network.eval(), card
+
+
+def malignancy_map(card: WeightsCard) -> Platt | None:
+    """The card's map from malignancy scores of masses to probabilities, if one could be fitted."""
+    stored = card.calibration.get(MALIGNANCY)
+    if not stored:
+        return None
+    return Platt(
+        slope=stored["slope"],
+        intercept=stored["intercept"],
+        prevalence=stored["prevalence"],
+        detections=int(stored["detections"]),
+        positives=int(stored["positives"]),
+    )

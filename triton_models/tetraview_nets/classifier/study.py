@@ -1,0 +1,172 @@
+"""Claim 11: does learning the BI-RADS category too, with learnt weights, help to tell malignant from benign?
+
+Three ways of weighing the two losses are trained on the same patches with the same seeds, and judged by the malignancy
+head on masses of exams nobody trained on. In the control the categories are dealt out at random among the training
+masses: then they say nothing about suspicion, and what was gained by them must be gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tetraview_nets.cache import Split
+from tetraview_nets.claims.table import Claim
+from tetraview_nets.classifier.augment import detected
+from tetraview_nets.classifier.patches import PatchSet
+from tetraview_nets.classifier.presets import ClassifierPreset
+from tetraview_nets.classifier.recipe import ClassifierRecipe, Weighting
+from tetraview_nets.classifier.task import grade_all
+from tetraview_nets.classifier.training import ClassifierTraining
+from tetraview_nets.metrics import paired_auc
+
+CLAIM, TITLE = "11", "Two tasks with learnt weights tell malignant masses better than one"
+#: The control's name.
+SHUFFLED = "BI-RADS categories shuffled"
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One way of training."""
+
+    weighting: Weighting
+    #: Whether categories are dealt out at random among the training masses.
+    shuffled: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return f"{self.weighting}-shuffled" if self.shuffled else str(self.weighting)
+
+
+BINARY, FIXED, LEARNED = (Arm(weighting=weighting) for weighting in Weighting)
+LEARNED_SHUFFLED = replace(LEARNED, shuffled=True)
+#: First and second arm of every contrast; what is shuffled is a control.
+CONTRASTS = (
+    (LEARNED, BINARY),
+    (LEARNED, FIXED),
+    (FIXED, BINARY),
+    (LEARNED_SHUFFLED, BINARY),
+)
+ARMS = (BINARY, LEARNED, FIXED, LEARNED_SHUFFLED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """All trainings of the study, in one folder; each ended one leaves the scores of its test masses there."""
+
+    preset: ClassifierPreset
+    recipe: ClassifierRecipe
+    folder: Path
+    test_exams: int
+    #: Trainings of each arm.
+    seeds: int
+    #: The phantom cache's root; None for the default.
+    cache: Path | None = None
+
+    def rows(self, *, command: str, done: Callable[[], None] = lambda: None) -> list[Claim]:
+        """Train what is missing and compare the arms.
+
+        Args:
+            command: what makes the rows again.
+            done: called after each training.
+        """
+        scores: dict[Arm, list[Floats]] = {arm: [] for arm in ARMS}
+        # Seed by seed, so that a study cut short has every arm equally often.
+        for seed in range(self.seeds):
+            for arm in ARMS:
+                scores[arm].append(self._scores(arm, seed))
+                done()
+        stacked = {arm: np.stack(found) for arm, found in scores.items()}
+        return [self._row(pair, (stacked[pair[0]], stacked[pair[1]]), command=command) for pair in CONTRASTS]
+
+    def _scores(self, arm: Arm, seed: int) -> Floats:
+        """Malignancy of all test masses after one training: float [N]."""
+        path = self.folder / f"{arm.name}-{seed}.npy"
+        if not path.exists():
+            network = self._training(arm, seed).run(
+                lesions=shuffled(self._lesions) if arm.shuffled else self._lesions, watched=self._watched
+            )
+            scores = grade_all(network, self._patches, device=torch.device("cpu")).malignancy.double().numpy()
+            np.save(path, scores)
+        return np.asarray(np.load(path), dtype=np.float64)
+
+    def _training(self, arm: Arm, seed: int) -> ClassifierTraining:
+        recipe = replace(self.recipe, weighting=arm.weighting, schedule=replace(self.recipe.schedule, seed=seed))
+        return ClassifierTraining(
+            preset=self.preset,
+            recipe=recipe,
+            folder=self.folder / f"{arm.name}-{seed}",
+            device=torch.device("cpu"),
+            cache=self.cache,
+        )
+
+    def _row(self, pair: tuple[Arm, Arm], scores: tuple[Floats, Floats], *, command: str) -> Claim:
+        first, second = pair
+        masses = self._test_masses
+        patients = np.array([mass.seed for mass in masses])
+        found = paired_auc(*scores, np.array([mass.malignant for mass in masses]), patients)
+        return Claim(
+            claim=CLAIM,
+            title=TITLE,
+            contrast=f"{first.weighting} - {second.weighting}",
+            setting=SHUFFLED if first.shuffled else "default",
+            control=first.shuffled,
+            measure="AUC of masses",
+            patients=len(np.unique(patients)),
+            images=len(masses),
+            lesions=len({(mass.seed, mass.label) for mass in masses}),
+            seeds=self.seeds,
+            first=found.first,
+            second=found.second,
+            effect=found.effect,
+            low=found.low,
+            high=found.high,
+            command=command,
+            compared=self._compared(),
+        )
+
+    def _compared(self) -> str:
+        schedule = self.recipe.schedule
+        return (
+            f"DenseNet of preset {self.preset.name}, {schedule.steps} steps of {schedule.batch} patches of "
+            f"{self.recipe.exams} training exams; malignancy head on masses in jittered boxes, one patch a view."
+        )
+
+    @cached_property
+    def _lesions(self) -> PatchSet:
+        return PatchSet.read(Split.TRAIN, exams=self.recipe.exams, root=self.cache)
+
+    @cached_property
+    def _watched(self) -> PatchSet:
+        return PatchSet.read(Split.VALIDATION, exams=self.recipe.validation_exams, root=self.cache)
+
+    @cached_property
+    def _test_masses(self) -> PatchSet:
+        return masses_of(PatchSet.read(Split.TEST, exams=self.test_exams, root=self.cache))
+
+    @cached_property
+    def _patches(self) -> torch.Tensor:
+        return detected(self._test_masses, self.preset.patch)
+
+
+def masses_of(lesions: PatchSet) -> PatchSet:
+    """The masses of a set."""
+    return replace(lesions, lesions=tuple(lesion for lesion in lesions if lesion.kind == 0))
+
+
+def shuffled(lesions: PatchSet) -> PatchSet:
+    """The same patches, the categories of all masses dealt out anew; the order of dealing is always the same."""
+    masses = np.flatnonzero([lesion.kind == 0 for lesion in lesions])
+    dealt = np.random.default_rng(0).permutation(masses)
+    changed = list(lesions)
+    for mass, giver in zip(masses, dealt, strict=True):
+        changed[mass] = replace(lesions[int(mass)], birads=lesions[int(giver)].birads)
+    return replace(lesions, lesions=tuple(changed))
