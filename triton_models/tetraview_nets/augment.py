@@ -33,6 +33,8 @@ class ViewSample:
     mass: NDArray[np.bool_]
     #: float32 [K, 4], masses.
     boxes: NDArray[np.float32]
+    #: float32 [M, 4], objects that look like masses and are none.
+    mimics: NDArray[np.float32]
     #: float32 [3], x, y and 1 where the nipple is in profile, else 0.
     nipple: NDArray[np.float32]
     #: Millimetres per pixel.
@@ -62,6 +64,7 @@ def plain(exam: CanonicalExam, view: int) -> ViewSample:
         breast=(masks & BREAST) > 0,
         mass=(masks & MASS) > 0,
         boxes=exam.boxes[exam.masses(view)],
+        mimics=exam.boxes[exam.mimics(view)],
         nipple=exam.nipples[view],
         spacing_mm=float(exam.spacing_mm[view]),
     )
@@ -84,6 +87,7 @@ def augmented(exam: CanonicalExam, view: int, change: ExamChange, generator: np.
         breast=(masks & BREAST) > 0,
         mass=(masks & MASS) > 0,
         boxes=_moved(exam.boxes[exam.masses(view)], linear, offset, (width, height)),
+        mimics=_moved(exam.boxes[exam.mimics(view)], linear, offset, (width, height)),
         nipple=nipple,
         spacing_mm=spacing,
     )

@@ -3,7 +3,8 @@
 MommiNet-v2. The view and the registered same view of the other breast go through shared HRNet stages; the branches
 are joined after stage 3, halved by 1x1 convolutions, and one stage 4 with HRNetV2's head gives a map of mass logits.
 
-Deviations: every branch is joined; the stage of the join is a preset field (1, 2 or 3) for the ablation.
+Deviations: every branch is joined; the stage of the join is a preset field (1, 2 or 3) for the ablation; small presets
+read reduced images.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class BiDualNet(nn.Module):
 
     def __init__(self, preset: MommiPreset) -> None:
         super().__init__()
-        shape, self.join = preset.backbone, preset.concat_stage
+        shape, self.join = preset.bi_backbone or preset.backbone, preset.concat_stage
+        self.reduction = preset.bi_reduction
         self.backbone = HRNet(shape)
         joined = (shape.planes * EXPANSION,) if self.join == 1 else shape.branches[: self.join]
         self.halve = nn.ModuleList(conv(2 * c, c, kernel=1, norm=shape.normalisation) for c in joined)
@@ -35,6 +37,13 @@ class BiDualNet(nn.Module):
 
     def forward(self, main: Tensor, aux_warped: Tensor) -> Tensor:
         """Mass logits [B, 1, H, W] of images [B, 1, H, W] and their registered opposites of the same shape."""
+        small = (functional.avg_pool2d(image, self.reduction) for image in (main, aux_warped))
+        return functional.interpolate(
+            self.at_own_scale(*small), scale_factor=self.reduction, mode="bilinear", align_corners=False
+        )
+
+    def at_own_scale(self, main: Tensor, aux_warped: Tensor) -> Tensor:
+        """The same for images that are reduced already, in their size."""
         both = self.backbone.through([self.backbone.stem(torch.cat([main, aux_warped]))], first=1, last=self.join)
         joined = [halve(torch.cat(x.chunk(2), dim=1)) for halve, x in zip(self.halve, both, strict=True)]
         branches = self.backbone.through(joined, first=self.join + 1, last=HRNet.STAGES)

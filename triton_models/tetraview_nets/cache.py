@@ -83,6 +83,10 @@ class CanonicalExam:
         """The indices of the boxes of masses in one view."""
         return np.flatnonzero((self.box_views == view) & (self.kinds == 0))
 
+    def mimics(self, view: int) -> NDArray[np.intp]:
+        """The indices of the boxes of objects in one view that look like masses and are none."""
+        return np.flatnonzero((self.box_views == view) & (self.kinds != 0))
+
 
 class TrueObject(Protocol):
     """One object that is known to be in a view, a phantom's or a data set's."""

@@ -7,9 +7,10 @@ have seen. Views with a mass are drawn more often than they occur: half of the e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from tetraview.domain.view import View
 from tetraview_nets.augment import ExamChange, ViewSample, augmented
-from tetraview_nets.cache import VIEWS, CanonicalExam
+from tetraview_nets.cache import BREAST, HALF, MASS, VIEWS, CanonicalExam
 
 #: Share of drawn views that are sure to show a mass.
 MASS_SHARE = 0.6
@@ -40,6 +41,34 @@ def companion(view: int, *, ipsilateral: bool) -> int:
     """The index of the other projection of the breast, or of the same projection of the other breast."""
     found: View = VIEWS[view].ipsilateral if ipsilateral else VIEWS[view].contralateral
     return VIEWS.index(found)
+
+
+def reduced(exam: CanonicalExam, factor: int) -> CanonicalExam:
+    """An exam with pixels averaged over blocks of ``factor`` by ``factor``; masks keep blocks that are over half full.
+
+    Raises:
+        ValueError: the blocks do not fill the image.
+    """
+    rows, columns = exam.images.shape[1:]
+    if rows % factor or columns % factor:
+        raise ValueError(f"blocks of {factor} pixels do not fill images of {rows} x {columns}")
+    size = columns // factor, rows // factor
+    masks = np.zeros((len(VIEWS), rows // factor, columns // factor), dtype=np.uint8)
+    for bit in (BREAST, MASS):
+        part = _averaged((exam.masks & bit > 0).astype(np.float32), size)
+        masks |= np.where(part > HALF, bit, 0).astype(np.uint8)
+    return replace(
+        exam,
+        images=np.rint(_averaged(exam.images.astype(np.float32), size)).astype(np.uint8),
+        masks=masks,
+        spacing_mm=exam.spacing_mm * factor,
+        nipples=(exam.nipples / [factor, factor, 1]).astype(np.float32),
+        boxes=(exam.boxes / factor).astype(np.float32),
+    )
+
+
+def _averaged(planes: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    return np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes]).astype(np.float32)
 
 
 class Draw:
@@ -81,8 +110,10 @@ class Views:
     breast: Tensor
     #: bool [B, 1, H, W], inside a mass.
     mass: Tensor
-    #: One float32 [K, 4] per view, canonical pixels.
+    #: One float32 [K, 4] per view, masses in canonical pixels.
     boxes: list[Tensor]
+    #: One float32 [M, 4] per view, objects that look like masses and are none.
+    mimics: list[Tensor]
     #: float32 [B, 2], canonical pixels.
     nipple: Tensor
     #: float32 [B], 1 where the nipple is in profile.
@@ -103,10 +134,22 @@ def collate(samples: Sequence[ViewSample], *, device: torch.device) -> Views:
         breast=planes("breast"),
         mass=planes("mass"),
         boxes=[torch.from_numpy(sample.boxes).to(device) for sample in samples],
+        mimics=[torch.from_numpy(sample.mimics).to(device) for sample in samples],
         nipple=nipples[:, :2],
         in_profile=nipples[:, 2],
         spacing=torch.tensor([sample.spacing_mm for sample in samples], device=device),
     )
+
+
+def mimics(views: Views) -> Tensor:
+    """Where views show what looks like a mass and is none, as the ellipses in its boxes: bool [B, 1, H, W]."""
+    rows, columns = (torch.arange(size, device=views.mass.device) + 0.5 for size in views.mass.shape[-2:])
+    near = torch.zeros_like(views.mass)
+    for view, boxes in enumerate(views.mimics):
+        for x0, y0, x1, y1 in boxes:
+            across, down = (2 * columns - x0 - x1) / (x1 - x0), (2 * rows - y0 - y1) / (y1 - y0)
+            near[view, 0] |= across[None] ** 2 + down[:, None] ** 2 <= 1
+    return near & ~views.mass
 
 
 def jittered(views: Views, generator: np.random.Generator) -> Tensor:

@@ -77,6 +77,10 @@ class MommiPreset:
     heads: int
     #: Channels of the fusion network at strides 4, 8 and 16.
     fusion: tuple[int, int, int]
+    #: Backbone of the bilateral network; None for one like the ipsilateral network's.
+    bi_backbone: HRNetShape | None = None
+    #: The bilateral network reads images averaged over blocks of this many rows and columns.
+    bi_reduction: int = 1
     #: Stage of the bilateral network after which both breasts are concatenated: 1, 2 or 3.
     concat_stage: Literal[1, 2, 3] = 3
     #: Relation blocks; without them the two RoI streams are concatenated after RoIAlign.
@@ -144,6 +148,11 @@ SLIM = MommiPreset(
     fc=256,
     heads=8,
     fusion=(24, 48, 96),
+    # Learning to compare needs tens of thousands of pairs; a pair costs a twentieth of one at full size.
+    bi_backbone=HRNetShape(
+        width=16, stem=16, planes=8, bottlenecks=1, modules=(1, 1, 1), blocks=1, normalisation="group"
+    ),
+    bi_reduction=4,
 )
 
 MEDIUM = MommiPreset(

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal
 
 
 class Stage(StrEnum):
-    """The networks of MommiNet-v2 in the order they are trained; fusion needs the others."""
+    """The trainings of MommiNet-v2 in their order; the relation stage prolongs the ipsilateral network's."""
 
     NIPPLE = "nipple"
     IPSI = "ipsi"
+    RELATION = "relation"
     BI = "bi"
     FUSION = "fusion"
 
@@ -95,8 +96,10 @@ class TrainingRecipe:
 
     #: The phantom recipe: exams should be imaged no coarser than the preset reads them.
     phantom: str
-    #: Training exams; the last ``fusion_exams`` of them are kept from the ipsilateral and bilateral networks.
+    #: Training exams; the last ``fusion_exams`` of them are kept from all stages but fusion.
     exams: int
+    #: Exams of the crowded phantom recipe, with seeds of their own, that the stages which compare views see besides.
+    crowded_exams: int
     #: Exams whose maps train the fusion network: maps of exams a network has learnt by heart are over-confident.
     fusion_exams: int
     #: The first validation exams, on which operating points are chosen.
@@ -119,6 +122,7 @@ class TrainingRecipe:
 _TINY = TrainingRecipe(
     phantom="training",
     exams=25,
+    crowded_exams=5,
     fusion_exams=5,
     operating_exams=5,
     calibration_exams=5,
@@ -127,6 +131,7 @@ _TINY = TrainingRecipe(
     schedules={
         Stage.NIPPLE: Schedule(steps=20, batch=4, learning_rate=1e-3, warm_up=5),
         Stage.IPSI: Schedule(steps=20, batch=2, learning_rate=5e-4, warm_up=5),
+        Stage.RELATION: Schedule(steps=20, batch=2, learning_rate=5e-4, warm_up=5),
         Stage.BI: Schedule(steps=20, batch=2, learning_rate=1e-3, warm_up=5),
         Stage.FUSION: Schedule(steps=20, batch=4, learning_rate=1e-3, warm_up=5),
     },
@@ -137,6 +142,7 @@ _TINY = TrainingRecipe(
 _SLIM = TrainingRecipe(
     phantom="training",
     exams=2500,
+    crowded_exams=1500,
     fusion_exams=300,
     operating_exams=100,
     calibration_exams=200,
@@ -144,8 +150,9 @@ _SLIM = TrainingRecipe(
     watched_exams=40,
     schedules={
         Stage.NIPPLE: Schedule(steps=800, batch=8, learning_rate=1e-3, warm_up=50),
-        Stage.IPSI: Schedule(steps=7400, batch=2, learning_rate=5e-4, warm_up=200, restarts=(2400,)),
-        Stage.BI: Schedule(steps=7600, batch=2, learning_rate=1e-3, warm_up=200, restarts=(2600,)),
+        Stage.IPSI: Schedule(steps=2400, batch=2, learning_rate=5e-4, warm_up=200),
+        Stage.RELATION: Schedule(steps=3000, batch=8, learning_rate=5e-4, warm_up=100),
+        Stage.BI: Schedule(steps=4000, batch=16, learning_rate=3e-3, warm_up=100),
         Stage.FUSION: Schedule(steps=600, batch=8, learning_rate=1e-3, warm_up=50),
     },
 )
@@ -155,6 +162,7 @@ _SLIM = TrainingRecipe(
 _MEDIUM = TrainingRecipe(
     phantom="fine",
     exams=2500,
+    crowded_exams=1500,
     fusion_exams=300,
     operating_exams=100,
     calibration_exams=200,
@@ -163,6 +171,7 @@ _MEDIUM = TrainingRecipe(
     schedules={
         Stage.NIPPLE: Schedule(steps=3000, batch=16, learning_rate=1e-3, warm_up=200),
         Stage.IPSI: Schedule(steps=10000, batch=8, learning_rate=5e-4, warm_up=500, precision="bfloat16"),
+        Stage.RELATION: Schedule(steps=5000, batch=16, learning_rate=5e-4, warm_up=200),
         Stage.BI: Schedule(steps=10000, batch=8, learning_rate=1e-3, warm_up=500, precision="bfloat16"),
         Stage.FUSION: Schedule(steps=5000, batch=16, learning_rate=1e-3, warm_up=200, precision="bfloat16"),
     },
@@ -172,8 +181,8 @@ _PAPER_BATCH = 8
 # MommiNet-v2 states no schedule for its detectors. These are the numbers of the reference Faster R-CNN training that
 # HRNet's detectors follow: SGD with momentum 0.9, weight decay 1e-4, a rate of 0.02 for 16 images, 500 steps of
 # warm-up, a tenth at 2/3 and 8/9, 12 passes over the images, gradient norm up to 35, no averaging of weights.
-# Ours: a pair counts as two images; the nipple network, which replaces a keypoint detector, is trained as in the other
-# presets; so many exams for fusion, calibration and the operating points.
+# Ours: a pair counts as two images, and a batch is a pair for each of eight GPUs, which is untried; the nipple network,
+# which replaces a keypoint detector, is trained as in the other presets; so many exams for fusion and validation.
 _PAPER_DETECTOR = Schedule(
     steps=12 * 8256 // (2 * _PAPER_BATCH),
     batch=_PAPER_BATCH,
@@ -188,6 +197,7 @@ _PAPER_DETECTOR = Schedule(
 _PAPER = TrainingRecipe(
     phantom="native",
     exams=2064,  # the 8,256 training images of its DDSM experiment (data set table), four to an exam
+    crowded_exams=0,
     fusion_exams=100,
     operating_exams=100,
     calibration_exams=100,
@@ -196,8 +206,9 @@ _PAPER = TrainingRecipe(
     schedules={
         Stage.NIPPLE: Schedule(steps=3000, batch=8, learning_rate=1e-3, warm_up=200),
         Stage.IPSI: _PAPER_DETECTOR,
+        Stage.RELATION: _PAPER_DETECTOR,
         Stage.BI: _PAPER_DETECTOR,
-        Stage.FUSION: _PAPER_DETECTOR,
+        Stage.FUSION: replace(_PAPER_DETECTOR, learning_rate=0.02 * _PAPER_BATCH / 16),
     },
 )
 

@@ -90,6 +90,6 @@ def _regress(x: Tensor, hit: Tensor) -> tuple[Tensor, Tensor]:
         total.backward()  # type: ignore[no-untyped-call]
         return total
 
-    optimiser.step(loss)  # type: ignore[arg-type]
+    optimiser.step(loss)  # type: ignore[no-untyped-call]
     fitted = parameters.detach().float()
     return fitted[:-1], fitted[-1]

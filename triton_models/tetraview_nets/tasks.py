@@ -24,12 +24,14 @@ from tetraview_nets.data import (
     collate,
     companion,
     jittered,
+    mimics,
     present,
+    reduced,
 )
 from tetraview_nets.distributed import ALONE, Workers
 from tetraview_nets.evaluate import MommiDetector, read_exams
 from tetraview_nets.ipsidual import Companions, IpsiDualNet
-from tetraview_nets.losses import pixel_focal
+from tetraview_nets.losses import pixel_focal, told_apart
 from tetraview_nets.metrics import Froc, ImageResult
 from tetraview_nets.mommi import MIN_EVIDENCE, MommiNet
 from tetraview_nets.nipple import NippleNet, locate, nipple_loss
@@ -39,6 +41,8 @@ from tetraview_nets.schedule import Schedule, Stage
 
 #: Share of maps hidden from the fusion network, so that a missing view is in distribution.
 MAP_DROPPED = 0.15
+#: Weight of telling masses from mimics beside the focal loss.
+TOLD_WEIGHT = 0.5
 #: The first number of each stage's random streams.
 STREAMS = MappingProxyType({stage: number for number, stage in enumerate(Stage)})
 
@@ -85,7 +89,7 @@ class NippleTask:
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Median error of nipples in profile, and how many of both kinds are told right, on watched exams."""
-        views = [_views(exam, range(len(VIEWS)), self.given.device) for exam in self.given.watched]
+        views = [views_of(exam, range(len(VIEWS)), self.given.device) for exam in self.given.watched]
         found = torch.cat([locate(network(view.image)) for view in views])
         true, visible, spacing = (
             torch.cat([getattr(v, n) for v in views]) for n in ("nipple", "in_profile", "spacing")
@@ -129,7 +133,7 @@ class IpsiTask:
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Recall with true nipples on watched exams."""
-        return _recalls(self.given.watched, lambda exam: ipsi_boxes(network, exam, self.given.device))
+        return recalls(self.given.watched, lambda exam: ipsi_boxes(network, exam, self.given.device))
 
 
 class BiTask:
@@ -137,16 +141,19 @@ class BiTask:
 
     def __init__(self, given: TaskSet) -> None:
         self.given = given
-        self.network: nn.Module = BiDualNet(given.preset).to(given.device)
-        self._draw = Draw(given.exams)
+        self._bi = BiDualNet(given.preset).to(given.device)
+        self.network: nn.Module = self._bi
+        self._draw = Draw([reduced(exam, given.preset.bi_reduction) for exam in given.exams])
 
     def losses(self, step: int) -> dict[str, Tensor]:
-        """Focal loss of the map."""
+        """Focal loss of the map, and how well it tells masses from mimics."""
         generator = self.given.generator(Stage.BI, step)
         pairs = [self._draw.pair(generator, ipsilateral=False) for _ in range(self.given.batch)]
         main, aux = (collate(side, device=self.given.device) for side in zip(*pairs, strict=True))
         opposite = registered(main, aux, nipples=(jittered(main, generator), jittered(aux, generator)))
-        return {"focal": pixel_focal(self.network(main.image, opposite).float(), main.mass)}
+        logits = self._bi.at_own_scale(main.image, opposite).float()
+        told = told_apart(logits, main.mass, mimics(main))
+        return {"focal": pixel_focal(logits, main.mass), "told": TOLD_WEIGHT * told}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Recall of the map's components with true nipples on watched exams."""
@@ -155,7 +162,7 @@ class BiTask:
             maps = bi_maps(network, exam, self.given.device)
             return [components(p, spacing_mm=float(s)) for p, s in zip(maps, exam.spacing_mm, strict=True)]
 
-        return _recalls(self.given.watched, boxes)
+        return recalls(self.given.watched, boxes)
 
 
 def registered(main: Views, aux: Views, *, nipples: tuple[Tensor, Tensor]) -> Tensor:
@@ -166,13 +173,14 @@ def registered(main: Views, aux: Views, *, nipples: tuple[Tensor, Tensor]) -> Te
     return warp(aux.image, torch.cat(grids).to(aux.image.device))
 
 
-def _views(exam: CanonicalExam, views: Sequence[int], device: torch.device) -> Views:
+def views_of(exam: CanonicalExam, views: Sequence[int], device: torch.device) -> Views:
+    """Views of an exam as they are."""
     return collate([plain(exam, view) for view in views], device=device)
 
 
 def ipsi_boxes(network: nn.Module, exam: CanonicalExam, device: torch.device) -> list[tuple[Tensor, Tensor]]:
     """Boxes and scores of the ipsilateral network for all four views, with true nipples."""
-    views = _views(exam, range(len(VIEWS)), device)
+    views = views_of(exam, range(len(VIEWS)), device)
     companions = Companions(
         partner=torch.tensor([companion(view, ipsilateral=True) for view in range(len(VIEWS))], device=device),
         nipple=views.nipple,
@@ -184,15 +192,16 @@ def ipsi_boxes(network: nn.Module, exam: CanonicalExam, device: torch.device) ->
 
 def bi_maps(network: nn.Module, exam: CanonicalExam, device: torch.device) -> Tensor:
     """Probability maps of the bilateral network for all four views, with true nipples: float32 [4, H, W]."""
-    main = _views(exam, range(len(VIEWS)), device)
-    aux = _views(exam, [companion(view, ipsilateral=False) for view in range(len(VIEWS))], device)
+    main = views_of(exam, range(len(VIEWS)), device)
+    aux = views_of(exam, [companion(view, ipsilateral=False) for view in range(len(VIEWS))], device)
     maps: Tensor = network(main.image, registered(main, aux, nipples=(main.nipple, aux.nipple)))
     return maps[:, 0].sigmoid()
 
 
-def _recalls(
+def recalls(
     exams: Sequence[CanonicalExam], read: Callable[[CanonicalExam], list[tuple[Tensor, Tensor]]]
 ) -> dict[str, float]:
+    """Recall per view of what a network says about all views of exams."""
     results = []
     for exam in exams:
         for view, (boxes, scores) in enumerate(read(exam)):
@@ -245,7 +254,7 @@ def _images(planes: Tensor, device: torch.device) -> Tensor:
 
 def _evidence(network: MommiNet, exam: CanonicalExam, device: torch.device) -> tuple[Tensor, Tensor]:
     """Planes and masses of one exam's views."""
-    views = _views(exam, range(len(VIEWS)), device)
+    views = views_of(exam, range(len(VIEWS)), device)
     height, width = views.image.shape[-2:]
     found = ipsi_boxes(network.ipsi, exam, device)
     believed = [(boxes[scores >= MIN_EVIDENCE].cpu(), scores[scores >= MIN_EVIDENCE].cpu()) for boxes, scores in found]

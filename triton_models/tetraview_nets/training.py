@@ -6,25 +6,31 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import nn
 
 from tetraview.phantom import GENERATOR_VERSION
-from tetraview_nets.cache import CacheKey, ExamSet, Split
+from tetraview_nets.cache import CacheKey, CanonicalExam, ExamSet, Split
 from tetraview_nets.calibration import fit_routes
 from tetraview_nets.distributed import ALONE, Workers
 from tetraview_nets.evaluate import MommiDetector, operating_points, read_routes
 from tetraview_nets.mommi import MommiNet
 from tetraview_nets.presets import MommiPreset
+from tetraview_nets.relation_task import RelationTask
 from tetraview_nets.schedule import Stage, TrainingRecipe
 from tetraview_nets.stacking import fit_scorer
 from tetraview_nets.tasks import TASKS, FusionTask, TaskSet, recall_figures
 from tetraview_nets.train import Run, Task
 from tetraview_nets.weights import WeightsCard, save
 
-MODEL, VERSION = "mommi", "0.1.0"
+#: The phantom recipe of exams in which there is much to compare.
+CROWDED = "crowded"
+#: The part of MommiNet-v2 that each stage trains.
+PLACES = MappingProxyType({**{stage: str(stage) for stage in Stage}, Stage.RELATION: "ipsi.head"})
+MODEL, VERSION = "mommi", "0.2.0"
 
 
 class StageMissing(RuntimeError):
@@ -63,20 +69,32 @@ class Training:
         return run.finish()
 
     def _task(self, stage: Stage) -> Task:
-        exams = self.exams(Split.TRAIN, self.recipe.exams)
-        first_of_fusion = len(exams) - self.recipe.fusion_exams
-        own = range(first_of_fusion, len(exams)) if stage is Stage.FUSION else range(first_of_fusion)
         given = TaskSet(
             preset=self.preset,
-            exams=[exams[i] for i in own],
+            exams=self._own_exams(stage),
             watched=list(self.exams(Split.VALIDATION, self.recipe.watched_exams)),
             schedule=self.recipe.schedules[stage],
             device=self.device,
             workers=self.workers,
         )
         if stage is Stage.FUSION:
-            return FusionTask(given, self.assembled((Stage.NIPPLE, Stage.IPSI, Stage.BI)))
+            return FusionTask(given, self.assembled((Stage.NIPPLE, Stage.IPSI, Stage.RELATION, Stage.BI)))
+        if stage is Stage.RELATION:
+            return RelationTask(given, self.assembled((Stage.IPSI,)).ipsi)
         return TASKS[stage](given)
+
+    def _own_exams(self, stage: Stage) -> list[CanonicalExam]:
+        """What a stage learns from; fusion keeps exams for itself, comparing takes those with much to compare."""
+        exams = self.exams(Split.TRAIN, self.recipe.exams)
+        first_of_fusion = len(exams) - self.recipe.fusion_exams
+        own = range(first_of_fusion, len(exams)) if stage is Stage.FUSION else range(first_of_fusion)
+        crowded = list(self.crowded()) if stage in {Stage.RELATION, Stage.BI} else []
+        return crowded if stage is Stage.RELATION and crowded else [*crowded, *(exams[i] for i in own)]
+
+    def crowded(self) -> ExamSet:
+        """The crowded exams of the recipe."""
+        key = CacheKey(recipe=CROWDED, frame=self.preset.frame, split=Split.TRAIN)
+        return ExamSet(key, exams=self.recipe.crowded_exams, root=self.cache)
 
     def assembled(self, stages: tuple[Stage, ...] = tuple(Stage)) -> MommiNet:
         """MommiNet-v2 with the averaged weights of trained stages.
@@ -86,7 +104,7 @@ class Training:
         """
         network = MommiNet(self.preset)
         for stage in stages:
-            network.get_submodule(stage).load_state_dict(self._checkpoint(stage)["average"])
+            network.get_submodule(PLACES[stage]).load_state_dict(self._checkpoint(stage)["average"])
         return network.to(self.device).eval()
 
     def _checkpoint(self, stage: Stage) -> dict[str, Any]:
@@ -123,6 +141,7 @@ def _summary(recipe: TrainingRecipe) -> dict[str, Any]:
     return {
         "phantom_recipe": recipe.phantom,
         "exams": recipe.exams,
+        "crowded_exams": recipe.crowded_exams,
         "fusion_exams": recipe.fusion_exams,
         "operating_exams": recipe.operating_exams,
         "calibration_exams": recipe.calibration_exams,
