@@ -37,7 +37,13 @@ def test_the_medium_networks_train(trained: Path, tmp_path: Path) -> None:
     preset = replace(PRESETS["medium"], height=256, width=128, spacing_mm=PRESETS["tiny"].spacing_mm)
     schedules = {stage: replace(schedule, steps=1, batch=2) for stage, schedule in RECIPES["medium"].schedules.items()}
     recipe = replace(
-        RECIPES["medium"], phantom="training", exams=25, fusion_exams=1, watched_exams=1, schedules=schedules
+        RECIPES["medium"],
+        phantom="training",
+        exams=25,
+        crowded_exams=5,
+        fusion_exams=1,
+        watched_exams=1,
+        schedules=schedules,
     )
     training = Training(preset=preset, recipe=recipe, folder=tmp_path, device=CPU, cache=trained / "cache")
     for stage in Stage:
