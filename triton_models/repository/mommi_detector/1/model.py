@@ -29,6 +29,7 @@ _CARD_KEYS = (
     "generator_version",
     "training_data",
     "operating_points",
+    "calibration",
 )
 _INPUTS = ("exam_id", "view", "image", "breast_mask", "spacing_mm")
 _VIEWS = tuple(View)
