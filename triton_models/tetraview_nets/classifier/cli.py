@@ -32,7 +32,7 @@ class PresetName(StrEnum):
     """Presets: three for a CPU and the paper's, which wants a GPU."""
 
     TINY = "tiny"
-    STUDY = "study"
+    SMALL = "small"
     SLIM = "slim"
     PAPER = "paper"
 
@@ -145,8 +145,8 @@ def evaluate_command(  # noqa: PLR0917
 def study(  # noqa: PLR0917
     out: OutOption,
     results: Annotated[Path | None, typer.Option(help="Folder of claims.csv; default: --out.")] = None,
-    preset: PresetOption = PresetName.STUDY,
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each arm.")] = 5,
+    preset: PresetOption = PresetName.SMALL,
+    seed: Annotated[list[int] | None, typer.Option(help="Training seeds, more than once; default 0 to 4.")] = None,
     exams: Annotated[int, typer.Option(min=1, help="Test exams.")] = 300,
     threads: ThreadsOption = 1,
     workers: WorkersOption = 1,
@@ -154,14 +154,15 @@ def study(  # noqa: PLR0917
 ) -> None:
     """Compare one task, two with fixed weights and two with learnt weights (claim 11)."""
     torch.set_num_threads(threads)
-    recipe = RECIPES[preset]
+    recipe, seeds = RECIPES[preset], seed or list(range(5))
     for split, count in ((Split.TRAIN, recipe.exams), (Split.VALIDATION, recipe.validation_exams), (Split.TEST, exams)):
         _render(split, count, workers, cache_root)
     plan = Study(preset=PRESETS[preset], recipe=recipe, folder=out, test_exams=exams, seeds=seeds, cache=cache_root)
+    flags = " ".join(f"--seed {each}" for each in seeds)
     with Progress(console=console) as progress:
-        bar = progress.add_task("trainings", total=seeds * len(ARMS))
+        bar = progress.add_task("trainings", total=len(seeds) * len(ARMS))
         rows = plan.rows(
-            command=f"tetraview_nets classifier study --preset {preset} --seeds {seeds} --exams {exams} --out DIR",
+            command=f"tetraview_nets classifier study --preset {preset} --exams {exams} {flags} --out DIR",
             done=lambda: progress.advance(bar),
         )
     record(rows, results=results or out)

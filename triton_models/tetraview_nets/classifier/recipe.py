@@ -48,15 +48,15 @@ RECIPES: Mapping[str, ClassifierRecipe] = MappingProxyType(
             validation_exams=25,
             schedule=Schedule(steps=20, batch=8, learning_rate=3e-3, warm_up=5, average=0.9),
         ),
-        "study": ClassifierRecipe(
-            exams=400,
-            validation_exams=25,
-            schedule=Schedule(steps=1200, batch=16, learning_rate=3e-3, warm_up=50, average=0.98),
-        ),
-        "slim": ClassifierRecipe(
+        "small": ClassifierRecipe(
             exams=400,
             validation_exams=150,
-            schedule=Schedule(steps=900, batch=16, learning_rate=2e-3, warm_up=50, average=0.98),
+            schedule=Schedule(steps=1000, batch=16, learning_rate=3e-3, warm_up=50, average=0.98),
+        ),
+        "slim": ClassifierRecipe(
+            exams=1000,
+            validation_exams=150,
+            schedule=Schedule(steps=2000, batch=16, learning_rate=2e-3, warm_up=50, average=0.98),
         ),
         "paper": ClassifierRecipe(
             exams=10_000,

@@ -7,7 +7,7 @@ masses: then they say nothing about suspicion, and what was gained by them must 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -55,7 +55,7 @@ CONTRASTS = (
     (FIXED, BINARY),
     (LEARNED_SHUFFLED, BINARY),
 )
-ARMS = (BINARY, LEARNED, FIXED, LEARNED_SHUFFLED)
+ARMS = (LEARNED, BINARY, FIXED, LEARNED_SHUFFLED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +66,8 @@ class Study:
     recipe: ClassifierRecipe
     folder: Path
     test_exams: int
-    #: Trainings of each arm.
-    seeds: int
+    #: Of the trainings of each arm.
+    seeds: Sequence[int]
     #: The phantom cache's root; None for the default.
     cache: Path | None = None
 
@@ -80,7 +80,7 @@ class Study:
         """
         scores: dict[Arm, list[Floats]] = {arm: [] for arm in ARMS}
         # Seed by seed, so that a study cut short has every arm equally often.
-        for seed in range(self.seeds):
+        for seed in self.seeds:
             for arm in ARMS:
                 scores[arm].append(self._scores(arm, seed))
                 done()
@@ -123,7 +123,7 @@ class Study:
             patients=len(np.unique(patients)),
             images=len(masses),
             lesions=len({(mass.seed, mass.label) for mass in masses}),
-            seeds=self.seeds,
+            seeds=len(self.seeds),
             first=found.first,
             second=found.second,
             effect=found.effect,
