@@ -50,18 +50,21 @@ class BiDualNet(nn.Module):
         return functional.interpolate(self.head(branches), scale_factor=4, mode="bilinear", align_corners=False)
 
 
-def components(probability: Tensor, *, spacing_mm: float) -> tuple[Tensor, Tensor]:
+def components(
+    probability: Tensor, *, spacing_mm: float, threshold: float = COMPONENT_THRESHOLD
+) -> tuple[Tensor, Tensor]:
     """Boxes around the 8-connected regions of a map.
 
     Args:
         probability: [H, W] in [0, 1].
         spacing_mm: millimetres per pixel; regions under 7 mm² are noise.
+        threshold: a region is where the map reaches it.
 
     Returns:
         Boxes [N, 4] in pixels and scores [N], the 95th percentile of the map inside each region.
     """
     values = probability.cpu().numpy()
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((values >= COMPONENT_THRESHOLD).astype(np.uint8))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((values >= threshold).astype(np.uint8))
     boxes, scores = [], []
     for label, (x, y, width, height, pixels) in enumerate(stats.tolist()):
         if label == 0 or pixels * spacing_mm**2 < MIN_AREA_MM2:

@@ -104,7 +104,7 @@ def read_exams(
             if not views:
                 continue
             for view, found in zip(views, detector.read(exam, views), strict=True):
-                results.append(_result(exam, view, found))
+                results.append(image_result(exam, view, found))
         done()
     return results
 
@@ -120,12 +120,13 @@ def read_routes(
     results: dict[Route, list[ImageResult]] = {route: [] for route in routes}
     for exam in exams:
         for route, views in detector.read_routes(exam, routes).items():
-            results[route] += [_result(exam, view, found) for view, found in enumerate(views)]
+            results[route] += [image_result(exam, view, found) for view, found in enumerate(views)]
         done()
     return results
 
 
-def _result(exam: CanonicalExam, view: int, found: Detections) -> ImageResult:
+def image_result(exam: CanonicalExam, view: int, found: Detections) -> ImageResult:
+    """Detections of one view beside its truth."""
     masses = exam.masses(view)
     return ImageResult(
         patient=exam.seed,

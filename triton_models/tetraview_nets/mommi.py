@@ -34,6 +34,8 @@ TOP_FRACTION = 0.1
 MIN_EVIDENCE = 0.05
 #: An ipsilateral box that overlaps a candidate by more than this speaks for it.
 SAME_IOU = 0.3
+#: Maps are cut at several levels: what hangs together at a low one may be two masses at a higher.
+LEVELS = (0.2, 0.4, 0.6)
 MIN_SCORE = 0.02
 MAX_DETECTIONS = 20
 
@@ -285,7 +287,11 @@ def _companions(look: Look, *, ipsilateral: bool) -> Companions:
 
 def candidates(evidence: Evidence, fusion_map: Tensor, *, spacing_mm: float) -> Tensor:
     """Boxes [N, 4] of all branches: ipsilateral boxes, regions of the bilateral and of the fusion map."""
-    regions = [components(m, spacing_mm=spacing_mm)[0].to(fusion_map.device) for m in (evidence.bi_map, fusion_map)]
+    regions = [
+        components(probability, spacing_mm=spacing_mm, threshold=level)[0].to(fusion_map.device)
+        for probability in (evidence.bi_map, fusion_map)
+        for level in LEVELS
+    ]
     return torch.cat([evidence.ipsi[0], *regions])
 
 

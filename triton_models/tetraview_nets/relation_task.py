@@ -81,6 +81,8 @@ class RelationTask:
         self.given = given
         self._ipsi = ipsi.to(given.device).eval()
         self.network: nn.Module = ipsi.head
+        # The first layer knows by now what a mass looks like; with it free the head learns its exams by heart.
+        ipsi.head.layers[0].requires_grad_(requires_grad=False)
         self._pooled = PooledViews.of(self._ipsi, given.exams, given.device)
         self._with_mass = np.flatnonzero([len(found) for found in self._pooled.masses])
 

@@ -151,7 +151,7 @@ _SLIM = TrainingRecipe(
     schedules={
         Stage.NIPPLE: Schedule(steps=800, batch=8, learning_rate=1e-3, warm_up=50),
         Stage.IPSI: Schedule(steps=2400, batch=2, learning_rate=5e-4, warm_up=200),
-        Stage.RELATION: Schedule(steps=3000, batch=8, learning_rate=5e-4, warm_up=100),
+        Stage.RELATION: Schedule(steps=1500, batch=8, learning_rate=1e-3, warm_up=100, weight_decay=1e-2),
         Stage.BI: Schedule(steps=4000, batch=16, learning_rate=3e-3, warm_up=100),
         Stage.FUSION: Schedule(steps=600, batch=8, learning_rate=1e-3, warm_up=50),
     },
@@ -171,7 +171,7 @@ _MEDIUM = TrainingRecipe(
     schedules={
         Stage.NIPPLE: Schedule(steps=3000, batch=16, learning_rate=1e-3, warm_up=200),
         Stage.IPSI: Schedule(steps=10000, batch=8, learning_rate=5e-4, warm_up=500, precision="bfloat16"),
-        Stage.RELATION: Schedule(steps=5000, batch=16, learning_rate=5e-4, warm_up=200),
+        Stage.RELATION: Schedule(steps=3000, batch=16, learning_rate=1e-3, warm_up=200, weight_decay=1e-2),
         Stage.BI: Schedule(steps=10000, batch=8, learning_rate=1e-3, warm_up=500, precision="bfloat16"),
         Stage.FUSION: Schedule(steps=5000, batch=16, learning_rate=1e-3, warm_up=200, precision="bfloat16"),
     },
