@@ -11,7 +11,7 @@ import torch
 
 from tetraview import phantom
 from tetraview_nets.augment import plain
-from tetraview_nets.cache import BREAST, VIEWS, CanonicalExam, canonical_exam
+from tetraview_nets.cache import VIEWS, CanonicalExam, canonical_exam
 from tetraview_nets.claims.concat import (
     ARMS,
     BENCHMARK,
@@ -25,10 +25,10 @@ from tetraview_nets.claims.concat import (
     detect,
     load,
 )
-from tetraview_nets.claims.pairs import Companion, batch, exam_batch, reduced
+from tetraview_nets.claims.pairs import Companion, batch, exam_batch
 from tetraview_nets.claims.table import load as load_claims
 from tetraview_nets.claims.table import record
-from tetraview_nets.data import Draw, companion
+from tetraview_nets.data import Draw, companion, reduced
 from tetraview_nets.presets import SLIM, HRNetShape
 from tetraview_nets.schedule import Schedule
 
@@ -40,55 +40,32 @@ SMALLEST = replace(
 
 
 def rendered(recipe: str, seeds: range) -> list[CanonicalExam]:
-    """Phantom exams in the slim frame."""
-    return [canonical_exam(phantom.generate(seed, recipe=phantom.RECIPES[recipe]), SLIM.frame) for seed in seeds]
+    """Phantom exams, reduced to the study's frame."""
+    exams = [phantom.generate(seed, recipe=phantom.RECIPES[recipe]) for seed in seeds]
+    return [reduced(canonical_exam(exam, SLIM.frame), FACTOR) for exam in exams]
 
 
 @pytest.fixture(scope="module")
-def full() -> list[CanonicalExam]:
-    """Exams of the benchmark before they are reduced."""
+def small() -> list[CanonicalExam]:
+    """Exams of the benchmark as the study reads them."""
     return rendered(BENCHMARK, phantom.TEST_SEEDS[:3])
-
-
-@pytest.fixture(scope="module")
-def small(full: list[CanonicalExam]) -> list[CanonicalExam]:
-    """The same exams as the study reads them."""
-    return [reduced(exam, FACTOR) for exam in full]
 
 
 @pytest.fixture
 def study(small: list[CanonicalExam], tmp_path: Path) -> Study:
     """A study of two steps with the smallest network."""
-    control = [reduced(exam, FACTOR) for exam in rendered(NO_ISLANDS, phantom.TEST_SEEDS[:2])]
+    control = rendered(NO_ISLANDS, phantom.TEST_SEEDS[:2])
     return Study(
         preset=SMALLEST,
         schedule=Schedule(steps=2, batch=2, learning_rate=1e-3, warm_up=1),
-        exams=Exams(train=small, watched=small[:1], test={BENCHMARK: small, NO_ISLANDS: control}),
+        exams=Exams(
+            train=small,
+            watched=small[:1],
+            test={BENCHMARK: small, NO_ISLANDS: control},
+        ),
         folder=tmp_path,
         resamples=20,
     )
-
-
-def test_reduction_keeps_places_in_millimetres(full: list[CanonicalExam], small: list[CanonicalExam]) -> None:
-    """A reduced exam has its boxes, nipples and breast where they were, counted in larger pixels."""
-    for before, after in zip(full, small, strict=True):
-        spacing = before.spacing_mm[before.box_views][:, None], after.spacing_mm[after.box_views][:, None]
-        np.testing.assert_allclose(after.boxes * spacing[1], before.boxes * spacing[0], rtol=1e-5)
-        np.testing.assert_allclose(after.nipples[:, :2] * FACTOR, before.nipples[:, :2], rtol=1e-5)
-        areas = [(exam.masks & BREAST > 0).sum() * exam.spacing_mm[0] ** 2 for exam in (before, after)]
-        assert areas[1] == pytest.approx(areas[0], rel=0.02)
-
-
-def test_reduction_averages_blocks(full: list[CanonicalExam], small: list[CanonicalExam]) -> None:
-    """A reduced pixel is the mean of the block it stands for, to the nearest grey level."""
-    block = full[0].images[1, 40 : 40 + FACTOR, 20 : 20 + FACTOR]
-    assert abs(float(small[0].images[1, 40 // FACTOR, 20 // FACTOR]) - block.mean()) <= 0.5
-
-
-def test_reduction_refuses_blocks_that_do_not_fit(full: list[CanonicalExam]) -> None:
-    """Blocks that leave a rest are refused by their size."""
-    with pytest.raises(ValueError, match="blocks of 3 pixels do not fill images of 512 x 256"):
-        reduced(full[0], 3)
 
 
 def test_without_registration_the_other_breast_is_not_warped(small: list[CanonicalExam]) -> None:

@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from tetraview_nets import cache
 from tetraview_nets.bidual import BiDualNet, components
 from tetraview_nets.cache import CacheKey, CanonicalExam, ExamSet, Split
-from tetraview_nets.claims.pairs import Companion, batch, exam_batch, reduced
+from tetraview_nets.claims.pairs import Companion, batch, exam_batch
 from tetraview_nets.claims.table import Claim, record
-from tetraview_nets.data import Draw
+from tetraview_nets.data import Draw, reduced
 from tetraview_nets.losses import pixel_focal
 from tetraview_nets.metrics import RESAMPLES, ImageResult, Paired, paired_recall
 from tetraview_nets.presets import SLIM, TINY, HRNetShape, MommiPreset
@@ -51,7 +51,7 @@ PRESET = replace(
     spacing_mm=1.8,
     backbone=HRNetShape(width=8, stem=16, planes=8, bottlenecks=1, modules=(1, 1, 1), blocks=1, normalisation="group"),
 )
-SCHEDULE = Schedule(steps=1000, batch=8, learning_rate=3e-3, warm_up=50, average=0.998)
+SCHEDULE = Schedule(steps=300, batch=8, learning_rate=3e-3, warm_up=50, average=0.998)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,23 +1,16 @@
-"""Views with a companion view at a small size, for studies that train many bilateral networks.
-
-A view's companion is the same view of the other breast, registered or only mirrored, the other view of the same
-breast, or nothing. Exams are the cached ones, averaged over blocks of pixels.
-"""
+"""Views with a companion: the same view of the other breast, registered or only mirrored, the other view, or none."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from enum import StrEnum
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from tetraview_nets.augment import plain
-from tetraview_nets.cache import BREAST, HALF, MASS, VIEWS, CanonicalExam
+from tetraview_nets.cache import VIEWS, CanonicalExam
 from tetraview_nets.data import Draw, Views, collate, companion, jittered
 from tetraview_nets.tasks import registered
 
@@ -40,36 +33,6 @@ class Companion(StrEnum):
     def of_same_breast(self) -> bool:
         """Whether the auxiliary image shows the view's own breast."""
         return self is Companion.IPSILATERAL
-
-
-def reduced(exam: CanonicalExam, factor: int) -> CanonicalExam:
-    """An exam with pixels averaged over blocks of ``factor`` by ``factor``; masks keep blocks that are over half full.
-
-    Raises:
-        ValueError: the blocks do not fill the image.
-    """
-    rows, columns = exam.images.shape[1:]
-    if rows % factor or columns % factor:
-        raise ValueError(f"blocks of {factor} pixels do not fill images of {rows} x {columns}")
-    size = columns // factor, rows // factor
-    masks = np.zeros((len(VIEWS), rows // factor, columns // factor), dtype=np.uint8)
-    for bit in (BREAST, MASS):
-        part = _averaged((exam.masks & bit > 0).astype(np.float32), size)
-        masks |= np.where(part > HALF, bit, 0).astype(np.uint8)
-    nipples = exam.nipples.copy()
-    nipples[:, :2] /= factor
-    return replace(
-        exam,
-        images=np.rint(_averaged(exam.images.astype(np.float32), size)).astype(np.uint8),
-        masks=masks,
-        spacing_mm=exam.spacing_mm * factor,
-        nipples=nipples,
-        boxes=exam.boxes / np.float32(factor),
-    )
-
-
-def _averaged(planes: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    return np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes]).astype(np.float32)
 
 
 def batch(draw: Draw, kind: Companion, *, size: int, generator: np.random.Generator) -> tuple[Views, Tensor]:
