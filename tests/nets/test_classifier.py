@@ -18,11 +18,11 @@ from tetraview_nets.classifier import birads
 from tetraview_nets.classifier.augment import augmented, cut, detected, jittered
 from tetraview_nets.classifier.densenet import DenseNet
 from tetraview_nets.classifier.evaluate import Scored, figures
-from tetraview_nets.classifier.patches import UNASSESSED, Lesion, PatchSet, lesions
+from tetraview_nets.classifier.patches import UNASSESSED, Lesion, PatchSet, folder_of, lesions, packed
 from tetraview_nets.classifier.presets import PAPER, PRESETS, SLIM, TINY
 from tetraview_nets.classifier.recipe import RECIPES, Weighting
 from tetraview_nets.classifier.storage import load
-from tetraview_nets.classifier.study import masses_of, shuffled
+from tetraview_nets.classifier.study import Study, masses_of, shuffled
 from tetraview_nets.classifier.task import Labels, labels_of, loss_terms
 from tetraview_nets.classifier.training import ClassifierMissing, ClassifierTraining
 from tetraview_nets.losses import kendall, masked_mean
@@ -272,3 +272,21 @@ def test_missing_patches_name_the_command_that_makes_them(tmp_path: Path) -> Non
     """Asking for patches that were never rendered says how to render them."""
     with pytest.raises(FileNotFoundError, match="classifier patches --split test --exams 30"):
         PatchSet.read(Split.TEST, exams=30, root=tmp_path)
+
+
+def test_the_study_compares_what_its_trainings_left(tmp_path: Path) -> None:
+    """Scores on disk are not made again; an arm that ranks rightly gains over one that ranks half of the pairs."""
+    masses = [of(0, seed=Split.TEST.seeds[i], label="M1", malignant=i < 12) for i in range(25)]
+    folder = folder_of(Split.TEST, tmp_path)
+    folder.mkdir(parents=True)
+    np.savez(folder / f"patches-{masses[0].seed:07d}.npz", **packed(masses))  # type: ignore[arg-type]
+    for seed in (0, 1):
+        np.save(tmp_path / f"learned-{seed}.npy", np.array([1.0] * 12 + [0.0] * 13))
+        for arm in ("binary", "fixed", "learned-shuffled"):
+            np.save(tmp_path / f"{arm}-{seed}.npy", np.full(25, 0.5))
+    study = Study(preset=TINY, recipe=RECIPES["tiny"], folder=tmp_path, test_exams=25, seeds=(0, 1), cache=tmp_path)
+    rows = {(row.contrast, row.control): row for row in study.rows(command="again")}
+    gain, control = rows["learned - binary", False], rows["learned - binary", True]
+    assert (gain.first, gain.second, gain.low, gain.seeds, gain.patients) == (1.0, 0.5, 0.5, 2, 25)
+    assert gain.verdict == "reproduced"
+    assert (control.effect, control.verdict) == (0, "gain vanishes")

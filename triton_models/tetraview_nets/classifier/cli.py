@@ -16,9 +16,9 @@ from tetraview_nets.cache import Split
 from tetraview_nets.claims.table import record
 from tetraview_nets.classifier import evaluate, patches, storage
 from tetraview_nets.classifier.patches import PatchSet
-from tetraview_nets.classifier.presets import PRESETS
+from tetraview_nets.classifier.presets import PRESETS, SMALL
 from tetraview_nets.classifier.recipe import RECIPES
-from tetraview_nets.classifier.study import ARMS, Study
+from tetraview_nets.classifier.study import ARMS, STUDY_RECIPE, Study
 from tetraview_nets.classifier.training import ClassifierTraining
 from tetraview_nets.pin import pin
 
@@ -145,7 +145,6 @@ def evaluate_command(  # noqa: PLR0917
 def study(  # noqa: PLR0917
     out: OutOption,
     results: Annotated[Path | None, typer.Option(help="Folder of claims.csv; default: --out.")] = None,
-    preset: PresetOption = PresetName.SMALL,
     seed: Annotated[list[int] | None, typer.Option(help="Training seeds, more than once; default 0 to 4.")] = None,
     exams: Annotated[int, typer.Option(min=1, help="Test exams.")] = 300,
     threads: ThreadsOption = 1,
@@ -154,15 +153,15 @@ def study(  # noqa: PLR0917
 ) -> None:
     """Compare one task, two with fixed weights and two with learnt weights (claim 11)."""
     torch.set_num_threads(threads)
-    recipe, seeds = RECIPES[preset], seed or list(range(5))
+    recipe, seeds = STUDY_RECIPE, seed or list(range(5))
     for split, count in ((Split.TRAIN, recipe.exams), (Split.VALIDATION, recipe.validation_exams), (Split.TEST, exams)):
         _render(split, count, workers, cache_root)
-    plan = Study(preset=PRESETS[preset], recipe=recipe, folder=out, test_exams=exams, seeds=seeds, cache=cache_root)
+    plan = Study(preset=SMALL, recipe=recipe, folder=out, test_exams=exams, seeds=seeds, cache=cache_root)
     flags = " ".join(f"--seed {each}" for each in seeds)
     with Progress(console=console) as progress:
         bar = progress.add_task("trainings", total=len(seeds) * len(ARMS))
         rows = plan.rows(
-            command=f"tetraview_nets classifier study --preset {preset} --exams {exams} {flags} --out DIR",
+            command=f"tetraview_nets classifier study --exams {exams} {flags} --out DIR",
             done=lambda: progress.advance(bar),
         )
     record(rows, results=results or out)

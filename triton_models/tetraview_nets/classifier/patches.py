@@ -199,14 +199,14 @@ def _render_shard(folder: Path, first: int) -> None:
     path = _path(folder, first)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     with part.open("wb") as file:
-        np.savez(file, **_packed([lesion for exam in exams for lesion in lesions(exam)]))  # type: ignore[arg-type]
+        np.savez(file, **packed([lesion for exam in exams for lesion in lesions(exam)]))  # type: ignore[arg-type]
     part.replace(path)
 
 
 _SCALARS = ("seed", "label", "suspicion", "kind", "birads", "malignant", "known")
 
 
-def _packed(found: Sequence[Lesion]) -> dict[str, NDArray[np.generic]]:
+def packed(found: Sequence[Lesion]) -> dict[str, NDArray[np.generic]]:
     """Lesions as arrays, their tiles end to end."""
     boxes = [(lesion.box.x0, lesion.box.y0, lesion.box.x1, lesion.box.y1) for lesion in found]
     return {

@@ -49,9 +49,9 @@ RECIPES: Mapping[str, ClassifierRecipe] = MappingProxyType(
             schedule=Schedule(steps=20, batch=8, learning_rate=3e-3, warm_up=5, average=0.9),
         ),
         "small": ClassifierRecipe(
-            exams=400,
+            exams=500,
             validation_exams=150,
-            schedule=Schedule(steps=1000, batch=16, learning_rate=3e-3, warm_up=50, average=0.98),
+            schedule=Schedule(steps=2500, batch=16, learning_rate=3e-3, warm_up=50, average=0.99),
         ),
         "slim": ClassifierRecipe(
             exams=1000,

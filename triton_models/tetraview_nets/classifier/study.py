@@ -21,11 +21,18 @@ from tetraview_nets.claims.table import Claim
 from tetraview_nets.classifier.augment import detected
 from tetraview_nets.classifier.patches import PatchSet
 from tetraview_nets.classifier.presets import ClassifierPreset
-from tetraview_nets.classifier.recipe import ClassifierRecipe, Weighting
+from tetraview_nets.classifier.recipe import RECIPES, ClassifierRecipe, Weighting
 from tetraview_nets.classifier.task import grade_all
 from tetraview_nets.classifier.training import ClassifierTraining
 from tetraview_nets.metrics import paired_auc
+from tetraview_nets.schedule import Schedule
 
+#: Of every training: shorter than that of shipped weights, as there are many.
+STUDY_RECIPE = replace(
+    RECIPES["small"],
+    exams=400,
+    schedule=Schedule(steps=1000, batch=16, learning_rate=3e-3, warm_up=50, average=0.98),
+)
 CLAIM, TITLE = "11", "Two tasks with learnt weights tell malignant masses better than one"
 #: The control's name.
 SHUFFLED = "BI-RADS categories shuffled"
