@@ -16,6 +16,11 @@ from tetraview.inference.server import TritonServer, model_repository, triton_ho
 DETECTOR = "mommi_detector"
 POINTS = ("high_sensitivity", "balanced", "high_specificity")
 ROUTES = ("tri", "ipsi", "bi", "single")
+#: Of the tiny detector: each route its own, the last none.
+CALIBRATION = {
+    route: {"slope": slope, "intercept": -1.0, "prevalence": 0.2, "detections": 50, "positives": 10}
+    for route, slope in (("tri", 1.0), ("ipsi", 2.0), ("bi", 3.0))
+}
 
 
 def _need(path: Path, what: str) -> None:
@@ -56,6 +61,7 @@ def tiny_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         generator_version="0",
         training_data="none",
         operating_points={point: dict.fromkeys(ROUTES, 0.5) for point in POINTS},
+        calibration=CALIBRATION,
     )
     card = save(folder / "1" / "weights.safetensors", network, card)
     config = text_format.Parse((folder / "config.pbtxt").read_text(), model_config_pb2.ModelConfig())
