@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -53,6 +54,7 @@ def heads_command(  # noqa: PLR0917
     exams: Annotated[int, typer.Option(min=1, help="Test exams.")] = 400,
     control_exams: Annotated[int, typer.Option(min=1, help="Test exams without decoys.")] = 200,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each head.")] = 3,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each training.")] = heads.SCHEDULE.steps,
     workers: Annotated[int, typer.Option(min=1, help="Processes, one thread each.")] = 1,
     cache_root: Annotated[Path | None, typer.Option(help="Root of the phantom cache.")] = None,
     keep_bank: Annotated[bool, typer.Option(help="Keep the frozen features, some gigabytes.")] = False,
@@ -64,13 +66,15 @@ def heads_command(  # noqa: PLR0917
         test_exams=exams,
         control_exams=control_exams,
         seeds=seeds,
+        schedule=replace(heads.SCHEDULE, steps=steps),
         out=out,
         root=cache_root,
     )
     heads.prepare(study, workers=workers, say=typer.echo)
     heads.run(study, workers=workers, say=typer.echo)
     heads.write_recalls(study, (results or out) / "heads.csv")
-    command = f"tetraview_nets claims heads --exams {exams} --control-exams {control_exams} --seeds {seeds}"
+    sizes = f"--train-exams {train_exams} --exams {exams} --control-exams {control_exams}"
+    command = f"tetraview_nets claims heads {sizes} --seeds {seeds} --steps {steps} --out DIR"
     record(heads.claims(study, command=command), results=results or out)
     if not keep_bank:
         heads.clear(study)
