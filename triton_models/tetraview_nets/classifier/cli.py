@@ -147,6 +147,7 @@ def study(  # noqa: PLR0917
     results: Annotated[Path | None, typer.Option(help="Folder of claims.csv; default: --out.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Training seeds, more than once; default 0 to 4.")] = None,
     exams: Annotated[int, typer.Option(min=1, help="Test exams.")] = 300,
+    compare_only: Annotated[bool, typer.Option(help="Train nothing; compare the trainings that have ended.")] = False,
     threads: ThreadsOption = 1,
     workers: WorkersOption = 1,
     cache_root: CacheOption = None,
@@ -160,10 +161,9 @@ def study(  # noqa: PLR0917
     flags = " ".join(f"--seed {each}" for each in seeds)
     with Progress(console=console) as progress:
         bar = progress.add_task("trainings", total=len(seeds) * len(ARMS))
-        rows = plan.rows(
-            command=f"tetraview_nets classifier study --exams {exams} {flags} --out DIR",
-            done=lambda: progress.advance(bar),
-        )
+        if not compare_only:
+            plan.train(done=lambda: progress.advance(bar))
+    rows = plan.rows(command=f"tetraview_nets classifier study --exams {exams} {flags} --out DIR")
     record(rows, results=results or out)
     for row in rows:
         console.print(

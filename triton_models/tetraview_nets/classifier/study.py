@@ -78,32 +78,38 @@ class Study:
     #: The phantom cache's root; None for the default.
     cache: Path | None = None
 
-    def rows(self, *, command: str, done: Callable[[], None] = lambda: None) -> list[Claim]:
-        """Train what is missing and compare the arms.
+    def train(self, *, done: Callable[[], None] = lambda: None) -> None:
+        """Train what is missing, ``done`` called after each training."""
+        # Seed by seed, so that a study cut short has every arm about equally often.
+        for seed in self.seeds:
+            for arm in ARMS:
+                if not self._scores_path(arm, seed).exists():
+                    self._train(arm, seed)
+                done()
+
+    def rows(self, *, command: str) -> list[Claim]:
+        """Compare the arms by the trainings that have ended, each contrast by the seeds that both its arms have.
 
         Args:
             command: what makes the rows again.
-            done: called after each training.
         """
-        scores: dict[Arm, list[Floats]] = {arm: [] for arm in ARMS}
-        # Seed by seed, so that a study cut short has every arm equally often.
-        for seed in self.seeds:
-            for arm in ARMS:
-                scores[arm].append(self._scores(arm, seed))
-                done()
-        stacked = {arm: np.stack(found) for arm, found in scores.items()}
-        return [self._row(pair, (stacked[pair[0]], stacked[pair[1]]), command=command) for pair in CONTRASTS]
+        rows = []
+        for pair in CONTRASTS:
+            seeds = [seed for seed in self.seeds if all(self._scores_path(arm, seed).exists() for arm in pair)]
+            if seeds:
+                first, second = (np.stack([np.load(self._scores_path(arm, seed)) for seed in seeds]) for arm in pair)
+                rows.append(self._row(pair, (first, second), command=command))
+        return rows
 
-    def _scores(self, arm: Arm, seed: int) -> Floats:
+    def _scores_path(self, arm: Arm, seed: int) -> Path:
         """Malignancy of all test masses after one training: float [N]."""
-        path = self.folder / f"{arm.name}-{seed}.npy"
-        if not path.exists():
-            network = self._training(arm, seed).run(
-                lesions=shuffled(self._lesions) if arm.shuffled else self._lesions, watched=self._watched
-            )
-            scores = grade_all(network, self._patches, device=torch.device("cpu")).malignancy.double().numpy()
-            np.save(path, scores)
-        return np.asarray(np.load(path), dtype=np.float64)
+        return self.folder / f"{arm.name}-{seed}.npy"
+
+    def _train(self, arm: Arm, seed: int) -> None:
+        lesions = shuffled(self._lesions) if arm.shuffled else self._lesions
+        network = self._training(arm, seed).run(lesions=lesions, watched=self._watched)
+        scores = grade_all(network, self._patches, device=torch.device("cpu")).malignancy.double().numpy()
+        np.save(self._scores_path(arm, seed), scores)
 
     def _training(self, arm: Arm, seed: int) -> ClassifierTraining:
         recipe = replace(self.recipe, weighting=arm.weighting, schedule=replace(self.recipe.schedule, seed=seed))
@@ -130,7 +136,7 @@ class Study:
             patients=len(np.unique(patients)),
             images=len(masses),
             lesions=len({(mass.seed, mass.label) for mass in masses}),
-            seeds=len(self.seeds),
+            seeds=len(scores[0]),
             first=found.first,
             second=found.second,
             effect=found.effect,
