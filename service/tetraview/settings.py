@@ -63,7 +63,7 @@ class Triton(_Section):
     """gRPC address, host:port."""
     detector: Literal["mommi_detector"] = "mommi_detector"
     """Triton model that finds masses."""
-    classifier: Literal["mommi_classifier", "none"] = "none"
+    classifier: Literal["mommi_classifier", "none"] = "mommi_classifier"
     """Triton model that grades them, or `none`: findings then have neither malignancy score nor suspicion level."""
     deadline_seconds: Seconds = 60.0
     """Longest time one exam's request may take."""

@@ -39,8 +39,6 @@ class Side:
 
     @property
     def config(self) -> Any:
-        if not (self.folder / "config.pbtxt").exists():
-            pytest.skip(f"the repository has no {self.name}")
         return text_format.Parse((self.folder / "config.pbtxt").read_text(), model_config_pb2.ModelConfig())
 
     @property
@@ -76,7 +74,7 @@ def test_an_exam_is_one_request(model: Side) -> None:
 def test_the_settings_name_the_models() -> None:
     """The settings' detector and classifier are models of the repository."""
     assert Triton().detector == MODELS[0].name
-    assert Triton(classifier="mommi_classifier").classifier == MODELS[1].name
+    assert Triton().classifier == MODELS[1].name
 
 
 def test_the_parameters_fit_their_use() -> None:
@@ -109,7 +107,6 @@ def test_the_contract_in_words_has_every_name_of_the_contract_in_code(model: Sid
 @each_model
 def test_the_model_reads_and_writes_exactly_the_agreed_tensors(model: Side) -> None:
     """The model's file takes every tensor of the request and fills every tensor of the response."""
-    assert model.config
     tree = ast.parse((model.folder / "1" / "model.py").read_text())
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     assert set(model.contract.request) <= texts

@@ -1,4 +1,4 @@
-"""Real Triton: the shipped detector for the exams of other tests, and a tiny one of random weights to ill-treat."""
+"""Real Triton: the shipped models for the exams of other tests, and a tiny one of random weights to ill-treat."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tritonclient.grpc import model_config_pb2
 
 from tetraview.inference.server import TritonServer, model_repository, triton_home
 
-DETECTOR = "mommi_detector"
+DETECTOR, CLASSIFIER = "mommi_detector", "mommi_classifier"
 POINTS = ("high_sensitivity", "balanced", "high_specificity")
 ROUTES = ("tri", "ipsi", "bi", "single")
 #: Of the tiny detector: each route its own, the last none.
@@ -31,9 +31,10 @@ def _need(path: Path, what: str) -> None:
 
 @pytest.fixture(scope="session")
 def triton() -> Iterator[str]:
-    """The gRPC address of a real Triton with the shipped detector."""
+    """The gRPC address of a real Triton with the shipped models."""
     _need(triton_home(), "Triton (deploy/triton-setup)")
-    _need(model_repository() / DETECTOR / "1" / "weights.safetensors", "the shipped detector")
+    for model in (DETECTOR, CLASSIFIER):
+        _need(model_repository() / model / "1" / "weights.safetensors", f"the shipped {model}")
     with TritonServer(grpc_port=0, metrics_port=None) as server:
         yield server.url
 

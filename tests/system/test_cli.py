@@ -47,6 +47,11 @@ def test_read_writes_results_beside_files_it_left_out(triton: str, phantom_exam:
         "L-MLO": "tri",
         "R-MLO": "bi",
     }
+    graded = [finding for view in findings["views"] for finding in view["findings"]]
+    assert all(0 <= finding["malignancy"] <= 1 for finding in graded)
+    assert {finding["suspicion"] for finding in graded} <= {"low", "intermediate", "high"}
+    assert {finding["calibrated"] for finding in graded} <= {None}
+    assert findings["classifier"]["name"] == "mommi_classifier"
     assert dcmread(out / "sr.dcm").SOPClassUID == "1.2.840.10008.5.1.4.1.1.88.33"
     assert cv2.imread(str(out / "views.png")).shape[1] == 1600
 

@@ -23,7 +23,7 @@ from tetraview.domain.geometry import Affine
 from tetraview.domain.view import Route, View
 from tetraview.errors import ModelMismatch, TritonUnavailable
 from tetraview.findings import find
-from tetraview.inference import Detector
+from tetraview.inference import Classifier, Detector
 from tetraview.inference.server import TritonServer
 from tetraview.settings import Triton
 
@@ -260,3 +260,16 @@ def test_the_shipped_detector_keeps_the_contract(triton: str) -> None:
     """The repository as shipped is ready and reads the frame its configuration says."""
     frame = Detector(Triton(url=triton)).check()
     assert (frame.height, frame.width, frame.spacing_mm) == (512, 256, 0.45)
+
+
+def test_the_shipped_classifier_keeps_the_contract(triton: str) -> None:
+    """The repository as shipped grades what it is sent, nothing included, the same way each time."""
+    with Classifier(Triton(url=triton)) as classifier:
+        side = classifier.check().side
+        ramp = np.tile(np.linspace(0, 1, side, dtype=np.float32), (side, 1))
+        first, second = (classifier.classify("exam", [ramp, ramp.T, ramp], side=side) for _ in range(2))
+        assert first == second
+        assert first.candidates[0] == first.candidates[2]
+        assert all(0 <= grading.malignancy <= 1 and 0 <= grading.birads_score <= 1 for grading in first.candidates)
+        nothing = classifier.classify("exam", [], side=side)
+    assert (nothing.candidates, nothing.model) == ((), first.model)
