@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -112,3 +115,22 @@ def test_a_classifier_that_is_not_served_leaves_no_half_result(
     with pytest.raises(ModelMismatch, match="mommi_classifier"):
         read_to_folder(exam_without(phantom_exam, set()), tmp_path, settings=graded)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_service_asked_for_uncalibrated_probabilities_does_not_start(settings: Settings, tmp_path: Path) -> None:
+    """`serve` ends at once with the sentence that names the route without a calibration and what to do."""
+    environment = {
+        "TETRAVIEW_DATA_DIR": str(tmp_path / "data"),
+        "TETRAVIEW_DICOM__PORT": "0",
+        "TETRAVIEW_WEB__PORT": "0",
+        "TETRAVIEW_TRITON__URL": settings.triton.url,
+        "TETRAVIEW_TRITON__CLASSIFIER": "none",
+        "TETRAVIEW_REPORT__EMIT_PROBABILITY": "true",
+    }
+    command = [sys.executable, "-m", "tetraview", "serve"]
+    ran = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | environment, timeout=200, check=False
+    )
+    assert ran.returncode == 1
+    assert "report.emit_probability: the weights have no calibration for mommi 0 on route single" in ran.stderr
+    assert "Traceback" not in ran.stderr
