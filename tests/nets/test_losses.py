@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from tetraview_nets.losses import dice, diou, focal, pixel_focal
+from tetraview_nets.losses import dice, diou, focal, pixel_focal, told_apart
 
 
 def test_focal_of_an_undecided_element() -> None:
@@ -72,3 +72,18 @@ def test_dice() -> None:
     p = torch.tensor([[1.0, 1.0], [0.0, 0.0]])
     g = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
     assert dice(p, g).item() == pytest.approx((1 - 3 / 4 + 0) / 2)
+
+
+def test_masses_and_mimics_weigh_the_same_however_many_there_are() -> None:
+    """Undecided logits cost log 2 for the masses and log 2 for the mimics, whatever else is in the image."""
+    mass, mimic = torch.zeros(1, 1, 8, 8, dtype=torch.bool), torch.zeros(1, 1, 8, 8, dtype=torch.bool)
+    mass[..., 0, 0], mimic[..., 4:, :] = True, True
+    logits = torch.full((1, 1, 8, 8), 5.0)
+    logits[mass | mimic] = 0.0
+    assert told_apart(logits, mass, mimic).item() == pytest.approx(2 * math.log(2))
+
+
+def test_nothing_to_tell_apart_costs_nothing() -> None:
+    """Without masses and mimics the loss is zero and finite."""
+    nothing = torch.zeros(1, 1, 4, 4, dtype=torch.bool)
+    assert told_apart(torch.randn(1, 1, 4, 4), nothing, nothing).item() == 0

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tetraview_nets.boxes import iou_matrix
-from tetraview_nets.cache import VIEWS, CanonicalExam
+from tetraview.phantom import ObjectKind
+from tetraview_nets.boxes import clip, iou_matrix
+from tetraview_nets.cache import KINDS, VIEWS, CanonicalExam
 from tetraview_nets.data import AUX_DROPPED, GEOMETRY_DROPPED, MASS_SHARE, NIPPLE_JITTER_MM, companion, present
 from tetraview_nets.ipsidual import Companions, IpsiDualNet, RoIs, roi_loss
 from tetraview_nets.losses import told_apart
@@ -25,6 +26,9 @@ from tetraview_nets.tasks import TOLD_WEIGHT, TaskSet, ipsi_boxes, recalls, view
 
 #: A RoI that overlaps an object by this much shows it.
 SHOWS_IOU = 0.4
+#: Boxes around each mass that join the proposals, and how far they are off, in parts of their sides.
+JITTERED, JITTER = 4, 0.1
+_DECOY = KINDS.index(ObjectKind.DECOY)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,8 +40,8 @@ class PooledViews:
     rois: RoIs
     #: Masses of each view, [n, 4] canonical pixels.
     masses: list[Tensor]
-    #: Objects that look like masses and are none, [n, 4].
-    mimics: list[Tensor]
+    #: Superpositions that look like masses, [n, 4]: what the other view of the breast can tell.
+    decoys: list[Tensor]
     #: float32 [V, 2], canonical pixels.
     nipple: Tensor
     #: float32 [V], millimetres per pixel.
@@ -46,13 +50,15 @@ class PooledViews:
     @classmethod
     @torch.no_grad()
     def of(cls, network: IpsiDualNet, exams: Sequence[CanonicalExam], device: torch.device) -> PooledViews:
-        """Let every view pass the frozen network."""
-        size = network.preset.proposals
+        """Let every view pass the frozen network; boxes on and around masses join its proposals."""
+        generator = torch.Generator().manual_seed(0)
         features, boxes, valid = [], [], []
         batches = [views_of(exam, range(len(VIEWS)), device) for exam in exams]
         for views in batches:
             pyramid = network.features(views.image)
-            rois = _padded(RoIs.of(network.proposals.propose(network.proposals(pyramid))), size)
+            proposed = network.proposals.propose(network.proposals(pyramid))
+            around = [_around(masses, network, generator) for masses in views.boxes]
+            rois = _padded(RoIs.of([torch.cat(pair) for pair in zip(around, proposed, strict=True)]), network)
             pooled = pool(pyramid, rois.boxes, canonical_side=network.preset.canonical_side)
             features.append(pooled.half().cpu())
             boxes.append(rois.boxes.cpu())
@@ -61,14 +67,27 @@ class PooledViews:
             features=torch.cat(features),
             rois=RoIs(boxes=torch.cat(boxes), valid=torch.cat(valid)),
             masses=[found.cpu() for views in batches for found in views.boxes],
-            mimics=[found.cpu() for views in batches for found in views.mimics],
+            decoys=[_decoys(exam, view) for exam in exams for view in range(len(VIEWS))],
             nipple=torch.cat([views.nipple for views in batches]).cpu(),
             spacing=torch.cat([views.spacing for views in batches]).cpu(),
         )
 
 
-def _padded(rois: RoIs, number: int) -> RoIs:
-    missing = number - rois.boxes.shape[1]
+def _decoys(exam: CanonicalExam, view: int) -> Tensor:
+    return torch.from_numpy(exam.boxes[(exam.box_views == view) & (exam.kinds == _DECOY)])
+
+
+def _around(masses: Tensor, network: IpsiDualNet, generator: torch.Generator) -> Tensor:
+    """Each mass's box and some near it, [n * 5, 4], so that the head also sees masses its proposals missed."""
+    near = masses.repeat(JITTERED, 1)
+    sides = (near[:, 2:] - near[:, :2]).repeat(1, 2)
+    moved = near + torch.randn(near.shape, generator=generator).to(near.device) * JITTER * sides
+    return clip(torch.cat([masses, moved]), height=network.preset.height, width=network.preset.width)
+
+
+def _padded(rois: RoIs, network: IpsiDualNet) -> RoIs:
+    """As many RoIs in every exam; an exam has two masses at most."""
+    missing = network.preset.proposals + 2 * (1 + JITTERED) - rois.boxes.shape[1]
     filler = rois.boxes.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(len(rois.boxes), missing, 4)
     hidden = rois.valid.new_zeros(len(rois.boxes), missing)
     return RoIs(boxes=torch.cat([rois.boxes, filler], dim=1), valid=torch.cat([rois.valid, hidden], dim=1))
@@ -87,7 +106,7 @@ class RelationTask:
         self._with_mass = np.flatnonzero([len(found) for found in self._pooled.masses])
 
     def losses(self, step: int) -> dict[str, Tensor]:
-        """The head's two losses over all proposals of pairs of views, and how well it tells masses from mimics."""
+        """The head's two losses over all proposals of pairs of views, and how well it tells masses from decoys."""
         generator = self.given.generator(Stage.RELATION, step)
         batch, device, pooled = self.given.batch, self.given.device, self._pooled
         mains = [self._spot(generator) for _ in range(batch)]
@@ -95,9 +114,9 @@ class RelationTask:
         rois = RoIs(boxes=pooled.rois.boxes[chosen].to(device), valid=pooled.rois.valid[chosen].to(device))
         features = pooled.features[chosen].to(device).float()
         logits, deltas = self._ipsi.head.judge(features, rois, self._companions(chosen, generator))
-        masses, mimics = ([found[view].to(device) for view in chosen] for found in (pooled.masses, pooled.mimics))
-        on_mass, on_mimic = (_shows(rois, found) for found in (masses, mimics))
-        told = told_apart(logits, on_mass, on_mimic & ~on_mass)
+        masses, decoys = ([found[view].to(device) for view in chosen] for found in (pooled.masses, pooled.decoys))
+        on_mass, on_decoy = (_shows(rois, found) for found in (masses, decoys))
+        told = told_apart(logits, on_mass, on_decoy & ~on_mass)
         return roi_loss(logits, deltas, rois, masses) | {"told": TOLD_WEIGHT * told}
 
     def _spot(self, generator: np.random.Generator) -> int:

@@ -98,8 +98,10 @@ class TrainingRecipe:
     phantom: str
     #: Training exams; the last ``fusion_exams`` of them are kept from all stages but fusion.
     exams: int
-    #: Exams of the crowded phantom recipe, with seeds of their own, that the stages which compare views see besides.
+    #: Exams of the crowded phantom recipe that the bilateral network sees besides.
     crowded_exams: int
+    #: Training exams whose masses the relation stage learns from; their features are kept in memory.
+    relation_exams: int
     #: Exams whose maps train the fusion network: maps of exams a network has learnt by heart are over-confident.
     fusion_exams: int
     #: The first validation exams, on which operating points are chosen.
@@ -123,6 +125,7 @@ _TINY = TrainingRecipe(
     phantom="training",
     exams=25,
     crowded_exams=5,
+    relation_exams=20,
     fusion_exams=5,
     operating_exams=5,
     calibration_exams=5,
@@ -143,15 +146,16 @@ _SLIM = TrainingRecipe(
     phantom="training",
     exams=2500,
     crowded_exams=1500,
+    relation_exams=1200,
     fusion_exams=300,
     operating_exams=100,
-    calibration_exams=200,
+    calibration_exams=150,
     scorer_exams=100,
     watched_exams=40,
     schedules={
         Stage.NIPPLE: Schedule(steps=800, batch=8, learning_rate=1e-3, warm_up=50),
         Stage.IPSI: Schedule(steps=2400, batch=2, learning_rate=5e-4, warm_up=200),
-        Stage.RELATION: Schedule(steps=1500, batch=8, learning_rate=1e-3, warm_up=100, weight_decay=1e-2),
+        Stage.RELATION: Schedule(steps=300, batch=8, learning_rate=1e-3, warm_up=50, weight_decay=1e-2, average=0.98),
         Stage.BI: Schedule(steps=4000, batch=16, learning_rate=3e-3, warm_up=100),
         Stage.FUSION: Schedule(steps=600, batch=8, learning_rate=1e-3, warm_up=50),
     },
@@ -163,6 +167,7 @@ _MEDIUM = TrainingRecipe(
     phantom="fine",
     exams=2500,
     crowded_exams=1500,
+    relation_exams=1200,
     fusion_exams=300,
     operating_exams=100,
     calibration_exams=200,
@@ -198,6 +203,7 @@ _PAPER = TrainingRecipe(
     phantom="native",
     exams=2064,  # the 8,256 training images of its DDSM experiment (data set table), four to an exam
     crowded_exams=0,
+    relation_exams=200,
     fusion_exams=100,
     operating_exams=100,
     calibration_exams=100,

@@ -84,12 +84,14 @@ class Training:
         return TASKS[stage](given)
 
     def _own_exams(self, stage: Stage) -> list[CanonicalExam]:
-        """What a stage learns from; fusion keeps exams for itself, comparing takes those with much to compare."""
+        """What a stage learns from; fusion keeps exams for itself."""
         exams = self.exams(Split.TRAIN, self.recipe.exams)
         first_of_fusion = len(exams) - self.recipe.fusion_exams
         own = range(first_of_fusion, len(exams)) if stage is Stage.FUSION else range(first_of_fusion)
-        crowded = list(self.crowded()) if stage in {Stage.RELATION, Stage.BI} else []
-        return crowded if stage is Stage.RELATION and crowded else [*crowded, *(exams[i] for i in own)]
+        if stage is Stage.RELATION:
+            return [exams[i] for i in own[: self.recipe.relation_exams] if (exams[i].kinds == 0).any()]
+        crowded = list(self.crowded()) if stage is Stage.BI else []
+        return [*crowded, *(exams[i] for i in own)]
 
     def crowded(self) -> ExamSet:
         """The crowded exams of the recipe."""
@@ -142,6 +144,7 @@ def _summary(recipe: TrainingRecipe) -> dict[str, Any]:
         "phantom_recipe": recipe.phantom,
         "exams": recipe.exams,
         "crowded_exams": recipe.crowded_exams,
+        "relation_exams": recipe.relation_exams,
         "fusion_exams": recipe.fusion_exams,
         "operating_exams": recipe.operating_exams,
         "calibration_exams": recipe.calibration_exams,

@@ -249,9 +249,9 @@ def write_calibration(readings: Mapping[str, Readings], card: WeightsCard, folde
     reliability.plot(folder / "calibration.png", default, card.calibration)
     page = [
         (
-            "How well detection scores of each route agree with the share of detections on a mass, before and after the "
-            f"route's own map; {CALIBRATION_RESAMPLES} patient bootstrap resamples. Phantoms only: on other exams, or at "
-            "another prevalence, the values mean nothing."
+            "How well detection scores of each route agree with the share of detections on a mass, before and after "
+            f"the route's own map; {CALIBRATION_RESAMPLES} patient bootstrap resamples. Phantoms only: on other exams, "
+            "or at another prevalence, the values mean nothing."
         ),
         reliability.markdown(rows, card.calibration).strip(),
         "![Reliability](calibration.png)",
