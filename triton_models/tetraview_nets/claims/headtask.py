@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tetraview.phantom import ObjectKind
 from tetraview_nets.boxes import iou_matrix
-from tetraview_nets.cache import VIEWS
+from tetraview_nets.cache import KINDS, VIEWS
 from tetraview_nets.claims.roibank import BankedView, other
 from tetraview_nets.data import AUX_DROPPED, GEOMETRY_DROPPED, MASS_SHARE, NIPPLE_JITTER_MM
-from tetraview_nets.ipsidual import Companions, RoIHead, RoIs, detections, roi_loss, sample_index
+from tetraview_nets.ipsidual import Companions, RoIHead, RoIs, detections, roi_loss
 from tetraview_nets.losses import told_apart
 from tetraview_nets.metrics import ImageResult
 from tetraview_nets.presets import Geometry, MommiPreset
@@ -25,8 +28,6 @@ from tetraview_nets.relation_task import SHOWS_IOU
 from tetraview_nets.schedule import Schedule
 from tetraview_nets.tasks import TOLD_WEIGHT, recall_figures
 
-#: RoIs drawn from each view of a batch.
-SAMPLED = 32
 #: Standard deviation of the error that destroys nipple geometry in a control, millimetres.
 SHUFFLED_MM = 60.0
 #: Views read in one pass; a multiple of the views of an exam.
@@ -49,10 +50,31 @@ class Variant:
     #: Nipples are off by 60 mm, in training and in reading.
     shuffled: bool = False
 
-    def head(self, preset: MommiPreset) -> RoIHead:
-        """An untrained head."""
+    def head(self, preset: MommiPreset, first: nn.Linear) -> RoIHead:
+        """A head whose first layer is the detector's and stays so; all else is untrained."""
         sizes = replace(preset, relation=self.relation, geometry=self.geometry, null_token=self.null_token)
-        return RoIHead(sizes)
+        head = RoIHead(sizes)
+        own, known = cast("nn.Linear", head.layers[0]), first.in_features
+        with torch.no_grad():
+            own.weight.zero_()
+            own.weight[:, :known] = first.weight
+            own.bias.copy_(first.bias)
+        if own.in_features == known:
+            own.requires_grad_(requires_grad=False)
+        else:
+            # What the joined stream adds has to be learnt.
+            own.weight.register_hook(partial(_without, known))
+        return head
+
+    @property
+    def told(self) -> int:
+        """The kind of object that the companion can tell from a mass."""
+        return KINDS.index(ObjectKind.DECOY if self.ipsilateral else ObjectKind.ISLAND)
+
+
+def _without(columns: int, gradient: Tensor) -> Tensor:
+    """A gradient that leaves the first columns of a matrix alone."""
+    return torch.cat([torch.zeros_like(gradient[:, :columns]), gradient[:, columns:]], dim=1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,7 +87,7 @@ class Batch:
     companions: Companions
     #: Masses of each view, [n, 4] canonical pixels.
     truth: list[Tensor]
-    #: Objects that look like masses and are none, [m, 4].
+    #: Objects that look like masses and that the companion can tell from them, [m, 4].
     mimics: list[Tensor]
 
 
@@ -77,6 +99,7 @@ class HeadTask:
         variant: Variant,
         *,
         preset: MommiPreset,
+        first: nn.Linear,
         bank: Sequence[BankedView],
         watched: Sequence[BankedView],
         schedule: Schedule,
@@ -84,7 +107,7 @@ class HeadTask:
         self.variant, self.preset, self.bank, self.watched = variant, preset, bank, watched
         self.schedule = schedule
         torch.manual_seed(schedule.seed)
-        self._head = variant.head(preset)
+        self._head = variant.head(preset, first)
         self.network: nn.Module = self._head
         self._with_mass = [index for index, view in enumerate(bank) if len(view.truth)]
 
@@ -113,7 +136,7 @@ class HeadTask:
         views = [self.bank[i] for i in index]
         partner = np.where(present & self.variant.companion, np.arange(pairs) + pairs, -1)
         back = np.where(partner < 0, -1, np.arange(pairs))
-        drawn = [_draw(view) for view in views]
+        drawn = [_all(view) for view in views]
         return assemble(
             self.variant,
             views,
@@ -136,9 +159,9 @@ def _shows(rois: RoIs, objects: Sequence[Tensor]) -> Tensor:
     return torch.stack([(iou_matrix(boxes, own) >= SHOWS_IOU).any(dim=1) for boxes, own in pairs]) & rois.valid
 
 
-def _draw(view: BankedView) -> Tensor:
-    """Which RoIs of a view to learn from; those of padding come last and are not drawn."""
-    return sample_index(view.boxes[: int(view.valid.sum())], view.truth, number=SAMPLED)
+def _all(view: BankedView) -> Tensor:
+    """Every RoI of a view, for the counterpart of a mass must be among them; those of padding come last."""
+    return torch.arange(int(view.valid.sum()))
 
 
 def assemble(
@@ -178,7 +201,7 @@ def assemble(
         rois=rois,
         companions=companions,
         truth=[view.truth for view in views],
-        mimics=[view.mimics for view in views],
+        mimics=[view.mimics[view.mimic_kinds == variant.told] for view in views],
     )
 
 
@@ -210,7 +233,7 @@ def _reading(variant: Variant, views: Sequence[BankedView]) -> Batch:
     return assemble(
         variant,
         views,
-        [torch.arange(int(view.valid.sum())) for view in views],
+        [_all(view) for view in views],
         partner=np.array(partner),
         error_mm=np.concatenate(error) * variant.shuffled,
         geometry_ok=np.ones(len(views), dtype=bool),

@@ -110,6 +110,8 @@ class BankedView:
     truth: Tensor
     #: float32 [m, 4], objects that look like masses and are none.
     mimics: Tensor
+    #: int64 [m], the index of each one's kind in ``cache.KINDS``.
+    mimic_kinds: Tensor
     #: Names of the masses.
     lesions: tuple[str, ...]
 
@@ -194,6 +196,7 @@ def _banked(
         spacing_mm=float(exam.spacing_mm[view]),
         truth=torch.from_numpy(exam.boxes[masses]),
         mimics=torch.from_numpy(exam.boxes[exam.mimics(view)]),
+        mimic_kinds=torch.from_numpy(exam.kinds[exam.mimics(view)]),
         lesions=tuple(str(label) for label in exam.labels[masses]),
     )
 
