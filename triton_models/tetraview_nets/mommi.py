@@ -7,10 +7,13 @@ missing, or whose registration fails, is read without them and says so in its ro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tetraview.domain.view import Route, View
@@ -299,14 +302,15 @@ def branch_scores(boxes: Tensor, evidence: Evidence, fusion_map: Tensor) -> Tens
     """What each branch says about boxes [N, 4]: [N, 3] in [0, 1], columns as in ``scorer.BRANCHES``."""
     own, scores = evidence.ipsi
     overlapping = (iou_matrix(boxes, own) > SAME_IOU) * scores
-    maps = [[box_score(m, box) for m in (evidence.bi_map, fusion_map)] for box in boxes]
+    values = [probability.cpu().numpy() for probability in (evidence.bi_map, fusion_map)]
+    maps = [[box_score(plane, box) for plane in values] for box in boxes.tolist()]
     ipsi = overlapping.amax(dim=1) if len(scores) else boxes.new_zeros(len(boxes))
     return torch.cat([ipsi[:, None], boxes.new_tensor(maps).reshape(-1, 2)], dim=1)
 
 
-def box_score(probability: Tensor, box: Tensor) -> Tensor:
-    """Mean of the highest tenth of the map's pixels that a box [4] touches."""
-    x0, y0 = box[:2].floor().int().tolist()
-    x1, y1 = box[2:].ceil().int().tolist()
-    pixels = probability[y0:y1, x0:x1].flatten()
-    return pixels.topk(max(1, round(len(pixels) * TOP_FRACTION))).values.mean()
+def box_score(plane: NDArray[np.float32], box: Sequence[float]) -> float:
+    """Mean of the highest tenth of a map's [H, W] pixels that a box x0, y0, x1, y1 touches."""
+    x0, y0, x1, y1 = box
+    pixels = plane[math.floor(y0) : math.ceil(y1), math.floor(x0) : math.ceil(x1)].ravel()
+    highest = max(1, round(len(pixels) * TOP_FRACTION))
+    return float(np.partition(pixels, len(pixels) - highest)[-highest:].mean())
