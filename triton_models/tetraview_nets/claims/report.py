@@ -19,7 +19,8 @@ _HEAD = """# The paper's claims on the phantom benchmark
 Each row is a difference between two arms that were trained on the same exams with the same seeds and tested on the
 same patients. The interval is the 95 % percentile interval of a paired bootstrap. A claim is *reproduced* when the
 interval lies above 0, *not reproduced* when it lies below, and *inconclusive* when it covers 0. In a control the gain
-must vanish. Synthetic images only: nothing here says what happens on real patients."""
+must vanish; where there was no gain, its vanishing says nothing. Synthetic images only: nothing here says what happens
+on real patients."""
 
 _COLUMNS = ("contrast", "setting", "measure", "patients / images / masses", "seeds", "first", "second", "effect")
 
