@@ -12,11 +12,10 @@ from safetensors.torch import load_file, save_file
 
 from tetraview import phantom
 from tetraview_nets.cache import VIEWS, canonical_exam
-from tetraview_nets.cli import SHIPPED_WEIGHTS
 from tetraview_nets.evaluate import view_input
 from tetraview_nets.mommi import MommiNet, ViewOutput
 from tetraview_nets.presets import PRESETS
-from tetraview_nets.weights import WeightsCard, WeightsInvalid, digest, load, read, save
+from tetraview_nets.weights import SHIPPED_WEIGHTS, WeightsCard, WeightsInvalid, digest, load, read, save
 
 CARD = WeightsCard(
     name="mommi",

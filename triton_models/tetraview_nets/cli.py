@@ -19,6 +19,7 @@ from tetraview_nets.benchmark.cli import app as benchmark_app
 from tetraview_nets.cache import CacheKey, ExamSet, Split
 from tetraview_nets.claims.cli import app as claims_app
 from tetraview_nets.classifier.cli import app as classifier_app
+from tetraview_nets.classifier.training import ClassifierMissing
 from tetraview_nets.datasets.catalogue import DatasetName
 from tetraview_nets.datasets.command import DatasetRequest, evaluate_folder
 from tetraview_nets.datasets.grouping import Part
@@ -32,8 +33,7 @@ from tetraview_nets.presets import PRESETS
 from tetraview_nets.schedule import RECIPES, Stage
 from tetraview_nets.train import CheckpointMismatch, LossNotFinite
 from tetraview_nets.training import CROWDED, StageMissing, Training
-
-SHIPPED_WEIGHTS = Path(__file__).parents[1] / "repository" / "mommi_detector" / "1" / "weights.safetensors"
+from tetraview_nets.weights import SHIPPED_WEIGHTS
 
 #: Four views with an image and a mask.
 BYTES_PER_PIXEL = 8
@@ -110,7 +110,7 @@ def train(  # noqa: PLR0917
     workers: WorkersOption = 2,
     cache_root: CacheOption = None,
 ) -> None:
-    """Train MommiNet-v2 stage by stage; after the last one write weights.safetensors with its operating points.
+    """Train MommiNet-v2 stage by stage; after the last one write weights.safetensors as ``export`` does.
 
     Under torchrun several processes share each batch: torchrun --nproc-per-node 4 -m tetraview_nets train ...
     """
@@ -136,7 +136,7 @@ def export(  # noqa: PLR0917
     workers: WorkersOption = 2,
     cache_root: CacheOption = None,
 ) -> None:
-    """Choose operating points of trained stages on validation exams and write the weights file."""
+    """Fit scorer, operating points and calibration of trained stages on validation exams; write the weights file."""
     torch.set_num_threads(threads)
     _render_recipe(preset, workers, cache_root)
     _export(_training(out, preset, device=torch.device(device), cache_root=cache_root, group=ALONE), weights_file)
@@ -263,6 +263,7 @@ def main() -> None:
         FileNotFoundError,
         DatasetUnusable,
         CheckpointMismatch,
+        ClassifierMissing,
         LossNotFinite,
         StageMissing,
         WorkersUnfit,

@@ -22,6 +22,9 @@ from tetraview_nets.calibration import Calibration
 from tetraview_nets.mommi import MommiNet
 from tetraview_nets.presets import PRESETS
 
+#: The detector that Triton serves.
+SHIPPED_WEIGHTS = Path(__file__).parents[1] / "repository" / "mommi_detector" / "1" / "weights.safetensors"
+
 OperatingPoints = Mapping[str, Mapping[str, float]]
 
 

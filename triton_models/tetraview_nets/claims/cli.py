@@ -13,8 +13,7 @@ from rich.progress import Progress
 from tetraview_nets import weights
 from tetraview_nets.claims import concat, heads, triview
 from tetraview_nets.claims.table import record
-
-SHIPPED_WEIGHTS = Path(__file__).parents[2] / "repository" / "mommi_detector" / "1" / "weights.safetensors"
+from tetraview_nets.weights import SHIPPED_WEIGHTS
 
 app = typer.Typer(help="Measure the paper's claims on the phantom benchmark.", no_args_is_help=True)
 
