@@ -12,7 +12,7 @@ from typing import Literal
 
 
 class Stage(StrEnum):
-    """The trainings of MommiNet-v2 in their order; the relation stage prolongs the ipsilateral network's."""
+    """The trainings of MommiNet-v2 in their order; the relation stage, which is ours, prolongs the ipsilateral one."""
 
     NIPPLE = "nipple"
     IPSI = "ipsi"
@@ -100,7 +100,7 @@ class TrainingRecipe:
     exams: int
     #: Exams of the crowded phantom recipe that the bilateral network sees besides.
     crowded_exams: int
-    #: Training exams whose masses the relation stage learns from; their features are kept in memory.
+    #: Of the first training exams, this many; those with a mass train the relation stage, their features in memory.
     relation_exams: int
     #: Exams whose maps train the fusion network: maps of exams a network has learnt by heart are over-confident.
     fusion_exams: int
@@ -141,7 +141,7 @@ _TINY = TrainingRecipe(
     rhythm=Rhythm(logged=5, saved=5, validated=10),
 )
 
-# Batches are small because a step of two pairs already takes a second of one CPU core.
+# The ipsilateral batch is small because a step of two pairs already takes a second of one CPU core.
 _SLIM = TrainingRecipe(
     phantom="training",
     exams=2500,
@@ -187,7 +187,8 @@ _PAPER_BATCH = 8
 # HRNet's detectors follow: SGD with momentum 0.9, weight decay 1e-4, a rate of 0.02 for 16 images, 500 steps of
 # warm-up, a tenth at 2/3 and 8/9, 12 passes over the images, gradient norm up to 35, no averaging of weights.
 # Ours: a pair counts as two images, and a batch is a pair for each of eight GPUs, which is untried; the nipple network,
-# which replaces a keypoint detector, is trained as in the other presets; so many exams for fusion and validation.
+# which replaces a keypoint detector, is trained as in the other presets; the relation stage, which the paper does not
+# have; so many exams for it, for fusion and for validation.
 _PAPER_DETECTOR = Schedule(
     steps=12 * 8256 // (2 * _PAPER_BATCH),
     batch=_PAPER_BATCH,

@@ -1,4 +1,4 @@
-"""A whole training of MommiNet-v2: its stages in the paper's order, operating points, one weights file."""
+"""A whole training of MommiNet-v2: its stages in order, scorer, operating points, calibration, one weights file."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Training:
         """Train one stage to its end, from its last checkpoint on.
 
         Raises:
-            StageMissing: fusion was asked for before the networks it fuses.
+            StageMissing: the stage was asked for before those it builds on.
         """
         schedule = self.recipe.schedules[stage]
         torch.manual_seed(schedule.seed)

@@ -1,4 +1,4 @@
-"""What the classifier says of mass candidates, and the level of suspicion that follows from it."""
+"""What the classifier says of mass candidates."""
 
 from __future__ import annotations
 
