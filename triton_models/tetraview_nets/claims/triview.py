@@ -113,7 +113,8 @@ def _shuffled(look: Look, *, seed: int) -> Look:
     """A look whose nipples are off; registration has been done with the right ones."""
     error = np.random.default_rng([seed]).normal(0, SHUFFLED_MM, (len(look.views), 2))
     moved = error / np.array([view.spacing_mm for view in look.views])[:, None]
-    marks = [replace(mark, x=mark.x + dx, y=mark.y + dy) for mark, (dx, dy) in zip(look.landmarks, moved, strict=True)]
+    pairs = zip(look.landmarks, moved.tolist(), strict=True)
+    marks = [replace(mark, x=mark.x + dx, y=mark.y + dy) for mark, (dx, dy) in pairs]
     return replace(look, landmarks=marks)
 
 
