@@ -92,9 +92,9 @@ class Contrast:
 
 
 TITLES = {
-    "1": "Tri-view beats dual beats single view",
-    "3": "Joining the breasts after stage 3 beats joining earlier",
-    "4": "Relation blocks help on the ipsilateral view, the bilateral network on the opposite one",
+    "1": "tri-view beats dual beats single",
+    "3": "joining the breasts after stage 3 beats joining earlier",
+    "4": "each network needs its own companion, and relation blocks help",
 }
 WITH_WITHOUT = "small BiDualNet: with - without the other breast"
 CONTRASTS = (
@@ -180,7 +180,8 @@ class Study:
         return (
             f"BiDualNet-v2 of width {self.preset.backbone.width} on {self.preset.height} x {self.preset.width} pixels "
             f"of {self.preset.spacing_mm} mm, trained whole for {steps} steps of {size} views on "
-            f"{len(self.exams.train)} crowded exams, the same views in each arm of a seed; recall per view of the "
+            f"{len(self.exams.train)} crowded exams, the same views in each arm of a seed, by the focal "
+            "loss alone; recall per view of the "
             "map's components, with true nipples."
         )
 

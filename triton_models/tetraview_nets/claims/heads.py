@@ -135,9 +135,9 @@ class Contrast:
 
 
 TITLES = {
-    "1": "both views of a breast find more masses than one",
+    "1": "tri-view beats dual beats single",
     "2": "nipple distance tells views' RoIs apart better than boxes or a dummy nipple",
-    "4": "relation blocks help on ipsilateral input, and need the ipsilateral view",
+    "4": "each network needs its own companion, and relation blocks help",
 }
 _SHUFFLED = "nipples off by 60 mm"
 CONTRASTS = (
@@ -321,7 +321,8 @@ def _compared(study: HeadStudy) -> str:
     return (
         f"RoI heads trained for {study.schedule.steps} steps of {study.schedule.batch} pairs on frozen features, "
         "proposals and first head layer of the shipped detector, which was itself trained with nipple geometry: whole "
-        "detectors are not trained anew, because one training takes hours on two CPU cores. Nipples are the true ones. "
+        "detectors are not trained anew, because one training takes hours on two CPU cores. Every head is also taught "
+        "which proposals show what its companion can tell from a mass. Nipples are the true ones. "
         f"Weights {detector_digest(study.weights_file)}."
     )
 

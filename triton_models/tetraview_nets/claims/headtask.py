@@ -63,7 +63,7 @@ class Variant:
             own.requires_grad_(requires_grad=False)
         else:
             # What the joined stream adds has to be learnt.
-            own.weight.register_hook(partial(_without, known))
+            own.weight.register_hook(partial(_without, known))  # type: ignore[no-untyped-call]
         return head
 
     @property

@@ -16,11 +16,12 @@ PAGE = "claims.md"
 
 _HEAD = """# The paper's claims on the phantom benchmark
 
-Each row is a difference between two arms that were trained on the same exams with the same seeds and tested on the
-same patients. The interval is the 95 % percentile interval of a paired bootstrap. A claim is *reproduced* when the
-interval lies above 0, *not reproduced* when it lies below, and *inconclusive* when it covers 0. In a control the gain
-must vanish; where there was no gain, its vanishing says nothing. Synthetic images only: nothing here says what happens
-on real patients."""
+Each row is a difference between two ways of reading the same patients. Where it says several seeds, each way was
+trained that often on the same exams and the interval covers trainings and patients; with one seed it covers patients
+alone. Intervals are the 95 % percentile intervals of a paired bootstrap. A claim is *reproduced* when the interval lies
+above 0, *not reproduced* when it lies below, and *inconclusive* when it covers 0. In a control the gain must vanish;
+where there was no gain, its vanishing says nothing. Synthetic images only: nothing here says what happens on real
+patients."""
 
 _COLUMNS = ("contrast", "setting", "measure", "patients / images / masses", "seeds", "first", "second", "effect")
 
@@ -46,18 +47,16 @@ def plot_name(claim: str) -> str:
 
 
 def _section(number: str, rows: Sequence[Claim]) -> str:
-    titles = list(dict.fromkeys(row.title for row in rows))
-    compared = list(dict.fromkeys(row.compared for row in rows if row.compared))
-    commands = list(dict.fromkeys(row.command for row in rows))
-    return "\n\n".join(
-        [
-            f"## Claim {number}: {'; '.join(titles)}",
-            *compared,
-            _table(rows),
-            f"![Effects and intervals of claim {number}]({plot_name(number)})",
-            f"Made by {', '.join(f'`{command}`' for command in commands)}.",
-        ]
-    )
+    studies: dict[tuple[str, str], list[Claim]] = {}
+    for row in rows:
+        studies.setdefault((row.compared, row.command), []).append(row)
+    plot = f"![Effects and intervals of claim {number}]({plot_name(number)})"
+    return "\n\n".join([f"## Claim {number}: {rows[0].title}", *map(_study, studies.values()), plot])
+
+
+def _study(rows: Sequence[Claim]) -> str:
+    """What was compared, the rows, and what makes them again."""
+    return "\n\n".join([*filter(None, [rows[0].compared]), _table(rows), f"Made by `{rows[0].command}`."])
 
 
 def _table(rows: Sequence[Claim]) -> str:
