@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from tetraview_nets.claims import heads, headtask, roibank
 from tetraview_nets.claims.heads import CONTRASTS, VARIANTS, Bank, HeadStudy
 from tetraview_nets.claims.headtask import SHUFFLED_MM, Batch, HeadTask, read
 from tetraview_nets.claims.roibank import RoIBank
+from tetraview_nets.ipsidual import RoIHead
 from tetraview_nets.mommi import MommiNet
 from tetraview_nets.presets import TINY
 from tetraview_nets.schedule import Schedule
@@ -65,7 +67,9 @@ def finished(study: HeadStudy) -> HeadStudy:
 def task(study: HeadStudy, variant: str) -> HeadTask:
     """The training of one variant."""
     bank = RoIBank(study.key(Bank.TRAIN))
-    return HeadTask(VARIANTS[variant], preset=TINY, bank=bank, watched=bank, schedule=study.schedule)
+    first = roibank.detector(study.weights_file).head.layers[0]
+    assert isinstance(first, torch.nn.Linear)
+    return HeadTask(VARIANTS[variant], preset=TINY, first=first, bank=bank, watched=bank, schedule=study.schedule)
 
 
 def batch_of(study: HeadStudy, variant: str) -> Batch:
@@ -167,3 +171,18 @@ def test_banks_are_cleared(study: HeadStudy) -> None:
         other.key(bank).folder.mkdir(parents=True)
     heads.clear(other)
     assert not roibank.bank_root(other.root).exists()
+
+
+def test_the_detectors_first_layer_is_kept(study: HeadStudy) -> None:
+    """A head starts from the detector's first layer and leaves it; where streams are joined only the rest learns."""
+    known = cast("torch.nn.Linear", roibank.detector(study.weights_file).head.layers[0]).weight
+    columns = known.shape[1]
+    for variant in ("nipple", "joined"):
+        training = task(study, variant)
+        torch.manual_seed(0)
+        torch.stack(list(training.losses(0).values())).sum().backward()  # type: ignore[no-untyped-call]
+        own = cast("torch.nn.Linear", cast("RoIHead", training.network).layers[0]).weight
+        assert torch.equal(own[:, :columns], known)
+        gradient = own.grad if own.grad is not None else torch.zeros_like(own)
+        assert not gradient[:, :columns].any()
+        assert bool(gradient[:, columns:].any()) is (variant == "joined")
