@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import shutil
 import socket
 import subprocess
@@ -24,6 +25,14 @@ from tetraview.settings import Destination
 
 # pynetdicom leaves a socket that was never or no longer connected to the garbage collector, which closes it at once.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """What pynetdicom left is collected here, not in the middle of another file's test."""
+    yield
+    gc.collect()
+
 
 STORESCP = shutil.which("storescp")
 RESULT = ResultObject(
