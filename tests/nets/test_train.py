@@ -83,26 +83,12 @@ def test_a_checkpoint_older_than_a_field_goes_on(tmp_path: Path) -> None:
     run = Run("line", Line(), SCHEDULE, tmp_path)
     run.finish()
     state = torch.load(run.path, weights_only=True)
-    for field in ("restarts", "optimiser", "law", "precision"):
+    for field in ("optimiser", "law", "precision"):
         del state["schedule"][field]
     torch.save(state, run.path)
     assert Run("line", Line(), SCHEDULE, tmp_path).step == 120
     with pytest.raises(CheckpointMismatch):
         Run("line", Line(), replace(SCHEDULE, law="steps"), tmp_path)
-
-
-def test_a_restart_prolongs_a_training_that_has_ended(tmp_path: Path) -> None:
-    """At a restart the rate rises again from the warm-up's first value; a finished run goes on with it."""
-    longer = replace(SCHEDULE, steps=200, restarts=(120,))
-    assert [longer.rate(step) for step in range(120)] == [SCHEDULE.rate(step) for step in range(120)]
-    assert longer.rate(120) == SCHEDULE.rate(0)
-    assert longer.rate(130) == 0.05
-    assert longer.rate(199) < 1e-3
-    whole = Run("line", Line(), longer, tmp_path / "whole").finish()
-    with pytest.raises(LossNotFinite):
-        Run("line", Line(breaks_at=120), longer, tmp_path / "again", rhythm=Rhythm(saved=120)).finish()
-    again = Run("line", Line(), longer, tmp_path / "again").finish()
-    assert torch.equal(whole.state_dict()["0.weight"], again.state_dict()["0.weight"])
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
@@ -162,8 +148,6 @@ def test_every_preset_has_a_recipe(preset: str) -> None:
     assert 0 < recipe.watched_exams <= recipe.operating_exams
     assert min(recipe.calibration_exams, recipe.scorer_exams) > 0
     assert recipe.rhythm.saved % recipe.rhythm.logged == 0
-    for schedule in recipe.schedules.values():
-        assert [*schedule.restarts, schedule.steps] == sorted([*schedule.restarts, schedule.steps])
 
 
 @pytest.mark.parametrize("preset", PRESETS)

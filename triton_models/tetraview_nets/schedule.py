@@ -31,7 +31,7 @@ FALLS = (2 / 3, 8 / 9)
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """A linear warm-up and a fall to nothing, once or with restarts, and a moving average of the weights."""
+    """A linear warm-up and a fall to nothing, and a moving average of the weights."""
 
     #: Optimiser steps.
     steps: int
@@ -41,8 +41,6 @@ class Schedule:
     learning_rate: float
     #: Steps of the linear rise.
     warm_up: int
-    #: Steps at which warm-up and fall begin anew, ascending; a restart prolongs a training that has ended.
-    restarts: tuple[int, ...] = ()
     #: AdamW, or stochastic gradient descent with momentum 0.9.
     optimiser: Optimiser = "adamw"
     #: How the rate falls: half a cosine to zero, or a tenth at each of ``FALLS``.
@@ -60,14 +58,11 @@ class Schedule:
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
-        bounds = (0, *self.restarts, self.steps)
-        cycle = bisect_right(self.restarts, step)
-        done, length = step - bounds[cycle], bounds[cycle + 1] - bounds[cycle]
-        if done < self.warm_up:
-            return self.learning_rate * (done + 1) / self.warm_up
+        if step < self.warm_up:
+            return self.learning_rate * (step + 1) / self.warm_up
         if self.law == "steps":
-            return self.learning_rate * 0.1 ** bisect_right([part * length for part in FALLS], done)
-        part = (done - self.warm_up) / max(1, length - self.warm_up)
+            return self.learning_rate * 0.1 ** bisect_right([part * self.steps for part in FALLS], step)
+        part = (step - self.warm_up) / max(1, self.steps - self.warm_up)
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * part))
 
     def decay(self, step: int) -> float:
