@@ -22,8 +22,8 @@ def findings_table(reading: Reading) -> Table:
     """The findings of an exam, one row each, with how each view was read."""
     routes = ", ".join(f"{view.view} {view.route or 'failed'}" for view in reading.views)
     table = Table(title=f"{len(reading.findings)} findings", caption=f"read as {routes}; {reading.operating_point}")
-    for column in ("finding", "view", "route"):
-        table.add_column(column)
+    # The label names the view, the caption how it was read: a terminal of 80 columns has no room to say it twice.
+    table.add_column("finding")
     for column in ("score", "malignancy"):
         table.add_column(column, justify="right")
     table.add_column("suspicion")
@@ -40,8 +40,6 @@ def findings_table(reading: Reading) -> Table:
 def _cells(finding: Finding) -> tuple[str, ...]:
     return (
         finding.label,
-        finding.view,
-        finding.route,
         f"{finding.score:.2f}",
         _or_dash(finding.malignancy, ".2f"),
         finding.suspicion or "–",
