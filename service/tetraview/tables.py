@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tetraview.domain.finding import Finding
 from tetraview.domain.reading import Reading
+from tetraview.domain.suspicion import Suspicion
 from tetraview.settings import Settings
 
 #: What stands between user and host of a URL.
@@ -26,7 +27,7 @@ def findings_table(reading: Reading) -> Table:
     table.add_column("finding")
     for column in ("score", "malignancy"):
         table.add_column(column, justify="right")
-    table.add_column("suspicion")
+    table.add_column("suspicion", min_width=len(Suspicion.INTERMEDIATE))
     for column in ("long axis mm", "area mm²", "from nipple mm"):
         table.add_column(column, justify="right")
     shows_probability = any(finding.calibrated is not None for finding in reading.findings)
