@@ -12,7 +12,6 @@ from rich.table import Table
 
 from tetraview.domain.finding import Finding
 from tetraview.domain.reading import Reading
-from tetraview.domain.suspicion import Suspicion
 from tetraview.settings import Settings
 
 #: What stands between user and host of a URL.
@@ -27,8 +26,8 @@ def findings_table(reading: Reading) -> Table:
     table.add_column("finding")
     for column in ("score", "malignancy"):
         table.add_column(column, justify="right")
-    table.add_column("suspicion", min_width=len(Suspicion.INTERMEDIATE))
-    for column in ("long axis mm", "area mm²", "from nipple mm"):
+    table.add_column("suspicion")
+    for column in ("axis mm", "area mm²", "nipple mm"):
         table.add_column(column, justify="right")
     shows_probability = any(finding.calibrated is not None for finding in reading.findings)
     if shows_probability:
