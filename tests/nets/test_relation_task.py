@@ -11,7 +11,7 @@ from tetraview.phantom import ObjectKind
 from tetraview_nets.cache import KINDS, CacheKey, CanonicalExam, ExamSet, Split, build
 from tetraview_nets.ipsidual import IpsiDualNet, RoIs
 from tetraview_nets.presets import PRESETS
-from tetraview_nets.relation_task import PooledViews, RelationTask, _shows
+from tetraview_nets.relation_task import PooledViews, RelationTask, shows
 from tetraview_nets.schedule import Schedule
 from tetraview_nets.tasks import TaskSet
 from tetraview_nets.train import Run
@@ -61,9 +61,9 @@ def test_pooled_features_are_those_the_detector_reads(exams: list[CanonicalExam]
     )
 
 
-def test_a_roi_shows_the_object_it_lies_on() -> None:
+def test_a_roishows_the_object_it_lies_on() -> None:
     """Overlap decides; padding shows nothing even where it lies on an object."""
     boxes = torch.tensor([[[0.0, 0, 10, 10], [0, 0, 10, 30], [0, 0, 10, 10]]])
     rois = RoIs(boxes=boxes, valid=torch.tensor([[True, True, False]]))
-    assert _shows(rois, [torch.tensor([[0.0, 0, 10, 11]])]).tolist() == [[True, False, False]]
-    assert _shows(rois, [torch.zeros(0, 4)]).tolist() == [[False, False, False]]
+    assert shows(rois, [torch.tensor([[0.0, 0, 10, 11]])]).tolist() == [[True, False, False]]
+    assert shows(rois, [torch.zeros(0, 4)]).tolist() == [[False, False, False]]

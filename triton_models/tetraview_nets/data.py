@@ -43,6 +43,12 @@ def companion(view: int, *, ipsilateral: bool) -> int:
     return VIEWS.index(found)
 
 
+def other(index: int, *, ipsilateral: bool) -> int:
+    """The index of a view's companion where all views of all exams follow each other."""
+    exam, view = divmod(index, len(VIEWS))
+    return exam * len(VIEWS) + companion(view, ipsilateral=ipsilateral)
+
+
 def reduced(exam: CanonicalExam, factor: int) -> CanonicalExam:
     """An exam with pixels averaged over blocks of ``factor`` by ``factor``; masks keep blocks that are over half full.
 

@@ -323,17 +323,12 @@ def sample(proposals: Tensor, truth: Tensor, *, number: int) -> Tensor:
         number: RoIs to draw; fewer come back when there are not enough.
     """
     candidates = torch.cat([truth, proposals])
-    return candidates[sample_index(candidates, truth, number=number)]
-
-
-def sample_index(candidates: Tensor, truth: Tensor, *, number: int) -> Tensor:
-    """Draw RoIs among candidates [P, 4] as ``sample`` does: int64 [at most number]."""
     if not len(truth):
-        return _draw(torch.arange(len(candidates)), number)
+        return candidates[_draw(torch.arange(len(candidates)), number)]
     foreground = iou_matrix(candidates, truth).amax(dim=1) >= FOREGROUND_IOU
     positive = _draw(torch.nonzero(foreground)[:, 0], int(number * FOREGROUND_FRACTION))
     negative = _draw(torch.nonzero(~foreground)[:, 0], number - len(positive))
-    return torch.cat([positive, negative])
+    return candidates[torch.cat([positive, negative])]
 
 
 def _draw(index: Tensor, number: int) -> Tensor:

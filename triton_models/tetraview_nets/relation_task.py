@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tetraview.phantom import ObjectKind
 from tetraview_nets.boxes import clip, iou_matrix
 from tetraview_nets.cache import KINDS, VIEWS, CanonicalExam
-from tetraview_nets.data import AUX_DROPPED, GEOMETRY_DROPPED, MASS_SHARE, NIPPLE_JITTER_MM, companion, present
+from tetraview_nets.data import AUX_DROPPED, GEOMETRY_DROPPED, MASS_SHARE, NIPPLE_JITTER_MM, other, present
 from tetraview_nets.ipsidual import Companions, IpsiDualNet, RoIs, roi_loss
 from tetraview_nets.losses import told_apart
 from tetraview_nets.roi import pool
@@ -28,6 +28,8 @@ from tetraview_nets.tasks import TOLD_WEIGHT, TaskSet, ipsi_boxes, recalls, view
 SHOWS_IOU = 0.4
 #: Boxes around each mass that join the proposals, and how far they are off, in parts of their sides.
 JITTERED, JITTER = 4, 0.1
+#: Room for these boxes: an exam of the training recipe has two masses at most.
+EXTRA = 2 * (1 + JITTERED)
 _DECOY = KINDS.index(ObjectKind.DECOY)
 
 
@@ -57,8 +59,11 @@ class PooledViews:
         for views in batches:
             pyramid = network.features(views.image)
             proposed = network.proposals.propose(network.proposals(pyramid))
-            around = [_around(masses, network, generator) for masses in views.boxes]
-            rois = _padded(RoIs.of([torch.cat(pair) for pair in zip(around, proposed, strict=True)]), network)
+            near = [around(masses, network, generator) for masses in views.boxes]
+            rois = padded(
+                RoIs.of([torch.cat(pair) for pair in zip(near, proposed, strict=True)]),
+                network.preset.proposals + EXTRA,
+            )
             pooled = pool(pyramid, rois.boxes, canonical_side=network.preset.canonical_side)
             features.append(pooled.half().cpu())
             boxes.append(rois.boxes.cpu())
@@ -77,7 +82,7 @@ def _decoys(exam: CanonicalExam, view: int) -> Tensor:
     return torch.from_numpy(exam.boxes[(exam.box_views == view) & (exam.kinds == _DECOY)])
 
 
-def _around(masses: Tensor, network: IpsiDualNet, generator: torch.Generator) -> Tensor:
+def around(masses: Tensor, network: IpsiDualNet, generator: torch.Generator) -> Tensor:
     """Each mass's box and some near it, [n * 5, 4], so that the head also sees masses its proposals missed."""
     near = masses.repeat(JITTERED, 1)
     sides = (near[:, 2:] - near[:, :2]).repeat(1, 2)
@@ -85,9 +90,9 @@ def _around(masses: Tensor, network: IpsiDualNet, generator: torch.Generator) ->
     return clip(torch.cat([masses, moved]), height=network.preset.height, width=network.preset.width)
 
 
-def _padded(rois: RoIs, network: IpsiDualNet) -> RoIs:
-    """As many RoIs in every exam; an exam has two masses at most."""
-    missing = network.preset.proposals + 2 * (1 + JITTERED) - rois.boxes.shape[1]
+def padded(rois: RoIs, number: int) -> RoIs:
+    """RoIs with padding up to a number, so that all exams have as many."""
+    missing = number - rois.boxes.shape[1]
     filler = rois.boxes.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(len(rois.boxes), missing, 4)
     hidden = rois.valid.new_zeros(len(rois.boxes), missing)
     return RoIs(boxes=torch.cat([rois.boxes, filler], dim=1), valid=torch.cat([rois.valid, hidden], dim=1))
@@ -110,12 +115,12 @@ class RelationTask:
         generator = self.given.generator(Stage.RELATION, step)
         batch, device, pooled = self.given.batch, self.given.device, self._pooled
         mains = [self._spot(generator) for _ in range(batch)]
-        chosen = [*mains, *(_partner(view) for view in mains)]
+        chosen = [*mains, *(other(view, ipsilateral=True) for view in mains)]
         rois = RoIs(boxes=pooled.rois.boxes[chosen].to(device), valid=pooled.rois.valid[chosen].to(device))
         features = pooled.features[chosen].to(device).float()
         logits, deltas = self._ipsi.head.judge(features, rois, self._companions(chosen, generator))
         masses, decoys = ([found[view].to(device) for view in chosen] for found in (pooled.masses, pooled.decoys))
-        on_mass, on_decoy = (_shows(rois, found) for found in (masses, decoys))
+        on_mass, on_decoy = (shows(rois, found) for found in (masses, decoys))
         told = told_apart(logits, on_mass, on_decoy & ~on_mass)
         return roi_loss(logits, deltas, rois, masses) | {"told": TOLD_WEIGHT * told}
 
@@ -145,12 +150,7 @@ class RelationTask:
         return recalls(self.given.watched, lambda exam: ipsi_boxes(self._ipsi, exam, self.given.device))
 
 
-def _partner(view: int) -> int:
-    exam, own = divmod(view, len(VIEWS))
-    return exam * len(VIEWS) + companion(own, ipsilateral=True)
-
-
-def _shows(rois: RoIs, objects: Sequence[Tensor]) -> Tensor:
+def shows(rois: RoIs, objects: Sequence[Tensor]) -> Tensor:
     """Which RoIs show one of the objects: bool [B, R]."""
     pairs = zip(rois.boxes, objects, strict=True)
     shown = [(iou_matrix(boxes, own) >= SHOWS_IOU).any(dim=1) for boxes, own in pairs]

@@ -29,7 +29,7 @@ from tetraview_nets.data import (
     reduced,
 )
 from tetraview_nets.distributed import ALONE, Workers
-from tetraview_nets.evaluate import MommiDetector, read_exams
+from tetraview_nets.evaluate import MommiDetector, image_result, read_exams
 from tetraview_nets.ipsidual import Companions, IpsiDualNet
 from tetraview_nets.losses import pixel_focal, told_apart
 from tetraview_nets.metrics import Froc, ImageResult
@@ -205,16 +205,8 @@ def recalls(
     results = []
     for exam in exams:
         for view, (boxes, scores) in enumerate(read(exam)):
-            masses = exam.masses(view)
-            results.append(
-                ImageResult(
-                    patient=exam.seed,
-                    boxes=boxes.cpu().double().numpy(),
-                    scores=scores.cpu().double().numpy(),
-                    truth=exam.boxes[masses].astype(np.float64),
-                    lesions=tuple(exam.labels[masses]),
-                )
-            )
+            found = boxes.cpu().double().numpy(), scores.cpu().double().numpy()
+            results.append(image_result(exam, view, found))
     return recall_figures(results)
 
 

@@ -25,12 +25,14 @@ from tetraview_nets.cache import CacheKey, CanonicalExam, ExamSet, Split
 from tetraview_nets.claims.pairs import Companion, batch, exam_batch
 from tetraview_nets.claims.table import Claim, record
 from tetraview_nets.data import Draw, reduced
+from tetraview_nets.evaluate import image_result
 from tetraview_nets.losses import pixel_focal
 from tetraview_nets.metrics import RESAMPLES, ImageResult, Paired, paired_recall
 from tetraview_nets.presets import SLIM, TINY, HRNetShape, MommiPreset
 from tetraview_nets.schedule import Schedule
 from tetraview_nets.tasks import recall_figures
 from tetraview_nets.train import Run
+from tetraview_nets.training import CROWDED
 
 #: False positives per image at which arms are compared.
 FPPI = (0.5, 1.0, 2.0)
@@ -39,8 +41,6 @@ SEEDS = (0, 1, 2)
 COMMAND = "tetraview_nets claims concat"
 #: Phantom recipes of the test exams: the benchmark, and the control without dense islands in both breasts.
 BENCHMARK, NO_ISLANDS = "training", "no_islands"
-#: Phantom recipe of the training exams: as many objects in one exam as the benchmark has in three.
-CROWDED = "crowded"
 
 #: A quarter of the slim preset's rows and columns; the median mass has a diameter of 11 pixels.
 PRESET = replace(
@@ -311,13 +311,7 @@ def detect(network: nn.Module, exams: Iterable[CanonicalExam], companion: Compan
 def _results(found: Detections, exams: Iterable[CanonicalExam]) -> list[ImageResult]:
     views = [(exam, view) for exam in exams for view in range(len(exam.images))]
     return [
-        ImageResult(
-            patient=exam.seed,
-            boxes=boxes.double().numpy(),
-            scores=scores.double().numpy(),
-            truth=exam.boxes[exam.masses(view)].astype(np.float64),
-            lesions=tuple(exam.labels[exam.masses(view)]),
-        )
+        image_result(exam, view, (boxes.double().numpy(), scores.double().numpy()))
         for (boxes, scores), (exam, view) in zip(found, views, strict=True)
     ]
 

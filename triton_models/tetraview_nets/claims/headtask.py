@@ -16,15 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from tetraview.phantom import ObjectKind
-from tetraview_nets.boxes import iou_matrix
 from tetraview_nets.cache import KINDS, VIEWS
-from tetraview_nets.claims.roibank import BankedView, other
-from tetraview_nets.data import AUX_DROPPED, GEOMETRY_DROPPED, MASS_SHARE, NIPPLE_JITTER_MM
+from tetraview_nets.claims.roibank import BankedView
+from tetraview_nets.data import AUX_DROPPED, GEOMETRY_DROPPED, MASS_SHARE, NIPPLE_JITTER_MM, other
 from tetraview_nets.ipsidual import Companions, RoIHead, RoIs, detections, roi_loss
 from tetraview_nets.losses import told_apart
 from tetraview_nets.metrics import ImageResult
 from tetraview_nets.presets import Geometry, MommiPreset
-from tetraview_nets.relation_task import SHOWS_IOU
+from tetraview_nets.relation_task import shows
 from tetraview_nets.schedule import Schedule
 from tetraview_nets.tasks import TOLD_WEIGHT, recall_figures
 
@@ -115,7 +114,7 @@ class HeadTask:
         """The losses of the detector's own head on pairs of views, both acting as main."""
         batch = self.batch(step)
         logits, deltas = self._head.judge(batch.features, batch.rois, batch.companions)
-        on_mass, on_mimic = (_shows(batch.rois, objects) for objects in (batch.truth, batch.mimics))
+        on_mass, on_mimic = (shows(batch.rois, objects) for objects in (batch.truth, batch.mimics))
         told = told_apart(logits, on_mass, on_mimic & ~on_mass)
         return roi_loss(logits, deltas, batch.rois, batch.truth) | {"told": TOLD_WEIGHT * told}
 
@@ -151,12 +150,6 @@ class HeadTask:
         if generator.random() < MASS_SHARE:
             return self._with_mass[generator.integers(len(self._with_mass))]
         return int(generator.integers(len(self.bank)))
-
-
-def _shows(rois: RoIs, objects: Sequence[Tensor]) -> Tensor:
-    """Which RoIs show one of the objects of their view: bool [B, R]."""
-    pairs = zip(rois.boxes, objects, strict=True)
-    return torch.stack([(iou_matrix(boxes, own) >= SHOWS_IOU).any(dim=1) for boxes, own in pairs]) & rois.valid
 
 
 def _all(view: BankedView) -> Tensor:

@@ -20,20 +20,18 @@ from torch import Tensor
 from tetraview.phantom import GENERATOR_VERSION
 from tetraview_nets import weights
 from tetraview_nets.augment import plain
-from tetraview_nets.boxes import clip
 from tetraview_nets.cache import VIEWS, CacheKey, CanonicalExam, ExamSet, default_root
 from tetraview_nets.claims.processes import each
 from tetraview_nets.data import NIPPLE_JITTER_MM, collate, companion
 from tetraview_nets.ipsidual import Companions, IpsiDualNet, RoIs
 from tetraview_nets.presets import PRESETS
+from tetraview_nets.relation_task import EXTRA, around, padded
 from tetraview_nets.roi import pool
 
 #: Exams of a shard.
 SHARD = 20
 #: What the names of the ipsilateral network's tensors start with in a weights file.
 _OWNED = "ipsi."
-#: Boxes around each mass that are added to the proposals for training, and how far they are off.
-JITTERED, JITTER = 4, 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,12 +136,6 @@ class RoIBank(Sequence[BankedView]):
         return self._views[index]
 
 
-def other(index: int, *, ipsilateral: bool) -> int:
-    """The index in a bank of a view's companion."""
-    exam, view = divmod(index, len(VIEWS))
-    return exam * len(VIEWS) + companion(view, ipsilateral=ipsilateral)
-
-
 def build(key: BankKey, *, workers: int, done: Callable[[int, int], None] = lambda *_: None) -> None:
     """Compute the shards that a bank lacks, one thread a worker; ``done`` hears how many of all are there."""
     key.folder.mkdir(parents=True, exist_ok=True)
@@ -210,10 +202,10 @@ def _read_exam(network: IpsiDualNet, exam: CanonicalExam, *, training: bool) -> 
     proposals = network.proposals.propose(network.proposals(pyramid))
     most = network.preset.proposals
     if training:
-        around = [_around(truth, network, generator) for truth in views.boxes]
-        proposals = [torch.cat(pair) for pair in zip(around, proposals, strict=True)]
-        most += TRAINING_EXTRA
-    rois = _padded(RoIs.of(proposals), most)
+        near = [around(truth, network, generator) for truth in views.boxes]
+        proposals = [torch.cat(pair) for pair in zip(near, proposals, strict=True)]
+        most += EXTRA
+    rois = padded(RoIs.of(proposals), most)
     jitter = torch.randn(views.nipple.shape, generator=generator) * (NIPPLE_JITTER_MM if training else 0.0)
     companions = Companions(
         partner=torch.tensor([companion(view, ipsilateral=True) for view in range(len(VIEWS))]),
@@ -224,24 +216,3 @@ def _read_exam(network: IpsiDualNet, exam: CanonicalExam, *, training: bool) -> 
     pooled = pool(pyramid, rois.boxes, canonical_side=network.preset.canonical_side)
     counterparts = network.head.counterparts(pyramid, rois, companions)
     return pooled.half().numpy(), counterparts.half().numpy(), rois.boxes.numpy(), rois.valid.numpy()
-
-
-#: Room for the boxes on and around masses: an exam has at most two.
-TRAINING_EXTRA = 2 * (1 + JITTERED)
-
-
-def _around(truth: Tensor, network: IpsiDualNet, generator: torch.Generator) -> Tensor:
-    """Each mass's box and some near it, so that a head sees masses its proposals missed: [n * 5, 4]."""
-    spread = truth.repeat(JITTERED, 1)
-    sides = (spread[:, 2:] - spread[:, :2]).repeat(1, 2)
-    moved = spread + torch.randn(spread.shape, generator=generator) * JITTER * sides
-    return clip(torch.cat([truth, moved]), height=network.preset.height, width=network.preset.width)
-
-
-def _padded(rois: RoIs, number: int) -> RoIs:
-    missing = number - rois.boxes.shape[1]
-    filler = rois.boxes.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(len(rois.boxes), missing, 4)
-    return RoIs(
-        boxes=torch.cat([rois.boxes, filler], dim=1),
-        valid=torch.cat([rois.valid, rois.valid.new_zeros(len(rois.boxes), missing)], dim=1),
-    )
