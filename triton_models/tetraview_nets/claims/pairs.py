@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tetraview_nets.augment import plain
 from tetraview_nets.cache import VIEWS, CanonicalExam
 from tetraview_nets.data import Draw, Views, collate, companion, jittered
-from tetraview_nets.tasks import registered
+from tetraview_nets.tasks import registered, views_of
 
 CPU = torch.device("cpu")
 
@@ -47,8 +45,9 @@ def batch(draw: Draw, kind: Companion, *, size: int, generator: np.random.Genera
 
 def exam_batch(exam: CanonicalExam, kind: Companion) -> tuple[Views, Tensor]:
     """All four views of an exam as they are, and their auxiliary images [4, 1, H, W], with true nipples."""
-    main = _views(exam, range(len(VIEWS)))
-    aux = _views(exam, [companion(view, ipsilateral=kind.of_same_breast) for view in range(len(VIEWS))])
+    main = views_of(exam, range(len(VIEWS)), CPU)
+    others = [companion(view, ipsilateral=kind.of_same_breast) for view in range(len(VIEWS))]
+    aux = views_of(exam, others, CPU)
     return main, beside(main, aux, kind, nipples=(main.nipple, aux.nipple))
 
 
@@ -59,7 +58,3 @@ def beside(main: Views, aux: Views, kind: Companion, *, nipples: tuple[Tensor, T
     if kind is Companion.MIRRORED:
         return aux.image
     return registered(main, aux, nipples=nipples)
-
-
-def _views(exam: CanonicalExam, views: Sequence[int]) -> Views:
-    return collate([plain(exam, view) for view in views], device=CPU)

@@ -19,14 +19,14 @@ from torch import Tensor
 
 from tetraview.phantom import GENERATOR_VERSION
 from tetraview_nets import weights
-from tetraview_nets.augment import plain
 from tetraview_nets.cache import VIEWS, CacheKey, CanonicalExam, ExamSet, default_root
 from tetraview_nets.claims.processes import each
-from tetraview_nets.data import NIPPLE_JITTER_MM, collate, companion
+from tetraview_nets.data import NIPPLE_JITTER_MM, companion
 from tetraview_nets.ipsidual import Companions, IpsiDualNet, RoIs
 from tetraview_nets.presets import PRESETS
 from tetraview_nets.relation_task import EXTRA, around, padded
 from tetraview_nets.roi import pool
+from tetraview_nets.tasks import views_of
 
 #: Exams of a shard.
 SHARD = 20
@@ -197,7 +197,7 @@ def _banked(
 def _read_exam(network: IpsiDualNet, exam: CanonicalExam, *, training: bool) -> tuple[NDArray[np.generic], ...]:
     """Features, counterparts, boxes and validity of the RoIs of all four views, [4, R, ...] each."""
     generator = torch.Generator().manual_seed(exam.seed)
-    views = collate([plain(exam, view) for view in range(len(VIEWS))], device=torch.device("cpu"))
+    views = views_of(exam, range(len(VIEWS)), torch.device("cpu"))
     pyramid = network.features(views.image)
     proposals = network.proposals.propose(network.proposals(pyramid))
     most = network.preset.proposals
