@@ -15,18 +15,19 @@ from tetraview.domain.geometry import Box
 from tetraview.imaging.patch import GreyWindow, PatchShape, cut_patch
 from tetraview_nets.cache import Split
 from tetraview_nets.classifier import birads
-from tetraview_nets.classifier.augment import augmented, cut, detected, jittered
 from tetraview_nets.classifier.densenet import DenseNet
 from tetraview_nets.classifier.evaluate import Scored, figures
-from tetraview_nets.classifier.patches import UNASSESSED, Lesion, PatchSet, folder_of, lesions, packed
 from tetraview_nets.classifier.presets import PAPER, PRESETS, SLIM, TINY
 from tetraview_nets.classifier.recipe import RECIPES, Weighting
 from tetraview_nets.classifier.storage import load
 from tetraview_nets.classifier.study import Study, masses_of, shuffled
 from tetraview_nets.classifier.task import Labels, labels_of, loss_terms
-from tetraview_nets.classifier.training import ClassifierMissing, ClassifierTraining
+from tetraview_nets.classifier.training import ClassifierTraining
+from tetraview_nets.crops import augmented, cut, detected, jittered
+from tetraview_nets.lesions import UNASSESSED, Lesion, LesionSet, folder_of, lesions, packed
 from tetraview_nets.losses import kendall, masked_mean
 from tetraview_nets.metrics import iou_matrix
+from tetraview_nets.train import NotTrained
 from tetraview_nets.weights import WeightsCard, WeightsInvalid, save
 
 
@@ -36,10 +37,10 @@ def exam() -> phantom.PhantomExam:
 
 
 @pytest.fixture(scope="module")
-def found(exam: phantom.PhantomExam) -> PatchSet:
+def found(exam: phantom.PhantomExam) -> LesionSet:
     others = (phantom.generate(seed, recipe=phantom.RECIPES["fine_masses"]) for seed in (1, 2))
     kept = [lesion for each in (exam, *others) for lesion in lesions(each)]
-    return PatchSet(split=Split.TRAIN, lesions=tuple(kept))
+    return LesionSet(split=Split.TRAIN, lesions=tuple(kept))
 
 
 def test_the_categories_lie_where_the_paper_puts_them() -> None:
@@ -141,7 +142,7 @@ def test_a_patch_is_graded_alike_alone_and_in_a_batch() -> None:
         torch.testing.assert_close(whole[2:3], alone, atol=1e-5, rtol=1e-4)
 
 
-def test_masses_are_all_kept_and_mimics_are_never_malignant(exam: phantom.PhantomExam, found: PatchSet) -> None:
+def test_masses_are_all_kept_and_mimics_are_never_malignant(exam: phantom.PhantomExam, found: LesionSet) -> None:
     """Every mass of every view becomes a lesion with the labels of the phantom; a mimic is known benign, unassessed."""
     true = [mass for view in exam.views.values() for mass in view.masses]
     kept = [lesion for lesion in found if lesion.seed == exam.seed and lesion.kind == 0]
@@ -175,7 +176,7 @@ def test_a_jittered_box_still_hits() -> None:
     assert overlap.std() > 0.05
 
 
-def test_augmented_patches_follow_from_their_numbers(found: PatchSet) -> None:
+def test_augmented_patches_follow_from_their_numbers(found: LesionSet) -> None:
     """The same random numbers give the same patch, others another; all stay in [0, 1]."""
     first, again, other = (augmented(found[0], SLIM.patch, np.random.default_rng(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
@@ -184,12 +185,12 @@ def test_augmented_patches_follow_from_their_numbers(found: PatchSet) -> None:
     assert 0 <= first.min() <= first.max() <= 1
 
 
-def test_patches_for_judging_never_change(found: PatchSet) -> None:
+def test_patches_for_judging_never_change(found: LesionSet) -> None:
     """A classifier is judged on the same boxes every time."""
     assert torch.equal(detected(found, TINY.patch), detected(found, TINY.patch))
 
 
-def test_labels_say_what_training_may_know(found: PatchSet) -> None:
+def test_labels_say_what_training_may_know(found: LesionSet) -> None:
     """A mass without biopsy teaches its category only; a mimic teaches that it is benign only."""
     unread = replace(
         next(lesion for lesion in found if lesion.kind == 0), known=False, birads=birads.CATEGORIES.index("5")
@@ -202,7 +203,7 @@ def test_labels_say_what_training_may_know(found: PatchSet) -> None:
     assert labels.malignant[1].item() == 0
 
 
-def test_the_control_deals_the_same_categories_to_other_masses(found: PatchSet) -> None:
+def test_the_control_deals_the_same_categories_to_other_masses(found: LesionSet) -> None:
     """Shuffling keeps how often each category occurs and touches masses only."""
     read = [replace(lesion, birads=i % 8) if lesion.kind == 0 else lesion for i, lesion in enumerate(list(found) * 9)]
     many = replace(found, lesions=tuple(read))
@@ -215,8 +216,8 @@ def test_the_control_deals_the_same_categories_to_other_masses(found: PatchSet) 
 def of(kind: int, *, seed: int, label: str, malignant: bool) -> Lesion:
     """A lesion of which only the labels matter."""
     return Lesion(
-        tile=np.zeros((4, 4), np.uint8), box=Box(1, 1, 3, 3), spacing_mm=(1, 1), seed=seed, label=label, suspicion=0.5,
-        kind=kind, birads=UNASSESSED, malignant=malignant, known=True,
+        tile=np.zeros((4, 4), np.uint8), mask=np.ones((4, 4), bool), box=Box(1, 1, 3, 3), spacing_mm=(1, 1),
+        seed=seed, label=label, suspicion=0.5, kind=kind, birads=UNASSESSED, malignant=malignant, known=True,
     )  # fmt: skip
 
 
@@ -231,17 +232,17 @@ def test_the_three_questions_have_the_hand_made_answers() -> None:
     )
     scores = np.array([0.9, 0.4, 0.5, 0.1, 0.95])
     scored = Scored(scores=scores, malignant=np.array([x.malignant for x in shown]), patients=np.array([1, 1, 2, 2, 2]))
-    rows = figures({"malignancy": scored}, PatchSet(split=Split.TEST, lesions=shown), platt=None)
+    rows = figures({"malignancy": scored}, LesionSet(split=Split.TEST, lesions=shown), platt=None)
     assert [(row.cases, row.malignant) for row in rows] == [(4, 2), (2, 1), (5, 2)]
     assert [row.auc for row in rows] == pytest.approx([3 / 4, 1.0, 3 / 6])
 
 
-def test_a_training_ends_in_weights_that_grade_as_the_network_does(found: PatchSet, tmp_path: Path) -> None:
+def test_a_training_ends_in_weights_that_grade_as_the_network_does(found: LesionSet, tmp_path: Path) -> None:
     """Training leaves tables, goes on where it was, and its weights file grades as the trained network does."""
     training = ClassifierTraining(
         preset=TINY, recipe=RECIPES["tiny"], folder=tmp_path, device=torch.device("cpu"), cache=tmp_path
     )
-    with pytest.raises(ClassifierMissing, match="train the classifier first"):
+    with pytest.raises(NotTrained, match="train it first"):
         training.trained()
     network = training.run(lesions=found, watched=found)
     assert {"classifier.pt", "classifier.csv", "classifier-validation.csv"} <= {
@@ -270,8 +271,8 @@ def test_a_detectors_weights_are_refused(tmp_path: Path) -> None:
 
 def test_missing_patches_name_the_command_that_makes_them(tmp_path: Path) -> None:
     """Asking for patches that were never rendered says how to render them."""
-    with pytest.raises(FileNotFoundError, match="classifier patches --split test --exams 30"):
-        PatchSet.read(Split.TEST, exams=30, root=tmp_path)
+    with pytest.raises(FileNotFoundError, match="lesions --split test --exams 30"):
+        LesionSet.read(Split.TEST, exams=30, root=tmp_path)
 
 
 def test_the_study_compares_what_its_trainings_left(tmp_path: Path) -> None:
@@ -279,7 +280,7 @@ def test_the_study_compares_what_its_trainings_left(tmp_path: Path) -> None:
     masses = [of(0, seed=Split.TEST.seeds[i], label="M1", malignant=i < 12) for i in range(25)]
     folder = folder_of(Split.TEST, tmp_path)
     folder.mkdir(parents=True)
-    np.savez(folder / f"patches-{masses[0].seed:07d}.npz", **packed(masses))  # type: ignore[arg-type]
+    np.savez(folder / f"lesions-{masses[0].seed:07d}.npz", **packed(masses))  # type: ignore[arg-type]
     for seed in (0, 1):
         np.save(tmp_path / f"learned-{seed}.npy", np.array([1.0] * 12 + [0.0] * 13))
         for arm in ("binary", "fixed", "learned-shuffled")[: 3 - seed]:

@@ -19,20 +19,21 @@ from tetraview_nets.benchmark.cli import app as benchmark_app
 from tetraview_nets.cache import CacheKey, ExamSet, Split
 from tetraview_nets.claims.cli import app as claims_app
 from tetraview_nets.classifier.cli import app as classifier_app
-from tetraview_nets.classifier.training import ClassifierMissing
 from tetraview_nets.datasets.catalogue import DatasetName
 from tetraview_nets.datasets.command import DatasetRequest, evaluate_folder
 from tetraview_nets.datasets.grouping import Part
 from tetraview_nets.datasets.truth import DatasetUnusable
 from tetraview_nets.distributed import ALONE, Workers, WorkersUnfit, joined
 from tetraview_nets.froc_table import Difference
+from tetraview_nets.lesions import render_lesions
 from tetraview_nets.metrics import ImageResult
 from tetraview_nets.mommi import MommiNet
+from tetraview_nets.options import CacheOption, DeviceName, DeviceOption, OutOption, ThreadsOption, WorkersOption
 from tetraview_nets.pin import pin
 from tetraview_nets.presets import PRESETS
 from tetraview_nets.schedule import RECIPES, Stage
-from tetraview_nets.train import CheckpointMismatch, LossNotFinite
-from tetraview_nets.training import CROWDED, StageMissing, Training
+from tetraview_nets.train import CheckpointMismatch, LossNotFinite, NotTrained
+from tetraview_nets.training import CROWDED, Training
 from tetraview_nets.weights import SHIPPED_WEIGHTS
 
 #: Four views with an image and a mask.
@@ -61,19 +62,7 @@ class PresetName(StrEnum):
     PAPER = "paper"
 
 
-class DeviceName(StrEnum):
-    """Where networks are trained."""
-
-    CPU = "cpu"
-    CUDA = "cuda"
-
-
-CacheOption = Annotated[Path | None, typer.Option(help="Root of the phantom cache; default ~/.cache/tetraview.")]
-ThreadsOption = Annotated[int, typer.Option(min=1, help="CPU threads of this process.")]
-WorkersOption = Annotated[int, typer.Option(min=1, help="Processes that render missing phantoms.")]
 PresetOption = Annotated[PresetName, typer.Option(help="Which sizes.")]
-DeviceOption = Annotated[DeviceName, typer.Option(help="cpu or cuda; under torchrun each process takes its own GPU.")]
-OutOption = Annotated[Path, typer.Option(help="Folder for checkpoints and loss tables; a killed run goes on from it.")]
 
 
 @app.command()
@@ -86,6 +75,18 @@ def phantoms(
 ) -> None:
     """Render phantom exams into the cache that training and evaluation read."""
     folder = _render(_key(preset, split), exams, workers, cache_root)
+    console.print(f"{exams} {split} exams in {folder}")
+
+
+@app.command("lesions")
+def lesions_command(
+    split: Annotated[Split, typer.Option(help="Which seeds.")] = Split.TRAIN,
+    exams: Annotated[int, typer.Option(min=1, help="How many exams.")] = 500,
+    workers: WorkersOption = 2,
+    cache_root: CacheOption = None,
+) -> None:
+    """Render phantom exams and keep the tissue around their lesions, from which all patches are cut."""
+    folder = render_lesions(split, exams=exams, workers=workers, root=cache_root)
     console.print(f"{exams} {split} exams in {folder}")
 
 
@@ -263,9 +264,8 @@ def main() -> None:
         FileNotFoundError,
         DatasetUnusable,
         CheckpointMismatch,
-        ClassifierMissing,
         LossNotFinite,
-        StageMissing,
+        NotTrained,
         WorkersUnfit,
     ) as error:
         raise SystemExit(str(error)) from error

@@ -31,6 +31,10 @@ class CheckpointMismatch(ValueError):
     """A checkpoint of another schedule lies in the output folder."""
 
 
+class NotTrained(RuntimeError):
+    """A network has not been trained to its end."""
+
+
 class Task(Protocol):
     """One network with the batches it learns from."""
 
@@ -218,3 +222,24 @@ def _forget_after(path: Path, step: int) -> None:
         return
     header, *rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text(header + "".join(row for row in rows if int(row.split(",")[0]) <= step), encoding="utf-8")
+
+
+def averaged(folder: Path, name: str, schedule: Schedule) -> dict[str, Tensor]:
+    """The averaged weights that a training left.
+
+    Args:
+        folder: of the checkpoint.
+        name: of the training.
+        schedule: whose end it must have reached.
+
+    Raises:
+        NotTrained: there is no checkpoint at the schedule's end.
+    """
+    path = folder / f"{name}.pt"
+    if not path.exists():
+        raise NotTrained(f"{name} has no checkpoint in {folder}: train it first")
+    state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    if state["step"] < schedule.steps:
+        raise NotTrained(f"{name} in {folder} stopped at step {state['step']}: train it to its end")
+    average: dict[str, Tensor] = state["average"]
+    return average

@@ -23,7 +23,7 @@ from tetraview_nets.relation_task import RelationTask
 from tetraview_nets.schedule import Stage, TrainingRecipe
 from tetraview_nets.stacking import fit_scorer
 from tetraview_nets.tasks import TASKS, FusionTask, TaskSet, recall_figures
-from tetraview_nets.train import Run, Task
+from tetraview_nets.train import Run, Task, averaged
 from tetraview_nets.weights import WeightsCard, save
 
 #: The phantom recipe of exams in which there is much to compare.
@@ -31,10 +31,6 @@ CROWDED = "crowded"
 #: The part of MommiNet-v2 that each stage trains.
 PLACES = MappingProxyType({**{stage: str(stage) for stage in Stage}, Stage.RELATION: "ipsi.head"})
 MODEL, VERSION = "mommi", "0.2.0"
-
-
-class StageMissing(RuntimeError):
-    """A stage that this one builds on has not been trained to its end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +55,7 @@ class Training:
         """Train one stage to its end, from its last checkpoint on.
 
         Raises:
-            StageMissing: the stage was asked for before those it builds on.
+            NotTrained: the stage was asked for before those it builds on.
         """
         schedule = self.recipe.schedules[stage]
         torch.manual_seed(schedule.seed)
@@ -102,21 +98,14 @@ class Training:
         """MommiNet-v2 with the averaged weights of trained stages.
 
         Raises:
-            StageMissing: one of the stages has no checkpoint at its end.
+            NotTrained: one of the stages has no checkpoint at its end.
         """
         network = MommiNet(self.preset)
         for stage in stages:
-            network.get_submodule(PLACES[stage]).load_state_dict(self._checkpoint(stage)["average"])
+            network.get_submodule(PLACES[stage]).load_state_dict(
+                averaged(self.folder, stage, self.recipe.schedules[stage])
+            )
         return network.to(self.device).eval()
-
-    def _checkpoint(self, stage: Stage) -> dict[str, Any]:
-        path = self.folder / f"{stage}.pt"
-        if not path.exists():
-            raise StageMissing(f"stage {stage} has no checkpoint in {self.folder}: train it first")
-        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-        if state["step"] < self.recipe.schedules[stage].steps:
-            raise StageMissing(f"stage {stage} in {self.folder} stopped at step {state['step']}: train it to its end")
-        return state
 
     def export(self, path: Path) -> WeightsCard:
         """Write the weights file: scorer, operating points and calibration, each from its own validation exams."""

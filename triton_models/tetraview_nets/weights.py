@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -24,6 +24,9 @@ from tetraview_nets.presets import PRESETS
 
 #: The detector that Triton serves.
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "repository" / "mommi_detector" / "1" / "weights.safetensors"
+
+Network = TypeVar("Network", bound=nn.Module)
+Preset = TypeVar("Preset")
 
 OperatingPoints = Mapping[str, Mapping[str, float]]
 
@@ -120,10 +123,27 @@ def load(path: Path) -> tuple[MommiNet, WeightsCard]:
     Raises:
         WeightsInvalid: the file is not usable or does not fit the preset it names.
     """
+    return load_network(path, name="mommi", presets=PRESETS, build=MommiNet)
+
+
+def load_network(
+    path: Path, *, name: str, presets: Mapping[str, Preset], build: Callable[[Preset], Network]
+) -> tuple[Network, WeightsCard]:
+    """A network with the weights of a file, in evaluation mode, and their card.
+
+    Args:
+        path: the file.
+        name: the model that it must hold weights of.
+        presets: the sizes that there are, by name.
+        build: the network of such sizes.
+
+    Raises:
+        WeightsInvalid: the file is not usable, is of another model or does not fit the preset it names.
+    """
     tensors, card = read(path)
-    if card.name != "mommi" or card.preset not in PRESETS:
-        raise WeightsInvalid(f"{path} holds {card.name}/{card.preset}; wanted mommi with one of {', '.join(PRESETS)}")
-    network = MommiNet(PRESETS[card.preset])
+    if card.name != name or card.preset not in presets:
+        raise WeightsInvalid(f"{path} holds {card.name}/{card.preset}; wanted {name} with one of {', '.join(presets)}")
+    network = build(presets[card.preset])
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:

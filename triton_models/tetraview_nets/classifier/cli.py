@@ -1,4 +1,4 @@
-"""The command line of the classifier: render patches, train, export, evaluate, study."""
+"""The command line of the classifier: train, export, evaluate, study."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from rich.progress import Progress
 
 from tetraview_nets.cache import Split
 from tetraview_nets.claims.table import record
-from tetraview_nets.classifier import evaluate, patches, storage
-from tetraview_nets.classifier.patches import PatchSet
+from tetraview_nets.classifier import evaluate, storage
 from tetraview_nets.classifier.presets import PRESETS, SMALL
 from tetraview_nets.classifier.recipe import RECIPES
 from tetraview_nets.classifier.study import ARMS, STUDY_RECIPE, Study
 from tetraview_nets.classifier.training import ClassifierTraining
+from tetraview_nets.lesions import LesionSet, render_lesions
+from tetraview_nets.options import CacheOption, DeviceName, DeviceOption, OutOption, ThreadsOption, WorkersOption
 from tetraview_nets.pin import pin
 
 SHIPPED_WEIGHTS = Path(__file__).parents[2] / "repository" / "mommi_classifier" / "1" / "weights.safetensors"
 
-app = typer.Typer(help="The malignancy classifier: patches, training, evaluation.", no_args_is_help=True)
+app = typer.Typer(help="The malignancy classifier: training, evaluation.", no_args_is_help=True)
 console = Console()
 
 
@@ -37,37 +38,14 @@ class PresetName(StrEnum):
     PAPER = "paper"
 
 
-CacheOption = Annotated[Path | None, typer.Option(help="Root of the phantom cache; default ~/.cache/tetraview.")]
-ThreadsOption = Annotated[int, typer.Option(min=1, help="CPU threads of this process.")]
-WorkersOption = Annotated[int, typer.Option(min=1, help="Processes that render missing phantoms.")]
 PresetOption = Annotated[PresetName, typer.Option(help="Which sizes.")]
-DeviceOption = Annotated[str, typer.Option(help="cpu or cuda.")]
-OutOption = Annotated[Path, typer.Option(help="Folder for checkpoints and tables; a killed run goes on from it.")]
-
-
-@app.command("patches")
-def patches_command(
-    split: Annotated[Split, typer.Option(help="Which seeds.")] = Split.TRAIN,
-    exams: Annotated[int, typer.Option(min=1, help="How many exams.")] = 700,
-    workers: WorkersOption = 2,
-    cache_root: CacheOption = None,
-) -> None:
-    """Render phantom exams and keep the tissue around their lesions."""
-    _render(split, exams, workers, cache_root)
-    console.print(f"{exams} {split} exams in {patches.folder_of(split, cache_root)}")
-
-
-def _render(split: Split, exams: int, workers: int, root: Path | None) -> None:
-    with Progress(console=console) as progress:
-        bar = progress.add_task(f"{split} patches", total=exams)
-        patches.build(split, exams=exams, workers=workers, root=root, done=lambda n: progress.advance(bar, n))
 
 
 @app.command()
 def train(  # noqa: PLR0917
     out: OutOption,
     preset: PresetOption = PresetName.SLIM,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = DeviceName.CPU,
     threads: ThreadsOption = 2,
     workers: WorkersOption = 2,
     cache_root: CacheOption = None,
@@ -84,7 +62,7 @@ def export(  # noqa: PLR0917
     out: OutOption,
     weights_file: Annotated[Path, typer.Option(help="The file to write.")] = SHIPPED_WEIGHTS,
     preset: PresetOption = PresetName.SLIM,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = DeviceName.CPU,
     threads: ThreadsOption = 2,
     workers: WorkersOption = 2,
     cache_root: CacheOption = None,
@@ -98,8 +76,8 @@ def _training(
     out: Path, preset: PresetName, *, device: str, workers: int, cache_root: Path | None
 ) -> ClassifierTraining:
     recipe = RECIPES[preset]
-    _render(Split.TRAIN, recipe.exams, workers, cache_root)
-    _render(Split.VALIDATION, recipe.validation_exams, workers, cache_root)
+    render_lesions(Split.TRAIN, exams=recipe.exams, workers=workers, root=cache_root)
+    render_lesions(Split.VALIDATION, exams=recipe.validation_exams, workers=workers, root=cache_root)
     return ClassifierTraining(
         preset=PRESETS[preset], recipe=recipe, folder=out, device=torch.device(device), cache=cache_root
     )
@@ -125,8 +103,8 @@ def evaluate_command(  # noqa: PLR0917
     """Print AUC, Brier score and calibration error on phantom lesions, with patient bootstrap intervals."""
     torch.set_num_threads(threads)
     network, card = storage.load(weights_file)
-    _render(split, exams, workers, cache_root)
-    lesions = PatchSet.read(split, exams=exams, root=cache_root)
+    render_lesions(split, exams=exams, workers=workers, root=cache_root)
+    lesions = LesionSet.read(split, exams=exams, root=cache_root)
     heads = evaluate.read(network, lesions, device=torch.device("cpu"))
     rows = evaluate.figures(heads, lesions, platt=storage.malignancy_map(card))
     text = evaluate.markdown(
@@ -156,7 +134,7 @@ def study(  # noqa: PLR0917
     torch.set_num_threads(threads)
     recipe, seeds = STUDY_RECIPE, seed or list(range(5))
     for split, count in ((Split.TRAIN, recipe.exams), (Split.VALIDATION, recipe.validation_exams), (Split.TEST, exams)):
-        _render(split, count, workers, cache_root)
+        render_lesions(split, exams=count, workers=workers, root=cache_root)
     plan = Study(preset=SMALL, recipe=recipe, folder=out, test_exams=exams, seeds=seeds, cache=cache_root)
     flags = " ".join(f"--seed {each}" for each in seeds)
     with Progress(console=console) as progress:

@@ -17,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 
 from tetraview_nets.calibration import Platt
-from tetraview_nets.classifier.augment import detected
 from tetraview_nets.classifier.densenet import DenseNet
-from tetraview_nets.classifier.patches import PatchSet
 from tetraview_nets.classifier.task import grade_all
+from tetraview_nets.crops import detected
+from tetraview_nets.lesions import LesionSet
 from tetraview_nets.metrics import auc, brier, expected_calibration_error, interval, patient_weights
 
 Floats = NDArray[np.float64]
@@ -65,7 +65,7 @@ class Figures:
     ece_high: float
 
 
-def read(network: DenseNet, lesions: PatchSet, *, device: torch.device) -> dict[str, Scored]:
+def read(network: DenseNet, lesions: LesionSet, *, device: torch.device) -> dict[str, Scored]:
     """Both heads' scores of all lesions in the boxes of a detector, by head."""
     grades = grade_all(network, detected(lesions, network.preset.patch), device=device)
     malignant = np.array([lesion.malignant for lesion in lesions])
@@ -76,7 +76,7 @@ def read(network: DenseNet, lesions: PatchSet, *, device: torch.device) -> dict[
     }
 
 
-def figures(heads: Mapping[str, Scored], lesions: PatchSet, *, platt: Platt | None) -> list[Figures]:
+def figures(heads: Mapping[str, Scored], lesions: LesionSet, *, platt: Platt | None) -> list[Figures]:
     """Every head's answer to every question.
 
     Args:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tetraview_nets.calibration import Platt
 from tetraview_nets.classifier.densenet import DenseNet
 from tetraview_nets.classifier.presets import PRESETS
-from tetraview_nets.weights import WeightsCard, WeightsInvalid, read
+from tetraview_nets.weights import WeightsCard, load_network
 
 MODEL, VERSION = "mommi_classifier", "0.1.0"
 #: The map in the card that turns malignancy scores of masses into probabilities.
@@ -20,15 +20,7 @@ def load(path: Path) -> tuple[DenseNet, WeightsCard]:
     Raises:
         WeightsInvalid: the file is not usable or does not fit the preset it names.
     """
-    tensors, card = read(path)
-    if card.name != MODEL or card.preset not in PRESETS:
-        raise WeightsInvalid(f"{path} holds {card.name}/{card.preset}; wanted {MODEL} with one of {', '.join(PRESETS)}")
-    network = DenseNet(PRESETS[card.preset])
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise WeightsInvalid(f"{path} does not fit preset {card.preset}: {error}") from error
-    return network.eval(), card
+    return load_network(path, name=MODEL, presets=PRESETS, build=DenseNet)
 
 
 def malignancy_map(card: WeightsCard) -> Platt | None:

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from tetraview_nets.cache import Split
 from tetraview_nets.claims.table import Claim
-from tetraview_nets.classifier.augment import detected
-from tetraview_nets.classifier.patches import PatchSet
 from tetraview_nets.classifier.presets import ClassifierPreset
 from tetraview_nets.classifier.recipe import RECIPES, ClassifierRecipe, Weighting
 from tetraview_nets.classifier.task import grade_all
 from tetraview_nets.classifier.training import ClassifierTraining
+from tetraview_nets.crops import detected
+from tetraview_nets.lesions import LesionSet
 from tetraview_nets.metrics import paired_auc
 from tetraview_nets.schedule import Schedule
 
@@ -154,28 +154,28 @@ class Study:
         )
 
     @cached_property
-    def _lesions(self) -> PatchSet:
-        return PatchSet.read(Split.TRAIN, exams=self.recipe.exams, root=self.cache)
+    def _lesions(self) -> LesionSet:
+        return LesionSet.read(Split.TRAIN, exams=self.recipe.exams, root=self.cache)
 
     @cached_property
-    def _watched(self) -> PatchSet:
-        return PatchSet.read(Split.VALIDATION, exams=self.recipe.validation_exams, root=self.cache)
+    def _watched(self) -> LesionSet:
+        return LesionSet.read(Split.VALIDATION, exams=self.recipe.validation_exams, root=self.cache)
 
     @cached_property
-    def _test_masses(self) -> PatchSet:
-        return masses_of(PatchSet.read(Split.TEST, exams=self.test_exams, root=self.cache))
+    def _test_masses(self) -> LesionSet:
+        return masses_of(LesionSet.read(Split.TEST, exams=self.test_exams, root=self.cache))
 
     @cached_property
     def _patches(self) -> torch.Tensor:
         return detected(self._test_masses, self.preset.patch)
 
 
-def masses_of(lesions: PatchSet) -> PatchSet:
+def masses_of(lesions: LesionSet) -> LesionSet:
     """The masses of a set."""
     return replace(lesions, lesions=tuple(lesion for lesion in lesions if lesion.kind == 0))
 
 
-def shuffled(lesions: PatchSet) -> PatchSet:
+def shuffled(lesions: LesionSet) -> LesionSet:
     """The same patches, the categories of all masses dealt out anew; the order of dealing is always the same."""
     masses = np.flatnonzero([lesion.kind == 0 for lesion in lesions])
     dealt = np.random.default_rng(0).permutation(masses)

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tetraview_nets.classifier.augment import augmented, detected
 from tetraview_nets.classifier.birads import LEVELS
 from tetraview_nets.classifier.densenet import DenseNet, Grades
-from tetraview_nets.classifier.patches import UNASSESSED, PatchSet
 from tetraview_nets.classifier.presets import ClassifierPreset
 from tetraview_nets.classifier.recipe import FIXED_PARTS, ClassifierRecipe, Weighting
+from tetraview_nets.crops import augmented, detected
+from tetraview_nets.lesions import UNASSESSED, LesionSet
 from tetraview_nets.losses import kendall, masked_mean
 from tetraview_nets.metrics import auc
 
@@ -67,9 +67,9 @@ class Material:
     preset: ClassifierPreset
     recipe: ClassifierRecipe
     #: Patches the network learns from.
-    lesions: PatchSet
+    lesions: LesionSet
     #: Patches it is watched on.
-    watched: PatchSet
+    watched: LesionSet
     device: torch.device
 
     @cached_property
@@ -117,7 +117,7 @@ class MalignancyTask:
         return {name: auc(getattr(grades, name).double().numpy(), malignant) for name in Grades._fields}
 
 
-def labels_of(lesions: PatchSet, chosen: np.ndarray, *, device: torch.device) -> Labels:
+def labels_of(lesions: LesionSet, chosen: np.ndarray, *, device: torch.device) -> Labels:
     """The labels of some patches as tensors."""
     picked = [lesions[i] for i in chosen]
     birads = [lesion.birads for lesion in picked]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,25 +11,21 @@ import torch
 from tetraview.phantom import GENERATOR_VERSION
 from tetraview_nets.cache import Split
 from tetraview_nets.calibration import NotCalibratable, fit
-from tetraview_nets.classifier.augment import detected
 from tetraview_nets.classifier.densenet import DenseNet
-from tetraview_nets.classifier.patches import PHANTOM_RECIPE, PatchSet
 from tetraview_nets.classifier.presets import ClassifierPreset
 from tetraview_nets.classifier.recipe import ClassifierRecipe
 from tetraview_nets.classifier.storage import MALIGNANCY, MODEL, VERSION
 from tetraview_nets.classifier.task import MalignancyTask, Material, grade_all
+from tetraview_nets.crops import detected
+from tetraview_nets.lesions import PHANTOM_RECIPE, LesionSet
 from tetraview_nets.metrics import auc
 from tetraview_nets.schedule import Rhythm
-from tetraview_nets.train import Run
+from tetraview_nets.train import Run, averaged
 from tetraview_nets.weights import WeightsCard, save
 
 #: Name of the checkpoint and its tables.
 RUN = "classifier"
 RHYTHM = Rhythm(logged=25, saved=100, validated=250)
-
-
-class ClassifierMissing(RuntimeError):
-    """The classifier has not been trained to its end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +40,7 @@ class ClassifierTraining:
     #: The phantom cache's root; None for the default.
     cache: Path | None = None
 
-    def run(self, *, lesions: PatchSet | None = None, watched: PatchSet | None = None, name: str = RUN) -> DenseNet:
+    def run(self, *, lesions: LesionSet | None = None, watched: LesionSet | None = None, name: str = RUN) -> DenseNet:
         """Train to the end, from the last checkpoint on.
 
         Args:
@@ -68,15 +63,15 @@ class ClassifierTraining:
         assert isinstance(network, DenseNet)
         return network
 
-    def patches(self, split: Split, exams: int) -> PatchSet:
+    def patches(self, split: Split, exams: int) -> LesionSet:
         """The first exams of a split from the cache."""
-        return PatchSet.read(split, exams=exams, root=self.cache)
+        return LesionSet.read(split, exams=exams, root=self.cache)
 
     def export(self, path: Path) -> WeightsCard:
         """Fit the probability map on validation masses and write the weights file.
 
         Raises:
-            ClassifierMissing: training has not ended.
+            NotTrained: training has not ended.
         """
         network = self.trained()
         calibration, figures = self._calibrated(network)
@@ -101,16 +96,10 @@ class ClassifierTraining:
         """The network with the averaged weights of the last checkpoint.
 
         Raises:
-            ClassifierMissing: there is none at the schedule's end.
+            NotTrained: there is none at the schedule's end.
         """
-        path = self.folder / f"{RUN}.pt"
-        if not path.exists():
-            raise ClassifierMissing(f"there is no checkpoint in {self.folder}: train the classifier first")
-        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-        if state["step"] < self.recipe.schedule.steps:
-            raise ClassifierMissing(f"the classifier in {self.folder} stopped at step {state['step']}: train it on")
         network = DenseNet(self.preset)
-        network.load_state_dict(state["average"])
+        network.load_state_dict(averaged(self.folder, RUN, self.recipe.schedule))
         return network.to(self.device).eval()
 
     def _calibrated(self, network: DenseNet) -> tuple[dict[str, dict[str, float]], dict[str, float]]:

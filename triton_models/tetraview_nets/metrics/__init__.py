@@ -11,7 +11,7 @@ from tetraview_nets.metrics.froc import (
     mask_iou,
 )
 from tetraview_nets.metrics.masks import MASK_FIGURES, Confusion, mean_per_roi, pooled
-from tetraview_nets.metrics.paired import NotComparable, Paired, paired_auc, paired_recall
+from tetraview_nets.metrics.paired import NotComparable, Paired, paired_auc, paired_mean, paired_recall
 from tetraview_nets.metrics.precision import OperatingPair, average_precision, tpr_at_fpavg
 from tetraview_nets.metrics.ranking import (
     Bins,
@@ -50,6 +50,7 @@ __all__ = [
     "mask_iou",
     "mean_per_roi",
     "paired_auc",
+    "paired_mean",
     "paired_recall",
     "patient_weights",
     "pooled",

@@ -111,6 +111,30 @@ def paired_auc(
     return _paired((figures[0], figures[1]), (samples[0], samples[1]), seed=seed)
 
 
+def paired_mean(
+    first: Floats, second: Floats, patients: Integers, *, resamples: int = RESAMPLES, seed: int = 0
+) -> Paired:
+    """Compare a figure that every item has, such as the Dice coefficient of every region, by its mean.
+
+    Args:
+        first: float [seeds, N], the figure under each training of the first way.
+        second: float [seeds, N], the same of the second way, in the same order of seeds.
+        patients: int [N], whose each item is.
+        resamples: bootstrap resamples.
+        seed: of the resampling.
+
+    Raises:
+        NotComparable: the shapes do not fit each other.
+    """
+    _same_number(first, second)
+    if not first.shape[1:] == second.shape[1:] == patients.shape:
+        raise NotComparable(f"figures and patients do not fit each other: {first.shape, second.shape, patients.shape}")
+    _, index = np.unique(patients, return_inverse=True)
+    weights = patient_weights(int(index.max()) + 1, resamples=resamples, seed=seed)[:, index]
+    samples = [weights @ way.T / weights.sum(axis=1, keepdims=True) for way in (first, second)]
+    return _paired((first.mean(axis=1), second.mean(axis=1)), (samples[0], samples[1]), seed=seed)
+
+
 def _same_number(first: Sequence[object] | Floats, second: Sequence[object] | Floats) -> None:
     if len(first) != len(second) or not len(first):
         raise NotComparable(f"both ways need the same trainings, not {len(first)} and {len(second)}")

@@ -1,7 +1,8 @@
-"""Patches of phantom lesions and of what mimics them, rendered once and kept on disk.
+"""Phantom lesions and what mimics them, with their truth, rendered once and kept on disk.
 
 A tile holds the tissue around one object in its view at the detector's own resolution, wide enough for every box that
-augmentation draws. The patch itself is cut from the tile by ``tetraview.imaging.patch``, the code that serving runs.
+``tetraview_nets.crops`` draws. What a network reads is cut from the tile by ``tetraview.imaging.patch``, the code that
+serving runs.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Self
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from rich.progress import Progress
 
 from tetraview import phantom
 from tetraview.domain.geometry import Box
@@ -41,6 +43,8 @@ class Lesion:
 
     #: uint8 [h, w], 255 is intensity 1, at the detector's resolution.
     tile: NDArray[np.uint8]
+    #: bool [h, w], the object's core without its spicules, which is what readers outline.
+    mask: NDArray[np.bool_]
     #: Bounds of the object in pixels of the tile.
     box: Box
     #: Row and column spacing of the tile.
@@ -86,10 +90,11 @@ def _lesion(
     reach = _reach(thing.box, spacing_mm=view.spacing_mm)
     rows, columns = pixels.shape
     x0, y0 = max(int(reach.x0), 0), max(int(reach.y0), 0)
-    tile = window(pixels[y0 : min(int(reach.y1) + 1, rows), x0 : min(int(reach.x1) + 1, columns)])
+    part = slice(y0, min(int(reach.y1) + 1, rows)), slice(x0, min(int(reach.x1) + 1, columns))
     kind = KINDS.index(thing.kind)
     return Lesion(
-        tile=np.rint(tile * 255).astype(np.uint8),
+        tile=np.rint(window(pixels[part]) * 255).astype(np.uint8),
+        mask=thing.mask[part],
         box=Box(thing.box.x0 - x0, thing.box.y0 - y0, thing.box.x1 - x0, thing.box.y1 - y0),
         spacing_mm=view.spacing_mm,
         seed=seed,
@@ -120,7 +125,7 @@ def grown(box: Box, by: float) -> Box:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PatchSet(Sequence[Lesion]):
+class LesionSet(Sequence[Lesion]):
     """The lesions of the first exams of a split.
 
     Raises:
@@ -138,8 +143,8 @@ class PatchSet(Sequence[Lesion]):
         missing = [path for path in paths if not path.exists()]
         if missing:
             raise FileNotFoundError(
-                f"{len(missing)} of {len(paths)} patch shards are missing in {folder}: "
-                f"make them with `tetraview_nets classifier patches --split {split} --exams {exams}`"
+                f"{len(missing)} of {len(paths)} lesion shards are missing in {folder}: "
+                f"make them with `tetraview_nets lesions --split {split} --exams {exams}`"
             )
         last = split.seeds[exams - 1]
         found = [lesion for path in paths for lesion in _read_shard(path) if lesion.seed <= last]
@@ -153,15 +158,15 @@ class PatchSet(Sequence[Lesion]):
 
 
 def folder_of(split: Split, root: Path | None = None) -> Path:
-    """Where the patches of a split lie in the phantom cache."""
+    """Where the lesions of a split lie in the phantom cache."""
     version = f"phantom-{phantom.GENERATOR_VERSION}"
-    return (root or default_root()) / version / f"{PHANTOM_RECIPE}-patches" / split
+    return (root or default_root()) / version / f"{PHANTOM_RECIPE}-lesions" / split
 
 
 def build(
     split: Split, *, exams: int, workers: int, root: Path | None = None, done: Callable[[int], None] = lambda _: None
 ) -> Path:
-    """Render the patches of the first exams of a split that the cache lacks; the last shard is always filled.
+    """Render the lesions of the first exams of a split that the cache lacks; the last shard is always filled.
 
     Args:
         split: which seeds.
@@ -182,6 +187,13 @@ def build(
     return folder
 
 
+def render_lesions(split: Split, *, exams: int, workers: int, root: Path | None = None) -> Path:
+    """Build the lesions of the first exams of a split under a progress bar."""
+    with Progress() as progress:
+        bar = progress.add_task(f"{split} lesions", total=exams)
+        return build(split, exams=exams, workers=workers, root=root, done=lambda n: progress.advance(bar, n))
+
+
 def _shard_starts(split: Split, exams: int) -> list[int]:
     if exams > len(split.seeds):
         raise ValueError(f"the {split} split has {len(split.seeds)} seeds, {exams} exams were asked for")
@@ -189,7 +201,7 @@ def _shard_starts(split: Split, exams: int) -> list[int]:
 
 
 def _path(folder: Path, first: int) -> Path:
-    return folder / f"patches-{first:07d}.npz"
+    return folder / f"lesions-{first:07d}.npz"
 
 
 def _render_shard(folder: Path, first: int) -> None:
@@ -211,6 +223,7 @@ def packed(found: Sequence[Lesion]) -> dict[str, NDArray[np.generic]]:
     boxes = [(lesion.box.x0, lesion.box.y0, lesion.box.x1, lesion.box.y1) for lesion in found]
     return {
         "pixels": np.concatenate([lesion.tile.ravel() for lesion in found]),
+        "masks": np.packbits(np.concatenate([lesion.mask.ravel() for lesion in found])),
         "shape": np.array([lesion.tile.shape for lesion in found]),
         "box": np.array(boxes),
         "spacing_mm": np.array([lesion.spacing_mm for lesion in found]),
@@ -223,12 +236,14 @@ def _read_shard(path: Path) -> list[Lesion]:
         arrays = dict(stored)
     ends = arrays["shape"].prod(axis=1).cumsum()
     tiles = np.split(arrays["pixels"], ends[:-1])
+    masks = np.split(np.unpackbits(arrays["masks"], count=int(ends[-1])).astype(np.bool_), ends[:-1])
     return [
         Lesion(
             tile=tile.reshape(arrays["shape"][i]),
+            mask=mask.reshape(arrays["shape"][i]),
             box=Box(*arrays["box"][i].tolist()),
             spacing_mm=tuple(arrays["spacing_mm"][i].tolist()),
             **{name: arrays[name][i].item() for name in _SCALARS},
         )
-        for i, tile in enumerate(tiles)
+        for i, (tile, mask) in enumerate(zip(tiles, masks, strict=True))
     ]

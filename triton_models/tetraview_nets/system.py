@@ -1,0 +1,51 @@
+"""What every network that reads patches gives, and how one is found and built by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from torch import Tensor, nn
+
+from tetraview.imaging.patch import PatchShape
+
+
+class PatchReading(NamedTuple):
+    """What a network says of N patches of S×S pixels; None for what it does not say."""
+
+    #: float32 [N, S, S], how likely each pixel is part of the mass, in [0, 1].
+    probability: Tensor | None = None
+    #: float32 [N], the mask of a patch is where its probability reaches this.
+    threshold: Tensor | None = None
+    #: float32 [N], score in [0, 1] that rises with malignancy, not a probability.
+    malignancy: Tensor | None = None
+    #: float32 [N], position on the BI-RADS line in [0, 1].
+    birads: Tensor | None = None
+
+
+class PatchPreset(Protocol):
+    """The sizes of a network that reads patches."""
+
+    @property
+    def name(self) -> str:
+        """Of the preset."""
+
+    @property
+    def patch(self) -> PatchShape:
+        """How a box becomes this network's patch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchSystem:
+    """One network that Triton serves on patches."""
+
+    #: Of the Triton model.
+    name: str
+    #: Of the weights that are trained now.
+    version: str
+    presets: Mapping[str, PatchPreset]
+    #: The network of a preset, whose ``read(patches)`` takes float32 [N, S, S] in [0, 1] and gives a ``PatchReading``.
+    build: Callable[[PatchPreset], nn.Module]
+    #: The fields of ``PatchReading`` that it fills.
+    gives: tuple[str, ...]
