@@ -15,23 +15,43 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from tetraview.domain.view import Route, View
-from tetraview.inference.contract import CLASSIFIER, DETECTOR, ModelContract, TensorSpec, classifier, detector
-from tetraview.inference.contract.classifier import ClassifierParameter
+from tetraview.inference.contract import (
+    CLASSIFIER,
+    CONTRACTS,
+    DETECTOR,
+    SEGMENTER,
+    SEGMENTER_CLASSIFIER,
+    ModelContract,
+    TensorSpec,
+    classifier,
+    detector,
+    segmenter,
+    segmenter_classifier,
+)
 from tetraview.inference.contract.detector import ROUTES, VIEWS, DetectorParameter
+from tetraview.inference.contract.patch import PatchParameter
 from tetraview.settings import Triton
 
 REPOSITORY = Path(__file__).parents[2] / "triton_models" / "repository"
+SERVING = REPOSITORY.parent / "tetraview_nets" / "serving"
 #: Names of config.pbtxt's types in KServe's protocol.
 DATATYPES = {"TYPE_UINT8": "UINT8", "TYPE_INT32": "INT32", "TYPE_FP32": "FP32"}
 
 
 @dataclass(frozen=True)
 class Side:
-    """One model: its name, its contract and the module that has the contract in words."""
+    """One model of the repository."""
 
     name: str
-    contract: ModelContract
-    words: ModuleType
+
+    @property
+    def contract(self) -> ModelContract:
+        return CONTRACTS[self.name]
+
+    @property
+    def words(self) -> ModuleType:
+        """The module that has the contract in words."""
+        return next(module for agreed, module in WORDS if agreed is self.contract)
 
     @property
     def folder(self) -> Path:
@@ -46,8 +66,18 @@ class Side:
         return {key: value.string_value for key, value in self.config.parameters.items()}
 
 
-MODELS = [Side("mommi_detector", DETECTOR, detector), Side("mommi_classifier", CLASSIFIER, classifier)]
+WORDS = (
+    (DETECTOR, detector),
+    (SEGMENTER, segmenter),
+    (SEGMENTER_CLASSIFIER, segmenter_classifier),
+    (CLASSIFIER, classifier),
+)
+MODELS = [Side(path.parent.name) for path in sorted(REPOSITORY.glob("*/config.pbtxt"))]
+DETECTORS = [model for model in MODELS if model.contract is DETECTOR]
+PATCH_MODELS = [model for model in MODELS if model.contract is not DETECTOR]
 each_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+each_detector = pytest.mark.parametrize("model", DETECTORS, ids=lambda model: model.name)
+each_patch_model = pytest.mark.parametrize("model", PATCH_MODELS, ids=lambda model: model.name)
 
 
 def specs(tensors: Any) -> dict[str, TensorSpec]:
@@ -72,17 +102,26 @@ def test_an_exam_is_one_request(model: Side) -> None:
 
 
 def test_the_settings_name_the_models() -> None:
-    """The settings' detector and classifier are models of the repository."""
-    assert Triton().detector == MODELS[0].name
-    assert Triton().classifier == MODELS[1].name
+    """The settings' stages are models of the repository, and each stage is a model of its contract."""
+    settings = Triton()
+    assert {settings.detector, settings.classifier} <= {model.name for model in MODELS}
+    assert (CONTRACTS[settings.detector], CONTRACTS[settings.classifier]) == (DETECTOR, CLASSIFIER)
 
 
-def test_the_parameters_fit_their_use() -> None:
+@each_detector
+def test_the_parameters_of_a_detector_fit_their_use(model: Side) -> None:
     """Each number among the parameters has a value that the service can use."""
-    detector_parameters, classifier_parameters = (model.parameters for model in MODELS)
-    assert float(detector_parameters[DetectorParameter.SPACING_MM]) > 0
-    assert float(classifier_parameters[ClassifierParameter.MARGIN]) >= 1
-    assert float(classifier_parameters[ClassifierParameter.MIN_SIDE_MM]) > 0
+    assert float(model.parameters[DetectorParameter.SPACING_MM]) > 0
+
+
+@each_patch_model
+def test_the_parameters_of_a_patch_model_fit_their_use(model: Side) -> None:
+    """Each number among the parameters has a value that the service can use, and patches are squares of one size."""
+    assert float(model.parameters[PatchParameter.MARGIN]) >= 1
+    assert float(model.parameters[PatchParameter.MIN_SIDE_MM]) > 0
+    shapes = {tuple(tensor.dims) for tensor in (*model.config.input, *model.config.output) if len(tensor.dims) == 3}
+    ((candidates, rows, columns),) = shapes
+    assert (candidates, rows) == (-1, columns)
 
 
 def test_numbers_on_the_wire_mean_the_views_and_routes_of_the_domain() -> None:
@@ -106,9 +145,11 @@ def test_the_contract_in_words_has_every_name_of_the_contract_in_code(model: Sid
 
 @each_model
 def test_the_model_reads_and_writes_exactly_the_agreed_tensors(model: Side) -> None:
-    """The model's file takes every tensor of the request and fills every tensor of the response."""
-    tree = ast.parse((model.folder / "1" / "model.py").read_text())
-    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    """The model's file, with the serving code that it shares, names every tensor of request and response."""
+    source = (model.folder / "1" / "model.py").read_text()
+    shared = [path.read_text() for path in SERVING.glob("*.py")] if "tetraview_nets.serving" in source else []
+    nodes = [node for text in (source, *shared) for node in ast.walk(ast.parse(text))]
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     assert set(model.contract.request) <= texts
     assert set(model.contract.response) <= texts
 
@@ -121,9 +162,10 @@ def test_the_shipped_weights_are_the_configured_ones(model: Side) -> None:
     assert card["preset"] == model.parameters["preset"]
 
 
-def test_the_shipped_detector_has_thresholds_for_every_route() -> None:
+@each_detector
+def test_a_shipped_detector_has_thresholds_for_every_route(model: Side) -> None:
     """Every operating point that can be set has a threshold for each of the four routes."""
-    points = _card(MODELS[0])["operating_points"]
+    points = _card(model)["operating_points"]
     assert all(set(thresholds) == set(Route) for thresholds in points.values())
     assert {"high_sensitivity", "balanced", "high_specificity"} <= set(points)
 

@@ -14,7 +14,7 @@ from tetraview.errors import ModelMismatch
 from tetraview.inference.classifier_response import read_response
 from tetraview.inference.client import TritonModel
 from tetraview.inference.contract import CLASSIFIER, ModelContract
-from tetraview.inference.contract.classifier import ClassifierParameter, ClassifierRequest
+from tetraview.inference.contract.patch import PatchParameter, PatchRequest
 from tetraview.settings import Triton
 
 
@@ -46,10 +46,10 @@ class Classifier(TritonModel):
             ModelMismatch: there is no such model, or it differs from the contract; the message names the difference.
         """
         found = self.configuration()
-        _, rows, columns = map(int, found.inputs[ClassifierRequest.PATCH].shape)
+        _, rows, columns = map(int, found.inputs[PatchRequest.PATCH].shape)
         if rows != columns:
             raise ModelMismatch(f"{found.model} wants patches of {rows} by {columns} pixels, not square ones")
-        margin, min_side_mm = found.number(ClassifierParameter.MARGIN), found.number(ClassifierParameter.MIN_SIDE_MM)
+        margin, min_side_mm = found.number(PatchParameter.MARGIN), found.number(PatchParameter.MIN_SIDE_MM)
         if not (1 <= margin < np.inf and 0 < min_side_mm < np.inf):
             raise ModelMismatch(f"{found.model} cannot want patches of margin {margin} and at least {min_side_mm} mm")
         return ClassifierInput(side=rows, margin=margin, min_side_mm=min_side_mm)
@@ -67,8 +67,8 @@ class Classifier(TritonModel):
             ModelMismatch: the model refused the request, or its answer breaks the contract.
         """
         batch = np.asarray(patches, np.float32).reshape(-1, side, side)
-        tensors: dict[ClassifierRequest, NDArray[Any]] = {
-            ClassifierRequest.EXAM_ID: np.frombuffer(exam_id.encode(), np.uint8),
-            ClassifierRequest.PATCH: batch,
+        tensors: dict[PatchRequest, NDArray[Any]] = {
+            PatchRequest.EXAM_ID: np.frombuffer(exam_id.encode(), np.uint8),
+            PatchRequest.PATCH: batch,
         }
         return read_response(self.infer(tensors), exam_id=exam_id, candidates=len(patches))

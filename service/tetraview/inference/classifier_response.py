@@ -10,7 +10,7 @@ from tritonclient.grpc import InferResult
 from tetraview.domain.grading import Grading, Gradings
 from tetraview.errors import ModelMismatch
 from tetraview.inference.contract import CLASSIFIER
-from tetraview.inference.contract.classifier import ClassifierResponse
+from tetraview.inference.contract.patch import PatchResponse
 from tetraview.inference.response import believe, platt_of, read_card, read_tensors, text_of, unit, within
 
 
@@ -26,14 +26,14 @@ def read_response(result: InferResult, *, exam_id: str, candidates: int) -> Grad
         ModelMismatch: the answer breaks the contract or is for another exam; the message names the fault.
     """
     tensors = read_tensors(result, CLASSIFIER, exam_id=exam_id, extents={"N": candidates})
-    malignancy, birads = tensors[ClassifierResponse.MALIGNANCY], tensors[ClassifierResponse.BIRADS_SCORE]
+    malignancy, birads = tensors[PatchResponse.MALIGNANCY], tensors[PatchResponse.BIRADS_SCORE]
     believe(
         {
             "a malignancy score is outside [0, 1]": within(malignancy, 1),
             "a BI-RADS score is outside [0, 1]": within(birads, 1),
         }
     )
-    model, card = read_card(text_of(tensors, ClassifierResponse.MODEL))
+    model, card = read_card(text_of(tensors, PatchResponse.MODEL))
     return Gradings(
         candidates=tuple(
             Grading(malignancy=unit(score), birads_score=unit(place))

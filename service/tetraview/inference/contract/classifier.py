@@ -24,52 +24,6 @@ agree with all of them.
 
 from __future__ import annotations
 
-from enum import StrEnum
-from types import MappingProxyType
+from tetraview.inference.contract.patch import PatchResponse, patch_contract
 
-from tetraview.inference.contract.model import ModelContract, TensorSpec
-
-
-class ClassifierRequest(StrEnum):
-    """The tensors of a request."""
-
-    EXAM_ID = "exam_id"
-    PATCH = "patch"
-
-
-class ClassifierResponse(StrEnum):
-    """The tensors of a response."""
-
-    EXAM_ID = "exam_id"
-    MALIGNANCY = "malignancy"
-    BIRADS_SCORE = "birads_score"
-    MODEL = "model"
-
-
-class ClassifierParameter(StrEnum):
-    """The parameters of the model's configuration."""
-
-    WEIGHTS = "weights"
-    WEIGHTS_SHA256 = "weights_sha256"
-    PRESET = "preset"
-    MARGIN = "margin"
-    MIN_SIDE_MM = "min_side_mm"
-
-
-CLASSIFIER = ModelContract(
-    request=MappingProxyType(
-        {
-            ClassifierRequest.EXAM_ID: TensorSpec("UINT8", ("E",)),
-            ClassifierRequest.PATCH: TensorSpec("FP32", ("N", "S", "S")),
-        }
-    ),
-    response=MappingProxyType(
-        {
-            ClassifierResponse.EXAM_ID: TensorSpec("UINT8", ("E",)),
-            ClassifierResponse.MALIGNANCY: TensorSpec("FP32", ("N",)),
-            ClassifierResponse.BIRADS_SCORE: TensorSpec("FP32", ("N",)),
-            ClassifierResponse.MODEL: TensorSpec("UINT8", ("J",)),
-        }
-    ),
-    parameters=tuple(ClassifierParameter),
-)
+CLASSIFIER = patch_contract(PatchResponse.MALIGNANCY, PatchResponse.BIRADS_SCORE)
