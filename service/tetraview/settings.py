@@ -56,17 +56,44 @@ class Completeness(_Section):
     """Silence after the last image before an exam with missing views is read as it is."""
 
 
-class Triton(_Section):
-    """NVIDIA Triton Inference Server."""
+DetectorName = Literal["mommi_detector", "yolo_msp_detector"]
+SegmenterName = Literal["unetpp_segmenter", "crunet_segmenter", "dualcore", "rescunet", "none"]
+ClassifierName = Literal["mommi_classifier", "dualcore", "rescunet", "none"]
+
+
+class Stages(_Section):
+    """The Triton models that read an exam, one a stage."""
+
+    detector: DetectorName = "mommi_detector"
+    """Triton model that finds masses."""
+    segmenter: SegmenterName = "none"
+    """Triton model that outlines them, or `none`: findings then keep the detector's coarse outline."""
+    classifier: ClassifierName = "mommi_classifier"
+    """Triton model that grades them, or `none`; only `mommi_classifier` also estimates the suspicion level."""
+
+    @property
+    def of_patches(self) -> tuple[str, ...]:
+        """Segmenter and classifier, as far as there are any; a model that is both stands there once."""
+        return tuple(dict.fromkeys(name for name in (self.segmenter, self.classifier) if name != "none"))
+
+    @property
+    def grade_birads(self) -> bool:
+        """Whether findings get a BI-RADS score."""
+        return self.classifier == "mommi_classifier"
+
+
+class Triton(Stages):
+    """NVIDIA Triton Inference Server and the models that it is asked for."""
 
     url: str = "127.0.0.1:8001"
     """gRPC address, host:port."""
-    detector: Literal["mommi_detector"] = "mommi_detector"
-    """Triton model that finds masses."""
-    classifier: Literal["mommi_classifier", "none"] = "mommi_classifier"
-    """Triton model that grades them, or `none`: findings then have neither malignancy score nor suspicion level."""
     deadline_seconds: Seconds = 60.0
     """Longest time one exam's request may take."""
+
+    @property
+    def stages(self) -> Stages:
+        """The models that read an exam unless something else is said for it."""
+        return Stages(detector=self.detector, segmenter=self.segmenter, classifier=self.classifier)
 
 
 class Imaging(_Section):
@@ -166,8 +193,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _birads_needs_a_classifier(self) -> Self:
-        if self.report.emit_birads and self.triton.classifier == "none":
-            raise ValueError("report.emit_birads needs a classifier: name one in triton.classifier or set it to false")
+        if self.report.emit_birads and not self.triton.grade_birads:
+            raise ValueError(
+                f"report.emit_birads needs a classifier that grades by BI-RADS, and triton.classifier is "
+                f"{self.triton.classifier}: name mommi_classifier there or set report.emit_birads to false"
+            )
         return self
 
     @classmethod
