@@ -1,0 +1,1 @@
+"""Outlines of masses from small squares of tissue: a residual U-Net with a conditional random field (CRU-Net)."""
