@@ -7,6 +7,7 @@ scanners measure.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tetraview.domain.geometry import Box
 from tetraview.domain.view import View
 from tetraview.errors import ImageUnreadable
 from tetraview.imaging.canonical import CanonicalView, Frame, to_canonical
+from tetraview.imaging.patch import GreyWindow, PatchShape, cut_patch
 from tetraview_nets.datasets.truth import Shape, TruthUnusable
 
 #: Optical densities between which a film is readable; beyond lie noise and the light around the film.
@@ -79,6 +82,22 @@ class FilmPicture:
         Raises:
             ImageUnreadable: the file is damaged, or is not the scan with its grey values untouched.
         """
+        spacing = self.spacing_mm, self.spacing_mm
+        return to_canonical(self._pixels(), view=view, spacing_mm=spacing, patient_orientation=None, frame=frame)
+
+    def patches(self, view: View, boxes: Sequence[Box], shape: PatchShape) -> NDArray[np.float32]:  # noqa: ARG002
+        """The squares of tissue around boxes in stored pixels, float32 [boxes, size, size] in [0, 1].
+
+        Raises:
+            ImageUnreadable: the file is damaged, or is not the scan with its grey values untouched.
+        """
+        pixels, spacing = self._pixels(), (self.spacing_mm, self.spacing_mm)
+        window = GreyWindow.of_breast(pixels)
+        cut = [cut_patch(pixels, box=box, spacing_mm=spacing, window=window, shape=shape) for box in boxes]
+        return np.asarray(cut, dtype=np.float32).reshape(-1, shape.size, shape.size)
+
+    def _pixels(self) -> NDArray[np.float32]:
+        """Presentation values."""
         grey = cv2.imread(str(self.path), cv2.IMREAD_UNCHANGED)
         if grey is None:
             raise ImageUnreadable("The converted image cannot be read.")
@@ -90,6 +109,4 @@ class FilmPicture:
             raise ImageUnreadable(
                 f"The converted image exceeds the {self.bits} bits that were scanned: its grey values were changed."
             )
-        pixels = -self.scanner.density(grey.astype(np.float32))
-        spacing = self.spacing_mm, self.spacing_mm
-        return to_canonical(pixels, view=view, spacing_mm=spacing, patient_orientation=None, frame=frame)
+        return -self.scanner.density(grey.astype(np.float32))

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from pydicom import dcmread
 
+from tetraview.domain.geometry import Box
 from tetraview.domain.view import View
 from tetraview.errors import ImageUnreadable
 from tetraview.imaging.canonical import CanonicalView, Frame
-from tetraview.imaging.decode import decode_view
-from tetraview.imaging.image_file import read_view
+from tetraview.imaging.decode import cut_patches, decode_view
+from tetraview.imaging.image_file import read_patches, read_view
 from tetraview.imaging.limits import DecodeLimits
+from tetraview.imaging.patch import PatchShape
 from tetraview_nets.datasets.truth import AssumedSpacing
 
 
@@ -41,6 +45,19 @@ class DicomPicture:
         with damage_told():
             file = _with_spacing(self.path, self.spacing)
             return read_view(file, view=view, frame=frame, max_pixels=limits.max_pixels).canonical
+
+    def patches(self, view: View, boxes: Sequence[Box], shape: PatchShape) -> NDArray[np.float32]:
+        """The squares of tissue around boxes in stored pixels, float32 [boxes, size, size] in [0, 1].
+
+        Raises:
+            ImageUnreadable: the file is missing or damaged.
+        """
+        limits = DecodeLimits()
+        if self.spacing is None:
+            return cut_patches({view: self.path}, {view: boxes}, shape=shape, limits=limits)[view]
+        with damage_told():
+            file = _with_spacing(self.path, self.spacing)
+            return read_patches(file, boxes=boxes, shape=shape, max_pixels=limits.max_pixels)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ right detection into a false positive.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,8 +16,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tetraview.domain.geometry import Box
 from tetraview.domain.view import View
 from tetraview.imaging.canonical import CanonicalView, Frame
+from tetraview.imaging.patch import PatchShape
 
 #: Rows and columns of a stored image.
 Shape = tuple[int, int]
@@ -63,6 +65,13 @@ class Picture(Protocol):
 
         Raises:
             ImageUnreadable: it cannot be.
+        """
+
+    def patches(self, view: View, boxes: Sequence[Box], shape: PatchShape) -> NDArray[np.float32]:
+        """The squares of tissue around boxes in stored pixels, float32 [boxes, size, size] in [0, 1].
+
+        Raises:
+            ImageUnreadable: the image cannot be read.
         """
 
 
