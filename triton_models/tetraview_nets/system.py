@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
+from tetraview.imaging.canonical import Frame
 from tetraview.imaging.patch import PatchShape
 
 
@@ -46,6 +47,33 @@ class PatchSystem:
     version: str
     presets: Mapping[str, PatchPreset]
     #: The network of a preset, whose ``read(patches)`` takes float32 [N, S, S] in [0, 1] and gives a ``PatchReading``.
-    build: Callable[[PatchPreset], nn.Module]
+    build: Callable[[Any], nn.Module]
     #: The fields of ``PatchReading`` that it fills.
     gives: tuple[str, ...]
+
+
+class ExamPreset(Protocol):
+    """The sizes of a detector."""
+
+    @property
+    def name(self) -> str:
+        """Of the preset."""
+
+    @property
+    def frame(self) -> Frame:
+        """The canonical pixel matrix that it reads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExamSystem:
+    """One detector that Triton serves on the views of an exam."""
+
+    #: Of the Triton model.
+    name: str
+    #: In the card of its weights.
+    card_name: str
+    presets: Mapping[str, ExamPreset]
+    #: The network of a preset, whose ``read(views)`` takes ``mommi.ViewInput`` and gives ``mommi.ViewOutput``, each.
+    build: Callable[[Any], nn.Module]
+    #: Its ``fusion_map`` differs from pixel to pixel in any breast, so that a constant one is a fault.
+    map_varies: bool

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tetraview_nets.classifier.presets import ClassifierPreset
+from tetraview_nets.system import PatchReading
 
 #: Channels inside a dense layer over its growth.
 BOTTLENECK = 4
@@ -113,3 +114,8 @@ class DenseNet(nn.Module):
         """Malignancy and suspicion of patches [N, S, S]."""
         logits, birads = self(patches[:, None])
         return Grades(malignancy=logits.softmax(dim=1)[:, 1], birads=birads)
+
+    def read(self, patches: Tensor) -> PatchReading:
+        """The same as every network on patches gives it."""
+        grades = self.grade(patches)
+        return PatchReading(malignancy=grades.malignancy, birads=grades.birads)

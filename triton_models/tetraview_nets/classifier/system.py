@@ -1,0 +1,10 @@
+"""The classifier as Triton serves it."""
+
+from __future__ import annotations
+
+from tetraview_nets.classifier.densenet import DenseNet
+from tetraview_nets.classifier.presets import PRESETS
+from tetraview_nets.classifier.storage import MODEL, VERSION
+from tetraview_nets.system import PatchSystem
+
+SYSTEM = PatchSystem(name=MODEL, version=VERSION, presets=PRESETS, build=DenseNet, gives=("malignancy", "birads"))

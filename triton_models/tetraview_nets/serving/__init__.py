@@ -1,0 +1,1 @@
+"""What the models of Triton's Python backend share: requests in, networks read, answers out."""
