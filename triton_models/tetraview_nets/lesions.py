@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Self
@@ -149,6 +149,11 @@ class LesionSet(Sequence[Lesion]):
         last = split.seeds[exams - 1]
         found = [lesion for path in paths for lesion in _read_shard(path) if lesion.seed <= last]
         return cls(split=split, lesions=tuple(found))
+
+    @property
+    def masses(self) -> Self:
+        """The masses alone."""
+        return replace(self, lesions=tuple(lesion for lesion in self.lesions if lesion.kind == 0))
 
     def __len__(self) -> int:
         return len(self.lesions)
