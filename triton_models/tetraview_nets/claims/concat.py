@@ -273,7 +273,8 @@ def measure(exams: Exams, *, out: Path, results: Path, seeds: Sequence[int], thr
     for seed in seeds:
         for arm in ARMS:
             study.run(arm, seed)
-    record(study.rows(seeds, command=f"{COMMAND} --out DIR"), results=results)
+    flags = "" if tuple(seeds) == tuple(SEEDS) else "".join(f" --seed {seed}" for seed in seeds)
+    record(study.rows(seeds, command=f"{COMMAND}{flags} --out DIR"), results=results)
 
 
 def cached_exams(*, test_exams: int, control_exams: int, workers: int, root: Path | None) -> Exams:
