@@ -21,12 +21,14 @@ class Stage(StrEnum):
     FUSION = "fusion"
 
 
-Optimiser = Literal["adamw", "sgd"]
-Law = Literal["cosine", "steps"]
+Optimiser = Literal["adamw", "sgd", "nesterov"]
+Law = Literal["cosine", "steps", "inverse"]
 Precision = Literal["float32", "bfloat16"]
 
 #: Under the law of steps the rate falls to a tenth after each of these parts of a training.
 FALLS = (2 / 3, 8 / 9)
+#: Under the law of inverses the rate of step t is divided by one more than this times t, which is the decay of older Keras.
+INVERSE_DECAY = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +43,9 @@ class Schedule:
     learning_rate: float
     #: Steps of the linear rise.
     warm_up: int
-    #: AdamW, or stochastic gradient descent with momentum 0.9.
+    #: AdamW, or stochastic gradient descent with momentum 0.9, plain or as Nesterov looks ahead.
     optimiser: Optimiser = "adamw"
-    #: How the rate falls: half a cosine to zero, or a tenth at each of ``FALLS``.
+    #: How the rate falls: half a cosine to zero, a tenth at each of ``FALLS``, or hardly, by ``INVERSE_DECAY``.
     law: Law = "cosine"
     #: Weight decay; AdamW's is decoupled.
     weight_decay: float = 1e-4
@@ -62,6 +64,8 @@ class Schedule:
             return self.learning_rate * (step + 1) / self.warm_up
         if self.law == "steps":
             return self.learning_rate * 0.1 ** bisect_right([part * self.steps for part in FALLS], step)
+        if self.law == "inverse":
+            return self.learning_rate / (1 + INVERSE_DECAY * step)
         part = (step - self.warm_up) / max(1, self.steps - self.warm_up)
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * part))
 

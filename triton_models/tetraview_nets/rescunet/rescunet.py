@@ -1,0 +1,162 @@
+"""ResCU-Net: outline and class of a mass in one map.
+
+Shen and others, Simultaneous Segmentation and Classification of Mass Region From Mammograms Using a Mixed-Supervision
+Guided Deep Model, IEEE Signal Processing Letters 27, 2020. A VGG-16 encoder, a decoder that mirrors it, features put
+back where they were pooled from as in SegNet, and skips as in U-Net that pass a residual module of two convolutions.
+
+Deviations and what the paper leaves open: normalisation after every convolution; skips and decoder meet in a 1×1
+convolution; one output channel, whose sigmoid times 255 is the paper's grey map, as its algorithm reads grey, where the
+text also speaks of three categories; one grey channel in, nothing is pretrained. Pooling indices are written as a
+comparison with the place of the largest of four, which gives the same numbers as unpooling by index and, other than
+that, can be exported to every engine.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tetraview_nets.rescunet import otsu
+from tetraview_nets.rescunet.presets import Architecture, RescunetPreset
+from tetraview_nets.system import PatchReading
+
+
+class MaxPool(nn.Module):
+    """The largest of every 2×2 pixels, and which of the four it was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("places", torch.arange(4), persistent=False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """[N, C, H, W] to [N, C, H/2, W/2], and bool [N, C, H/2, W/2, 4]; the first of several as large."""
+        batch, channels, height, width = x.shape
+        cells = x.reshape(batch, channels, height // 2, 2, width // 2, 2).permute(0, 1, 2, 4, 3, 5)
+        place = cells.reshape(batch, channels, height // 2, width // 2, 4).argmax(-1, keepdim=True)
+        return functional.max_pool2d(x, 2), place == self.places
+
+
+def max_unpool(x: Tensor, where: Tensor) -> Tensor:
+    """Put values back where they were pooled from, zero elsewhere.
+
+    Args:
+        x: [N, C, H, W].
+        where: bool [N, C, H, W, 4], as ``MaxPool`` gives it.
+
+    Returns:
+        [N, C, 2H, 2W].
+    """
+    batch, channels, height, width = x.shape
+    cells = torch.where(where, x[..., None], 0.0).reshape(batch, channels, height, width, 2, 2)
+    return cells.permute(0, 1, 2, 4, 3, 5).reshape(batch, channels, 2 * height, 2 * width)
+
+
+def conv_module(inside: int, outside: int, *, kernel: int = 3) -> nn.Sequential:
+    """Convolution, normalisation, ReLU; the side stays."""
+    return nn.Sequential(
+        nn.Conv2d(inside, outside, kernel, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outside),
+        nn.ReLU(inplace=True),
+    )
+
+
+def stage(inside: int, outside: int, *, within: int, depth: int) -> nn.Sequential:
+    """``depth`` convolutions that have ``within`` channels between them."""
+    channels = [inside, *[within] * (depth - 1), outside]
+    return nn.Sequential(*(conv_module(a, b) for a, b in zip(channels, channels[1:], strict=False)))
+
+
+class ResidualModule(nn.Module):
+    """Two convolutions beside the identity."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(conv_module(channels, channels), conv_module(channels, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W], the same."""
+        summed: Tensor = x + self.body(x)
+        return summed
+
+
+class Decoder(nn.Module):
+    """One stage back: twice the side, the encoder's features joined in, the encoder's convolutions mirrored."""
+
+    def __init__(self, channels: int, outside: int, *, depth: int, architecture: Architecture) -> None:
+        super().__init__()
+        self.unpools = architecture is not Architecture.UNET
+        self.skips = architecture is not Architecture.SEGNET
+        if self.skips:
+            residual = architecture is Architecture.RESCUNET
+            self.skip = ResidualModule(channels) if residual else nn.Identity()
+            self.join = conv_module(2 * channels, channels, kernel=1)
+        self.body = stage(channels, outside, within=channels, depth=depth)
+
+    def forward(self, x: Tensor, skipped: Tensor, where: Tensor) -> Tensor:
+        """[N, C, H, W], the encoder's [N, C, 2H, 2W] and its pooling places, to [N, outside, 2H, 2W]."""
+        x = max_unpool(x, where) if self.unpools else functional.interpolate(x, scale_factor=2.0, mode="bilinear")
+        if self.skips:
+            x = self.join(torch.cat([x, self.skip(skipped)], dim=1))
+        out: Tensor = self.body(x)
+        return out
+
+
+class RescuNet(nn.Module):
+    """The network, or one of the two that the paper holds it against, with the same encoder."""
+
+    def __init__(self, preset: RescunetPreset) -> None:
+        super().__init__()
+        self.preset = preset
+        widths, depths = preset.widths, preset.depths
+        self.pool = MaxPool()
+        self.encoder = nn.ModuleList(
+            stage(inside, width, within=width, depth=depth)
+            for inside, width, depth in zip((1, *widths[:-1]), widths, depths, strict=True)
+        )
+        self.decoder = nn.ModuleList(
+            Decoder(width, outside, depth=depth, architecture=preset.architecture)
+            for width, outside, depth in zip(widths, (widths[0], *widths[:-1]), depths, strict=True)
+        )
+        self.head = nn.Conv2d(widths[0], 1, 1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """The map before its sigmoid.
+
+        Args:
+            patches: float32 [N, 1, S, S], intensity in [0, 1]; S is a multiple of 32.
+
+        Returns:
+            Logits, float32 [N, 1, S, S].
+        """
+        # Intensities in [0, 1] would give the first convolution an input of one sign.
+        x, passed = 2 * patches - 1, []
+        for encode in self.encoder:
+            features = encode(x)  # [N, C_i, S/2^i, S/2^i]
+            x, where = self.pool(features)
+            passed.append((features, where))
+        for decode, (features, where) in zip(reversed(self.decoder), reversed(passed), strict=True):
+            x = decode(x, features, where)
+        logits: Tensor = self.head(x)
+        return logits
+
+    @torch.no_grad()
+    def read(self, patches: Tensor) -> PatchReading:
+        """Map, its first threshold and the malignancy score of patches [N, S, S], in one pass.
+
+        The mask is where the probability reaches the threshold: the upper edge of the grey λ1, so that it holds the
+        pixels that are brighter than λ1.
+        """
+        probability = self(patches[:, None])[:, 0].sigmoid()
+        maps = otsu.discriminative_map(probability.cpu().numpy())
+        thresholds = [otsu.decide(each).threshold for each in maps]
+        scores = [otsu.malignancy(each, threshold) for each, threshold in zip(maps, thresholds, strict=True)]
+        edges = (torch.tensor(thresholds, dtype=torch.float32) + 1 / 2) / (otsu.GREYS - 1)
+        return PatchReading(
+            probability=probability,
+            threshold=edges.to(probability.device),
+            malignancy=torch.tensor(scores, dtype=torch.float32, device=probability.device),
+        )

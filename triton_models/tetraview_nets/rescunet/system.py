@@ -1,0 +1,15 @@
+"""ResCU-Net as one of the systems that read patches."""
+
+from __future__ import annotations
+
+from tetraview_nets.rescunet.presets import PRESETS
+from tetraview_nets.rescunet.rescunet import RescuNet
+from tetraview_nets.system import PatchSystem
+
+SYSTEM = PatchSystem(
+    name="rescunet",
+    version="0.1.0",
+    presets=PRESETS,
+    build=RescuNet,  # type: ignore[arg-type]
+    gives=("probability", "threshold", "malignancy"),
+)

@@ -1,0 +1,138 @@
+"""What ResCU-Net learns from, and how it is watched while it learns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tetraview_nets.classifier.study import masses_of
+from tetraview_nets.crops import augmented_pair, pairs
+from tetraview_nets.lesions import Lesion, LesionSet
+from tetraview_nets.metrics import Confusion, auc, mean_per_roi
+from tetraview_nets.rescunet.otsu import BENIGN_GREY, MALIGNANT_GREY
+from tetraview_nets.rescunet.presets import RescunetPreset
+from tetraview_nets.rescunet.recipe import RescunetRecipe
+from tetraview_nets.rescunet.rescunet import RescuNet
+from tetraview_nets.system import PatchReading
+
+#: Target inside a benign mass; 1 inside a malignant one, 0 outside.
+BENIGN = BENIGN_GREY / MALIGNANT_GREY
+#: Patches read at once.
+CHUNK = 64
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Classes:
+    """What is known of the classes of B patches."""
+
+    #: bool [B].
+    malignant: Tensor
+    #: bool [B], whether ``malignant`` may be learnt from.
+    known: Tensor
+
+    @classmethod
+    def of(cls, lesions: list[Lesion], *, device: torch.device) -> Classes:
+        """The classes of some lesions as tensors."""
+        return cls(
+            malignant=torch.tensor([lesion.malignant for lesion in lesions], device=device),
+            known=torch.tensor([lesion.known for lesion in lesions], device=device),
+        )
+
+
+def soft_target(logits: Tensor, masks: Tensor, classes: Classes) -> Tensor:
+    """The target of mixed supervision: 0 outside, 0.502 inside a benign and 1 inside a malignant mass.
+
+    A mass of unknown class may be either, so its pixels are only asked to be at least benign: their target is what the
+    network says, held between both classes, where the cross-entropy has no gradient.
+
+    Args:
+        logits: [B, S, S].
+        masks: bool [B, S, S].
+        classes: of the B masses.
+    """
+    known = torch.where(classes.malignant, 1.0, BENIGN)[:, None, None]
+    either = logits.detach().sigmoid().clamp(BENIGN, 1)
+    return torch.where(masks, torch.where(classes.known[:, None, None], known, either), 0.0)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Material:
+    """What a training is given."""
+
+    preset: RescunetPreset
+    recipe: RescunetRecipe
+    #: Lesions the network learns from.
+    lesions: LesionSet
+    #: Lesions whose masses it is watched on.
+    watched: LesionSet
+    device: torch.device
+
+    @cached_property
+    def masses(self) -> np.ndarray:
+        """Indices of the masses."""
+        return np.flatnonzero([lesion.kind == 0 for lesion in self.lesions])
+
+    @cached_property
+    def mimics(self) -> np.ndarray:
+        """Indices of what is no mass."""
+        return np.flatnonzero([lesion.kind > 0 for lesion in self.lesions])
+
+    def draw(self, generator: np.random.Generator) -> list[Lesion]:
+        """The lesions of a batch, masses first."""
+        batch = self.recipe.schedule.batch
+        masses = round(self.recipe.mass_share * batch)
+        chosen = [*generator.choice(self.masses, masses)]
+        if masses < batch:
+            chosen += [*generator.choice(self.mimics, batch - masses)]
+        return [self.lesions[int(i)] for i in chosen]
+
+
+class MapTask:
+    """Draw the discriminative map; every batch follows from its step."""
+
+    def __init__(self, given: Material) -> None:
+        self.given = given
+        self._net = RescuNet(given.preset).to(given.device)
+        self._net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: nn.Module = self._net
+        self._watched = masses_of(given.watched)
+        self._patches, self._masks = pairs(self._watched, given.preset.patch, detected=True)
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        """Cross-entropy of the pixels of a step's batch; the paper's equation 2 lacks its minus sign."""
+        generator = np.random.default_rng([self.given.recipe.schedule.seed, step])
+        lesions, device = self.given.draw(generator), self.given.device
+        drawn = [augmented_pair(lesion, self.given.preset.patch, generator) for lesion in lesions]
+        patches, masks = (torch.from_numpy(np.stack(each)).to(device) for each in zip(*drawn, strict=True))
+        logits = self._net(patches[:, None])[:, 0]
+        target = masks.float()
+        if self.given.recipe.mixed_supervision:
+            target = soft_target(logits, masks, Classes.of(lesions, device=device))
+        return {"cross_entropy": functional.binary_cross_entropy_with_logits(logits, target)}
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Dice on patches as drawn by a detector, and how well the score ranks, on watched masses."""
+        assert isinstance(network, RescuNet)
+        reading = read_all(network, self._patches, device=self.given.device)
+        assert reading.probability is not None
+        assert reading.threshold is not None
+        assert reading.malignancy is not None
+        found = reading.probability >= reading.threshold[:, None, None]
+        counts = [Confusion.of(a.numpy(), b.numpy()) for a, b in zip(found, self._masks, strict=True)]
+        malignant = np.array([lesion.malignant for lesion in self._watched])
+        return {
+            "dice": mean_per_roi(counts)["dice"],
+            "auc": auc(reading.malignancy.double().numpy(), malignant),
+        }
+
+
+def read_all(network: RescuNet, patches: Tensor, *, device: torch.device) -> PatchReading:
+    """What the network says of patches [N, S, S], read in pieces, on the CPU."""
+    pieces = [network.read(piece.to(device)) for piece in torch.split(patches, CHUNK)]
+    columns = [torch.cat(column).cpu() if column[0] is not None else None for column in zip(*pieces, strict=True)]
+    return PatchReading(*columns)
