@@ -66,11 +66,15 @@ class Average:
 def optimiser_of(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
     """The schedule's optimiser for the parameters that are not frozen; the rate is set at every step."""
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    if schedule.optimiser == "sgd":
-        return torch.optim.SGD(
-            parameters, lr=schedule.learning_rate, momentum=MOMENTUM, weight_decay=schedule.weight_decay
-        )
-    return torch.optim.AdamW(parameters, weight_decay=schedule.weight_decay)
+    if schedule.optimiser == "adamw":
+        return torch.optim.AdamW(parameters, weight_decay=schedule.weight_decay)
+    return torch.optim.SGD(
+        parameters,
+        lr=schedule.learning_rate,
+        momentum=MOMENTUM,
+        weight_decay=schedule.weight_decay,
+        nesterov=schedule.optimiser == "nesterov",
+    )
 
 
 class Run:
