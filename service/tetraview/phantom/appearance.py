@@ -19,7 +19,6 @@ CNR_LIMITS: Final = (0.8, 2.5)
 #: How much more contrast the most suspicious object has than the least.
 CNR_GAIN: Final = 0.3
 _GRADE_CUTS = (0.15, 0.35, 0.5, 0.65, 0.8, 0.93)
-_AREA_SIGMA = 0.99
 _READER_SLIP = 0.25
 _FIRST_BIOPSY_GRADE = GRADES.index("4A")
 _BIOPSY_SHARES = (0.3, 0.9)
@@ -68,7 +67,7 @@ def sample_appearance(rng: np.random.Generator, *, recipe: PhantomRecipe, depth_
     suspicion = rng.uniform()
     tilt = rng.uniform(-1, 1) * min(suspicion, 1 - suspicion, 0.25)
     return Appearance(
-        area_mm2=_area(rng, median=recipe.area_median_mm2, largest=math.pi * (0.3 * depth_mm) ** 2),
+        area_mm2=_area(rng, recipe=recipe, largest=math.pi * (0.3 * depth_mm) ** 2),
         cnr=rng.uniform(*CNR_LIMITS) * (1 + CNR_GAIN * suspicion),
         suspicion=suspicion,
         coarse=suspicion + tilt,
@@ -101,9 +100,9 @@ def grade(suspicion: float) -> int:
     return bisect.bisect_right(_GRADE_CUTS, suspicion)
 
 
-def _area(rng: np.random.Generator, *, median: float, largest: float) -> float:
+def _area(rng: np.random.Generator, *, recipe: PhantomRecipe, largest: float) -> float:
     low, high = AREA_LIMITS_MM2
     while True:
-        area = float(rng.lognormal(math.log(median), _AREA_SIGMA))
+        area = float(rng.lognormal(math.log(recipe.area_median_mm2), recipe.area_sigma))
         if low <= area <= min(high, largest):
             return area

@@ -44,6 +44,8 @@ class PhantomRecipe:
     asymmetries_mean: float = 0.2
     #: Median of the untruncated log-normal law of object areas, square millimetres.
     area_median_mm2: float = 293.0
+    #: Standard deviation of the logarithm of the area under that law.
+    area_sigma: float = 0.99
 
 
 _TRAINING = PhantomRecipe(name="training", rows=518, columns=398, spacing_mm=0.45)
@@ -63,6 +65,7 @@ RECIPES = MappingProxyType(
             replace(_TRAINING, name="no_masses", mass_probability=0.0),
             replace(_TRAINING, name="crowded", mass_probability=1.0, most_masses=4, islands_mean=3.0, decoys_mean=1.5),
             replace(_TRAINING, name="small", area_median_mm2=120.0),
+            replace(_TRAINING, name="one_size", area_sigma=0.0),
         )
     }
 )

@@ -105,3 +105,10 @@ def test_mimics_look_like_benign_masses(drawn: Drawn) -> None:
     distance = kstest(mimics, benign).statistic
     assert distance < 1.63 * math.sqrt(1 / len(mimics) + 1 / len(benign))
     assert max(map(grade, mimics)) < len(GRADES) - 1
+
+
+def test_the_recipe_of_one_size_draws_one_area() -> None:
+    """Where the area law has no spread, every object has the law's median area."""
+    rng, recipe = np.random.default_rng(1), RECIPES["one_size"]
+    areas = [sample_appearance(rng, recipe=recipe, depth_mm=50.0).area_mm2 for _ in range(20)]
+    assert areas == pytest.approx([recipe.area_median_mm2] * 20)
