@@ -1,0 +1,89 @@
+"""What the detector learns from, and how it is watched while it learns.
+
+The paper trains on images with a mass; here most views have one, but normal views are drawn too, as the product meets
+them. A new input size is drawn every ten steps (multi-scale training).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tetraview.domain.view import Route
+from tetraview_nets.cache import CanonicalExam
+from tetraview_nets.data import Draw, collate
+from tetraview_nets.evaluate import Detections, read_exams, view_input
+from tetraview_nets.schedule import Schedule
+from tetraview_nets.tasks import recall_figures
+from tetraview_nets.yolo_msp.cells import flatten
+from tetraview_nets.yolo_msp.detector import YoloMsp, resized
+from tetraview_nets.yolo_msp.loss import yolo_loss
+from tetraview_nets.yolo_msp.presets import YoloPreset
+
+#: Steps at one input size.
+STEPS_A_SIZE = 10
+
+
+class YoloDetector:
+    """The detector as it is served, on cached exams."""
+
+    def __init__(self, network: YoloMsp) -> None:
+        self.network = network
+        self.device = next(network.parameters()).device
+
+    def read(self, exam: CanonicalExam, views: Sequence[int]) -> list[Detections]:
+        """Detections of each view."""
+        outputs = self.network.read([view_input(exam, view, self.device) for view in views])
+        return [(out.boxes.double().numpy(), out.scores.double().numpy()) for out in outputs]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Material:
+    """What a training is given."""
+
+    preset: YoloPreset
+    #: Exams the network learns from.
+    exams: Sequence[CanonicalExam]
+    #: Exams it is watched on.
+    watched: Sequence[CanonicalExam]
+    schedule: Schedule
+    device: torch.device
+
+
+class YoloTask:
+    """Find masses in single views; every batch follows from its step."""
+
+    def __init__(self, given: Material) -> None:
+        self.given = given
+        self._detector = YoloMsp(given.preset).to(given.device)
+        self._detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: nn.Module = self._detector.yolo
+        self._draw = Draw(given.exams)
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        """YOLOv3's loss of a step's batch at the step's size."""
+        schedule, preset = self.given.schedule, self.given.preset
+        generator = np.random.default_rng([schedule.seed, step])
+        views = collate([self._draw.sample(generator) for _ in range(schedule.batch)], device=self.given.device)
+        width = self.size(step)
+        images = resized(views.image, width=width)
+        factor = width / preset.frame.width
+        raw = flatten(self.network(images.contiguous(memory_format=torch.channels_last)))
+        truth = [boxes * factor for boxes in views.boxes]
+        return yolo_loss(raw, truth, anchors=preset.anchors, size=(images.shape[-2], width))
+
+    def size(self, step: int) -> int:
+        """The width of the inputs of a step."""
+        sizes = self.given.preset.training_sizes
+        # Another stream than a step's, whose first number would otherwise decide the size as well.
+        return sizes[np.random.default_rng([self.given.schedule.seed, 1, step // STEPS_A_SIZE]).integers(len(sizes))]
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Recall on watched exams."""
+        assert network is self._detector.yolo
+        self._detector.eval()
+        return recall_figures(read_exams(YoloDetector(self._detector), self.given.watched, Route.TRI))

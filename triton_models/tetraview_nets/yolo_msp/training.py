@@ -1,0 +1,139 @@
+"""A whole training of the detector: its run, a nipple network, operating points, calibration, one weights file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from tetraview.domain.view import Route
+from tetraview.phantom import GENERATOR_VERSION
+from tetraview_nets import weights
+from tetraview_nets.cache import CacheKey, ExamSet, Split
+from tetraview_nets.calibration import fit_routes
+from tetraview_nets.evaluate import operating_points, read_exams
+from tetraview_nets.metrics import ImageResult
+from tetraview_nets.tasks import recall_figures
+from tetraview_nets.train import Run, averaged
+from tetraview_nets.training import CROWDED
+from tetraview_nets.weights import WeightsCard, save
+from tetraview_nets.yolo_msp.detector import YoloMsp
+from tetraview_nets.yolo_msp.presets import YoloPreset
+from tetraview_nets.yolo_msp.recipe import YoloRecipe
+from tetraview_nets.yolo_msp.storage import MODEL, VERSION
+from tetraview_nets.yolo_msp.task import Material, YoloDetector, YoloTask
+
+#: Name of the checkpoint and its tables.
+RUN = "yolo"
+#: Of the nipple network among MommiNet-v2's tensors.
+NIPPLE = "nipple."
+
+
+@dataclass(frozen=True, kw_only=True)
+class YoloTraining:
+    """One training of one preset, in one folder."""
+
+    preset: YoloPreset
+    recipe: YoloRecipe
+    #: Where checkpoints and loss tables go.
+    folder: Path
+    device: torch.device
+    #: The phantom cache's root; None for the default.
+    cache: Path | None = None
+
+    def key(self, split: Split, *, phantom: str | None = None) -> CacheKey:
+        """Where exams of a split lie, of the recipe's phantoms or of others."""
+        return CacheKey(recipe=phantom or self.recipe.phantom, frame=self.preset.frame, split=split)
+
+    def exams(self, split: Split, count: int, *, phantom: str | None = None) -> ExamSet:
+        """The first exams of a split from the cache."""
+        return ExamSet(self.key(split, phantom=phantom), exams=count, root=self.cache)
+
+    def run(self) -> nn.Module:
+        """Train to the end, from the last checkpoint on.
+
+        Raises:
+            FileNotFoundError: exams of the recipe are not in the cache.
+        """
+        torch.manual_seed(self.recipe.schedule.seed)
+        given = Material(
+            preset=self.preset,
+            exams=[
+                *self.exams(Split.TRAIN, self.recipe.exams),
+                *self.exams(Split.TRAIN, self.recipe.crowded_exams, phantom=CROWDED),
+            ],
+            watched=list(self.exams(Split.VALIDATION, self.recipe.watched_exams)),
+            schedule=self.recipe.schedule,
+            device=self.device,
+        )
+        return Run(RUN, YoloTask(given), self.recipe.schedule, self.folder, rhythm=self.recipe.rhythm).finish()
+
+    def trained(self) -> YoloMsp:
+        """The detector with the averaged weights of the last checkpoint; its nipple network knows nothing.
+
+        Raises:
+            NotTrained: there is none at the schedule's end.
+        """
+        detector = YoloMsp(self.preset)
+        detector.yolo.load_state_dict(averaged(self.folder, RUN, self.recipe.schedule))
+        return detector.to(self.device).eval()
+
+    def export(self, path: Path, *, mommi_weights: Path) -> WeightsCard:
+        """Take over a nipple network, choose operating points, calibrate, write the weights file.
+
+        Args:
+            path: the file to write.
+            mommi_weights: MommiNet-v2's, whose nipple network is taken.
+
+        Raises:
+            NotTrained: training has not ended.
+            WeightsInvalid: MommiNet-v2's file is not usable.
+        """
+        detector = self.trained()
+        source = with_nipple(detector, mommi_weights)
+        exams = self.exams(Split.VALIDATION, self.recipe.validation_exams)
+        found = [read_exams(YoloDetector(detector), [exam], Route.SINGLE) for exam in exams]
+        operating, calibrating = found[: self.recipe.operating_exams], found[self.recipe.operating_exams :]
+        chosen = operating_points({Route.SINGLE: _together(operating)})
+        card = WeightsCard(
+            name=MODEL,
+            version=VERSION,
+            preset=self.preset.name,
+            generator_version=GENERATOR_VERSION,
+            # Every view is read by the route single; readers of cards want a threshold for each route all the same.
+            operating_points={name: dict.fromkeys(map(str, Route), each["single"]) for name, each in chosen.items()},
+            calibration=fit_routes({Route.SINGLE: _together(calibrating)}),
+            training={
+                "phantom_recipe": self.recipe.phantom,
+                "exams": self.recipe.exams,
+                "crowded_exams": self.recipe.crowded_exams,
+                "operating_exams": self.recipe.operating_exams,
+                "calibration_exams": self.recipe.calibration_exams,
+                "schedule": asdict(self.recipe.schedule),
+                "nipple_network": source,
+                "validation": {k: round(float(v), 4) for k, v in recall_figures(_together(operating)).items()},
+            },
+        )
+        return save(path, detector, card)
+
+
+def with_nipple(detector: YoloMsp, mommi_weights: Path) -> str:
+    """Give a detector the nipple network of MommiNet-v2's weights.
+
+    Returns:
+        Which weights those were.
+
+    Raises:
+        WeightsInvalid: the file is not usable or of another preset's sizes.
+    """
+    tensors, card = weights.read(mommi_weights)
+    if card.preset != detector.preset.mommi.name:
+        raise weights.WeightsInvalid(f"{mommi_weights} is of preset {card.preset}, not {detector.preset.mommi.name}")
+    detector.nipple.load_state_dict({k.removeprefix(NIPPLE): v for k, v in tensors.items() if k.startswith(NIPPLE)})
+    return f"{card.name} {card.version} sha256 {card.weights_sha256[:12]}"
+
+
+def _together(exams: list[list[ImageResult]]) -> list[ImageResult]:
+    return [image for exam in exams for image in exam]
