@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tetraview_nets.boxes import clip, decode, iou_matrix, nms
-from tetraview_nets.hrnet import HRNet, mix, rare
+from tetraview_nets.hrnet import HRNet, concatenate, mix, rare
 from tetraview_nets.losses import diou, focal
 from tetraview_nets.presets import MommiPreset
 from tetraview_nets.relation import RelationBlock, box_ratios, embed, geometry_width, nipple_ratios
 from tetraview_nets.roi import POOLED, pool
-from tetraview_nets.rpn import STRIDES, ProposalNet
+from tetraview_nets.rpn import STRIDES, ProposalNet, Ranked
 
 FINAL_NMS = 0.3
 FOREGROUND_IOU = 0.5
@@ -190,6 +190,19 @@ class IpsiDualNet(nn.Module):
         levels: list[Tensor] = self.pyramid(self.backbone(image))
         return levels
 
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """All that one pass sees in images [B, 1, H, W], as plain tensors.
+
+        Returns:
+            Pyramid levels P2..P6, objectness logits [B, A], box deltas [B, A, 4] and, where the fusion network reads
+            them, all branches joined, [B, C, H/4, W/4].
+        """
+        branches = self.backbone(image)
+        levels = self.pyramid(branches)
+        ranked = self.proposals(levels)
+        joined = (concatenate(branches),) if self.preset.fusion_source == "concat" else ()
+        return (*levels, ranked.logits, ranked.deltas, *joined)
+
     @torch.inference_mode()
     def detect(
         self,
@@ -234,7 +247,14 @@ class IpsiDualNet(nn.Module):
     @torch.inference_mode()
     def detect_all(self, pyramid: Sequence[Tensor], companions: Companions) -> list[tuple[Tensor, Tensor]]:
         """Masses of every view of a batch, each as main with its companion: boxes [N, 4] and scores [N]."""
-        rois = RoIs.of(self.proposals.propose(self.proposals(pyramid)))
+        return self.detect_ranked(pyramid, self.proposals(pyramid), companions)
+
+    @torch.inference_mode()
+    def detect_ranked(
+        self, pyramid: Sequence[Tensor], ranked: Ranked, companions: Companions
+    ) -> list[tuple[Tensor, Tensor]]:
+        """The same where the anchors are ranked already."""
+        rois = RoIs.of(self.proposals.propose(ranked))
         logits, deltas = self.head(pyramid, rois, companions)
         return detections(logits, deltas, rois, height=self.preset.height, width=self.preset.width)
 

@@ -28,6 +28,7 @@ from tetraview_nets.nipple import NippleNet, locate
 from tetraview_nets.outline import trace
 from tetraview_nets.presets import MommiPreset
 from tetraview_nets.registration import register, warp
+from tetraview_nets.rpn import STRIDES, Ranked
 from tetraview_nets.scorer import Scorer
 
 #: The bilateral network is not asked when the breasts overlap less than this after registration.
@@ -98,6 +99,8 @@ class Look:
     opposites: Sequence[Opposite]
     #: Pyramid levels of the ipsilateral backbone.
     pyramid: Sequence[Tensor]
+    #: Its anchors.
+    ranked: Ranked
     #: What the fusion network reads, [V, C, H/4, W/4].
     features: Tensor
 
@@ -128,10 +131,7 @@ class MommiNet(nn.Module):
     def fusion_features(self, image: Tensor) -> Tensor:
         """The frozen features that the fusion network reads, for images [B, 1, H, W]: [B, C, H/4, W/4]."""
         branches = self.ipsi.backbone(image)
-        return self._fusion_source(branches, self.ipsi.pyramid(branches))
-
-    def _fusion_source(self, branches: Sequence[Tensor], pyramid: Sequence[Tensor]) -> Tensor:
-        return pyramid[0] if self.preset.fusion_source == "p2" else concatenate(branches)
+        return self.ipsi.pyramid(branches)[0] if self.preset.fusion_source == "p2" else concatenate(branches)
 
     @torch.inference_mode()
     def read(self, views: Sequence[ViewInput]) -> list[ViewOutput]:
@@ -160,14 +160,16 @@ class MommiNet(nn.Module):
             judge(xy, v.breast_mask, spacing_mm=v.spacing_mm)
             for xy, v in zip(locate(self.nipple(image)), ordered, strict=True)
         ]
-        branches = self.ipsi.backbone(image)
-        pyramid = self.ipsi.pyramid(branches)
+        seen = self.ipsi(image)
+        pyramid = seen[: len(STRIDES)]
+        logits, deltas, *joined = seen[len(STRIDES) :]
         return Look(
             views=ordered,
             landmarks=landmarks,
             opposites=self._opposites(ordered, landmarks),
             pyramid=pyramid,
-            features=self._fusion_source(branches, pyramid),
+            ranked=Ranked(logits=logits, deltas=deltas),
+            features=joined[0] if joined else pyramid[0],
         )
 
     @torch.inference_mode()
@@ -221,7 +223,7 @@ class MommiNet(nn.Module):
         """What the ipsilateral and bilateral networks say about every view of a look."""
         present = frozenset(v.view for v in look.views)
         ipsilateral = furthest in {Route.TRI, Route.IPSI}
-        detections = self.ipsi.detect_all(look.pyramid, _companions(look, ipsilateral=ipsilateral))
+        detections = self.ipsi.detect_ranked(look.pyramid, look.ranked, _companions(look, ipsilateral=ipsilateral))
         evidence = []
         for view, opposite, (boxes, scores) in zip(look.views, look.opposites, detections, strict=True):
             bi_map = opposite.bi_map if furthest in WITH_BI else None

@@ -31,25 +31,34 @@ def roi_align(features: Tensor, boxes: Tensor, *, stride: int) -> Tensor:
     Returns:
         [R, C, 7, 7]; samples outside the level take its border.
     """
-    _, rows, columns = features.shape
-    lattice = POOLED * SAMPLES
+    return _align(features[None], boxes[None], stride=stride)[0]
+
+
+def _align(features: Tensor, boxes: Tensor, *, stride: int) -> Tensor:
+    """``roi_align`` of a batch: features [B, C, h, w] and boxes [B, R, 4] to [B, R, C, 7, 7]."""
+    images, channels, rows, columns = features.shape
+    lattice, rois = POOLED * SAMPLES, boxes.shape[1]
     fraction = (torch.arange(lattice, device=boxes.device) + 0.5) / lattice
-    x = boxes[:, 0, None] + (boxes[:, 2] - boxes[:, 0])[:, None] * fraction
-    y = boxes[:, 1, None] + (boxes[:, 3] - boxes[:, 1])[:, None] * fraction
+    x = boxes[..., 0, None] + (boxes[..., 2] - boxes[..., 0])[..., None] * fraction
+    y = boxes[..., 1, None] + (boxes[..., 3] - boxes[..., 1])[..., None] * fraction
     # With align_corners=False grid_sample's -1 and 1 are the outer edges of the level, which is our pixel frame.
     x, y = x * (2 / (stride * columns)) - 1, y * (2 / (stride * rows)) - 1
-    shape = (len(boxes), lattice, lattice)
-    grid = torch.stack([x[:, None, :].expand(shape), y[:, :, None].expand(shape)], dim=-1)
+    shape = (images, rois, lattice, lattice)
+    grid = torch.stack([x[:, :, None, :].expand(shape), y[..., None].expand(shape)], dim=-1)
     sampled = functional.grid_sample(
-        features[None], grid.reshape(1, -1, lattice, 2), mode="bilinear", padding_mode="border", align_corners=False
+        features,
+        grid.reshape(images, rois * lattice, lattice, 2),
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=False,
     )
-    pooled = functional.avg_pool2d(sampled[0].reshape(-1, len(boxes) * lattice, lattice), SAMPLES)
-    return pooled.reshape(-1, len(boxes), POOLED, POOLED).transpose(0, 1)
+    pooled = functional.avg_pool2d(sampled, SAMPLES)
+    return pooled.reshape(images, channels, rois, POOLED, POOLED).transpose(1, 2)
 
 
 def pyramid_level(boxes: Tensor, *, canonical_side: int) -> Tensor:
-    """The level ``floor(4 + log2(sqrt(w h) / canonical_side))`` of each box, held to P2..P5: int64 [R]."""
-    side = (boxes[:, 2:] - boxes[:, :2]).clamp_min(1e-3).prod(dim=1).sqrt()
+    """The level ``floor(4 + log2(sqrt(w h) / canonical_side))`` of each box [..., 4], held to P2..P5: int64 [...]."""
+    side = (boxes[..., 2:] - boxes[..., :2]).clamp_min(1e-3).prod(dim=-1).sqrt()
     return torch.floor(4 + torch.log2(side / canonical_side) + 1e-6).long().clamp(FINEST, COARSEST)
 
 
@@ -64,7 +73,19 @@ def pool(pyramid: Sequence[Tensor], boxes: Tensor, *, canonical_side: int) -> Te
     Returns:
         [B, R, C * 49].
     """
+    if torch.compiler.is_exporting():
+        return pool_every_level(pyramid, boxes, canonical_side=canonical_side)
     return torch.stack([_pool_image([p[i] for p in pyramid], b, canonical_side) for i, b in enumerate(boxes)])
+
+
+def pool_every_level(pyramid: Sequence[Tensor], boxes: Tensor, *, canonical_side: int) -> Tensor:
+    """As ``pool``, without shapes that depend on data: each RoI is pooled from all levels and keeps its own."""
+    chosen = pyramid_level(boxes, canonical_side=canonical_side)[..., None]
+    total = boxes.new_zeros(())
+    for level in range(FINEST, COARSEST + 1):
+        pooled = _align(pyramid[level - FINEST], boxes, stride=2**level).flatten(2)
+        total = total + pooled * (chosen == level)
+    return total
 
 
 def _pool_image(levels: Sequence[Tensor], boxes: Tensor, canonical_side: int) -> Tensor:
