@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from tetraview.errors import SettingsInvalid
@@ -28,7 +28,7 @@ class Dicom(_Section):
     """The C-STORE listener."""
 
     ae_title: AETitle = "TETRAVIEW"
-    """Our AE title; associations that call another one are rejected."""
+    """Our AE title; associations that call neither this nor that of a profile are rejected."""
     host: str = "127.0.0.1"
     """Address to listen on."""
     port: Port = 11112
@@ -94,6 +94,19 @@ class Triton(Stages):
     def stages(self) -> Stages:
         """The models that read an exam unless something else is said for it."""
         return Stages(detector=self.detector, segmenter=self.segmenter, classifier=self.classifier)
+
+
+class Profile(_Section):
+    """A further AE title of ours: what is sent to it is read by models of its own."""
+
+    ae_title: AETitle
+    """AE title that is called."""
+    detector: DetectorName | None = None
+    """Triton model that finds masses; unset, that of `triton`."""
+    segmenter: SegmenterName | None = None
+    """Triton model that outlines them, or `none`; unset, that of `triton`."""
+    classifier: ClassifierName | None = None
+    """Triton model that grades them, or `none`; unset, that of `triton`."""
 
 
 class Imaging(_Section):
@@ -176,10 +189,42 @@ class Settings(BaseSettings):
     dicom: Dicom = Dicom()
     completeness: Completeness = Completeness()
     triton: Triton = Triton()
+    profiles: tuple[Profile, ...] = ()
     imaging: Imaging = Imaging()
     report: Report = Report()
     web: Web = Web()
     destinations: tuple[Destination, ...] = ()
+
+    @property
+    def called_ae_titles(self) -> tuple[str, ...]:
+        """Every AE title of ours, the default first."""
+        return (self.dicom.ae_title, *(profile.ae_title for profile in self.profiles))
+
+    def stages_of(self, ae_title: str) -> Stages:
+        """The models that read what is sent to one of our AE titles.
+
+        Raises:
+            SettingsInvalid: it is none of ours, or is no longer.
+        """
+        if ae_title == self.dicom.ae_title:
+            return self.triton.stages
+        for profile in self.profiles:
+            if profile.ae_title == ae_title:
+                return self.triton.stages.model_copy(update=profile.model_dump(exclude={"ae_title"}, exclude_none=True))
+        raise SettingsInvalid(
+            f"no profile has the AE title {ae_title}: add one for it, then send again what was sent to it"
+        )
+
+    @field_validator("profiles")
+    @classmethod
+    def _ae_titles_differ(cls, profiles: tuple[Profile, ...], info: ValidationInfo) -> tuple[Profile, ...]:
+        """The called AE title says who reads an exam: it cannot say two things."""
+        dicom = info.data.get("dicom")
+        titles = [profile.ae_title for profile in profiles] + ([dicom.ae_title] if dicom else [])
+        twice = sorted({title for title in titles if titles.count(title) > 1})
+        if twice:
+            raise ValueError(f"more than one profile, or one and dicom.ae_title, is named {', '.join(twice)}")
+        return profiles
 
     @field_validator("destinations")
     @classmethod
@@ -193,11 +238,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _birads_needs_a_classifier(self) -> Self:
-        if self.report.emit_birads and not self.triton.grade_birads:
-            raise ValueError(
-                f"report.emit_birads needs a classifier that grades by BI-RADS, and triton.classifier is "
-                f"{self.triton.classifier}: name mommi_classifier there or set report.emit_birads to false"
-            )
+        for ae_title in self.called_ae_titles if self.report.emit_birads else ():
+            stages = self.stages_of(ae_title)
+            if not stages.grade_birads:
+                raise ValueError(
+                    f"report.emit_birads needs a classifier that grades by BI-RADS, and the classifier of {ae_title} "
+                    f"is {stages.classifier}: name mommi_classifier there or set report.emit_birads to false"
+                )
         return self
 
     @classmethod

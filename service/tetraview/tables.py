@@ -14,6 +14,8 @@ from tetraview.domain.finding import Finding
 from tetraview.domain.reading import Reading
 from tetraview.settings import Settings
 
+#: Settings that are lists of sections; one that is empty is left out.
+_LISTS = frozenset({"destinations", "profiles"})
 #: What stands between user and host of a URL.
 _PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
 
@@ -66,11 +68,11 @@ def _section(section: BaseModel, path: tuple[str, ...]) -> Iterator[str]:
             nested[name] = [value]
         elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
             nested[name] = list(value)
-        elif name != "destinations":
+        elif name not in _LISTS:
             yield f"# {field.description}"
             yield f"# {name} =" if value is None else f"{name} = {_toml(value)}"
     for name, members in nested.items():
-        brackets = ("[[", "]]") if name == "destinations" else ("[", "]")
+        brackets = ("[[", "]]") if name in _LISTS else ("[", "]")
         for member in members:
             yield f"\n{brackets[0]}{'.'.join((*path, name))}{brackets[1]}"
             yield from _section(member, (*path, name))

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from tetraview.errors import SettingsInvalid
-from tetraview.settings import Settings, load_settings
+from tetraview.settings import Settings, Stages, load_settings
 from tetraview.tables import settings_text
 
 
@@ -27,6 +27,14 @@ def test_the_environment_beats_the_file(tmp_path: Path, monkeypatch: pytest.Monk
         ("[completeness]\nquiet_seconds = 0\n", "completeness.quiet_seconds"),
         ('database_url = "postgres://pacs"\n', "database_url"),
         ("[dicom\n", "tetraview.toml"),
+        ('[[profiles]]\nae_title = "TETRA_B"\ncolour = "red"\n', r"profiles\.0\.colour"),
+        ('[[profiles]]\ndetector = "yolo_msp_detector"\n', r"profiles\.0\.ae_title"),
+        (2 * '[[profiles]]\nae_title = "TETRA_B"\n', "profiles: .* TETRA_B"),
+        ('[[profiles]]\nae_title = "TETRAVIEW"\n', "profiles: .* TETRAVIEW"),
+        (
+            '[report]\nemit_birads = true\n[[profiles]]\nae_title = "TETRA_B"\nclassifier = "none"\n',
+            "classifier of TETRA_B is none",
+        ),
         (2 * '[[destinations]]\nname = "pacs"\nae_title = "PACS"\nhost = "h"\nport = 104\n', "destinations: .* pacs"),
     ],
 )
@@ -38,6 +46,24 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, named: str) -> None
         load_settings(file)
 
 
+def test_a_profile_changes_what_it_names(tmp_path: Path) -> None:
+    """What is sent to a profile's AE title is read by its own models and, where it names none, by the usual ones."""
+    file = tmp_path / "tetraview.toml"
+    file.write_text(
+        '[triton]\nsegmenter = "rescunet"\n[[profiles]]\nae_title = "TETRA_B"\ndetector = "yolo_msp_detector"\n'
+    )
+    settings = load_settings(file)
+    assert settings.called_ae_titles == ("TETRAVIEW", "TETRA_B")
+    assert settings.stages_of("TETRAVIEW") == Stages(segmenter="rescunet")
+    assert settings.stages_of("TETRA_B") == Stages(detector="yolo_msp_detector", segmenter="rescunet")
+
+
+def test_what_was_sent_to_a_profile_that_is_gone_is_not_read_by_another() -> None:
+    """An AE title that no profile has any more is an error that says what to do, not the usual models."""
+    with pytest.raises(SettingsInvalid, match="TETRA_B: add one"):
+        load_settings().stages_of("TETRA_B")
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """A settings file that is not there is an error, not the defaults."""
     with pytest.raises(SettingsInvalid, match=r"absent\.toml"):
@@ -47,7 +73,10 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_printed_settings_read_back(tmp_path: Path) -> None:
     """What `tetraview config` prints is a settings file with the same meaning."""
     file = tmp_path / "tetraview.toml"
-    file.write_text('[[destinations]]\nname = "pacs"\nae_title = "PACS"\nhost = "10.0.0.5"\nport = 104\n')
+    file.write_text(
+        '[[profiles]]\nae_title = "TETRA_B"\nclassifier = "none"\n'
+        '[[destinations]]\nname = "pacs"\nae_title = "PACS"\nhost = "10.0.0.5"\nport = 104\n'
+    )
     settings = load_settings(file)
     (tmp_path / "printed.toml").write_text(settings_text(settings))
     assert load_settings(tmp_path / "printed.toml").model_dump() == settings.model_dump()
@@ -65,7 +94,7 @@ def _described(section: type[BaseModel]) -> list[str]:
     for name, field in section.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             missing += _described(field.annotation)
-        elif not field.description and name != "destinations":
+        elif not field.description and name not in {"destinations", "profiles"}:
             missing.append(f"{section.__name__}.{name}")
     return missing
 
