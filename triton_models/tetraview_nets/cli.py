@@ -31,6 +31,7 @@ from tetraview_nets.mommi import MommiNet
 from tetraview_nets.options import CacheOption, DeviceName, DeviceOption, OutOption, ThreadsOption, WorkersOption
 from tetraview_nets.pin import pin
 from tetraview_nets.presets import PRESETS
+from tetraview_nets.rescunet.cli import app as rescunet_app
 from tetraview_nets.schedule import RECIPES, Stage
 from tetraview_nets.train import CheckpointMismatch, LossNotFinite, NotTrained
 from tetraview_nets.training import CROWDED, Training
@@ -43,6 +44,7 @@ app = typer.Typer(help="Train and evaluate the networks of tetraview.", no_args_
 app.add_typer(claims_app, name="claims")
 app.add_typer(benchmark_app, name="benchmark")
 app.add_typer(classifier_app, name="classifier")
+app.add_typer(rescunet_app, name="rescunet")
 console = Console()
 
 

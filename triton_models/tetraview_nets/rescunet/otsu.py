@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 #: Greys of a map.
@@ -158,8 +159,6 @@ def eroded(mask: Mask, by: int) -> Mask:
 
     The mask goes on beyond the edges of the map.
     """
-    for axis in (0, 1):
-        width = [(by, by) if each == axis else (0, 0) for each in (0, 1)]
-        padded = np.pad(mask, width, constant_values=True)
-        mask = np.lib.stride_tricks.sliding_window_view(padded, 2 * by + 1, axis=axis).all(axis=-1)
-    return mask
+    padded = np.pad(mask, by, constant_values=True)
+    rows: Mask = np.asarray(sliding_window_view(padded, 2 * by + 1, axis=0).all(axis=-1))
+    return np.asarray(sliding_window_view(rows, 2 * by + 1, axis=1).all(axis=-1))

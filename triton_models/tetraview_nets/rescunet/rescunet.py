@@ -13,6 +13,8 @@ that, can be exported to every engine.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -24,6 +26,8 @@ from tetraview_nets.system import PatchReading
 
 class MaxPool(nn.Module):
     """The largest of every 2×2 pixels, and which of the four it was."""
+
+    places: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +68,7 @@ def conv_module(inside: int, outside: int, *, kernel: int = 3) -> nn.Sequential:
 def stage(inside: int, outside: int, *, within: int, depth: int) -> nn.Sequential:
     """``depth`` convolutions that have ``within`` channels between them."""
     channels = [inside, *[within] * (depth - 1), outside]
-    return nn.Sequential(*(conv_module(a, b) for a, b in zip(channels, channels[1:], strict=False)))
+    return nn.Sequential(*(conv_module(a, b) for a, b in pairwise(channels)))
 
 
 class ResidualModule(nn.Module):

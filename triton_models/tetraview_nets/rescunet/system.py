@@ -10,6 +10,6 @@ SYSTEM = PatchSystem(
     name="rescunet",
     version="0.1.0",
     presets=PRESETS,
-    build=RescuNet,  # type: ignore[arg-type]
+    build=RescuNet,
     gives=("probability", "threshold", "malignancy"),
 )

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tetraview_nets.classifier.study import masses_of
 from tetraview_nets.crops import augmented_pair, pairs
 from tetraview_nets.lesions import Lesion, LesionSet
 from tetraview_nets.metrics import Confusion, auc, mean_per_roi
@@ -100,7 +99,7 @@ class MapTask:
         self._net = RescuNet(given.preset).to(given.device)
         self._net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network: nn.Module = self._net
-        self._watched = masses_of(given.watched)
+        self._watched = given.watched.masses
         self._patches, self._masks = pairs(self._watched, given.preset.patch, detected=True)
 
     def losses(self, step: int) -> dict[str, Tensor]:

@@ -1,0 +1,251 @@
+"""Claim 10: does painting the class into the mask help to outline masses, and is the joint decision right?
+
+Each of three networks with the same encoder is trained with mixed supervision and without it on the same patches with
+the same seeds, and judged on masses of exams nobody trained on. In the control the classes are dealt out at random
+among the training masses whose class is known: then the class figures must fall to chance, and what was gained in
+outlines must be gone. The target of a network without mixed supervision has no class, so it has one arm for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tetraview_nets.cache import Split
+from tetraview_nets.claims.table import Claim
+from tetraview_nets.lesions import LesionSet
+from tetraview_nets.metrics import Paired, paired_auc, paired_mean
+from tetraview_nets.rescunet.otsu import Otsu
+from tetraview_nets.rescunet.outcome import Outcome
+from tetraview_nets.rescunet.presets import Architecture, RescunetPreset
+from tetraview_nets.rescunet.recipe import RECIPES, RescunetRecipe
+from tetraview_nets.rescunet.training import RescunetTraining
+from tetraview_nets.schedule import Schedule
+
+#: Of every training: masses alone, as in the paper, and shorter than that of shipped weights, as there are many.
+STUDY_RECIPE = replace(
+    RECIPES["small"],
+    schedule=Schedule(steps=800, batch=8, learning_rate=1e-2, warm_up=30, average=0.98),
+    mass_share=1.0,
+)
+CLAIM, TITLE = "10", "Painting the class into the mask helps to outline masses, and the joint decision is right"
+#: The control's name.
+SHUFFLED = "classes shuffled"
+#: The threshold of a map that was trained on masks alone, where Otsu's is not asked.
+HALF = 0.5
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One way of training."""
+
+    architecture: Architecture
+    mixed: bool
+    #: Whether classes are dealt out at random among the training masses.
+    shuffled: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        way = ("shuffled" if self.shuffled else "mixed") if self.mixed else "masks"
+        return f"{self.architecture}-{way}"
+
+
+ARCHITECTURES = (Architecture.RESCUNET, Architecture.UNET, Architecture.SEGNET)
+MIXED, MASKS, CONTROL = (
+    {each: Arm(architecture=each, mixed=mixed, shuffled=shuffled) for each in ARCHITECTURES}
+    for mixed, shuffled in ((True, False), (False, False), (True, True))
+)
+ARMS = tuple(arms[each] for each in ARCHITECTURES for arms in (MIXED, MASKS, CONTROL))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One figure of two arms, or two figures of one."""
+
+    contrast: str
+    name: str
+    first: tuple[Arm, str]
+    second: tuple[Arm, str]
+
+    @property
+    def control(self) -> bool:
+        """Whether it was trained on shuffled classes."""
+        return self.first[0].shuffled
+
+
+def measures(architecture: Architecture) -> list[Measure]:
+    """What is asked of one network."""
+    masks, found = MASKS[architecture], []
+    for mixed in (MIXED[architecture], CONTROL[architecture]):
+        against = f"{architecture}: mixed - masks alone"
+        found += [
+            Measure(contrast=against, name="Dice, both by Otsu", first=(mixed, "dice"), second=(masks, "dice")),
+            Measure(contrast=against, name="Dice, Otsu against 0.5", first=(mixed, "dice"), second=(masks, "half")),
+            Measure(contrast=against, name="AUC of class", first=(mixed, "score"), second=(masks, "score")),
+            Measure(
+                contrast=f"{architecture}: Otsu guarded - literal",
+                name="accuracy of class",
+                first=(mixed, "guarded"),
+                second=(mixed, "literal"),
+            ),
+            Measure(
+                contrast=f"{architecture}: Otsu guarded - all benign",
+                name="accuracy of class",
+                first=(mixed, "guarded"),
+                second=(mixed, "benign"),
+            ),
+        ]
+    return found
+
+
+def between_networks() -> list[Measure]:
+    """ResCU-Net against the two networks it joins, all with mixed supervision."""
+    ours = MIXED[Architecture.RESCUNET]
+    return [
+        Measure(contrast=f"rescunet - {other}, mixed", name=name, first=(ours, figure), second=(MIXED[other], figure))
+        for other in (Architecture.UNET, Architecture.SEGNET)
+        for name, figure in (("Dice, both by Otsu", "dice"), ("AUC of class", "score"))
+    ]
+
+
+MEASURES = (*(measure for each in ARCHITECTURES for measure in measures(each)), *between_networks())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """All trainings of the study, in one folder; each ended one leaves the figures of its test masses there."""
+
+    preset: RescunetPreset
+    recipe: RescunetRecipe
+    folder: Path
+    test_exams: int
+    #: Of the trainings of each arm.
+    seeds: Sequence[int]
+    #: The phantom cache's root; None for the default.
+    cache: Path | None = None
+
+    def train(self, *, done: Callable[[], None] = lambda: None) -> None:
+        """Train what is missing, ``done`` called after each training."""
+        # Seed by seed, so that a study cut short has every arm about equally often.
+        for seed in self.seeds:
+            for arm in ARMS:
+                if not self._path(arm, seed).exists():
+                    self._train(arm, seed)
+                done()
+
+    def rows(self, *, command: str) -> list[Claim]:
+        """Compare the arms by the trainings that have ended, each contrast by the seeds that both its arms have.
+
+        Args:
+            command: what makes the rows again.
+        """
+        found = []
+        for measure in MEASURES:
+            sides = measure.first, measure.second
+            seeds = [seed for seed in self.seeds if all(self._path(arm, seed).exists() for arm, _ in sides)]
+            if seeds:
+                first, second = (np.stack([self._figure(*side, seed) for seed in seeds]) for side in sides)
+                found.append(self._row(measure, (first, second), command=command))
+        return found
+
+    def _path(self, arm: Arm, seed: int) -> Path:
+        """The figures of all test masses after one training."""
+        return self.folder / f"{arm.name}-{seed}.npz"
+
+    def _figure(self, arm: Arm, name: str, seed: int) -> Floats:
+        """One figure of every test mass after one training: float [N]."""
+        with np.load(self._path(arm, seed)) as stored:
+            return np.asarray(stored[name], dtype=np.float64)
+
+    def _train(self, arm: Arm, seed: int) -> None:
+        lesions = shuffled(self._lesions) if arm.shuffled else self._lesions
+        network = self._training(arm, seed).run(lesions=lesions, watched=self._watched)
+        outcome = Outcome.of(network, self._masses, detected=True, device=torch.device("cpu"))
+        np.savez(self._path(arm, seed), **self._figures(outcome))  # type: ignore[arg-type]
+
+    def _figures(self, outcome: Outcome) -> dict[str, Floats]:
+        malignant = self._malignant
+        return {
+            "dice": np.array([confusion.dice for confusion in outcome.confusions]),
+            "half": np.array([confusion.dice for confusion in outcome.confusions_at(HALF)]),
+            "score": outcome.malignancy,
+            "guarded": (outcome.called_malignant(Otsu.GUARDED) == malignant).astype(np.float64),
+            "literal": (outcome.called_malignant(Otsu.LITERAL) == malignant).astype(np.float64),
+            "benign": (~malignant).astype(np.float64),
+        }
+
+    def _training(self, arm: Arm, seed: int) -> RescunetTraining:
+        recipe = replace(self.recipe, mixed_supervision=arm.mixed, schedule=replace(self.recipe.schedule, seed=seed))
+        return RescunetTraining(
+            preset=replace(self.preset, architecture=arm.architecture),
+            recipe=recipe,
+            folder=self.folder / f"{arm.name}-{seed}",
+            device=torch.device("cpu"),
+            cache=self.cache,
+        )
+
+    def _row(self, measure: Measure, values: tuple[Floats, Floats], *, command: str) -> Claim:
+        found, masses = self._paired(measure, values), self._masses
+        return Claim(
+            claim=CLAIM,
+            title=TITLE,
+            contrast=measure.contrast,
+            setting=SHUFFLED if measure.control else "default",
+            control=measure.control,
+            measure=measure.name,
+            patients=len({mass.seed for mass in masses}),
+            images=len(masses),
+            lesions=len({(mass.seed, mass.label) for mass in masses}),
+            seeds=len(values[0]),
+            **vars(found),
+            command=command,
+            compared=self._compared(),
+        )
+
+    def _paired(self, measure: Measure, values: tuple[Floats, Floats]) -> Paired:
+        patients = np.array([mass.seed for mass in self._masses])
+        if measure.first[1] == "score":
+            return paired_auc(*values, self._malignant, patients)
+        return paired_mean(*values, patients)
+
+    def _compared(self) -> str:
+        schedule, preset = self.recipe.schedule, self.preset
+        return (
+            f"Networks of preset {preset.name} on {preset.size}×{preset.size} pixels, {schedule.steps} steps of "
+            f"{schedule.batch} patches of masses of {self.recipe.exams} training exams; judged on masses in jittered "
+            "boxes, one patch a view, Dice at the image's own pixels, the class as biopsy would say."
+        )
+
+    @cached_property
+    def _lesions(self) -> LesionSet:
+        return LesionSet.read(Split.TRAIN, exams=self.recipe.exams, root=self.cache)
+
+    @cached_property
+    def _watched(self) -> LesionSet:
+        return LesionSet.read(Split.VALIDATION, exams=self.recipe.validation_exams, root=self.cache)
+
+    @cached_property
+    def _masses(self) -> LesionSet:
+        return LesionSet.read(Split.TEST, exams=self.test_exams, root=self.cache).masses
+
+    @property
+    def _malignant(self) -> NDArray[np.bool_]:
+        return np.array([mass.malignant for mass in self._masses])
+
+
+def shuffled(lesions: LesionSet) -> LesionSet:
+    """The same masses, the known classes dealt out anew among them; the order of dealing is always the same."""
+    known = np.flatnonzero([lesion.kind == 0 and lesion.known for lesion in lesions])
+    dealt = np.random.default_rng(0).permutation(known)
+    changed = list(lesions)
+    for mass, giver in zip(known, dealt, strict=True):
+        changed[mass] = replace(lesions[int(mass)], malignant=lesions[int(giver)].malignant)
+    return replace(lesions, lesions=tuple(changed))
