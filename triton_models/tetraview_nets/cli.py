@@ -19,6 +19,7 @@ from tetraview_nets.benchmark.cli import app as benchmark_app
 from tetraview_nets.cache import CacheKey, ExamSet, Split
 from tetraview_nets.claims.cli import app as claims_app
 from tetraview_nets.classifier.cli import app as classifier_app
+from tetraview_nets.crunet.cli import app as crunet_app
 from tetraview_nets.datasets.catalogue import DatasetName
 from tetraview_nets.datasets.command import DatasetRequest, evaluate_folder
 from tetraview_nets.datasets.grouping import Part
@@ -44,6 +45,7 @@ app = typer.Typer(help="Train and evaluate the networks of tetraview.", no_args_
 app.add_typer(claims_app, name="claims")
 app.add_typer(benchmark_app, name="benchmark")
 app.add_typer(classifier_app, name="classifier")
+app.add_typer(crunet_app, name="crunet")
 app.add_typer(rescunet_app, name="rescunet")
 console = Console()
 

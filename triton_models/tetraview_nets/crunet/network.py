@@ -1,9 +1,9 @@
 """Conditional Residual U-Net: a seven-layer U-Net with a shortcut around each layer, then a random field (CRU-Net).
 
-After Li, Chen, Chen and others, "Improved breast mass segmentation in mammograms with conditional residual U-Net"
-(2018). Layers have 16, 32, 64, 128, 64, 32 and 16 channels at 40, 20, 10, 5, 10, 20 and 40 pixels; layers 1 and 7, 2
-and 6, 3 and 5 are joined. A shortcut is a 1 x 1 convolution on the way down and an up-convolution of 2 x 2 on the way
-up.
+After Li, Chen, Nailon, Davies and Laurenson, "Improved breast mass segmentation in mammograms with conditional residual
+U-Net" (RAMBO 2018). Layers have 16, 32, 64, 128, 64, 32 and 16 channels at 40, 20, 10, 5, 10, 20 and 40 pixels; layers
+1 and 7, 2 and 6, 3 and 5 are joined. A shortcut is a 1 x 1 convolution on the way down and an up-convolution of 2 x 2
+on the way up.
 
 Deviations and what the paper leaves open: a layer is two convolutions with a ReLU between them, nothing is normalised;
 the main path rises by an up-convolution of its own; the input is centred; patches are squares of tissue with a margin,
