@@ -42,6 +42,11 @@ class Exam:
     settled_at: datetime
 
     @property
+    def called_ae_title(self) -> str:
+        """Our AE title that the images were sent to; the ledger keeps those of others apart."""
+        return next(iter(self.images.values())).called_ae_title
+
+    @property
     def missing(self) -> tuple[View, ...]:
         """The slots without an image."""
         return tuple(view for view in View if view not in self.images)

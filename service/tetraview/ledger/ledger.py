@@ -17,13 +17,10 @@ from tetraview.domain.reading import Reading
 from tetraview.domain.view import View
 from tetraview.errors import StorageUnavailable
 from tetraview.ledger.database import migrate
-from tetraview.ledger.documents import (
-    exam_document,
-    instance_document,
-    reading_document,
-    result_document,
-    results_document,
-)
+from tetraview.ledger.documents import exam_document, reading_document, results_document
+from tetraview.ledger.generations import is_generation, open_generation, set_state
+from tetraview.ledger.owed import close_exam, delivery_of, owe
+from tetraview.ledger.received import compare, instances_in_force, keep
 from tetraview.ledger.summary import ExamSummary, summarise
 from tetraview.ledger.tables import deliveries, exams, instances, readings
 
@@ -82,12 +79,12 @@ class Ledger:
     def _record_once(self, instance: Instance) -> Recorded:
         exam_id = exam_id_of(called_ae_title=instance.called_ae_title, study_instance_uid=instance.study_instance_uid)
         with self._begin() as connection:
-            recorded = _compare(connection, instance)
+            recorded = compare(connection, instance)
             if recorded is Recorded.CONFLICT:
                 return recorded
             self._touch_exam(connection, exam_id, instance, recorded)
             if recorded is not Recorded.SAME:
-                _keep(connection, exam_id, instance)
+                keep(connection, exam_id, instance)
         return recorded
 
     def _touch_exam(self, connection: sa.Connection, exam_id: str, instance: Instance, recorded: Recorded) -> None:
@@ -132,7 +129,7 @@ class Ledger:
                 Unsettled(
                     exam_id=row.exam_id,
                     last_image_at=row.last_image_at,
-                    instances=_instances_in_force(connection, row.exam_id),
+                    instances=instances_in_force(connection, row.exam_id),
                 )
                 for row in rows
             ]
@@ -147,12 +144,12 @@ class Ledger:
         exam_id = waiting.exam_id
         with self._begin() as connection:
             current = self._hold_exam(connection, exam_id)
-            if not current.unsettled or _instances_in_force(connection, exam_id) != waiting.instances:
+            if not current.unsettled or instances_in_force(connection, exam_id) != waiting.instances:
                 return None
             settled: dict[str, Any] = {"unsettled": False}
             if not images:
                 settled |= {} if current.generation else {"state": ExamState.SKIPPED, "detail": "no image is read"}
-            exam = _next_generation(connection, current, images, self._now())
+            exam = open_generation(connection, current, images, self._now())
             if exam is not None:
                 settled |= {"state": ExamState.READING, "generation": exam.generation, "detail": ""}
             connection.execute(exams.update().where(exams.c.exam_id == exam_id).values(**settled))
@@ -216,9 +213,9 @@ class Ledger:
         with self._begin() as connection:
             self._hold_exam(connection, exam_id)
             for destination, result in sorted(owed, key=lambda pair: (pair[0], pair[1].path)):
-                connection.execute(deliveries.insert().values(_owed(exam_id, generation, destination, result)))
-            _set_state(connection, exam_id, generation, state=ExamState.DELIVERING)
-            return _close_exam(connection, exam_id, generation)
+                owe(connection, exam_id, generation, destination, result)
+            set_state(connection, exam_id, generation, state=ExamState.DELIVERING)
+            return close_exam(connection, exam_id, generation)
 
     def record_delivery(self, delivery: Delivery) -> bool:
         """Keep the outcome of one attempt.
@@ -237,19 +234,19 @@ class Ledger:
             # Two last deliveries at once must not each see the other as pending.
             self._hold_exam(connection, delivery.exam_id)
             connection.execute(deliveries.update().where(key).values(**change))
-            return _close_exam(connection, delivery.exam_id, delivery.generation)
+            return close_exam(connection, delivery.exam_id, delivery.generation)
 
     def fail_exam(self, exam_id: str, generation: int, *, detail: str) -> None:
         """Say that a generation of an exam could not be read, and why; a newer generation is not touched."""
         with self._begin() as connection:
             self._hold_exam(connection, exam_id)
-            _set_state(connection, exam_id, generation, state=ExamState.FAILED, detail=detail[:_DETAIL])
+            set_state(connection, exam_id, generation, state=ExamState.FAILED, detail=detail[:_DETAIL])
 
     def deliveries(self, exam_id: str) -> list[Delivery]:
         """Every delivery of an exam, by generation, destination and file."""
         query = sa.select(deliveries).where(deliveries.c.exam_id == exam_id)
         with self._begin() as connection:
-            found = [_delivery(row) for row in connection.execute(query)]
+            found = [delivery_of(row) for row in connection.execute(query)]
         return sorted(found, key=lambda d: (d.generation, d.destination, d.result.path))
 
     # Looking
@@ -288,11 +285,11 @@ class Ledger:
 
     def _reading_row(self, exam_id: str, generation: int) -> sa.Row[Any]:
         with self._begin() as connection:
-            return connection.execute(sa.select(readings).where(_generation(exam_id, generation))).one()
+            return connection.execute(sa.select(readings).where(is_generation(exam_id, generation))).one()
 
     def _update_reading(self, exam_id: str, generation: int, **change: Any) -> None:
         with self._begin() as connection:
-            connection.execute(readings.update().where(_generation(exam_id, generation)).values(**change))
+            connection.execute(readings.update().where(is_generation(exam_id, generation)).values(**change))
 
     def _hold_exam(self, connection: sa.Connection, exam_id: str) -> sa.Row[Any]:
         """The exam's row, which nobody else changes until the transaction ends.
@@ -302,118 +299,3 @@ class Ledger:
         this = exams.c.exam_id == exam_id
         connection.execute(exams.update().where(this).values(updated_at=self._now()))
         return connection.execute(sa.select(exams).where(this)).one()
-
-
-def _set_state(connection: sa.Connection, exam_id: str, generation: int, **change: Any) -> bool:
-    """Change an exam's row unless it has gone on to another generation; whether it was changed."""
-    newest = sa.and_(exams.c.exam_id == exam_id, exams.c.generation == generation)
-    return bool(connection.execute(exams.update().where(newest).values(**change)).rowcount)
-
-
-def _close_exam(connection: sa.Connection, exam_id: str, generation: int) -> bool:
-    """Set the exam done once no delivery of its generation is pending, failed where one was refused."""
-    query = sa.select(deliveries.c.state).where(deliveries.c.exam_id == exam_id, deliveries.c.generation == generation)
-    states = set(connection.execute(query).scalars())
-    if DeliveryState.PENDING in states:
-        return False
-    if DeliveryState.REFUSED in states:
-        failed = {"state": ExamState.FAILED, "detail": "a destination refused a result"}
-        return _set_state(connection, exam_id, generation, **failed)
-    return _set_state(connection, exam_id, generation, state=ExamState.DONE)
-
-
-def _generation(exam_id: str, generation: int) -> sa.ColumnElement[bool]:
-    return sa.and_(readings.c.exam_id == exam_id, readings.c.generation == generation)
-
-
-def _compare(connection: sa.Connection, instance: Instance) -> Recorded:
-    """How an instance relates to those of the same SOP Instance UID sent to the same AE title."""
-    twins = connection.execute(
-        sa.select(instances.c.sha256, instances.c.calling_ae_title).where(
-            instances.c.called_ae_title == instance.called_ae_title,
-            instances.c.sop_instance_uid == instance.sop_instance_uid,
-        )
-    ).all()
-    if not twins:
-        return Recorded.NEW
-    if any(twin.sha256 == instance.sha256 for twin in twins):
-        return Recorded.SAME
-    if any(twin.calling_ae_title != instance.calling_ae_title for twin in twins):
-        return Recorded.CONFLICT
-    return Recorded.CHANGED
-
-
-def _keep(connection: sa.Connection, exam_id: str, instance: Instance) -> None:
-    older = sa.and_(
-        instances.c.called_ae_title == instance.called_ae_title,
-        instances.c.sop_instance_uid == instance.sop_instance_uid,
-    )
-    connection.execute(instances.update().where(older).values(superseded=True))
-    connection.execute(
-        instances.insert().values(
-            exam_id=exam_id,
-            sop_instance_uid=instance.sop_instance_uid,
-            called_ae_title=instance.called_ae_title,
-            calling_ae_title=instance.calling_ae_title,
-            sha256=instance.sha256,
-            path=instance.path,
-            decision=instance.eligibility.decision,
-            view=instance.eligibility.view,
-            superseded=False,
-            document=instance_document.dump_python(instance, mode="json"),
-        )
-    )
-
-
-def _instances_in_force(connection: sa.Connection, exam_id: str) -> tuple[Instance, ...]:
-    query = sa.select(instances.c.document).where(
-        instances.c.exam_id == exam_id, instances.c.superseded.is_(sa.false())
-    )
-    documents = connection.execute(query.order_by(instances.c.id)).scalars()
-    return tuple(instance_document.validate_python(document) for document in documents)
-
-
-def _next_generation(
-    connection: sa.Connection, current: sa.Row[Any], images: Mapping[View, Instance], now: datetime
-) -> Exam | None:
-    """The next generation's exam, its row written; None where the choice is empty or was read already."""
-    exam = Exam(exam_id=current.exam_id, generation=current.generation + 1, images=dict(images), settled_at=now)
-    last = connection.execute(
-        sa.select(readings.c.exam).where(_generation(current.exam_id, current.generation))
-    ).scalar()
-    unchanged = last is not None and _digests(exam_document.validate_python(last)) == _digests(exam)
-    if not images or (unchanged and current.state != ExamState.FAILED):
-        return None
-    document = exam_document.dump_python(exam, mode="json")
-    row = {"exam_id": exam.exam_id, "generation": exam.generation, "exam": document, "stage_seconds": {}}
-    connection.execute(readings.insert().values(row))
-    return exam
-
-
-def _digests(exam: Exam) -> dict[View, str]:
-    return {view: instance.sha256 for view, instance in exam.images.items()}
-
-
-def _owed(exam_id: str, generation: int, destination: str, result: ResultObject) -> dict[str, Any]:
-    return {
-        "exam_id": exam_id,
-        "generation": generation,
-        "destination": destination,
-        "sop_instance_uid": result.sop_instance_uid,
-        "state": DeliveryState.PENDING,
-        "attempts": 0,
-        "detail": "",
-        "result": result_document.dump_python(result, mode="json"),
-    }
-
-
-def _delivery(row: sa.Row[Any]) -> Delivery:
-    return Delivery(
-        exam_id=row.exam_id,
-        generation=row.generation,
-        destination=row.destination,
-        result=result_document.validate_python(row.result),
-        state=DeliveryState(row.state),
-        attempts=row.attempts,
-        detail=row.detail,
-    )

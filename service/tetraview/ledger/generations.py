@@ -1,0 +1,46 @@
+"""Rows of an exam's generations: which comes next, and which one the exam's state is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from tetraview.domain.exam import Exam, ExamState
+from tetraview.domain.instance import Instance
+from tetraview.domain.view import View
+from tetraview.ledger.documents import exam_document
+from tetraview.ledger.tables import exams, readings
+
+
+def is_generation(exam_id: str, generation: int) -> sa.ColumnElement[bool]:
+    """The row of one generation."""
+    return sa.and_(readings.c.exam_id == exam_id, readings.c.generation == generation)
+
+
+def open_generation(
+    connection: sa.Connection, current: sa.Row[Any], images: Mapping[View, Instance], now: datetime
+) -> Exam | None:
+    """The next generation's exam, its row written; None where the choice is empty or was read already."""
+    exam = Exam(exam_id=current.exam_id, generation=current.generation + 1, images=dict(images), settled_at=now)
+    query = sa.select(readings.c.exam).where(is_generation(current.exam_id, current.generation))
+    last = connection.execute(query).scalar()
+    unchanged = last is not None and _digests(exam_document.validate_python(last)) == _digests(exam)
+    if not images or (unchanged and current.state != ExamState.FAILED):
+        return None
+    document = exam_document.dump_python(exam, mode="json")
+    row = {"exam_id": exam.exam_id, "generation": exam.generation, "exam": document, "stage_seconds": {}}
+    connection.execute(readings.insert().values(row))
+    return exam
+
+
+def set_state(connection: sa.Connection, exam_id: str, generation: int, **change: Any) -> bool:
+    """Change an exam's row unless it has gone on to another generation; whether it was changed."""
+    newest = sa.and_(exams.c.exam_id == exam_id, exams.c.generation == generation)
+    return bool(connection.execute(exams.update().where(newest).values(**change)).rowcount)
+
+
+def _digests(exam: Exam) -> dict[View, str]:
+    return {view: instance.sha256 for view, instance in exam.images.items()}

@@ -1,0 +1,57 @@
+"""Rows of received instances: what an exam holds, and how a new instance relates to it."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from tetraview.domain.instance import Instance, Recorded
+from tetraview.ledger.documents import instance_document
+from tetraview.ledger.tables import instances
+
+
+def compare(connection: sa.Connection, instance: Instance) -> Recorded:
+    """How an instance relates to those of the same SOP Instance UID sent to the same AE title."""
+    query = sa.select(instances.c.sha256, instances.c.calling_ae_title).where(_twins(instance))
+    twins = connection.execute(query).all()
+    if not twins:
+        return Recorded.NEW
+    if any(twin.sha256 == instance.sha256 for twin in twins):
+        return Recorded.SAME
+    if any(twin.calling_ae_title != instance.calling_ae_title for twin in twins):
+        return Recorded.CONFLICT
+    return Recorded.CHANGED
+
+
+def keep(connection: sa.Connection, exam_id: str, instance: Instance) -> None:
+    """Add an instance, which takes the place of older ones of its UID."""
+    connection.execute(instances.update().where(_twins(instance)).values(superseded=True))
+    connection.execute(
+        instances.insert().values(
+            exam_id=exam_id,
+            sop_instance_uid=instance.sop_instance_uid,
+            called_ae_title=instance.called_ae_title,
+            calling_ae_title=instance.calling_ae_title,
+            sha256=instance.sha256,
+            path=instance.path,
+            decision=instance.eligibility.decision,
+            view=instance.eligibility.view,
+            superseded=False,
+            document=instance_document.dump_python(instance, mode="json"),
+        )
+    )
+
+
+def instances_in_force(connection: sa.Connection, exam_id: str) -> tuple[Instance, ...]:
+    """The instances of an exam that no newer version has superseded, in the order they came."""
+    query = sa.select(instances.c.document).where(
+        instances.c.exam_id == exam_id, instances.c.superseded.is_(sa.false())
+    )
+    documents = connection.execute(query.order_by(instances.c.id)).scalars()
+    return tuple(instance_document.validate_python(document) for document in documents)
+
+
+def _twins(instance: Instance) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        instances.c.called_ae_title == instance.called_ae_title,
+        instances.c.sop_instance_uid == instance.sop_instance_uid,
+    )
