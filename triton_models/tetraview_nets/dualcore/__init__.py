@@ -1,0 +1,1 @@
+"""Outline and malignancy of a mass in one pass: what surrounds it and how it is shaped (DualCoreNet)."""

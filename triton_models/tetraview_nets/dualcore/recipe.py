@@ -1,0 +1,85 @@
+"""How DualCoreNet is trained, as data: each path alone, then both together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from tetraview_nets.schedule import Schedule
+
+
+class Stage(StrEnum):
+    """The trainings in their order, and the names of their checkpoints."""
+
+    LOCAL = "local"
+    GRAPH = "graph"
+    JOINT = "joint"
+
+
+#: What the segmentation loss weighs beside that of the classes: with a path alone, and in joint training, where it
+#: keeps the soft mask from turning into something else than an outline.
+SEGMENTATION_PARTS: Mapping[Stage, float] = MappingProxyType({Stage.LOCAL: 0.0, Stage.GRAPH: 1.0, Stage.JOINT: 0.5})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DualRecipe:
+    """Everything that decides a training of a preset."""
+
+    #: Training exams.
+    exams: int
+    #: Exams on which the probability map is fitted.
+    validation_exams: int
+    #: The first of these, looked at while training goes on.
+    watched_exams: int
+    schedules: Mapping[Stage, Schedule]
+    #: Share of a batch that is masses; the rest is what mimics them, which is never malignant and has no outline.
+    mass_share: float = 0.65
+
+
+def _schedules(*, paths: Schedule, joint: Schedule) -> Mapping[Stage, Schedule]:
+    return MappingProxyType({Stage.LOCAL: paths, Stage.GRAPH: paths, Stage.JOINT: joint})
+
+
+# The paper: Adam, flips, paths before both; batch, rates and length are not named.
+RECIPES: Mapping[str, DualRecipe] = MappingProxyType(
+    {
+        "tiny": DualRecipe(
+            exams=25,
+            validation_exams=25,
+            watched_exams=5,
+            schedules=_schedules(
+                paths=Schedule(steps=20, batch=8, learning_rate=3e-3, warm_up=5, average=0.9),
+                joint=Schedule(steps=10, batch=8, learning_rate=1e-3, warm_up=5, average=0.9),
+            ),
+        ),
+        "small": DualRecipe(
+            exams=500,
+            validation_exams=150,
+            watched_exams=40,
+            schedules=_schedules(
+                paths=Schedule(steps=500, batch=16, learning_rate=3e-3, warm_up=25, average=0.98),
+                joint=Schedule(steps=200, batch=16, learning_rate=1e-3, warm_up=10, average=0.98),
+            ),
+        ),
+        "slim": DualRecipe(
+            exams=500,
+            validation_exams=150,
+            watched_exams=40,
+            schedules=_schedules(
+                paths=Schedule(steps=800, batch=16, learning_rate=2e-3, warm_up=25, average=0.98),
+                joint=Schedule(steps=300, batch=16, learning_rate=1e-3, warm_up=10, average=0.98),
+            ),
+        ),
+        "paper": DualRecipe(
+            exams=10_000,
+            validation_exams=1000,
+            watched_exams=100,
+            schedules=_schedules(
+                paths=Schedule(steps=100_000, batch=16, learning_rate=1e-4, warm_up=0, average=0.0),
+                joint=Schedule(steps=50_000, batch=16, learning_rate=3e-5, warm_up=0, average=0.0),
+            ),
+        ),
+    }
+)
