@@ -14,6 +14,7 @@ from rich.markdown import Markdown
 from rich.progress import Progress
 
 from tetraview.domain.view import Route
+from tetraview.imaging.canonical import Frame
 from tetraview_nets import cache, evaluate, froc_table, weights
 from tetraview_nets.benchmark.cli import app as benchmark_app
 from tetraview_nets.cache import CacheKey, ExamSet, Split
@@ -36,7 +37,11 @@ from tetraview_nets.rescunet.cli import app as rescunet_app
 from tetraview_nets.schedule import RECIPES, Stage
 from tetraview_nets.train import CheckpointMismatch, LossNotFinite, NotTrained
 from tetraview_nets.training import CROWDED, Training
+from tetraview_nets.unetpp.cli import app as unetpp_app
 from tetraview_nets.weights import SHIPPED_WEIGHTS
+from tetraview_nets.yolo_msp import storage as yolo_storage
+from tetraview_nets.yolo_msp.cli import app as yolo_msp_app
+from tetraview_nets.yolo_msp.task import YoloDetector
 
 #: Four views with an image and a mask.
 BYTES_PER_PIXEL = 8
@@ -47,6 +52,8 @@ app.add_typer(benchmark_app, name="benchmark")
 app.add_typer(classifier_app, name="classifier")
 app.add_typer(crunet_app, name="crunet")
 app.add_typer(rescunet_app, name="rescunet")
+app.add_typer(unetpp_app, name="unetpp")
+app.add_typer(yolo_msp_app, name="yolo_msp")
 console = Console()
 
 
@@ -55,6 +62,7 @@ class DetectorName(StrEnum):
 
     MOMMI = "mommi"
     BLOB = "blob"
+    YOLO_MSP = "yolo_msp"
 
 
 class PresetName(StrEnum):
@@ -232,12 +240,28 @@ def _read(name: DetectorName, network: MommiNet, exams: ExamSet, routes: list[Ro
 
 
 def _detector(name: DetectorName, network: MommiNet) -> evaluate.Detector:
-    return evaluate.BlobDetector() if name is DetectorName.BLOB else evaluate.MommiDetector(network)
+    if name is DetectorName.BLOB:
+        return evaluate.BlobDetector()
+    if name is DetectorName.YOLO_MSP:
+        return _yolo_msp(network.preset.frame)
+    return evaluate.MommiDetector(network)
+
+
+def _yolo_msp(frame: Frame) -> YoloDetector:
+    """The shipped YOLOv3 with multi-scale prediction.
+
+    Raises:
+        WeightsInvalid: it cannot be used or reads other frames.
+    """
+    detector, _ = yolo_storage.load()
+    if detector.preset.frame != frame:
+        raise weights.WeightsInvalid(f"{yolo_storage.SHIPPED_WEIGHTS} reads other frames than the weights of mommi")
+    return YoloDetector(detector)
 
 
 def _routes(name: DetectorName, routes: list[Route]) -> list[Route]:
-    """The floor looks at single views whatever the route."""
-    return [Route.SINGLE] if name is DetectorName.BLOB else routes
+    """Only mommi looks at more than single views."""
+    return routes if name is DetectorName.MOMMI else [Route.SINGLE]
 
 
 def _differences(readings: list[Reading]) -> list[Difference]:
