@@ -28,8 +28,8 @@ _TINY = SegmenterRecipe(
 )
 _SMALL = SegmenterRecipe(
     exams=500,
-    validation_exams=50,
-    schedule=Schedule(steps=400, batch=16, learning_rate=4e-3, warm_up=30, average=0.98),
+    validation_exams=25,
+    schedule=Schedule(steps=300, batch=16, learning_rate=4e-3, warm_up=30, average=0.98),
 )
 _SLIM = SegmenterRecipe(
     exams=500,
@@ -47,3 +47,5 @@ _PAPER = SegmenterRecipe(
 _BY_SIZE = {"tiny": _TINY, "small": _SMALL, "slim": _SLIM, "paper": _PAPER}
 #: By the name of the preset; both architectures of a size are trained alike.
 RECIPES: Mapping[str, SegmenterRecipe] = MappingProxyType({name: _BY_SIZE[name.split("_")[0]] for name in PRESETS})
+#: Of the one-stage system of claim 6, on whole views.
+WHOLE_VIEWS = Schedule(steps=150, batch=8, learning_rate=4e-3, warm_up=30, average=0.98)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,18 +17,13 @@ from tetraview_nets.unetpp.recipe import SegmenterRecipe
 from tetraview_nets.unetpp.segmenter import THRESHOLD, Segmenter, read_all
 
 
-def masses_of(lesions: LesionSet) -> LesionSet:
-    """The masses of a set: a segmenter learns no outlines of what it should not be shown."""
-    return replace(lesions, lesions=tuple(lesion for lesion in lesions if lesion.kind == 0))
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Material:
     """What a training is given."""
 
     preset: SegmenterPreset
     recipe: SegmenterRecipe
-    #: Masses the network learns from.
+    #: What the network learns from; masses alone, as nobody outlines what it should not be shown.
     masses: Sequence[Lesion]
     #: Masses it is watched on, in boxes as a detector draws them.
     watched: LesionSet

@@ -20,7 +20,7 @@ from tetraview_nets.unetpp.presets import SegmenterPreset
 from tetraview_nets.unetpp.recipe import SegmenterRecipe
 from tetraview_nets.unetpp.segmenter import THRESHOLD, Segmenter, read_all
 from tetraview_nets.unetpp.system import SYSTEM
-from tetraview_nets.unetpp.task import Material, OutlineTask, masses_of
+from tetraview_nets.unetpp.task import Material, OutlineTask
 from tetraview_nets.weights import WeightsCard, save
 
 #: Name of the checkpoint and its tables.
@@ -72,7 +72,7 @@ class SegmenterTraining:
 
     def masses(self, split: Split, exams: int) -> LesionSet:
         """The masses of the first exams of a split from the cache."""
-        return masses_of(LesionSet.read(split, exams=exams, root=self.cache))
+        return LesionSet.read(split, exams=exams, root=self.cache).masses
 
     def trained(self) -> Segmenter:
         """The network with the averaged weights of the last checkpoint.
