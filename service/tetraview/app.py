@@ -180,8 +180,8 @@ def open_reader(settings: Settings, models: Models) -> ExamReader:
         max_pixels=settings.imaging.max_pixels,
     )
     return ExamReader(
-        detector=models.detector,
-        classifier=models.classifier,
+        models=models,
+        stages_of=lambda _: settings.triton.stages,
         spool=settings.data_dir / "spool",
         limits=limits,
         operating_point=settings.report.operating_point,

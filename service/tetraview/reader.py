@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
+from tetraview.candidates import CandidateReader, Shapes
 from tetraview.domain.exam import Exam
 from tetraview.domain.instance import Instance
 from tetraview.domain.reading import Model, Reading, ViewReading
 from tetraview.domain.view import View
 from tetraview.durable import write_file
 from tetraview.errors import ImageUnreadable, StorageUnavailable
-from tetraview.findings import ViewFindings, find, graded, with_probabilities
+from tetraview.findings import ViewFindings, find, with_probabilities
 from tetraview.imaging.canonical import Frame
-from tetraview.imaging.decode import DecodedView, DecodeLimits, cut_patches, decode_views
-from tetraview.imaging.patch import PatchShape
-from tetraview.inference import Classifier, ClassifierInput, Detector, Gradings
+from tetraview.imaging.decode import DecodedView, DecodeLimits, decode_views
+from tetraview.inference import Detector, Models
+from tetraview.settings import Stages
+from tetraview.stopwatch import Stopwatch
 
 #: Where the value of File Meta Information Group Length (0002,0000) stands and what lies before the group it counts
 #: (PS3.10 7.1).
@@ -36,6 +34,7 @@ class _Answer:
 
     views: Mapping[View, ViewFindings]
     detector: Model | None = None
+    segmenter: Model | None = None
     classifier: Model | None = None
 
 
@@ -43,8 +42,8 @@ class ExamReader:
     """Reads exams through Triton; knows nothing of queues and tables.
 
     Args:
-        detector: the detector's Triton model.
-        classifier: the classifier's Triton model; None leaves findings without a grade.
+        models: the models of Triton, all that exams are read by.
+        stages_of: which of them read an exam.
         spool: folder that the paths of instances are relative to.
         limits: what decoding one image may use.
         operating_point: name of the thresholds to use, one of those stored with the weights.
@@ -54,22 +53,23 @@ class ExamReader:
     def __init__(
         self,
         *,
-        detector: Detector,
-        classifier: Classifier | None = None,
+        models: Models,
+        stages_of: Callable[[Exam], Stages],
         spool: Path,
         limits: DecodeLimits,
         operating_point: str,
         probabilities: bool = False,
     ) -> None:
-        self._detector = detector
-        self._classifier = classifier
+        self._models = models
+        self._candidates = CandidateReader(models, spool=spool, limits=limits)
+        self._stages_of = stages_of
         self._spool = spool
         self._limits = limits
         self._operating_point = operating_point
         self._probabilities = probabilities
 
     def read(self, exam: Exam, *, folder: Path) -> Reading:
-        """Decode, detect, describe and grade; leaves one preview PNG a view in the folder.
+        """Decode, detect, outline and grade; leaves one preview PNG a view in the folder.
 
         Raises:
             TritonUnavailable: Triton does not answer.
@@ -77,13 +77,14 @@ class ExamReader:
             ImageUnreadable: an image that was decoded cannot be decoded again.
             StorageUnavailable: a stored image cannot be opened or a preview not written.
         """
-        seconds: dict[str, float] = {}
-        patches = self._classifier.check() if self._classifier else None
-        with _timed(seconds, "decode"):
-            decoded, failures = self._decode(exam)
+        watch = Stopwatch()
+        stages = self._stages_of(exam)
+        shapes = self._candidates.shapes(stages)
+        with watch.time("decode"):
+            decoded, failures = self._decode(exam, self._models.detectors[stages.detector])
             for view, image in decoded.items():
                 _write_preview(folder / f"{view}.png", image)
-        answer = self._ask(exam, decoded, patches=patches, seconds=seconds) if decoded else _Answer(views={})
+        answer = self._ask(exam, decoded, stages=stages, shapes=shapes, watch=watch) if decoded else _Answer(views={})
         views = [
             _failed(view, exam.images[view], failures[view])
             if view in failures
@@ -97,7 +98,8 @@ class ExamReader:
             views=tuple(views),
             model=answer.detector,
             operating_point=self._operating_point,
-            stage_seconds=seconds,
+            stage_seconds=watch.seconds,
+            segmenter=answer.segmenter,
             classifier=answer.classifier,
         )
 
@@ -106,44 +108,31 @@ class ExamReader:
         exam: Exam,
         decoded: Mapping[View, DecodedView],
         *,
-        patches: ClassifierInput | None,
-        seconds: dict[str, float],
+        stages: Stages,
+        shapes: Shapes,
+        watch: Stopwatch,
     ) -> _Answer:
-        """Have the models find and grade; a fault of either leaves no answer, never half of one."""
+        """Have the models find, outline and grade; a fault of one leaves no answer, never a part of one."""
         canonical = {view: image.canonical for view, image in decoded.items()}
-        with _timed(seconds, "detect"):
-            detections = self._detector.detect(exam.exam_id, list(canonical.values()))
-        with _timed(seconds, "findings"):
+        with watch.time("detect"):
+            detections = self._models.detectors[stages.detector].detect(exam.exam_id, list(canonical.values()))
+        with watch.time("findings"):
             found = find(detections, canonical, operating_point=self._operating_point)
-        gradings: Gradings | None = None
-        if self._classifier and patches:
-            with _timed(seconds, "classify"):
-                cut = self._cut(exam, found, patches)
-                gradings = self._classifier.classify(exam.exam_id, cut, side=patches.side)
-                found = graded(found, gradings)
+        described = self._candidates.describe(exam, found, canonical, stages=stages, shapes=shapes, watch=watch)
+        segmenter, classifier, found = described.segmenter, described.classifier, described.views
         if self._probabilities:
-            malignancy = gradings.calibration if gradings else None
+            malignancy = classifier.calibration if classifier else None
             found = with_probabilities(found, detection=detections.calibration, malignancy=malignancy)
         return _Answer(
             views={view.view: view for view in found},
             detector=detections.model,
-            classifier=gradings.model if gradings else None,
+            segmenter=segmenter.model if segmenter else None,
+            classifier=classifier.model if classifier else None,
         )
 
-    def _cut(self, exam: Exam, found: Sequence[ViewFindings], patches: ClassifierInput) -> list[NDArray[np.float32]]:
-        """The patch of every finding, in the order of the views and of the findings within each."""
-        boxes = {view.view: [finding.box for finding in view.findings] for view in found}
-        cut = cut_patches(
-            {view: self._spool / exam.images[view].path for view in boxes},
-            boxes,
-            shape=PatchShape(size=patches.side, margin=patches.margin, min_side_mm=patches.min_side_mm),
-            limits=self._limits,
-        )
-        return [patch for view in boxes if view in cut for patch in cut[view]]
-
-    def _decode(self, exam: Exam) -> tuple[dict[View, DecodedView], dict[View, str]]:
+    def _decode(self, exam: Exam, detector: Detector) -> tuple[dict[View, DecodedView], dict[View, str]]:
         """The views that can be read, and why the others cannot."""
-        frame_of_model = self._detector.check()
+        frame_of_model = detector.check()
         frame = Frame(height=frame_of_model.height, width=frame_of_model.width, spacing_mm=frame_of_model.spacing_mm)
         paths: dict[View, Path] = {}
         failures: dict[View, str] = {}
@@ -194,10 +183,3 @@ def _read(instance: Instance, image: DecodedView, found: ViewFindings) -> ViewRe
         preview=f"{found.view}.png",
         preview_scale=image.preview_scale,
     )
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    started = time.monotonic()
-    yield
-    seconds[stage] = time.monotonic() - started

@@ -22,11 +22,12 @@ from tetraview.domain.reading import Model
 from tetraview.domain.view import Route, View
 from tetraview.files import find_exams
 from tetraview.imaging.decode import DecodeLimits
-from tetraview.inference import DetectorInput, DetectorView
+from tetraview.inference import DetectorInput, DetectorView, Models
 from tetraview.phantom import RECIPES, PhantomExam, generate
 from tetraview.phantom.dicom import to_dataset
 from tetraview.reader import ExamReader
 from tetraview.report import write_report
+from tetraview.settings import Stages
 
 torch = pytest.importorskip("torch")
 outline = pytest.importorskip("tetraview_nets.outline")
@@ -137,8 +138,14 @@ def read(folder: Path) -> Mapping[str, Dataset]:
     (exam,) = find_exams([folder]).exams
     out = folder / "out"
     out.mkdir()
+    models = Models(
+        detectors={"mommi_detector": BrightnessDetector()},  # type: ignore[dict-item]
+        patch_models={},
+        classifiers=frozenset(),
+    )
     reader = ExamReader(
-        detector=BrightnessDetector(),  # type: ignore[arg-type]
+        models=models,
+        stages_of=lambda _: Stages(segmenter="none", classifier="none"),
         spool=Path("/"),
         limits=DecodeLimits(),
         operating_point="balanced",

@@ -15,7 +15,7 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from tetraview.errors import ModelMismatch
-from tetraview.inference.classifier import Classifier, ClassifierInput
+from tetraview.inference.patch_model import PatchInput, PatchModel
 from tetraview.inference.server import TritonServer, model_repository, triton_home
 from tetraview.settings import Triton
 from tetraview_nets.classifier import storage
@@ -49,12 +49,12 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def classifier(repository: Path) -> Iterator[Classifier]:
+def classifier(repository: Path) -> Iterator[PatchModel]:
     if not triton_home().exists():
         (pytest.fail if os.environ.get("CI") else pytest.skip)("Triton is missing (deploy/triton-setup)")
     with (
         TritonServer(repository=repository, grpc_port=0, metrics_port=None) as server,
-        Classifier(Triton(url=server.url, classifier=MODEL)) as classifier,
+        PatchModel(Triton(url=server.url), model=MODEL) as classifier,
     ):
         yield classifier
 
@@ -64,26 +64,27 @@ def patches(count: int) -> list[np.ndarray]:
     return list(np.random.default_rng(count).random((count, TINY.size, TINY.size)).astype(np.float32))
 
 
-def test_the_loaded_model_says_which_patches_it_reads(classifier: Classifier) -> None:
+def test_the_loaded_model_says_which_patches_it_reads(classifier: PatchModel) -> None:
     """A ready classifier names the size of its patches and how much tissue they show."""
-    assert classifier.check() == ClassifierInput(side=TINY.size, margin=1.5, min_side_mm=25.0)
+    assert classifier.check() == PatchInput(size=TINY.size, margin=1.5, min_side_mm=25.0)
 
 
-def test_triton_grades_as_the_network_does_in_process(classifier: Classifier, repository: Path) -> None:
+def test_triton_grades_as_the_network_does_in_process(classifier: PatchModel, repository: Path) -> None:
     """Grades that come through Triton are those of the same weights without it, with their calibration."""
     network, _ = storage.load(repository / MODEL / "1" / "weights.safetensors")
     expected = network.grade(torch.from_numpy(np.stack(patches(7))))
-    found = classifier.classify("an exam", patches(7), side=TINY.size)
-    assert [grading.malignancy for grading in found.candidates] == pytest.approx(expected.malignancy.tolist(), abs=1e-5)
-    assert [grading.birads_score for grading in found.candidates] == pytest.approx(expected.birads.tolist(), abs=1e-5)
+    found = classifier.read("an exam", patches(7), size=TINY.size)
+    assert found.gradings is not None
+    assert [grading.malignancy for grading in found.gradings] == pytest.approx(expected.malignancy.tolist(), abs=1e-5)
+    assert [grading.birads_score for grading in found.gradings] == pytest.approx(expected.birads.tolist(), abs=1e-5)
     assert found.calibration is not None
     assert (found.calibration.slope, found.calibration.prevalence) == (1.5, 0.3)
 
 
-def test_an_exam_without_candidates_has_no_grades(classifier: Classifier) -> None:
+def test_an_exam_without_candidates_has_no_grades(classifier: PatchModel) -> None:
     """No patches, no grades, but the answer says which weights were asked."""
-    found = classifier.classify("an exam", [], side=TINY.size)
-    assert found.candidates == ()
+    found = classifier.read("an exam", [], size=TINY.size)
+    assert found.gradings == ()
     assert found.model.name == MODEL
 
 
@@ -96,8 +97,8 @@ def test_an_exam_without_candidates_has_no_grades(classifier: Classifier) -> Non
     ],
     ids=["too many", "not a number", "too bright"],
 )
-def test_what_is_no_patch_is_refused_in_words(classifier: Classifier, bad: list[np.ndarray], said: str) -> None:
+def test_what_is_no_patch_is_refused_in_words(classifier: PatchModel, bad: list[np.ndarray], said: str) -> None:
     """A request with too many patches or with values out of range gets a sentence, and the next one is answered."""
     with pytest.raises(ModelMismatch, match=said):
-        classifier.classify("an exam", bad, side=TINY.size)
-    assert len(classifier.classify("an exam", patches(1), side=TINY.size).candidates) == 1
+        classifier.read("an exam", bad, size=TINY.size)
+    assert len(classifier.read("an exam", patches(1), size=TINY.size).gradings or ()) == 1

@@ -23,7 +23,7 @@ from tetraview.domain.geometry import Affine
 from tetraview.domain.view import Route, View
 from tetraview.errors import ModelMismatch, TritonUnavailable
 from tetraview.findings import find
-from tetraview.inference import Classifier, Detector
+from tetraview.inference import Detector, PatchModel
 from tetraview.inference.server import TritonServer
 from tetraview.settings import Triton
 
@@ -72,7 +72,7 @@ def await_end(group: int) -> None:
 
 @pytest.fixture(scope="module")
 def detector(tiny_triton: str) -> Detector:
-    return Detector(Triton(url=tiny_triton))
+    return Detector(Triton(url=tiny_triton), model="mommi_detector")
 
 
 def test_the_loaded_model_keeps_the_contract_and_says_its_frame(detector: Detector) -> None:
@@ -164,15 +164,18 @@ def test_constant_images_never_pass_for_an_exam_without_findings(detector: Detec
 
 def test_an_unknown_model_is_a_mismatch(tiny_triton: str) -> None:
     """A model name that Triton does not know is a permanent fault that names it."""
-    settings = Triton.model_construct(url=tiny_triton, detector="absent_detector", deadline_seconds=5.0)
-    with pytest.raises(ModelMismatch, match="absent_detector"):
-        Detector(settings).check()
+    absent = Detector(Triton(url=tiny_triton, deadline_seconds=5.0), model="yolo_msp_detector")
+    with pytest.raises(ModelMismatch, match="yolo_msp_detector"):
+        absent.check()
 
 
 def test_nobody_listening_is_a_transient_fault_told_at_once() -> None:
     """Where no Triton runs, the fault says how to start one, within a second."""
     began = time.monotonic()
-    with Detector(Triton(url="127.0.0.1:9")) as detector, pytest.raises(TritonUnavailable, match="tetraview triton"):
+    with (
+        Detector(Triton(url="127.0.0.1:9"), model="mommi_detector") as detector,
+        pytest.raises(TritonUnavailable, match="tetraview triton"),
+    ):
         detector.check()
     assert time.monotonic() - began < 2
 
@@ -193,7 +196,7 @@ def test_a_killed_triton_is_noticed_at_once_and_a_restarted_one_is_used_again(ti
     server = TritonServer(repository=tiny_repository, grpc_port=0, metrics_port=None)
     with server:
         port = int(server.url.rpartition(":")[2])
-        detector = Detector(Triton(url=server.url))
+        detector = Detector(Triton(url=server.url), model="mommi_detector")
         before = detector.detect("exam", views())
         group = server.pid
         os.kill(server.pid, signal.SIGKILL)
@@ -249,7 +252,7 @@ def test_a_damaged_weights_file_does_not_load(tiny_repository: Path, tmp_path: P
 def test_triton_serves_its_own_metrics_on_loopback(tiny_repository: Path) -> None:
     """With a metrics port, Triton counts requests where Prometheus can read them."""
     with TritonServer(repository=tiny_repository, grpc_port=0, metrics_port=0) as server:
-        Detector(Triton(url=server.url)).detect("exam", views((View.R_CC,)))
+        Detector(Triton(url=server.url), model="mommi_detector").detect("exam", views((View.R_CC,)))
         assert server.metrics_url is not None
         with urllib.request.urlopen(server.metrics_url, timeout=5) as answer:
             metrics = answer.read().decode()
@@ -258,20 +261,22 @@ def test_triton_serves_its_own_metrics_on_loopback(tiny_repository: Path) -> Non
 
 def test_the_shipped_detector_keeps_the_contract(triton: str) -> None:
     """The repository as shipped is ready and reads the frame its configuration says."""
-    frame = Detector(Triton(url=triton)).check()
+    frame = Detector(Triton(url=triton), model="mommi_detector").check()
     assert (frame.height, frame.width, frame.spacing_mm) == (512, 256, 0.45)
 
 
 def test_the_shipped_classifier_keeps_the_contract(triton: str) -> None:
     """The repository as shipped grades what it is sent, nothing included, the same way each time."""
-    with Classifier(Triton(url=triton)) as classifier:
-        side = classifier.check().side
-        ramp = np.tile(np.linspace(0, 1, side, dtype=np.float32), (side, 1))
-        first, second = (classifier.classify("exam", [ramp, ramp.T, ramp], side=side) for _ in range(2))
+    with PatchModel(Triton(url=triton), model="mommi_classifier") as classifier:
+        size = classifier.check().size
+        ramp = np.tile(np.linspace(0, 1, size, dtype=np.float32), (size, 1))
+        first, second = (classifier.read("exam", [ramp, ramp.T, ramp], size=size).gradings for _ in range(2))
+        assert first is not None
         assert first == second
         # A patch's place in the batch may change the last bit of a sum.
-        same = [(found.malignancy, found.birads_score) for found in (first.candidates[0], first.candidates[2])]
+        same = [(found.malignancy, found.birads_score) for found in (first[0], first[2])]
         assert same[0] == pytest.approx(same[1], abs=1e-5)
-        assert all(0 <= grading.malignancy <= 1 and 0 <= grading.birads_score <= 1 for grading in first.candidates)
-        nothing = classifier.classify("exam", [], side=side)
-    assert (nothing.candidates, nothing.model) == ((), first.model)
+        assert all(0 <= grading.malignancy <= 1 for grading in first)
+        assert all(grading.birads_score is not None and 0 <= grading.birads_score <= 1 for grading in first)
+        nothing = classifier.read("exam", [], size=size)
+    assert (nothing.gradings, nothing.model.name) == ((), "mommi_classifier")

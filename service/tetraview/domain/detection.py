@@ -46,3 +46,8 @@ class Detections:
     operating_points: Mapping[str, Mapping[Route, float]]
     #: From score to the probability that the box marks a mass, for the routes that were calibrated.
     calibration: Mapping[Route, Platt] = field(default_factory=dict)
+
+
+def routes_of(detector: str) -> tuple[Route, ...]:
+    """The routes by which a detector reads views, by its Triton model's name: YOLOv3 reads each view by itself."""
+    return (Route.SINGLE,) if detector == "yolo_msp_detector" else tuple(Route)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tetraview.domain.geometry import Box, Outline, Point
+from tetraview.domain.stage import Stage
 from tetraview.domain.suspicion import Suspicion
 from tetraview.domain.view import Route, View
 
@@ -29,7 +30,8 @@ class Finding:
     lesion: str
     view: View
     box: Box
-    #: Open polygon of at least three points, not repeating the first.
+    #: Open polygon of at least three points, not repeating the first. A segmenter's runs along the edges of pixels and
+    #: holds exactly those of its mask.
     outline: Outline
     #: Detection score in [0, 1]; not a probability.
     score: float
@@ -40,11 +42,14 @@ class Finding:
     nipple_distance_mm: float | None
     #: The classifier's score in [0, 1], rising with malignancy; not a probability. None where nothing was classified.
     malignancy: float | None = None
-    #: The classifier's regression towards the BI-RADS scale in [0, 1]: category 1 is 0, category 6 is 1.
+    #: The classifier's regression towards the BI-RADS scale in [0, 1]: category 1 is 0, category 6 is 1. None where
+    #: nothing was classified or the classifier does not say.
     birads_score: float | None = None
-    #: Estimated suspicion level that follows from the BI-RADS score.
+    #: Estimated suspicion level that follows from the BI-RADS score; None where there is none.
     suspicion: Suspicion | None = None
     #: Probability that it is a mass, by the calibration of its route; None unless asked for and calibrated.
     calibrated: float | None = None
     #: Probability that it is malignant, given that it is a mass; None unless asked for and calibrated.
     malignancy_calibrated: float | None = None
+    #: Whose outline it is, and so whose long axis and area: detector or segmenter.
+    outlined_by: Stage = Stage.DETECTOR

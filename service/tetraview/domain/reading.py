@@ -54,10 +54,18 @@ class Reading:
     #: None where no view could be read.
     model: Model | None
     operating_point: str
-    #: Seconds spent by stage: ``decode``, ``detect``, ``findings``, ``classify``.
+    #: Seconds spent by stage: ``decode``, ``detect``, ``findings``, ``cut``, ``segment``, ``classify``,
+    #: ``outline``. A model that outlines and grades in one pass is counted in ``segment``.
     stage_seconds: Mapping[str, float]
     #: What graded the findings; None where no classifier is set or no view could be read.
     classifier: Model | None = None
+    #: What outlined the findings; None where no segmenter is set or no view could be read.
+    segmenter: Model | None = None
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """Those that ran: detector, segmenter and classifier, one that did two of these once."""
+        return tuple(dict.fromkeys(model for model in (self.model, self.segmenter, self.classifier) if model))
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from tetraview.findings.find import ViewFindings, find
 from tetraview.findings.grade import graded, with_probabilities
-from tetraview.findings.measure import ViewGeometry
+from tetraview.findings.mask import NativeMask
+from tetraview.findings.measure import ViewGeometry, native_spacing
+from tetraview.findings.outline import outlined
 
-__all__ = ["ViewFindings", "ViewGeometry", "find", "graded", "with_probabilities"]
+__all__ = [
+    "NativeMask",
+    "ViewFindings",
+    "ViewGeometry",
+    "find",
+    "graded",
+    "native_spacing",
+    "outlined",
+    "with_probabilities",
+]

@@ -7,20 +7,20 @@ from dataclasses import replace
 
 from tetraview.domain.calibration import Platt
 from tetraview.domain.finding import Finding
-from tetraview.domain.grading import Gradings
+from tetraview.domain.grading import Grading
 from tetraview.domain.suspicion import Suspicion
 from tetraview.domain.view import Route
 from tetraview.findings.find import ViewFindings
 
 
-def graded(views: Sequence[ViewFindings], gradings: Gradings) -> tuple[ViewFindings, ...]:
-    """The findings with malignancy score and suspicion level.
+def graded(views: Sequence[ViewFindings], gradings: Sequence[Grading]) -> tuple[ViewFindings, ...]:
+    """The findings with malignancy score and, where the classifier places them on the BI-RADS scale, suspicion level.
 
     Args:
         views: what was found.
         gradings: one for each finding, in the order of the views and of the findings within each.
     """
-    answers = iter(gradings.candidates)
+    answers = iter(gradings)
 
     def grade(finding: Finding) -> Finding:
         grading = next(answers)
@@ -28,7 +28,7 @@ def graded(views: Sequence[ViewFindings], gradings: Gradings) -> tuple[ViewFindi
             finding,
             malignancy=grading.malignancy,
             birads_score=grading.birads_score,
-            suspicion=Suspicion.of(grading.birads_score),
+            suspicion=None if grading.birads_score is None else Suspicion.of(grading.birads_score),
         )
 
     return _each(views, grade)

@@ -59,9 +59,38 @@ def native_box(box: Box, view: ViewGeometry) -> Box | None:
     return Box.around([(x0, y0), (x1, y1)])
 
 
+def native_spacing(view: ViewGeometry) -> tuple[float, float]:
+    """Row and column spacing of the stored pixels, millimetres."""
+    to_mm = native_to_mm(view)
+    return math.hypot(to_mm.b, to_mm.e), math.hypot(to_mm.a, to_mm.d)
+
+
 def long_axis(outline: Sequence[Point]) -> float:
-    """The longest distance between two points of an outline (its greatest Feret diameter), in its own unit."""
-    return max(math.dist(a, b) for a, b in combinations(outline, 2))
+    """The longest distance between two points of an outline (its greatest Feret diameter), in its own unit.
+
+    Both ends are corners of the convex hull, and an outline of thousands of points has few of those.
+    """
+    return max(math.dist(a, b) for a, b in combinations(_convex_hull(outline), 2))
+
+
+def _convex_hull(points: Sequence[Point]) -> list[Point]:
+    """The corners of the convex hull by the monotone chain (Andrew 1979); two points if all lie on a line."""
+    ordered = sorted(set(points))
+    return [*_chain(ordered), *_chain(ordered[::-1])]
+
+
+def _chain(ordered: Sequence[Point]) -> list[Point]:
+    """One side of the hull, from the first point up to but without the last."""
+    chain: list[Point] = []
+    for point in ordered:
+        while len(chain) > 1 and not _turns_left(chain[-2], chain[-1], point):
+            chain.pop()
+        chain.append(point)
+    return chain[:-1]
+
+
+def _turns_left(a: Point, b: Point, c: Point) -> bool:
+    return (b[0] - a[0]) * (c[1] - a[1]) > (b[1] - a[1]) * (c[0] - a[0])
 
 
 def area(outline: Sequence[Point]) -> float:

@@ -73,31 +73,38 @@ def decode_views(
 
 
 def cut_patches(
-    paths: Mapping[View, Path], boxes: Mapping[View, Sequence[Box]], *, shape: PatchShape, limits: DecodeLimits
-) -> dict[View, NDArray[np.float32]]:
+    paths: Mapping[View, Path],
+    boxes: Mapping[View, Sequence[Box]],
+    *,
+    shapes: Mapping[str, PatchShape],
+    limits: DecodeLimits,
+) -> dict[View, dict[str, NDArray[np.float32]]]:
     """The patches around boxes in the images of an exam.
 
-    Only views with boxes are decoded, side by side and anew: no full-size pixels wait in memory for the boxes.
+    Only views with boxes are decoded, side by side and anew: no full-size pixels wait in memory for the boxes. All
+    shapes of a view come of one decoding.
 
     Args:
         paths: the file of each view.
         boxes: in stored pixels, by view.
-        shape: the size of a patch.
+        shapes: the size of a patch, by the name of who reads it.
         limits: what each process may use.
 
     Returns:
-        By view with boxes, float32 [boxes, size, size] in [0, 1].
+        By view with boxes and by name, float32 [boxes, size, size] in [0, 1].
 
     Raises:
         ImageUnreadable: an image cannot be decoded within the limits; the message names the view.
         StorageUnavailable: a file exists but cannot be opened.
     """
+    sizes = {name: shape.size for name, shape in shapes.items()}
+    asked = {name: asdict(shape) for name, shape in shapes.items()}
 
-    def cut(view: View) -> NDArray[np.float32]:
-        request = {"boxes": [astuple(box) for box in boxes[view]], "shape": asdict(shape)}
+    def cut(view: View) -> dict[str, NDArray[np.float32]]:
+        request = {"boxes": [astuple(box) for box in boxes[view]], "shapes": asked}
         try:
             answer = _ask(paths[view], request=request, limits=limits)
-            return unpack_patches(answer, count=len(boxes[view]), size=shape.size)
+            return unpack_patches(answer, count=len(boxes[view]), sizes=sizes)
         except ImageUnreadable as error:
             raise ImageUnreadable(f"{view}: its candidates cannot be cut out: {error}") from None
 

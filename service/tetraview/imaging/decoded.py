@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 
@@ -70,23 +70,34 @@ def unpack(answer: bytes) -> DecodedView:
         return _view(*_parts(answer))
 
 
-def pack_patches(patches: NDArray[np.float32]) -> bytes:
-    """Patches, float32 [n, size, size], as bytes."""
-    return pack_facts({"patches": len(patches)}) + patches.tobytes()
+def pack_patches(patches: Mapping[str, NDArray[np.float32]]) -> bytes:
+    """Patches by name, float32 [n, size, size] each, as bytes: one set after the other in the order of the names."""
+    return pack_facts({}) + b"".join(patches[name].tobytes() for name in sorted(patches))
 
 
-def unpack_patches(answer: bytes, *, count: int, size: int) -> NDArray[np.float32]:
-    """The patches that a decoding process sent, float32 [count, size, size]; its answer is not trusted.
+def unpack_patches(answer: bytes, *, count: int, sizes: Mapping[str, int]) -> dict[str, NDArray[np.float32]]:
+    """The patches that a decoding process sent; its answer is not trusted.
+
+    Args:
+        answer: what it sent.
+        count: how many boxes it was asked about.
+        sizes: rows and columns of a patch by name.
+
+    Returns:
+        By name, float32 [count, size, size] in [0, 1].
 
     Raises:
         ImageUnreadable: the process named a reason, or its answer makes no sense.
     """
+    names = sorted(sizes)
     with _distrust():
         _, content = _parts(answer)
-        patches = np.frombuffer(content, dtype=np.float32).reshape(count, size, size)
-        if not ((patches >= 0) & (patches <= 1)).all():
-            raise ValueError("not intensities")
-        return patches
+        values = np.frombuffer(content, dtype=np.float32)
+        lengths = [count * sizes[name] ** 2 for name in names]
+        if len(values) != sum(lengths) or not ((values >= 0) & (values <= 1)).all():
+            raise ValueError("not intensities, or not as many as asked for")
+        parts = np.split(values, np.cumsum(lengths[:-1]))
+        return {name: part.reshape(count, sizes[name], sizes[name]) for name, part in zip(names, parts, strict=True)}
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
 import cv2
@@ -74,24 +74,36 @@ def read_view(file: BinaryIO, *, view: View, frame: Frame, max_pixels: int) -> D
     )
 
 
-def read_patches(file: BinaryIO, *, boxes: Sequence[Box], shape: PatchShape, max_pixels: int) -> NDArray[np.float32]:
+def read_patches(
+    file: BinaryIO, *, boxes: Sequence[Box], shapes: Mapping[str, PatchShape], max_pixels: int
+) -> dict[str, NDArray[np.float32]]:
     """Read and decode one image and cut the patches around some boxes.
 
     Args:
         file: a DICOM Part 10 file, at its start.
         boxes: in stored pixels.
-        shape: the size of a patch.
+        shapes: the size of a patch, by the name of who reads it.
         max_pixels: largest Rows times Columns that is decoded.
 
     Returns:
-        float32 [boxes, size, size], intensity in [0, 1].
+        By name, float32 [boxes, size, size], intensity in [0, 1].
 
     Raises:
         ImageUnreadable: the file is no single-frame greyscale image of a breast that can be decoded.
     """
     pixels, header, _ = _presentation(file, max_pixels=max_pixels)
     window = GreyWindow.of_breast(pixels)
-    patches = [cut_patch(pixels, box=box, spacing_mm=header.spacing_mm, window=window, shape=shape) for box in boxes]
+    return {name: _patches(pixels, header.spacing_mm, boxes, window, shape) for name, shape in shapes.items()}
+
+
+def _patches(
+    pixels: NDArray[np.float32],
+    spacing_mm: tuple[float, float],
+    boxes: Sequence[Box],
+    window: GreyWindow,
+    shape: PatchShape,
+) -> NDArray[np.float32]:
+    patches = [cut_patch(pixels, box=box, spacing_mm=spacing_mm, window=window, shape=shape) for box in boxes]
     return np.asarray(patches, dtype=np.float32).reshape(-1, shape.size, shape.size)
 
 

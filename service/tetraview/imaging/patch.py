@@ -1,7 +1,8 @@
-"""The patch that a classifier reads: one square of tissue around a box, the same in training and in serving."""
+"""The patch that a network reads: one square of tissue around a box, the same in training and in serving, and back."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -97,6 +98,39 @@ def cut_patch(
     columns, left, right = _weights(pixels.shape[1], square.x0, square.x1, size=shape.size)
     part = np.ascontiguousarray(pixels[first:last, left:right])
     return np.clip(resample(window(part), rows=rows, columns=columns), 0.0, 1.0)
+
+
+def on_pixels(
+    probability: NDArray[np.float32], *, square: Box, shape: tuple[int, int]
+) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """What a network says of a patch, interpolated linearly at the centres of the stored pixels of its square.
+
+    Args:
+        probability: float32 [size, size].
+        square: the square of tissue that the patch shows, in stored pixels.
+        shape: rows and columns of the stored image.
+
+    Returns:
+        float32 [rows, columns] of those pixels of the image whose centres lie in the square, and the column and row of
+        the first of them; without any pixel where the square lies outside the image.
+    """
+    (left, right), (top, bottom) = (
+        _centres_within(square.x0, square.x1, length=shape[1]),
+        _centres_within(square.y0, square.y1, length=shape[0]),
+    )
+    if left >= right or top >= bottom:
+        return np.empty((0, 0), dtype=np.float32), (left, top)
+    size = probability.shape[0]
+    x = (np.arange(left, right) + 0.5 - square.x0) / square.width * size - 0.5
+    y = (np.arange(top, bottom) + 0.5 - square.y0) / square.height * size - 0.5
+    across, down = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
+    values = cv2.remap(probability, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(values, dtype=np.float32), (left, top)
+
+
+def _centres_within(low: float, high: float, *, length: int) -> tuple[int, int]:
+    """The half-open range of the pixels of one axis whose centres lie in [low, high)."""
+    return max(math.ceil(low - 0.5), 0), min(math.ceil(high - 0.5), length)
 
 
 def _weights(length: int, low: float, high: float, *, size: int) -> tuple[csr_array, int, int]:

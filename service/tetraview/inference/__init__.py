@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from tetraview.domain.detection import Detections
-from tetraview.domain.grading import Gradings
-from tetraview.inference.classifier import Classifier, ClassifierInput
 from tetraview.inference.detector import Detector, DetectorInput, DetectorView
 from tetraview.inference.models import Models
+from tetraview.inference.patch_answer import Masks, PatchAnswer
+from tetraview.inference.patch_model import PatchInput, PatchModel
 
 __all__ = [
-    "Classifier",
-    "ClassifierInput",
     "Detections",
     "Detector",
     "DetectorInput",
     "DetectorView",
-    "Gradings",
+    "Masks",
     "Models",
+    "PatchAnswer",
+    "PatchInput",
+    "PatchModel",
 ]

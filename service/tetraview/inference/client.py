@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import tritonclient.grpc as triton
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
 from tetraview.errors import ModelMismatch, TritonUnavailable
-from tetraview.inference.contract import ModelContract, TensorSpec
+from tetraview.inference.contract import CONTRACTS, TensorSpec
 from tetraview.settings import Triton
 
 _Answer = TypeVar("_Answer")
@@ -57,12 +57,11 @@ class TritonModel:
 
     Args:
         settings: where Triton is.
-        model: the model's name there.
+        model: the model's name there, one that an agreement is known for.
     """
 
-    contract: ClassVar[ModelContract]
-
     def __init__(self, settings: Triton, *, model: str) -> None:
+        self.contract = CONTRACTS[model]
         self._url = settings.url
         self._model = model
         self._deadline = settings.deadline_seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,8 @@ from tetraview.domain.detection import Detections
 from tetraview.domain.view import View
 from tetraview.errors import ModelMismatch
 from tetraview.inference.client import TritonModel
-from tetraview.inference.contract import DETECTOR, ModelContract
 from tetraview.inference.contract.detector import VIEWS, DetectorParameter, DetectorRequest
 from tetraview.inference.detector_response import read_response
-from tetraview.settings import Triton
 
 
 class DetectorView(Protocol):
@@ -53,11 +51,6 @@ class DetectorInput:
 
 class Detector(TritonModel):
     """The model that finds masses."""
-
-    contract: ClassVar[ModelContract] = DETECTOR
-
-    def __init__(self, settings: Triton) -> None:
-        super().__init__(settings, model=settings.detector)
 
     def check(self) -> DetectorInput:
         """See that the model is ready and keeps the contract.

@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from tetraview.domain.view import Route
+from tetraview.domain.detection import routes_of
+from tetraview.domain.reading import Model
 from tetraview.errors import SettingsInvalid
-from tetraview.inference.classifier import Classifier
 from tetraview.inference.detector import Detector
+from tetraview.inference.patch_model import PatchModel
 from tetraview.inference.specimen import Specimen
-from tetraview.settings import Triton
+from tetraview.settings import Stages, Triton
+
+_NOBODY = "calibration"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """What reads an exam; may be shared by threads."""
+    """What reads exams, by the models' names; may be shared by threads."""
 
-    detector: Detector
-    #: None where the settings name no classifier.
-    classifier: Classifier | None
+    detectors: Mapping[str, Detector]
+    #: Segmenters and classifiers.
+    patch_models: Mapping[str, PatchModel]
+    #: Those of the patch models that grade for somebody.
+    classifiers: frozenset[str]
 
     @classmethod
-    def of(cls, settings: Triton) -> Self:
-        """The models of the settings; Triton is not asked yet."""
-        classifier = None if settings.classifier == "none" else Classifier(settings)
-        return cls(detector=Detector(settings), classifier=classifier)
+    def of(cls, settings: Triton, *, stages: Sequence[Stages] = ()) -> Self:
+        """The models of the settings; Triton is not asked yet.
+
+        Args:
+            settings: where Triton is, and the models that read an exam.
+            stages: the models that read other exams.
+        """
+        every = (settings.stages, *stages)
+        return cls(
+            detectors={name: Detector(settings, model=name) for name in dict.fromkeys(each.detector for each in every)},
+            patch_models={
+                name: PatchModel(settings, model=name)
+                for name in dict.fromkeys(name for each in every for name in each.of_patches)
+            },
+            classifiers=frozenset(each.classifier for each in every) - {"none"},
+        )
 
     def check(self) -> None:
         """See that every model is ready and keeps its contract.
@@ -34,29 +52,37 @@ class Models:
             TritonUnavailable: Triton or a model is not ready.
             ModelMismatch: a model is missing or differs from its contract; the message names the difference.
         """
-        self.detector.check()
-        if self.classifier:
-            self.classifier.check()
+        for detector in self.detectors.values():
+            detector.check()
+        for model in self.patch_models.values():
+            model.check()
 
     def check_calibration(self) -> None:
-        """See that the weights were calibrated for every route, and those of the classifier at all.
+        """See that the weights were calibrated: detectors for every route that they take, classifiers at all.
 
         Raises:
             SettingsInvalid: a calibration is missing; the message names which.
             TritonUnavailable: Triton or a model is not ready.
             ModelMismatch: a model is missing, differs from its contract or does not keep it.
         """
-        answer = self.detector.detect("calibration", [Specimen.of(self.detector.check())])
-        missing = [
-            f"{answer.model.name} {answer.model.version} on route {route}"
-            for route in Route
-            if route not in answer.calibration
-        ]
-        if self.classifier:
-            graded = self.classifier.classify("calibration", [], side=self.classifier.check().side)
-            missing += [] if graded.calibration else [f"{graded.model.name} {graded.model.version}"]
-        if missing:
+        if missing := [*self._uncalibrated_routes(), *self._uncalibrated_classifiers()]:
             raise SettingsInvalid(
                 "report.emit_probability: the weights have no calibration for "
                 f"{', '.join(missing)}; serve calibrated weights or set it to false"
             )
+
+    def _uncalibrated_routes(self) -> Iterator[str]:
+        for name, detector in self.detectors.items():
+            answer = detector.detect(_NOBODY, [Specimen.of(detector.check())])
+            missing = [route for route in routes_of(name) if route not in answer.calibration]
+            yield from (f"{_said(answer.model)} on route {route}" for route in missing)
+
+    def _uncalibrated_classifiers(self) -> Iterator[str]:
+        for name, model in self.patch_models.items():
+            if name in self.classifiers:
+                answer = model.read(_NOBODY, [], size=model.check().size)
+                yield from [] if answer.calibration else [_said(answer.model)]
+
+
+def _said(model: Model) -> str:
+    return f"{model.name} {model.version}"

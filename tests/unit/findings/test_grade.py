@@ -5,13 +5,11 @@ import pytest
 from tetraview.domain.calibration import Platt
 from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Box
-from tetraview.domain.grading import Grading, Gradings
-from tetraview.domain.reading import Model
+from tetraview.domain.grading import Grading
 from tetraview.domain.suspicion import Suspicion
 from tetraview.domain.view import Route, View
 from tetraview.findings import ViewFindings, graded, with_probabilities
 
-MODEL = Model(name="c", version="1", preset="tiny", weights_sha256="0", generator_version="1", training_data="none")
 PLAIN = Platt(slope=1.0, intercept=0.0, prevalence=0.5)
 STEEP = Platt(slope=2.0, intercept=-1.0, prevalence=0.2)
 
@@ -40,10 +38,16 @@ def test_grades_go_to_the_findings_in_order() -> None:
     """The first grading is that of the first view's first finding; a view without findings takes none."""
     answers = tuple(Grading(malignancy=m, birads_score=b) for m, b in ((0.1, 0.1), (0.9, 0.9), (0.5, 0.5)))
     views = (view(View.R_CC, 0.8, 0.7), view(View.L_CC), view(View.L_MLO, 0.6))
-    one, other, third = (f for v in graded(views, Gradings(candidates=answers, model=MODEL)) for f in v.findings)
+    one, other, third = (f for v in graded(views, answers) for f in v.findings)
     assert (one.malignancy, one.suspicion) == (0.1, Suspicion.LOW)
     assert (other.malignancy, other.suspicion) == (0.9, Suspicion.HIGH)
     assert (third.view, third.birads_score, third.suspicion) == (View.L_MLO, 0.5, Suspicion.INTERMEDIATE)
+
+
+def test_without_a_birads_score_there_is_no_suspicion_level() -> None:
+    """A classifier of malignancy alone gives its score and nothing that follows from another."""
+    ((finding,),) = (view.findings for view in graded((view(View.L_CC, 0.5),), (Grading(malignancy=0.75),)))
+    assert (finding.malignancy, finding.birads_score, finding.suspicion) == (0.75, None, None)
 
 
 @pytest.mark.parametrize("route", list(Route))
@@ -64,6 +68,6 @@ def test_malignancy_is_calibrated_only_where_it_was_scored() -> None:
     """Without a malignancy score there is no probability of malignancy, whatever the map."""
     (plain,) = with_probabilities((view(View.L_CC, 0.5),), detection={}, malignancy=PLAIN)
     assert plain.findings[0].malignancy_calibrated is None
-    answer = Gradings(candidates=(Grading(malignancy=0.25, birads_score=0.5),), model=MODEL)
+    answer = (Grading(malignancy=0.25),)
     (scored,) = with_probabilities(graded((view(View.L_CC, 0.5),), answer), detection={}, malignancy=PLAIN)
     assert scored.findings[0].malignancy_calibrated == pytest.approx(0.25)

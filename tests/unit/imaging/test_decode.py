@@ -28,6 +28,7 @@ from tetraview.errors import ImageUnreadable, StorageUnavailable
 from tetraview.imaging import decode
 from tetraview.imaging.canonical import Frame
 from tetraview.imaging.decode import DecodedView, DecodeLimits, cut_patches, decode_view, decode_views
+from tetraview.imaging.decoded import pack_facts, unpack_patches
 from tetraview.imaging.patch import PatchShape
 
 LIMITS = DecodeLimits()
@@ -461,7 +462,7 @@ SHAPE = PatchShape(size=24, margin=1.5, min_side_mm=10.0)
 
 
 def cut(path: Path, *boxes: Box, limits: DecodeLimits = LIMITS) -> NDArray[np.float32]:
-    return cut_patches({View.L_CC: path}, {View.L_CC: boxes}, shape=SHAPE, limits=limits)[View.L_CC]
+    return cut_patches({View.L_CC: path}, {View.L_CC: boxes}, shapes={"it": SHAPE}, limits=limits)[View.L_CC]["it"]
 
 
 def test_patches_are_cut_from_the_stored_image(make_image: Any, save: Any, breast: NDArray[np.uint16]) -> None:
@@ -495,4 +496,28 @@ def test_an_image_that_cannot_be_decoded_again_names_its_view(make_image: Any, s
 
 def test_views_without_candidates_are_not_decoded(tmp_path: Path) -> None:
     """Without a box nothing is opened."""
-    assert cut_patches({View.L_CC: tmp_path / "none"}, {View.L_CC: ()}, shape=SHAPE, limits=LIMITS) == {}
+    assert cut_patches({View.L_CC: tmp_path / "none"}, {View.L_CC: ()}, shapes={"it": SHAPE}, limits=LIMITS) == {}
+
+
+def test_patches_of_several_shapes_come_of_one_decoding(make_image: Any, save: Any) -> None:
+    """Each shape has the patches that it has when it is asked for alone, whatever the order of the names."""
+    path, boxes = save(make_image()), (Box(40, 100, 60, 120), Box(10, 200, 60, 230))
+    wide = PatchShape(size=7, margin=3.0, min_side_mm=20.0)
+    shapes = {"wide": wide, "it": SHAPE, "as it": SHAPE}
+    found = cut_patches({View.L_CC: path}, {View.L_CC: boxes}, shapes=shapes, limits=LIMITS)[View.L_CC]
+    assert {name: patches.shape for name, patches in found.items()} == {
+        "wide": (2, 7, 7),
+        "it": (2, 24, 24),
+        "as it": (2, 24, 24),
+    }
+    np.testing.assert_array_equal(found["it"], cut(path, *boxes))
+    np.testing.assert_array_equal(found["as it"], found["it"])
+    # Three times as wide as the middle part of the other patch, so its middle is that patch's mean.
+    assert found["wide"][1, 3, 3] == pytest.approx(found["it"][1, 8:16, 8:16].mean(), abs=0.1)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 7, b"\0" * 4 * 17, np.full(18, 2.0, np.float32).tobytes()])
+def test_patches_that_are_not_those_asked_for_are_refused(content: bytes) -> None:
+    """An answer of another length, or with values that are no intensities, is not believed."""
+    with pytest.raises(ImageUnreadable, match="not a decoded image"):
+        unpack_patches(pack_facts({}) + content, count=2, sizes={"it": 3})

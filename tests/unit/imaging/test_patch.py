@@ -1,4 +1,4 @@
-"""The classifier's patch shows the right tissue at the right size."""
+"""A patch shows the right tissue at the right size, and what is said of it goes back to where it was cut."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from tetraview.domain.geometry import Box
 from tetraview.errors import ImageUnreadable
-from tetraview.imaging.patch import GreyWindow, PatchShape, cut_patch
+from tetraview.imaging.patch import GreyWindow, PatchShape, cut_patch, on_pixels
 
 UNIT = GreyWindow(low=0.0, high=1.0)
 
@@ -79,3 +79,33 @@ def test_an_image_without_a_breast_has_no_window() -> None:
     """A blank image is refused, as the canonical frame refuses it."""
     with pytest.raises(ImageUnreadable, match="blank"):
         GreyWindow.of_breast(np.zeros((100, 100), dtype=np.float32))
+
+
+def test_what_is_said_of_a_patch_lies_where_the_patch_was_cut() -> None:
+    """A slope that is cut into a patch and brought back is the same slope at the same pixels."""
+    y, x = np.mgrid[:50, :60].astype(np.float32)
+    pixels = (3 * x + y) / 250
+    shape = PatchShape(size=40, margin=1.0, min_side_mm=1.0)
+    box = Box(20, 30, 30, 40)
+    patch = cut_patch(pixels, box=box, spacing_mm=(1.0, 1.0), window=UNIT, shape=shape)
+    values, (left, top) = on_pixels(patch, square=shape.square(box, spacing_mm=(1.0, 1.0)), shape=pixels.shape)
+    assert (left, top, values.shape) == (20, 30, (10, 10))
+    np.testing.assert_allclose(values, pixels[30:40, 20:30], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("square", "first", "shape"),
+    [
+        (Box(-5, -5, 5, 5), (0, 0), (5, 5)),
+        (Box(35.4, 30.6, 50, 50), (35, 31), (9, 5)),
+        (Box(39.6, 0, 60, 20), (40, 0), (0, 0)),
+        (Box(-20, -20, -2, -2), (0, 0), (0, 0)),
+    ],
+)
+def test_only_pixels_of_the_image_are_said_anything_of(
+    square: Box, first: tuple[int, int], shape: tuple[int, int]
+) -> None:
+    """Pixels whose centres lie in the square and in the image, none beyond either."""
+    values, corner = on_pixels(np.ones((8, 8), np.float32), square=square, shape=(40, 40))
+    assert (corner, values.shape) == (first, shape)
+    assert (values == 1).all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
 from tetraview.domain.view import View
-from tetraview.inference import Classifier, Detector
-from tetraview.inference.contract import CLASSIFIER, DETECTOR, ModelContract
+from tetraview.inference import Detector, PatchModel
+from tetraview.inference.contract import CONTRACTS, DETECTOR, ModelContract
 from tetraview.settings import Triton
 
 CONFIG = Path(__file__).parents[3] / "triton_models" / "repository" / "mommi_detector" / "config.pbtxt"
@@ -158,32 +158,52 @@ def fake() -> Iterator[FakeTriton]:
         yield fake
 
 
-@pytest.fixture
-def classifying() -> Iterator[FakeTriton]:
-    """A listening fake whose classifier keeps the contract and grades two candidates."""
-    answer: dict[str, NDArray[Any]] = {
-        "exam_id": text("exam"),
-        "malignancy": np.array([0.25, 1.0], np.float32),
-        "birads_score": np.array([0.0, 0.75], np.float32),
-        "model": text(json.dumps(CARD | {"name": "mommi_classifier"})),
-    }
+#: What a patch model gives for two candidates, as far as its contract has it.
+SAID: dict[str, NDArray[Any]] = {
+    "exam_id": text("exam"),
+    "probability": np.stack([np.eye(SIDE, dtype=np.float32), np.zeros((SIDE, SIDE), np.float32)]),
+    "threshold": np.array([0.5, 1.0], np.float32),
+    "malignancy": np.array([0.25, 1.0], np.float32),
+    "birads_score": np.array([0.0, 0.75], np.float32),
+}
+
+
+@contextmanager
+def patch_model_served(name: str) -> Iterator[FakeTriton]:
+    """A listening fake whose patch model keeps its contract and answers for two candidates."""
+    contract = CONTRACTS[name]
+    said = SAID | {"model": text(json.dumps(CARD | {"name": name}))}
+    answer = {str(tensor): said[tensor] for tensor in contract.response}
     parameters = {"weights": "w", "weights_sha256": "0", "preset": "tiny", "margin": "1.5", "min_side_mm": "25"}
-    with served(FakeTriton(answer=answer, parameters=parameters), CLASSIFIER, sizes={"S": SIDE}) as fake:
+    with served(FakeTriton(answer=answer, parameters=parameters), contract, sizes={"S": SIDE}) as fake:
         yield fake
 
 
 @pytest.fixture
-def classifier(classifying: FakeTriton) -> Iterator[Classifier]:
+def serve_patch_model() -> Callable[[str], AbstractContextManager[FakeTriton]]:
+    """How to serve a fake patch model by its name."""
+    return patch_model_served
+
+
+@pytest.fixture
+def classifying() -> Iterator[FakeTriton]:
+    """A listening fake whose classifier keeps the contract and grades two candidates."""
+    with patch_model_served("mommi_classifier") as fake:
+        yield fake
+
+
+@pytest.fixture
+def classifier(classifying: FakeTriton) -> Iterator[PatchModel]:
     """The client of the fake classifier, with a short deadline."""
-    settings = Triton(url=classifying.address, classifier="mommi_classifier", deadline_seconds=2.0)
-    with Classifier(settings) as classifier:
+    settings = Triton(url=classifying.address, deadline_seconds=2.0)
+    with PatchModel(settings, model="mommi_classifier") as classifier:
         yield classifier
 
 
 @pytest.fixture
 def detector(fake: FakeTriton) -> Iterator[Detector]:
     """The client of the fake, with a short deadline."""
-    with Detector(Triton(url=fake.address, deadline_seconds=2.0)) as detector:
+    with Detector(Triton(url=fake.address, deadline_seconds=2.0), model="mommi_detector") as detector:
         yield detector
 
 

@@ -54,10 +54,10 @@ class DicomPicture:
         """
         limits = DecodeLimits()
         if self.spacing is None:
-            return cut_patches({view: self.path}, {view: boxes}, shape=shape, limits=limits)[view]
+            return cut_patches({view: self.path}, {view: boxes}, shapes={"": shape}, limits=limits)[view][""]
         with damage_told():
             file = _with_spacing(self.path, self.spacing)
-            return read_patches(file, boxes=boxes, shape=shape, max_pixels=limits.max_pixels)
+            return read_patches(file, boxes=boxes, shapes={"": shape}, max_pixels=limits.max_pixels)[""]
 
 
 @contextmanager

@@ -1,44 +1,36 @@
-"""The classifier as tetraview sees it: patches of one exam's candidates in, gradings out."""
+"""Segmenters and classifiers as tetraview sees them: patches of one exam's candidates in, masks and grades out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tetraview.domain.grading import Gradings
 from tetraview.errors import ModelMismatch
-from tetraview.inference.classifier_response import read_response
 from tetraview.inference.client import TritonModel
-from tetraview.inference.contract import CLASSIFIER, ModelContract
 from tetraview.inference.contract.patch import PatchParameter, PatchRequest
-from tetraview.settings import Triton
+from tetraview.inference.patch_answer import PatchAnswer, read_answer
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassifierInput:
-    """The patches that the loaded model reads."""
+class PatchInput:
+    """The patches that a loaded model reads."""
 
     #: Rows and columns.
-    side: int
-    #: Side of a patch over the longer side of its candidate's box.
+    size: int
+    #: Side of a patch's square over the longer side of its candidate's box.
     margin: float
-    #: Least side of a patch, millimetres.
+    #: Least side of that square, millimetres.
     min_side_mm: float
 
 
-class Classifier(TritonModel):
-    """The model that grades masses."""
+class PatchModel(TritonModel):
+    """A model that outlines masses, grades them, or does both in one pass."""
 
-    contract: ClassVar[ModelContract] = CLASSIFIER
-
-    def __init__(self, settings: Triton) -> None:
-        super().__init__(settings, model=settings.classifier)
-
-    def check(self) -> ClassifierInput:
+    def check(self) -> PatchInput:
         """See that the model is ready and keeps the contract.
 
         Raises:
@@ -52,23 +44,23 @@ class Classifier(TritonModel):
         margin, min_side_mm = found.number(PatchParameter.MARGIN), found.number(PatchParameter.MIN_SIDE_MM)
         if not (1 <= margin < np.inf and 0 < min_side_mm < np.inf):
             raise ModelMismatch(f"{found.model} cannot want patches of margin {margin} and at least {min_side_mm} mm")
-        return ClassifierInput(side=rows, margin=margin, min_side_mm=min_side_mm)
+        return PatchInput(size=rows, margin=margin, min_side_mm=min_side_mm)
 
-    def classify(self, exam_id: str, patches: Sequence[NDArray[np.float32]], *, side: int) -> Gradings:
-        """Grade all candidates of one exam together.
+    def read(self, exam_id: str, patches: Sequence[NDArray[np.float32]], *, size: int) -> PatchAnswer:
+        """Read all candidates of one exam together.
 
         Args:
             exam_id: any text.
             patches: float32 [S, S] each, in [0, 1]; none where the exam has no candidate.
-            side: S.
+            size: S.
 
         Raises:
             TritonUnavailable: no answer before the deadline; try again later.
             ModelMismatch: the model refused the request, or its answer breaks the contract.
         """
-        batch = np.asarray(patches, np.float32).reshape(-1, side, side)
+        batch = np.asarray(patches, np.float32).reshape(-1, size, size)
         tensors: dict[PatchRequest, NDArray[Any]] = {
             PatchRequest.EXAM_ID: np.frombuffer(exam_id.encode(), np.uint8),
             PatchRequest.PATCH: batch,
         }
-        return read_response(self.infer(tensors), exam_id=exam_id, candidates=len(patches))
+        return read_answer(self.infer(tensors), self.contract, exam_id=exam_id, candidates=len(batch), size=size)

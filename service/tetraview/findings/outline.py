@@ -1,0 +1,53 @@
+"""What a segmenter adds to findings: their outlines on the stored pixels, and what is measured in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from tetraview.domain.finding import Finding
+from tetraview.domain.stage import Stage
+from tetraview.domain.view import View
+from tetraview.findings.find import ViewFindings
+from tetraview.findings.mask import NativeMask, outline_of
+from tetraview.findings.measure import ViewGeometry, area, long_axis, native_to_mm
+
+
+def outlined(
+    views: Sequence[ViewFindings], geometries: Mapping[View, ViewGeometry], masks: Sequence[NativeMask]
+) -> tuple[ViewFindings, ...]:
+    """The findings with the segmenter's outline, long axis and area; where it marked nothing, with the detector's.
+
+    Box, score, nipple distance and the match of the two projections stay those of the detection.
+
+    Args:
+        views: what was found.
+        geometries: how the canonical frame of each of these views lies in its image.
+        masks: one for each finding, in the order of the views and of the findings within each.
+    """
+    answers = iter(masks)
+    return tuple(_outlined(view, geometries[view.view], answers) for view in views)
+
+
+def _outlined(view: ViewFindings, geometry: ViewGeometry, masks: Iterator[NativeMask]) -> ViewFindings:
+    findings = tuple(_with_mask(finding, next(masks), geometry) for finding in view.findings)
+    kept = tuple(
+        f"{finding.label}: the segmenter marked nothing in its box; the outline is the detector's."
+        for finding in findings
+        if finding.outlined_by is Stage.DETECTOR
+    )
+    return replace(view, findings=findings, warnings=(*view.warnings, *kept))
+
+
+def _with_mask(finding: Finding, mask: NativeMask, geometry: ViewGeometry) -> Finding:
+    outline = outline_of(mask, box=finding.box)
+    if outline is None:
+        return finding
+    outline_mm = native_to_mm(geometry).outline(outline)
+    return replace(
+        finding,
+        outline=outline,
+        long_axis_mm=long_axis(outline_mm),
+        area_mm2=area(outline_mm),
+        outlined_by=Stage.SEGMENTER,
+    )
