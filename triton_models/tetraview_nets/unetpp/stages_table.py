@@ -109,12 +109,15 @@ def _compared(study: StageStudy) -> str:
 def page(study: StageStudy, *, command: str) -> str:
     """Every group of both architectures as Markdown."""
     with_mass = np.array([len(study.tested[exam].masses(view)) > 0 for exam, view in study.spots])
+    read = (
+        f"Test views with a mass: {int(with_mass.sum())}, of {study.test_exams} exams; "
+        f"without one: {int((~with_mass).sum())}, of {study.normal_exams} exams."
+    )
     lines = [
         "# Masses in whole views: one stage, two stages, multi-scale prediction",
         "",
         _compared(study),
-        f"Views with a mass: {int(with_mass.sum())} of {study.test_exams} test exams; "
-        + f"without: {int((~with_mass).sum())} of {study.normal_exams}.",
+        read,
         NOTE,
         "",
         "| network | group | trainings | Dice | views without a mass in which something is outlined | mm² in them |",
