@@ -57,13 +57,16 @@ def paint(labels: NDArray[np.uint8], outline: Outline, *, label: int) -> None:
 def _inside(xs: NDArray[np.float64], ys: NDArray[np.float64], *, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """The pixels of a crop whose centres are inside: an odd number of edges crosses their row left of them."""
     rows, columns = shape
-    crossings = np.zeros((rows, columns + 1), dtype=np.uint8)
-    centres = np.arange(rows) + 0.5
-    for x0, y0, x1, y1 in zip(xs, ys, np.roll(xs, -1), np.roll(ys, -1), strict=True):
-        (crossed,) = np.nonzero((y0 <= centres) != (y1 <= centres))
-        at = x0 + (centres[crossed] - y0) * ((x1 - x0) / (y1 - y0)) if crossed.size else centres[crossed]
-        crossings[crossed, np.clip(np.ceil(at - 0.5), 0, columns).astype(np.intp)] ^= 1
-    inside: NDArray[np.bool_] = np.bitwise_xor.accumulate(crossings, axis=1)[:, :columns].astype(np.bool_)
+    next_xs, next_ys = np.roll(xs, -1), np.roll(ys, -1)
+    # The rows whose centres an edge passes, its lower end included and its upper end not.
+    first, last = (np.ceil(bound(ys, next_ys) - 0.5).astype(np.intp) for bound in (np.minimum, np.maximum))
+    passed = last - first
+    edge = np.repeat(np.arange(len(xs)), passed)
+    row = first[edge] + np.arange(len(edge)) - (np.cumsum(passed) - passed)[edge]
+    slope = (next_xs[edge] - xs[edge]) / (next_ys[edge] - ys[edge])
+    column = np.clip(np.ceil(xs[edge] + (row + 0.5 - ys[edge]) * slope - 0.5), 0, columns).astype(np.intp)
+    crossings = np.bincount(row * (columns + 1) + column, minlength=rows * (columns + 1)).reshape(rows, columns + 1)
+    inside: NDArray[np.bool_] = crossings.cumsum(axis=1)[:, :columns] % 2 == 1
     return inside
 
 
