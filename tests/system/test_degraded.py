@@ -53,6 +53,7 @@ def page(reading: Reading, folder: Path) -> str:
     now = datetime.now(UTC)
     summary = ExamSummary(
         exam_id=reading.exam_id,
+        called_ae_title="TETRAVIEW",
         state=ExamState.DONE,
         generation=1,
         first_image_at=now,

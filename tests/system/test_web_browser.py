@@ -87,6 +87,7 @@ def ledger(tmp_path: Path) -> MemoryLedger:
     )
     summary = ExamSummary(
         exam_id=EXAM_ID,
+        called_ae_title="TETRAVIEW",
         state=ExamState.DONE,
         generation=1,
         first_image_at=NOW,

@@ -79,21 +79,24 @@ class Ledger:
     def _record_once(self, instance: Instance) -> Recorded:
         exam_id = exam_id_of(called_ae_title=instance.called_ae_title, study_instance_uid=instance.study_instance_uid)
         with self._begin() as connection:
+            known = _hold_state(connection, exam_id, instance)
             recorded = compare(connection, instance)
             if recorded is Recorded.CONFLICT:
                 return recorded
-            self._touch_exam(connection, exam_id, instance, recorded)
+            self._touch_exam(connection, exam_id, instance, known=known, recorded=recorded)
             if recorded is not Recorded.SAME:
                 keep(connection, exam_id, instance)
         return recorded
 
-    def _touch_exam(self, connection: sa.Connection, exam_id: str, instance: Instance, recorded: Recorded) -> None:
-        known = connection.execute(sa.select(exams.c.state).where(exams.c.exam_id == exam_id)).scalar()
+    def _touch_exam(
+        self, connection: sa.Connection, exam_id: str, instance: Instance, *, known: str | None, recorded: Recorded
+    ) -> None:
         moments = {"last_image_at": instance.received_at, "updated_at": self._now()}
         if known is None:
             connection.execute(
                 exams.insert().values(
                     exam_id=exam_id,
+                    called_ae_title=instance.called_ae_title,
                     state=ExamState.COLLECTING,
                     generation=0,
                     unsettled=True,
@@ -299,3 +302,14 @@ class Ledger:
         this = exams.c.exam_id == exam_id
         connection.execute(exams.update().where(this).values(updated_at=self._now()))
         return connection.execute(sa.select(exams).where(this)).one()
+
+
+def _hold_state(connection: sa.Connection, exam_id: str, instance: Instance) -> str | None:
+    """The state of an instance's exam, None where there is none yet; held by a write, as in ``Ledger._hold_exam``.
+
+    So that of two versions of one image, sent at once by two senders, the later is compared with the earlier. Two that
+    are the first of their exam meet in its primary key instead, and the later is tried again.
+    """
+    this = exams.c.exam_id == exam_id
+    connection.execute(exams.update().where(this).values(called_ae_title=instance.called_ae_title))
+    return connection.execute(sa.select(exams.c.state).where(this)).scalar()

@@ -31,6 +31,8 @@ class ExamSummary:
     """One exam as people see it."""
 
     exam_id: str
+    #: Our AE title that it was sent to.
+    called_ae_title: str
     state: ExamState
     generation: int
     first_image_at: datetime
@@ -63,6 +65,7 @@ def summarise(connection: sa.Connection, row: sa.Row[Any]) -> ExamSummary:
     reading = reading_document.validate_python(newest.reading) if newest is not None and newest.reading else None
     return ExamSummary(
         exam_id=row.exam_id,
+        called_ae_title=row.called_ae_title,
         state=ExamState(row.state),
         generation=row.generation,
         first_image_at=row.first_image_at,

@@ -50,6 +50,8 @@ exams = sa.Table(
     "exams",
     metadata,
     sa.Column("exam_id", sa.String(16), primary_key=True),
+    #: Empty only until a next image where a service of the first version wrote the row.
+    sa.Column("called_ae_title", sa.String(16), nullable=False, server_default=""),
     sa.Column("state", sa.String(16), nullable=False, index=True),
     sa.Column("generation", sa.Integer, nullable=False),
     #: True while images have come that no generation has considered.

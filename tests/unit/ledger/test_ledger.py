@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from alembic import op
+from alembic import command, op
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
@@ -20,6 +23,8 @@ from tetraview.domain.view import Route, View
 from tetraview.errors import StorageUnavailable
 from tetraview.exam.completeness import choose_images
 from tetraview.ledger import Ledger, open_engine
+from tetraview.ledger.database import migrate
+from tetraview.ledger.received import compare
 from tetraview.ledger.tables import metadata
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -69,6 +74,11 @@ def settle(ledger: Ledger) -> Exam | None:
     return ledger.settle(unsettled, choose_images(unsettled.instances))
 
 
+def settle_exam(ledger: Ledger, exam_id: str) -> Exam | None:
+    (unsettled,) = [waiting for waiting in ledger.unsettled() if waiting.exam_id == exam_id]
+    return ledger.settle(unsettled, choose_images(unsettled.instances))
+
+
 def test_commits_are_synchronous(engine: sa.Engine, ledger: Ledger) -> None:
     """Every connection waits for the disk at commit, so that a power cut loses no acknowledged row."""
     del ledger
@@ -85,6 +95,42 @@ def test_schema_equals_all_migrations(engine: sa.Engine, ledger: Ledger) -> None
     del ledger
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_a_ledger_of_the_version_before_is_upgraded(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the version before wrote keeps its identifiers, says whom it was sent to, and goes on where it stood."""
+    with monkeypatch.context() as then:
+        upgrade = command.upgrade
+        then.setattr(command, "upgrade", lambda config, _: upgrade(config, "0001"))
+        migrate(engine)
+    with engine.begin() as connection:
+        for line in (Path(__file__).parent / "ledger_0001.sql").read_text().splitlines():
+            if not line.startswith("--"):
+                connection.exec_driver_sql(line)
+    ledger = Ledger(engine, clock=lambda: START)
+    assert {exam.exam_id: exam.called_ae_title for exam in ledger.exams(limit=9)} == {
+        EXAM: "TETRAVIEW",
+        exam_id_of(called_ae_title="READER", study_instance_uid="2.25.1"): "READER",
+    }
+    (unread,) = ledger.unread()
+    assert (unread.exam_id, unread.generation, unread.called_ae_title) == (EXAM, 1, "TETRAVIEW")
+    assert ledger.record_instance(image(View.L_CC, number=1)) is Recorded.SAME
+    assert ledger.record_instance(image(View.R_CC, number=4)) is Recorded.NEW
+    late = settle_exam(ledger, EXAM)
+    assert late is not None
+    assert (late.generation, set(late.images)) == (2, {View.L_CC, View.R_CC})
+
+
+def test_a_study_sent_to_two_ae_titles_is_two_exams(ledger: Ledger) -> None:
+    """The same image sent to two of our AE titles is new for each, and each exam holds its own."""
+    for ae_title in ("TETRAVIEW", "TETRA_B"):
+        assert ledger.record_instance(replace(image(View.L_CC, number=1), called_ae_title=ae_title)) is Recorded.NEW
+    settled = {waiting.exam_id: settle_exam(ledger, waiting.exam_id) for waiting in ledger.unsettled()}
+    assert {exam_id: exam and exam.called_ae_title for exam_id, exam in settled.items()} == {
+        EXAM: "TETRAVIEW",
+        exam_id_of(called_ae_title="TETRA_B", study_instance_uid="2.25.1"): "TETRA_B",
+    }
+    assert {summary.called_ae_title for summary in ledger.exams(limit=9)} == {"TETRAVIEW", "TETRA_B"}
 
 
 def test_the_same_bytes_are_kept_once(ledger: Ledger) -> None:
@@ -258,3 +304,27 @@ def test_many_senders_of_one_exam(ledger: Ledger) -> None:
     assert sorted(outcomes) == [Recorded.NEW] * 4 + [Recorded.SAME] * 16
     (unsettled,) = ledger.unsettled()
     assert len(unsettled.instances) == 4
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_two_senders_of_different_bytes_at_once_conflict(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, *, first: bool
+) -> None:
+    """Of two versions of one image from two senders at the same moment one is kept and the other is a conflict."""
+    if not first:
+        ledger.record_instance(image(View.R_CC, number=2))
+    compared = threading.Barrier(2, timeout=0.5)
+
+    def wait_for_the_other(connection: sa.Connection, instance: Instance) -> Recorded:
+        recorded = compare(connection, instance)
+        # One that has to wait for the other's commit is not here in time, which is what we want.
+        with suppress(threading.BrokenBarrierError):
+            compared.wait()
+        return recorded
+
+    monkeypatch.setattr("tetraview.ledger.ledger.compare", wait_for_the_other)
+    sent = [
+        image(View.L_CC, number=1, sha256=sha256 * 64, sender=sender) for sha256, sender in (("a", "A"), ("b", "B"))
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(ledger.record_instance, sent)) == [Recorded.CONFLICT, Recorded.NEW]

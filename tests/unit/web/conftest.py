@@ -83,6 +83,7 @@ def reading(generation: int = 1) -> Reading:
         started_at=MOMENT,
         views=(read(View.R_CC), read(View.R_MLO), failed),
         model=MODEL,
+        segmenter=replace(MODEL, name="unetpp_segmenter", version="5"),
         classifier=replace(MODEL, name="mommi_classifier", version="4"),
         operating_point="balanced",
         stage_seconds={"decode": 1.25},
@@ -94,6 +95,7 @@ def summary() -> ExamSummary:
     implant = ImageSummary(decision="IMPLANT", because="ImplantPresent (0028,1300) = YES", view=None, superseded=False)
     return ExamSummary(
         exam_id=EXAM_ID,
+        called_ae_title="TETRA_B",
         state=ExamState.DELIVERING,
         generation=1,
         first_image_at=MOMENT,

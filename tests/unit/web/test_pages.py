@@ -60,9 +60,9 @@ def test_titles_and_addresses_hold_nothing_but_the_opaque_identifier(site: Site,
 
 
 def test_the_worklist_shows_state_views_and_findings(site: Site) -> None:
-    """A row names the exam, its state, the views received, the findings, and which images are not read."""
+    """A row names the exam, its state, the AE title called, the views and findings, and which images are not read."""
     page = site.client.get("/").text
-    assert "0f3ab2c4d5e6f708 delivering R-CC, L-CC, R-MLO 2 2026-11-21 05:00:00 UTC" in text_of(page)
+    assert "0f3ab2c4d5e6f708 delivering TETRA_B R-CC, L-CC, R-MLO 2 2026-11-21 05:00:00 UTC" in text_of(page)
     assert "Not read: IMPLANT" in text_of(page)
     assert [rect["class"] for rect in tags_of(page, "rect")] == ["has", "has", "has", "lacks"]
 
@@ -146,6 +146,21 @@ def test_model_weights_and_operating_point_are_named(site: Site) -> None:
     assert "mommi_detector 3, preset slim" in words
     assert "9f86d081884c , trained on phantoms (generator 1)" in words
     assert "decode 1.25 s, detect 3.50 s" in words
+    assert "Segmenter unetpp_segmenter 5, preset slim" in words
+    assert "Classifier mommi_classifier 4, preset slim" in words
+
+
+def test_stages_that_did_not_run_are_said(site: Site) -> None:
+    """Without segmenter and classifier the page says what that means for outlines and grades."""
+    site.ledger.readings[0] = replace(site.ledger.readings[0], segmenter=None, classifier=None)
+    words = text_of(site.client.get(EXAM).text)
+    assert "Segmenter none: findings keep the outline of the detector" in words
+    assert "Classifier none: findings are not graded" in words
+
+
+def test_the_page_says_whom_the_exam_was_sent_to(site: Site) -> None:
+    """The called AE title, which says who reads an exam, stands beside the reading."""
+    assert "Sent to TETRA_B" in text_of(site.client.get(EXAM).text)
 
 
 def test_deliveries_show_state_attempts_and_last_answer(site: Site) -> None:
@@ -214,6 +229,7 @@ def test_hostile_words_are_shown_and_not_obeyed(site: Site) -> None:
     image = site.ledger.summaries[0].images[3]
     site.change(
         detail=HOSTILE,
+        called_ae_title=HOSTILE,
         images=(*site.ledger.summaries[0].images[:3], replace(image, because=HOSTILE, decision=HOSTILE)),
     )
     reading = site.ledger.readings[0]
