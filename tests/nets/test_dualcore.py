@@ -14,7 +14,9 @@ from tetraview.domain.geometry import Box
 from tetraview.imaging.patch import PatchShape
 from tetraview.phantom.appearance import sample_appearance
 from tetraview_nets.cache import Split
+from tetraview_nets.classifier.evaluate import Question
 from tetraview_nets.crops import cut, cut_mask, detected
+from tetraview_nets.dualcore import evaluate
 from tetraview_nets.dualcore.network import (
     ConditionalGraphLearner,
     DualCoreNet,
@@ -223,6 +225,20 @@ def test_a_training_ends_in_weights_that_read_as_the_network_does(found: LesionS
     ):  # fmt: skip
         if first is not None:
             torch.testing.assert_close(first, second, atol=0.01, rtol=0)
+
+
+def test_the_report_puts_our_figures_beside_the_papers(found: LesionSet, network: DualCoreNet) -> None:
+    """Outlines are judged in true and in detected boxes, classes where they are known, and the paper's rows follow."""
+    labelled = tuple(replace(lesion, malignant=bool(i % 2)) for i, lesion in enumerate(found))
+    everything = replace(found, lesions=labelled)
+    rows = evaluate.figures(network, everything, graded=everything, platt=None)
+    asked = {(row.measure, row.of) for row in rows}
+    assert {("Dice per mass", f"masses in {boxes}") for boxes in ("true boxes", "detected boxes")} <= asked
+    assert {of for measure, of in asked if measure == "AUC"} == {str(question) for question in Question}
+    unknown = evaluate.figures(network, everything, graded=replace(everything, lesions=()), platt=None)
+    assert {row.measure for row in unknown} == {"Dice per mass", "Dice pooled"}
+    page = evaluate.markdown(rows, command="again", source="Two exams.")
+    assert "| DualCoreNet | 93.66 | 91.43 | .93 | .85 |" in page
 
 
 def mass(number: int, *, malignant: bool) -> Lesion:

@@ -60,15 +60,15 @@ PAPER = DualPreset(
     graph_middle=2,
     features=2048,
 )
-# A mass of the median size is shown at 0.28 mm a pixel, where the thinnest spicules (0.35 mm) still show.
+# A mass of the median size is shown at 0.33 mm a pixel, about as wide as the thinnest spicules (0.35 mm).
 SLIM = DualPreset(
     name="slim",
-    size=112,
+    size=96,
     stem=(8, 16),
     local_entry=(16, 32, 64),
     local_middle=2,
     segmenter=crunet.SLIM,
-    mask_size=56,
+    mask_size=48,
     graph_entry=(16, 32, 64),
     graph_middle=1,
     features=128,
@@ -76,12 +76,12 @@ SLIM = DualPreset(
 # What a CPU trains in a minute or two; claim 9 is studied with it.
 SMALL = DualPreset(
     name="small",
-    size=80,
+    size=64,
     stem=(8, 8),
     local_entry=(16, 32, 64),
     local_middle=1,
-    segmenter=CruPreset(name="small", channels=(8, 16, 32, 64), dropout=0.1),
-    mask_size=40,
+    segmenter=crunet.SMALL,
+    mask_size=32,
     graph_entry=(8, 16, 32),
     graph_middle=1,
     features=64,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -38,8 +38,10 @@ class DualRecipe:
     mass_share: float = 0.65
 
 
-def _schedules(*, paths: Schedule, joint: Schedule) -> Mapping[Stage, Schedule]:
-    return MappingProxyType({Stage.LOCAL: paths, Stage.GRAPH: paths, Stage.JOINT: joint})
+def _schedules(*, local: Schedule, joint: Schedule, graph_rate: float) -> Mapping[Stage, Schedule]:
+    """Both paths are trained for as long; the segmenter, which normalises nothing, may want a rate of its own."""
+    graph = replace(local, learning_rate=graph_rate)
+    return MappingProxyType({Stage.LOCAL: local, Stage.GRAPH: graph, Stage.JOINT: joint})
 
 
 # The paper: Adam, flips, paths before both; batch, rates and length are not named.
@@ -50,8 +52,9 @@ RECIPES: Mapping[str, DualRecipe] = MappingProxyType(
             validation_exams=25,
             watched_exams=5,
             schedules=_schedules(
-                paths=Schedule(steps=20, batch=8, learning_rate=3e-3, warm_up=5, average=0.9),
+                local=Schedule(steps=20, batch=8, learning_rate=3e-3, warm_up=5, average=0.9),
                 joint=Schedule(steps=10, batch=8, learning_rate=1e-3, warm_up=5, average=0.9),
+                graph_rate=2e-3,
             ),
         ),
         "small": DualRecipe(
@@ -59,8 +62,9 @@ RECIPES: Mapping[str, DualRecipe] = MappingProxyType(
             validation_exams=150,
             watched_exams=40,
             schedules=_schedules(
-                paths=Schedule(steps=500, batch=16, learning_rate=3e-3, warm_up=25, average=0.98),
-                joint=Schedule(steps=200, batch=16, learning_rate=1e-3, warm_up=10, average=0.98),
+                local=Schedule(steps=400, batch=16, learning_rate=3e-3, warm_up=25, average=0.98),
+                joint=Schedule(steps=150, batch=16, learning_rate=1e-3, warm_up=10, average=0.98),
+                graph_rate=2e-3,
             ),
         ),
         "slim": DualRecipe(
@@ -68,8 +72,9 @@ RECIPES: Mapping[str, DualRecipe] = MappingProxyType(
             validation_exams=150,
             watched_exams=40,
             schedules=_schedules(
-                paths=Schedule(steps=800, batch=16, learning_rate=2e-3, warm_up=25, average=0.98),
-                joint=Schedule(steps=300, batch=16, learning_rate=1e-3, warm_up=10, average=0.98),
+                local=Schedule(steps=600, batch=16, learning_rate=3e-3, warm_up=25, average=0.98),
+                joint=Schedule(steps=250, batch=16, learning_rate=1e-3, warm_up=10, average=0.98),
+                graph_rate=1.5e-3,
             ),
         ),
         "paper": DualRecipe(
@@ -77,8 +82,9 @@ RECIPES: Mapping[str, DualRecipe] = MappingProxyType(
             validation_exams=1000,
             watched_exams=100,
             schedules=_schedules(
-                paths=Schedule(steps=100_000, batch=16, learning_rate=1e-4, warm_up=0, average=0.0),
+                local=Schedule(steps=100_000, batch=16, learning_rate=1e-4, warm_up=0, average=0.0),
                 joint=Schedule(steps=50_000, batch=16, learning_rate=3e-5, warm_up=0, average=0.0),
+                graph_rate=1e-4,
             ),
         ),
     }

@@ -1,0 +1,170 @@
+"""How well DualCoreNet outlines and ranks masses it has not seen, beside what its paper reports."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tetraview_nets.agreement import agreement
+from tetraview_nets.calibration import Platt
+from tetraview_nets.classifier import evaluate as ranking
+from tetraview_nets.crops import pairs
+from tetraview_nets.dualcore.network import THRESHOLD, DualCoreNet
+from tetraview_nets.dualcore.published import ANCHORS, CAVEATS, PAPER, Anchor
+from tetraview_nets.dualcore.task import read_patches
+from tetraview_nets.lesions import LesionSet
+from tetraview_nets.metrics import Confusion, interval, mean_per_roi, patient_weights, pooled
+from tetraview_nets.metrics.arrays import Floats, Integers
+
+TRUE, DETECTED = "true boxes", "detected boxes"
+_READING = (
+    "Intervals are 95 %, from a bootstrap over patients. *Detected* boxes are true ones, moved and scaled at random. "
+    "Dice counts the image's own pixels around a mass. Brier score and ECE are of the calibrated malignancy of masses."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One figure; NaN ends where no interval is made."""
+
+    measure: str
+    #: Of what, read in which boxes.
+    of: str
+    patients: int
+    cases: int
+    value: float
+    low: float = float("nan")
+    high: float = float("nan")
+
+
+def figures(network: DualCoreNet, lesions: LesionSet, *, graded: LesionSet, platt: Platt | None) -> list[Figure]:
+    """Dice of masses in both kinds of boxes, and how malignancy ranks in detected ones.
+
+    Args:
+        network: whose readings.
+        lesions: whose masses are outlined.
+        graded: the lesions whose class is known, masses and what mimics them.
+        platt: the map from malignancy scores of masses to probabilities, if there is one.
+    """
+    masses = lesions.masses
+    outlines = [row for detected in (False, True) for row in _outlines(network, masses, detected=detected)]
+    both = {mass.malignant for mass in graded.masses} == {False, True}
+    return [*outlines, *_ranks(network, graded, platt=platt)] if both else outlines
+
+
+def _outlines(network: DualCoreNet, masses: LesionSet, *, detected: bool) -> list[Figure]:
+    shape = network.preset.patch
+    probability = _given(read_patches(network, pairs(masses, shape, detected=detected)[0], device=_CPU).probability)
+    counted = agreement(probability, THRESHOLD, masses, shape, detected=detected)
+    weights, patients = _weights(np.array([mass.seed for mass in masses]))
+    boxes = DETECTED if detected else TRUE
+    every = Figure(measure="", of=f"masses in {boxes}", patients=patients, cases=len(counted), value=0.0)
+    dice = np.array([each.dice for each in counted])
+    low, high = interval(weights @ dice / weights.sum(axis=1))
+    pooled_low, pooled_high = interval(_pooled(counted, weights))
+    return [
+        replace(every, measure="Dice per mass", value=mean_per_roi(counted)["dice"], low=float(low), high=float(high)),
+        replace(
+            every, measure="Dice pooled", value=pooled(counted)["dice"], low=float(pooled_low), high=float(pooled_high)
+        ),
+    ]
+
+
+def _ranks(network: DualCoreNet, lesions: LesionSet, *, platt: Platt | None) -> list[Figure]:
+    """Area under the ROC curve, and for masses how far calibrated malignancy holds."""
+    patches = pairs(lesions, network.preset.patch, detected=True)[0]
+    scored = ranking.Scored(
+        scores=_given(read_patches(network, patches, device=_CPU).malignancy).double().numpy(),
+        malignant=np.array([lesion.malignant for lesion in lesions]),
+        patients=np.array([lesion.seed for lesion in lesions]),
+    )
+    rows = []
+    mimicked = any(lesion.kind for lesion in lesions)
+    for found in ranking.figures({"malignancy": scored}, lesions, platt=platt):
+        if found.question == ranking.Question.CANDIDATES and not mimicked:
+            continue
+        every = Figure(measure="", of=found.question, patients=found.patients, cases=found.cases, value=0.0)
+        rows.append(replace(every, measure="AUC", value=found.auc, low=found.auc_low, high=found.auc_high))
+        if not np.isnan(found.ece):
+            rows.append(replace(every, measure="Brier", value=found.brier))
+            rows.append(replace(every, measure="ECE", value=found.ece, low=found.ece_low, high=found.ece_high))
+    return rows
+
+
+_CPU = torch.device("cpu")
+
+
+def _given(values: Tensor | None) -> Tensor:
+    assert values is not None
+    return values
+
+
+def _weights(patients: Integers) -> tuple[Floats, int]:
+    """How often each case is drawn in every resample, float [resamples, N], and how many patients there are."""
+    _, index = np.unique(patients, return_inverse=True)
+    count = int(index.max()) + 1
+    return patient_weights(count)[:, index].astype(np.float64), count
+
+
+def _pooled(counted: Sequence[Confusion], weights: Floats) -> Floats:
+    """Dice of the pixels of each resample together: float [resamples]."""
+    common = weights @ np.array([2.0 * each.true_positive for each in counted])
+    wrong = weights @ np.array([float(each.false_positive + each.false_negative) for each in counted])
+    return np.asarray(common / (common + wrong))
+
+
+def write_csv(path: Path, rows: Sequence[Figure]) -> None:
+    """Write the figures as a table."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=[field.name for field in fields(Figure)], lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            values = asdict(row)
+            writer.writerow({name: round(x, 4) if isinstance(x, float) else x for name, x in values.items()})
+
+
+def markdown(rows: Sequence[Figure], *, command: str, source: str) -> str:
+    """The figures as a page, the paper's beside them."""
+    lines = [
+        "# DualCoreNet: outline and malignancy of masses",
+        "",
+        source,
+        _READING,
+        "",
+        "| measure | of | patients | cases | value |",
+        "|---|---|--:|--:|---|",
+        *map(_line, rows),
+        "",
+        "## What the paper reports",
+        "",
+        f"{PAPER}: Dice in percent and area under the ROC curve, other images and other weights than ours.",
+        "",
+        "| system | Dice, INbreast | Dice, CBIS-DDSM | AUC, INbreast | AUC, CBIS-DDSM |",
+        "|---|---|---|---|---|",
+        *map(_anchor_line, ANCHORS),
+        "",
+        *(f"- {caveat}" for caveat in CAVEATS),
+        "",
+        f"Made by `{command}`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _line(row: Figure) -> str:
+    factor, digits = (100, 2) if row.measure.startswith("Dice") else (1, 3)
+    shown = [f"{factor * number:.{digits}f}" for number in (row.value, row.low, row.high)]
+    value = shown[0] if np.isnan(row.low) else f"{shown[0]} [{shown[1]}, {shown[2]}]"
+    return f"| {row.measure} | {row.of} | {row.patients} | {row.cases} | {value} |"
+
+
+def _anchor_line(row: Anchor) -> str:
+    cells = (row.dice_inbreast, row.dice_cbis, row.auc_inbreast, row.auc_cbis)
+    return f"| {row.system} | {' | '.join(cell or '–' for cell in cells)} |"
