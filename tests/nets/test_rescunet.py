@@ -19,7 +19,7 @@ from tetraview_nets.rescunet.otsu import discriminative_map
 from tetraview_nets.rescunet.outcome import Outcome
 from tetraview_nets.rescunet.presets import PAPER, PRESETS, TINY, Architecture
 from tetraview_nets.rescunet.recipe import RECIPES
-from tetraview_nets.rescunet.rescunet import MaxPool, RescuNet, max_unpool
+from tetraview_nets.rescunet.rescunet import RescuNet, max_pool, max_unpool
 from tetraview_nets.rescunet.study import ARMS, Study, shuffled
 from tetraview_nets.rescunet.task import BENIGN, Classes, soft_target
 from tetraview_nets.rescunet.training import RescunetTraining, load
@@ -65,11 +65,11 @@ def found() -> LesionSet:
 def test_unpooling_by_place_is_unpooling_by_index(greys: int) -> None:
     """Pooled and put back values are bit for bit those of pooling indices, ties included."""
     x = torch.randint(greys, (3, 5, 8, 12)).float() / greys
-    pooled, where = MaxPool()(x)
+    pooled, places = max_pool(x)
     expected, indices = functional.max_pool2d(x, 2, return_indices=True)
     assert torch.equal(pooled, expected)
     back = torch.randn_like(pooled)
-    assert torch.equal(max_unpool(back, where), functional.max_unpool2d(back, indices, [2, 2]))
+    assert torch.equal(max_unpool(back, places), functional.max_unpool2d(back, indices, [2, 2]))
 
 
 def test_the_network_exports_without_pooling_indices() -> None:

@@ -6,9 +6,9 @@ back where they were pooled from as in SegNet, and skips as in U-Net that pass a
 
 Deviations and what the paper leaves open: normalisation after every convolution; skips and decoder meet in a 1×1
 convolution; one output channel, whose sigmoid times 255 is the paper's grey map, as its algorithm reads grey, where the
-text also speaks of three categories; one grey channel in, nothing is pretrained. Pooling indices are written as a
-comparison with the place of the largest of four, which gives the same numbers as unpooling by index and, other than
-that, can be exported to every engine.
+text also speaks of three categories; one grey channel in, nothing is pretrained. Pooling indices are written as
+comparisons of four pixels with the largest, which gives the same numbers as unpooling by index and, other than that,
+can be exported to every engine.
 """
 
 from __future__ import annotations
@@ -23,37 +23,33 @@ from tetraview_nets.rescunet import otsu
 from tetraview_nets.rescunet.presets import Architecture, RescunetPreset
 from tetraview_nets.system import PatchReading
 
-
-class MaxPool(nn.Module):
-    """The largest of every 2×2 pixels, and which of the four it was."""
-
-    places: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("places", torch.arange(4), persistent=False)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """[N, C, H, W] to [N, C, H/2, W/2], and bool [N, C, H/2, W/2, 4]; the first of several as large."""
-        batch, channels, height, width = x.shape
-        cells = x.reshape(batch, channels, height // 2, 2, width // 2, 2).permute(0, 1, 2, 4, 3, 5)
-        place = cells.reshape(batch, channels, height // 2, width // 2, 4).argmax(-1, keepdim=True)
-        return functional.max_pool2d(x, 2), place == self.places
+#: Which of every 2×2 pixels is the largest: bool [N, C, H, W] for each of the four, row by row.
+Places = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
-def max_unpool(x: Tensor, where: Tensor) -> Tensor:
-    """Put values back where they were pooled from, zero elsewhere.
+def max_pool(x: Tensor) -> tuple[Tensor, Places]:
+    """The largest of every 2×2 pixels, and which of the four it was, the first of several as large.
 
     Args:
-        x: [N, C, H, W].
-        where: bool [N, C, H, W, 4], as ``MaxPool`` gives it.
+        x: [N, C, 2H, 2W].
 
     Returns:
-        [N, C, 2H, 2W].
+        [N, C, H, W], and its places.
     """
+    pooled = functional.max_pool2d(x, 2)
+    first, second, third, fourth = (x[:, :, row::2, column::2] == pooled for row in (0, 1) for column in (0, 1))
+    second = second & ~first
+    third = third & ~(first | second)
+    return pooled, (first, second, third, fourth & ~(first | second | third))
+
+
+def max_unpool(x: Tensor, places: Places) -> Tensor:
+    """Put values [N, C, H, W] back where they were pooled from, zero elsewhere: [N, C, 2H, 2W]."""
     batch, channels, height, width = x.shape
-    cells = torch.where(where, x[..., None], 0.0).reshape(batch, channels, height, width, 2, 2)
-    return cells.permute(0, 1, 2, 4, 3, 5).reshape(batch, channels, 2 * height, 2 * width)
+    zero = torch.zeros_like(x)
+    cells = [torch.where(place, x, zero) for place in places]
+    rows = [torch.stack(pair, -1).reshape(batch, channels, height, 2 * width) for pair in (cells[:2], cells[2:])]
+    return torch.stack(rows, 3).reshape(batch, channels, 2 * height, 2 * width)
 
 
 def conv_module(inside: int, outside: int, *, kernel: int = 3) -> nn.Sequential:
@@ -97,9 +93,9 @@ class Decoder(nn.Module):
             self.join = conv_module(2 * channels, channels, kernel=1)
         self.body = stage(channels, outside, within=channels, depth=depth)
 
-    def forward(self, x: Tensor, skipped: Tensor, where: Tensor) -> Tensor:
+    def forward(self, x: Tensor, skipped: Tensor, places: Places) -> Tensor:
         """[N, C, H, W], the encoder's [N, C, 2H, 2W] and its pooling places, to [N, outside, 2H, 2W]."""
-        x = max_unpool(x, where) if self.unpools else functional.interpolate(x, scale_factor=2.0, mode="bilinear")
+        x = max_unpool(x, places) if self.unpools else functional.interpolate(x, scale_factor=2.0, mode="bilinear")
         if self.skips:
             x = self.join(torch.cat([x, self.skip(skipped)], dim=1))
         out: Tensor = self.body(x)
@@ -113,7 +109,6 @@ class RescuNet(nn.Module):
         super().__init__()
         self.preset = preset
         widths, depths = preset.widths, preset.depths
-        self.pool = MaxPool()
         self.encoder = nn.ModuleList(
             stage(inside, width, within=width, depth=depth)
             for inside, width, depth in zip((1, *widths[:-1]), widths, depths, strict=True)
@@ -140,10 +135,10 @@ class RescuNet(nn.Module):
         x, passed = 2 * patches - 1, []
         for encode in self.encoder:
             features = encode(x)  # [N, C_i, S/2^i, S/2^i]
-            x, where = self.pool(features)
-            passed.append((features, where))
-        for decode, (features, where) in zip(reversed(self.decoder), reversed(passed), strict=True):
-            x = decode(x, features, where)
+            x, places = max_pool(features)
+            passed.append((features, places))
+        for decode, (features, places) in zip(reversed(self.decoder), reversed(passed), strict=True):
+            x = decode(x, features, places)
         logits: Tensor = self.head(x)
         return logits
 
