@@ -158,11 +158,11 @@ def _draw_findings(sheet: _Sheet, panel: _Panel, reading: ViewReading, to_sheet:
 
 
 def _label(finding: Finding) -> str:
-    """Name and score and, where it was graded, malignancy score and suspicion level."""
+    """Name and score and, where it was graded, malignancy score and, where there is one, suspicion level."""
     label = f"{finding.label} {finding.score:.2f}"
-    if finding.malignancy is None or finding.suspicion is None:
+    if finding.malignancy is None:
         return label
-    return f"{label}, malignancy {finding.malignancy:.2f} {finding.suspicion}"
+    return f"{label}, malignancy {finding.malignancy:.2f} {finding.suspicion or ''}".rstrip()
 
 
 def _draw_absence(sheet: _Sheet, panel: _Panel, reading: ViewReading | None) -> None:
@@ -198,7 +198,7 @@ def _draw_footer(sheet: _Sheet, reading: Reading) -> None:
     y = sheet.pixels.shape[0] - 20
     sheet.write(_shortfall(reading), (_MARGIN, y), colour=_WHITE)
     source = f"Operating point {reading.operating_point}"
-    for model in filter(None, (reading.model, reading.classifier)):
+    for model in reading.models:
         source += f", {model.name} {model.version} {model.preset}"
     sheet.write(source, (2 * _PANEL_WIDTH - _MARGIN - sheet.width_of(source), y), colour=_QUIET)
 

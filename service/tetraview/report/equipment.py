@@ -9,8 +9,10 @@ from highdicom.sr.coding import CodedConcept
 from pydicom import Dataset
 from pydicom.sr.coding import Code
 
+from tetraview.domain.finding import Finding
 from tetraview.domain.product import MANUFACTURER
 from tetraview.domain.reading import Model
+from tetraview.domain.stage import Stage
 from tetraview.report import codes
 from tetraview.report.header import Header
 from tetraview.report.moment import Moment
@@ -57,6 +59,8 @@ class Device:
 
     #: Its model is None where no view could be read.
     detector: Algorithm
+    #: None where no segmenter is set.
+    segmenter: Algorithm | None = None
     #: None where nothing was classified.
     classifier: Algorithm | None = None
     #: New for every change of software, models or settings.
@@ -74,8 +78,15 @@ class Device:
 
     @property
     def algorithms(self) -> list[Algorithm]:
-        """Those that ran."""
-        return [algorithm for algorithm in (self.detector, self.classifier) if algorithm and algorithm.model]
+        """Those that ran, one that outlines and grades once."""
+        all_set = (self.detector, self.segmenter, self.classifier)
+        return list(dict.fromkeys(algorithm for algorithm in all_set if algorithm and algorithm.model))
+
+    def outliner(self, finding: Finding) -> Algorithm:
+        """Whose outline a finding has."""
+        if self.segmenter and finding.outlined_by is Stage.SEGMENTER:
+            return self.segmenter
+        return self.detector
 
     @property
     def software_versions(self) -> list[str]:
@@ -92,6 +103,8 @@ def contributing_equipment(device: Device, *, header: Header, moment: Moment) ->
     """Items of Contributing Equipment Sequence (PS3.3 C.12.1.1.5): the modality, then the algorithms."""
     items = [] if "Manufacturer" not in header.equipment else [_acquisition(header)]
     items.append(_processing(device.detector, device, moment, what="Search for masses"))
+    if device.segmenter:
+        items.append(_processing(device.segmenter, device, moment, what="Outlining of masses"))
     if device.classifier:
         items.append(_processing(device.classifier, device, moment, what="Grading of masses"))
     return items

@@ -26,16 +26,17 @@ def grade(finding: Finding, context: Context) -> Iterator[ContentItem]:
         context: what all results of the reading share.
     """
     classifier, report = context.device.classifier, context.report
-    if classifier is None or finding.malignancy is None or finding.birads_score is None or finding.suspicion is None:
+    if classifier is None or finding.malignancy is None:
         return
     if report.emit_malignancy:
-        score, by = round(finding.malignancy, 3), _identification(classifier)
+        score, by = round(finding.malignancy, 3), identification(classifier)
         yield number(CONTAINS, codes.MALIGNANCY_SCORE, score, codes.NO_UNITS, by)
+    if report.emit_malignancy and finding.suspicion is not None:
         level = codes.SUSPICION[finding.suspicion]
-        yield code(CONTAINS, codes.SUSPICION_LEVEL, level, _identification(classifier))
-    category = birads_estimate(finding.birads_score)
+        yield code(CONTAINS, codes.SUSPICION_LEVEL, level, identification(classifier))
+    category = None if finding.birads_score is None else birads_estimate(finding.birads_score)
     if report.emit_birads and category is not None:
-        by = _identification(classifier, "estimate of an algorithm; not assigned to the patient")
+        by = identification(classifier, "estimate of an algorithm; not assigned to the patient")
         yield code(CONTAINS, codes.ASSESSMENT_CATEGORY, category, by)
 
 
@@ -64,8 +65,8 @@ def probabilities(finding: Finding) -> Iterator[ContentItem]:
         yield number(CONTAINS, codes.PROBABILITY_OF_CANCER, cancer, codes.PERCENT, by)
 
 
-def _identification(algorithm: Algorithm, parameters: str | None = None) -> Iterator[ContentItem]:
-    """TID 4019."""
+def identification(algorithm: Algorithm, parameters: str | None = None) -> Iterator[ContentItem]:
+    """An algorithm under what it measured or assessed (PS3.16 TID 4019)."""
     yield text(MODIFIER, codes.ALGORITHM_NAME, algorithm.name)
     yield text(MODIFIER, codes.ALGORITHM_VERSION, algorithm.version)
     if parameters:

@@ -29,7 +29,7 @@ from tetraview.report.content import (
 )
 from tetraview.report.document import Context, finish
 from tetraview.report.equipment import MODEL_NAME, Device
-from tetraview.report.grade import grade, probabilities
+from tetraview.report.grade import grade, identification, probabilities
 from tetraview.report.header import Header
 from tetraview.report.outline import clamped, simplified
 from tetraview.report.summary import sentences, summary_code
@@ -138,7 +138,10 @@ def _groups(reading: Reading, headers: Mapping[View, Header], context: Context) 
 def _group(finding: Finding, header: Header, context: Context) -> Iterator[ContentItem]:
     """TID 1410. Viewers show the first two or three measurements beside the outline."""
     outline = clamped(finding.outline, header.shape) if header.shape else finding.outline
-    parameters = f"operating point {context.operating_point}; route {finding.route}; lengths by {header.spacing_source}"
+    parameters = (
+        f"operating point {context.operating_point}; route {finding.route}; "
+        f"outline by {context.device.outliner(finding).software}; lengths by {header.spacing_source}"
+    )
     yield text(OBSERVATION_CONTEXT, codes.TRACKING_IDENTIFIER, finding.label)
     yield uid(
         OBSERVATION_CONTEXT,
@@ -150,16 +153,19 @@ def _group(finding: Finding, header: Header, context: Context) -> Iterator[Conte
     yield text(MODIFIER, codes.ALGORITHM_NAME, context.device.detector.name)
     yield text(MODIFIER, codes.ALGORITHM_VERSION, context.device.detector.version)
     yield text(MODIFIER, codes.ALGORITHM_PARAMETERS, ascii_text(parameters))
-    yield from _measurements(finding)
+    yield from _measurements(finding, context.device)
     yield from grade(finding, context)
     yield from probabilities(finding)
     yield region(simplified(outline), header.instance)
 
 
-def _measurements(finding: Finding) -> Iterator[ContentItem]:
-    yield number(CONTAINS, codes.LONG_AXIS, round(finding.long_axis_mm, 1), codes.MILLIMETER)
+def _measurements(finding: Finding, device: Device) -> Iterator[ContentItem]:
+    """What is measured; in a segmenter's outline with the segmenter's identification, else by the group's algorithm."""
+    outliner = device.outliner(finding)
+    by = list(identification(outliner)) if outliner is not device.detector else []
+    yield number(CONTAINS, codes.LONG_AXIS, round(finding.long_axis_mm, 1), codes.MILLIMETER, by)
     yield number(CONTAINS, codes.CERTAINTY_OF_FINDING, round(100 * finding.score, 1), codes.PERCENT)
-    yield number(CONTAINS, codes.AREA, round(finding.area_mm2, 1), codes.SQUARE_MILLIMETER)
+    yield number(CONTAINS, codes.AREA, round(finding.area_mm2, 1), codes.SQUARE_MILLIMETER, by)
     if finding.nipple_distance_mm is not None:
         distance = round(finding.nipple_distance_mm, 1)
         yield number(CONTAINS, codes.DISTANCE_FROM_NIPPLE, distance, codes.MILLIMETER)

@@ -71,6 +71,7 @@ def _context(exam: Exam, reading: Reading, headers: Mapping[View, Header], *, re
     identity = Identity.of(exam, reading, report=report, moment=moment)
     device = Device(
         detector=Algorithm(model=reading.model),
+        segmenter=Algorithm(model=reading.segmenter) if reading.segmenter else None,
         classifier=Algorithm(model=reading.classifier) if reading.classifier else None,
         uid=identity.device_uid,
     )

@@ -89,6 +89,7 @@ def _label_mask(findings: Sequence[Finding], header: Header) -> tuple[NDArray[np
 
 
 def _segment(number: int, finding: Finding, header: Header, context: Context) -> SegmentDescription:
+    outliner = context.device.outliner(finding)
     description = SegmentDescription(
         segment_number=number,
         segment_label=f"Mass {finding.label}",
@@ -96,9 +97,9 @@ def _segment(number: int, finding: Finding, header: Header, context: Context) ->
         segmented_property_type=codes.MASS,
         algorithm_type="AUTOMATIC",
         algorithm_identification=AlgorithmIdentificationSequence(
-            name=context.device.detector.name,
+            name=outliner.name,
             family=codes.ARTIFICIAL_INTELLIGENCE,
-            version=context.device.detector.version,
+            version=outliner.version,
             source=MANUFACTURER,
         ),
         tracking_uid=context.identity.tracking_uid(finding, header.instance),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pydicom.sr.coding import Code
 
 from tetraview import settings
+from tetraview.domain.detection import routes_of
 from tetraview.domain.exam import Exam
 from tetraview.domain.reading import Model, Reading, ViewReading
 from tetraview.domain.view import Route, View
@@ -32,6 +33,7 @@ _ROUTE = {
     Route.BI: "with the same view of the other breast only, degraded",
     Route.SINGLE: "without any companion view, degraded",
 }
+_ALONE = "by itself, as its detector reads every view"
 
 
 def summary_code(reading: Reading) -> Code:
@@ -46,12 +48,14 @@ def sentences(exam: Exam, reading: Reading, *, report: settings.Report) -> Itera
     yield f"{RESEARCH_ONLY}."
     if reading.model is not None:
         yield ascii_text(f"{_model(reading.model)}, operating point {reading.operating_point}.")
+    if reading.segmenter is not None:
+        yield ascii_text(f"{_model(reading.segmenter)}, outlines.")
     if reading.classifier is not None and (report.emit_malignancy or report.emit_birads):
         yield ascii_text(f"{_model(reading.classifier)}. {ESTIMATES}")
     if any(finding.calibrated is not None for finding in reading.findings):
         yield PREVALENCE
     for view in sorted(reading.views, key=lambda view: list(View).index(view.view)):
-        yield _sentence(view)
+        yield _sentence(view, reading.model)
         for warning in view.warnings:
             yield f"{view.view}: warning: {ascii_text(warning)}"
     for missing in exam.missing:
@@ -62,8 +66,10 @@ def _model(model: Model) -> str:
     return f"Model {model.name} {model.version} {model.preset}, weights {model.weights_sha256[:12]}"
 
 
-def _sentence(view: ViewReading) -> str:
+def _sentence(view: ViewReading, detector: Model | None) -> str:
     if view.route is None or view.failure is not None:
         return f"{view.view}: could not be read: {ascii_text(view.failure or '')}"
     found = {0: "no finding", 1: "1 finding"}.get(len(view.findings), f"{len(view.findings)} findings")
-    return f"{view.view}: read {_ROUTE[view.route]} (route {view.route}): {found}."
+    is_alone_by_design = detector is not None and routes_of(detector.name) == (view.route,)
+    how = _ALONE if is_alone_by_design else _ROUTE[view.route]
+    return f"{view.view}: read {how} (route {view.route}): {found}."

@@ -27,13 +27,13 @@ def derived_uid(*key: str) -> str:
 class Identity:
     """What distinguishes the results of one reading from those of another.
 
-    A Series or Tracking UID holds as long as study, software, model and settings do. A SOP Instance UID also changes
+    A Series or Tracking UID holds as long as study, software, AE title called, model and settings do. A SOP Instance UID also changes
     with the images and with the reading itself, so that no UID is ever used for different bytes.
     """
 
     #: Study Instance UID.
     study: str
-    #: Software, models with weights, operating point and what the results are set to hold.
+    #: Software, AE title called, models with weights, operating point and what the results are set to hold.
     configuration: str
     #: Digest of the images and of all that was read in them.
     content: str
@@ -42,7 +42,7 @@ class Identity:
     def of(cls, exam: Exam, reading: Reading, *, report: settings.Report, moment: Moment) -> Identity:
         """The identity of a reading's results."""
         study = next(iter(exam.images.values())).study_instance_uid
-        return cls(study=study, configuration=_configuration(reading, report), content=_content(exam, reading, moment))
+        return cls(study=study, configuration=_configuration(exam, reading, report), content=_content(exam, reading, moment))
 
     @property
     def device_uid(self) -> str:
@@ -72,10 +72,10 @@ class Identity:
         return derived_uid("tracking", image.sop_instance_uid, self.configuration, *outline)
 
 
-def _configuration(reading: Reading, report: settings.Report) -> str:
-    models = [asdict(model) if model else None for model in (reading.model, reading.classifier)]
+def _configuration(exam: Exam, reading: Reading, report: settings.Report) -> str:
+    models = [asdict(model) if model else None for model in (reading.model, reading.segmenter, reading.classifier)]
     shown = [report.seg_geometry, report.emit_malignancy, report.emit_birads, report.emit_probability]
-    return _digest([software_version(), models, reading.operating_point, shown])
+    return _digest([software_version(), exam.called_ae_title, models, reading.operating_point, shown])
 
 
 def _content(exam: Exam, reading: Reading, moment: Moment) -> str:

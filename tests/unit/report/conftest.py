@@ -22,6 +22,7 @@ from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Box, Outline, Point
 from tetraview.domain.instance import Decision, Eligibility, Instance
 from tetraview.domain.reading import Model, Reading, ViewReading
+from tetraview.domain.stage import Stage
 from tetraview.domain.suspicion import Suspicion
 from tetraview.domain.view import Route, View
 from tetraview.report import write_report
@@ -102,6 +103,7 @@ class Desk:
     views: dict[View, ViewReading] = field(default_factory=dict)
     settings: settings.Report = field(default_factory=settings.Report)
     model: Model | None = MODEL
+    segmenter: Model | None = None
     classifier: Model | None = None
     generation: int = 1
 
@@ -160,6 +162,7 @@ class Desk:
             model=self.model,
             operating_point="balanced",
             stage_seconds={"decode": 1.0},
+            segmenter=self.segmenter,
             classifier=self.classifier,
         )
 
@@ -205,6 +208,21 @@ def graded_desk(desk: Desk) -> Desk:
         finding(View.L_CC, route=Route.SINGLE, **high),
         finding(View.L_CC, number=2, centre=(300, 400), radius=25, score=0.5, route=Route.SINGLE, **low),
         route=Route.SINGLE,
+    )
+    return desk
+
+
+@pytest.fixture
+def segmented_desk(desk: Desk) -> Desk:
+    """Two findings in L-CC, the first with the outline of a model that also graded both, the second with none of it."""
+    desk.segmenter = desk.classifier = replace(MODEL, name="dualcore", version="3", weights_sha256="aaaabbbbcccc" * 5)
+    stairs = tuple((float(x), float(y)) for k in range(20) for x, y in ((180 + k, 230 + k), (181 + k, 230 + k)))
+    outline = (*stairs, (200.0, 250.0), (180.0, 250.0))
+    desk.add(
+        View.L_CC,
+        finding(View.L_CC, outline=outline, malignancy=0.75, outlined_by=Stage.SEGMENTER),
+        finding(View.L_CC, number=2, centre=(300, 400), radius=25, score=0.5, malignancy=0.25),
+        warnings=("L2-CC: the segmenter marked nothing in its box; the outline is the detector's.",),
     )
     return desk
 

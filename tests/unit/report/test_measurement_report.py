@@ -61,7 +61,8 @@ def test_each_group_names_algorithm_version_route_and_operating_point(full_desk:
         assert items(group, "111001")[0].TextValue == "mommi_detector"
         assert items(group, "111003")[0].TextValue == "1 slim 0123456789ab"
         parameters = items(group, "111002")[0].TextValue
-        assert parameters == "operating point balanced; route tri; lengths by ImagerPixelSpacing"
+        by = "outline by mommi_detector 1 slim 0123456789ab"
+        assert parameters == f"operating point balanced; route tri; {by}; lengths by ImagerPixelSpacing"
 
 
 def test_the_region_is_the_outline_closed_and_on_its_image(full_desk: Any, items: Any) -> None:

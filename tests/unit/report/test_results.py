@@ -12,6 +12,7 @@ import pytest
 from pydicom import dcmread
 
 from tetraview.domain.delivery import ResultKind
+from tetraview.domain.stage import Stage
 from tetraview.domain.view import Route, View
 from tetraview.errors import ReportImpossible, StorageUnavailable
 
@@ -86,6 +87,16 @@ def _change_weights(desk: Any) -> None:
     desk.model = replace(desk.model, weights_sha256="f" * 64)
 
 
+def _segment(desk: Any) -> None:
+    desk.segmenter = desk.model
+
+
+def _change_the_outliner(desk: Any) -> None:
+    view = desk.views[View.L_CC]
+    found = tuple(replace(finding, outlined_by=Stage.SEGMENTER) for finding in view.findings)
+    desk.views[view.view] = replace(view, findings=found)
+
+
 def _classify(desk: Any) -> None:
     desk.classifier = desk.model
 
@@ -112,6 +123,8 @@ def _open_a_generation(desk: Any) -> None:
         (_change_score, True),
         (_change_bytes, True),
         (_change_weights, False),
+        (_segment, False),
+        (_change_the_outliner, True),
         (_classify, False),
         (_leave_out_malignancy, False),
         (_fail_a_view, True),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -78,6 +79,17 @@ def test_a_lesser_route_is_called_degraded(route: Route) -> None:
     (sentence,) = [sentence for sentence in sentences(exam, reading, report=Report()) if sentence.startswith("L-CC")]
     assert "degraded" in sentence
     assert f"route {route}" in sentence
+
+
+def test_a_detector_that_reads_every_view_by_itself_is_not_degraded(told: Any, desk: Any) -> None:
+    """The route single is called a lack only where the detector could have used companions."""
+    exam, reading = told(dict.fromkeys(View, "empty"))
+    views = tuple(replace(view, route=Route.SINGLE) for view in reading.views)
+    for name, is_lack in (("yolo_msp_detector", False), ("mommi_detector", True)):
+        said = sentences(exam, replace(reading, views=views, model=replace(desk.model, name=name)), report=Report())
+        of_views = [sentence for sentence in said if "(route single)" in sentence]
+        assert len(of_views) == 4
+        assert all(("degraded" in sentence) is is_lack for sentence in of_views)
 
 
 @given(text=st.text(), failed=st.booleans())

@@ -96,6 +96,11 @@ def test_a_report_with_grades_categories_and_probabilities_is_valid(graded_desk:
     assert_clean(graded_desk)
 
 
+def test_results_with_outlines_of_a_segmenter_are_valid(segmented_desk: Any) -> None:
+    """Measurements with an identification of their own pass the validators."""
+    assert_clean(segmented_desk)
+
+
 def test_the_validators_do_find_faults(full_desk: Any) -> None:
     """A result that lacks what it must have does not pass, so the tests above can fail."""
     full_desk.settings = settings.Report(seg_geometry="none")
