@@ -126,7 +126,7 @@ class RescuNet(nn.Module):
         """The map before its sigmoid.
 
         Args:
-            patches: float32 [N, 1, S, S], intensity in [0, 1]; S is a multiple of 32.
+            patches: float32 [N, 1, S, S], intensity in [0, 1]; every stage can halve S.
 
         Returns:
             Logits, float32 [N, 1, S, S].

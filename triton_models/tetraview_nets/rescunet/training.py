@@ -27,7 +27,7 @@ from tetraview_nets.weights import WeightsCard, load_network, save
 RUN = "rescunet"
 #: The map in the card that turns malignancy scores of masses into probabilities.
 MALIGNANCY = "malignancy"
-RHYTHM = Rhythm(logged=25, saved=100, validated=250)
+RHYTHM = Rhythm(logged=25, saved=100, validated=500)
 
 
 @dataclass(frozen=True, kw_only=True)
