@@ -123,8 +123,8 @@ def test_the_graph_learner_sees_nothing_but_the_tight_square(network: DualCoreNe
     changed = patches.clone()
     changed[..., :3] = 0
     with torch.no_grad():
-        assert torch.equal(network.graph(patches).features, network.graph(changed).features)
-        assert not torch.equal(network.local(patches).features, network.local(changed).features)
+        assert torch.equal(network.cgl(patches).features, network.cgl(changed).features)
+        assert not torch.equal(network.lpl(patches).features, network.lpl(changed).features)
 
 
 def test_the_class_teaches_the_segmenter_too() -> None:

@@ -127,16 +127,16 @@ class DualCoreNet(nn.Module):
     def __init__(self, preset: DualPreset) -> None:
         super().__init__()
         self.preset = preset
-        self.local = LocalityPreservingLearner(preset)
-        self.graph = ConditionalGraphLearner(preset)
+        self.lpl = LocalityPreservingLearner(preset)
+        self.cgl = ConditionalGraphLearner(preset)
         self.head = nn.Linear(2 * preset.features, 2)
 
     @classmethod
     def of_paths(cls, local: SinglePath, graph: SinglePath, preset: DualPreset) -> DualCoreNet:
         """A network that starts as the mean of what two trained paths say."""
         network = cls(preset)
-        network.local.load_state_dict(local.path.state_dict())
-        network.graph.load_state_dict(graph.path.state_dict())
+        network.lpl.load_state_dict(local.path.state_dict())
+        network.cgl.load_state_dict(graph.path.state_dict())
         with torch.no_grad():
             network.head.weight.copy_(torch.cat([local.head.weight, graph.head.weight], dim=1) / 2)
             network.head.bias.copy_((local.head.bias + graph.head.bias) / 2)
@@ -148,7 +148,7 @@ class DualCoreNet(nn.Module):
         Args:
             patches: float32 [N, 1, S, S], intensity in [0, 1].
         """
-        local, graph = self.local(patches), self.graph(patches)
+        local, graph = self.lpl(patches), self.cgl(patches)
         logits = self.head(torch.cat([local.features, graph.features], dim=1))
         return DualOutput(logits=logits, unary=graph.unary, refined=graph.refined)
 
@@ -157,7 +157,7 @@ class DualCoreNet(nn.Module):
         """Soft masks on whole patches [N, S, S], 0 outside the tight square, and malignancy, in one pass."""
         found = self(patches[:, None])
         return PatchReading(
-            probability=self.graph.tight.place(found.refined.sigmoid()),
+            probability=self.cgl.tight.place(found.refined.sigmoid()),
             threshold=torch.full((len(patches),), THRESHOLD),
             malignancy=found.logits.softmax(dim=1)[:, 1],
         )
