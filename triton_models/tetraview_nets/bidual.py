@@ -45,7 +45,8 @@ class BiDualNet(nn.Module):
     def at_own_scale(self, main: Tensor, aux_warped: Tensor) -> Tensor:
         """The same for images that are reduced already, in their size."""
         both = self.backbone.through([self.backbone.stem(torch.cat([main, aux_warped]))], first=1, last=self.join)
-        joined = [halve(torch.cat(x.chunk(2), dim=1)) for halve, x in zip(self.halve, both, strict=True)]
+        pairs = len(main)
+        joined = [halve(torch.cat([x[:pairs], x[pairs:]], dim=1)) for halve, x in zip(self.halve, both, strict=True)]
         branches = self.backbone.through(joined, first=self.join + 1, last=HRNet.STAGES)
         return functional.interpolate(self.head(branches), scale_factor=4, mode="bilinear", align_corners=False)
 
