@@ -39,7 +39,7 @@ SHIPPED_WEIGHTS = Path(__file__).parents[2] / "repository" / SYSTEM.name / "1" /
 #: Of the phantoms with whole views, half of which show a mass.
 WHOLE_VIEW_RECIPE = "training"
 #: Test exams of which views without a mass are read too.
-NORMAL_EXAMS = 75
+NORMAL_EXAMS = 50
 
 app = typer.Typer(help="The segmenter v19U-Net++ and a U-Net of its size: training, evaluation.", no_args_is_help=True)
 console = Console()

@@ -36,6 +36,8 @@ class Segmenter(nn.Module):
             if isinstance(module, nn.Conv2d):
                 # The default start shrinks the signal of so many layers without normalisation to nothing.
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        # A CPU takes two thirds of the time with channels beside each other.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, equalised_patches: Tensor) -> Tensor:
         """[N, 1, H, W] to the logits of all heads, the answer last: [N, heads, H, W]."""

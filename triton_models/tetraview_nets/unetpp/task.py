@@ -38,7 +38,6 @@ class OutlineTask:
     def __init__(self, given: Material) -> None:
         self.given = given
         self._net = Segmenter(given.preset).to(given.device)
-        self._net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network: nn.Module = self._net
         self._watched, self._truth = pairs(given.watched, given.preset.patch, detected=True)
 

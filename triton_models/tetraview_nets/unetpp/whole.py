@@ -30,7 +30,6 @@ class WholeViewTask:
         factor: int,
     ) -> None:
         self._net = Segmenter(preset)
-        self._net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network: nn.Module = self._net
         self._schedule, self._factor, self._watched = schedule, factor, watched
         self._draw = Draw([reduced(exam, factor) for exam in exams])
