@@ -25,6 +25,7 @@ from tetraview_nets.datasets.catalogue import DatasetName
 from tetraview_nets.datasets.command import DatasetRequest, evaluate_folder
 from tetraview_nets.datasets.grouping import Part
 from tetraview_nets.datasets.truth import DatasetUnusable
+from tetraview_nets.diagrams.cli import diagrams
 from tetraview_nets.distributed import ALONE, Workers, WorkersUnfit, joined
 from tetraview_nets.dualcore.cli import app as dualcore_app
 from tetraview_nets.froc_table import Difference
@@ -52,6 +53,7 @@ app.add_typer(claims_app, name="claims")
 app.add_typer(benchmark_app, name="benchmark")
 app.add_typer(classifier_app, name="classifier")
 app.add_typer(crunet_app, name="crunet")
+app.command()(diagrams)
 app.add_typer(dualcore_app, name="dualcore")
 app.add_typer(rescunet_app, name="rescunet")
 app.add_typer(unetpp_app, name="unetpp")

@@ -138,7 +138,7 @@ class CruNet(nn.Module):
     @torch.no_grad()
     def read(self, patches: Tensor) -> PatchReading:
         """Soft masks of patches [N, S, S], and where to cut them."""
-        return PatchReading(probability=self.segment(patches), threshold=torch.full((len(patches),), THRESHOLD))
+        return PatchReading(probability=self.segment(patches), threshold=torch.full((len(patches),), THRESHOLD, device=patches.device))
 
 
 def _crf(preset: CruPreset) -> MeanField | None:
