@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from tetraview import phantom
 from tetraview.domain.geometry import Box
@@ -17,6 +18,7 @@ from tetraview_nets.lesions import UNASSESSED, Lesion, LesionSet, folder_of, les
 from tetraview_nets.losses import dice
 from tetraview_nets.train import NotTrained
 from tetraview_nets.unetpp import anchors
+from tetraview_nets.unetpp.cli import app
 from tetraview_nets.unetpp.evaluate import MEAN, POOLED, dice_of, figures, long_side_mm, markdown
 from tetraview_nets.unetpp.presets import PAPER, PRESETS, TINY, SegmenterPreset, plain
 from tetraview_nets.unetpp.recipe import RECIPES
@@ -208,3 +210,23 @@ def test_the_study_compares_what_its_trainings_left(tmp_path: Path) -> None:
     assert (gain.first, gain.second) == pytest.approx((0.9, 0.8))
     assert (gain.seeds, gain.patients, gain.verdict) == (2, 25, "reproduced")
     assert (control.control, control.seeds, control.verdict) == (True, 1, "gain vanishes")
+
+
+def test_the_command_line_evaluates_weights_and_writes_its_table(tmp_path: Path) -> None:
+    """Figures of stored masses are printed, and written with the command and the weights that made them."""
+    folder = folder_of(Split.TEST, tmp_path)
+    folder.mkdir(parents=True)
+    shown = [mass_of(seed) for seed in Split.TEST.seeds[:25]]
+    np.savez(folder / f"lesions-{shown[0].seed:07d}.npz", **packed(shown))  # type: ignore[arg-type]
+    card = WeightsCard(name=SYSTEM.name, version="0", preset=TINY.name, generator_version="0")
+    weights = save(tmp_path / "w.safetensors", everywhere(TINY), card)
+    places = {"--weights-file": tmp_path / "w.safetensors", "--cache-root": tmp_path, "--out": tmp_path}
+    options = [str(part) for pair in places.items() for part in pair]
+    result = CliRunner().invoke(app, ["evaluate", "--exams", "25", *options], catch_exceptions=False)
+    assert result.exit_code == 0
+    page = (tmp_path / "unetpp_tiny.md").read_text(encoding="utf-8")
+    assert "tetraview_nets unetpp evaluate --exams 25 --split test" in page
+    assert weights.weights_sha256[:12] in page
+    table = (tmp_path / "unetpp_tiny.csv").read_text(encoding="utf-8").splitlines()
+    assert table[0].startswith("boxes,masses,averaged,figure,patients,views,value")
+    assert len(table) == 1 + 2 * 2 * 2 * 5
