@@ -23,7 +23,11 @@ _PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
 def findings_table(reading: Reading) -> Table:
     """The findings of an exam, one row each, with how each view was read."""
     routes = ", ".join(f"{view.view} {view.route or 'failed'}" for view in reading.views)
-    table = Table(title=f"{len(reading.findings)} findings", caption=f"read as {routes}; {reading.operating_point}")
+    models = ", ".join(f"{model.name} {model.version}" for model in reading.models) or "no model"
+    table = Table(
+        title=f"{len(reading.findings)} findings",
+        caption=f"read as {routes}; {reading.operating_point}; by {models}",
+    )
     # The label names the view, the caption how it was read: a terminal of 80 columns has no room to say it twice.
     table.add_column("finding")
     for column in ("score", "malignancy"):
