@@ -56,7 +56,7 @@ class App:
         self._engine = open_engine(settings.database_url or f"sqlite:///{settings.data_dir}/ledger.sqlite")
         self._dbos_engine = open_engine(settings.database_url or f"sqlite:///{settings.data_dir}/workflow.sqlite")
         self.ledger = Ledger(self._engine, clock=utc_now)
-        self._models = Models.of(settings.triton)
+        self._models = open_models(settings)
         steps = Steps(
             settings=settings,
             ledger=self.ledger,
@@ -66,7 +66,13 @@ class App:
             clock=utc_now,
         )
         self._workflow = ExamWorkflow(settings=settings, ledger=self.ledger, steps=steps, clock=utc_now)
-        self._listener = Listener(settings.dicom, Spool(self._folders.spool), self.ledger, metrics=self._metrics)
+        self._listener = Listener(
+            settings.dicom,
+            Spool(self._folders.spool),
+            self.ledger,
+            further_ae_titles=[profile.ae_title for profile in settings.profiles],
+            metrics=self._metrics,
+        )
         checks = {"ledger": self._check_ledger, "ticker": self._check_ticker, "triton": self._check_triton}
         self._web = WebServer(
             create_app(ledger=self.ledger, results=self._folders.data / "results", registry=registry, checks=checks),
@@ -171,6 +177,11 @@ class App:
         self._metrics.triton_ready.set(1)
 
 
+def open_models(settings: Settings) -> Models:
+    """Every model of Triton that reads what is sent to one of our AE titles."""
+    return Models.of(settings.triton, stages=[settings.stages_of(ae_title) for ae_title in settings.called_ae_titles])
+
+
 def open_reader(settings: Settings, models: Models) -> ExamReader:
     """The reader that these settings describe."""
     limits = DecodeLimits(
@@ -181,7 +192,7 @@ def open_reader(settings: Settings, models: Models) -> ExamReader:
     )
     return ExamReader(
         models=models,
-        stages_of=lambda _: settings.triton.stages,
+        stages_of=lambda exam: settings.stages_of(exam.called_ae_title),
         spool=settings.data_dir / "spool",
         limits=limits,
         operating_point=settings.report.operating_point,

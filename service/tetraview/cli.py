@@ -18,18 +18,18 @@ from pydicom.misc import is_dicom
 from rich.console import Console
 from rich.progress import track
 
-from tetraview.app import App
+from tetraview.app import App, open_models
 from tetraview.delivery import echo, store_files
 from tetraview.demo.demo import run_demo
 from tetraview.domain.reading import Reading
 from tetraview.errors import TetraviewError
 from tetraview.files import find_exams
-from tetraview.inference import Models
 from tetraview.inference.server import TritonServer
-from tetraview.offline import read_to_folder, triton_at_hand
+from tetraview.ledger import check_database
+from tetraview.offline import read_as, read_to_folder, triton_at_hand
 from tetraview.phantom import DEMO_SEED, RECIPES, generate
 from tetraview.phantom.dicom import write_exam
-from tetraview.settings import Settings, load_settings
+from tetraview.settings import ClassifierName, DetectorName, SegmenterName, Settings, load_settings
 from tetraview.steps import Folders
 from tetraview.tables import findings_table, settings_text
 
@@ -49,15 +49,15 @@ DicomPaths = Annotated[list[Path], typer.Argument(help="DICOM files, or folders 
 _MIN_FREE_BYTES = 20 << 30
 
 
-class Profile(StrEnum):
+class Viewer(StrEnum):
     """For whom the results are shaped."""
 
     OHIF = "ohif"
     CONFORMANT = "conformant"
 
 
-#: Segmentation geometry of each profile.
-_GEOMETRY = {Profile.OHIF: "orientation_only", Profile.CONFORMANT: "none"}
+#: Segmentation geometry for each.
+_GEOMETRY = {Viewer.OHIF: "orientation_only", Viewer.CONFORMANT: "none"}
 
 
 def main() -> None:
@@ -121,13 +121,25 @@ def _dicom_files(folder: Path) -> list[Path]:
 def read(
     paths: DicomPaths,
     out: Annotated[Path, typer.Option(help="Folder for SEG, SR, picture and findings.")],
-    profile: Annotated[Profile, typer.Option(help="For whom the results are shaped.")] = Profile.OHIF,
+    *,
+    profile: Annotated[Viewer, typer.Option(help="For whom the results are shaped.")] = Viewer.OHIF,
+    ae_title: Annotated[
+        str | None, typer.Option(help="Read as if sent to this AE title of ours, by the models of its profile.")
+    ] = None,
+    detector: Annotated[DetectorName | None, typer.Option(help="Find masses by this model.")] = None,
+    segmenter: Annotated[SegmenterName | None, typer.Option(help="Outline them by this model.")] = None,
+    classifier: Annotated[ClassifierName | None, typer.Option(help="Grade them by this model.")] = None,
     config: ConfigFile = None,
 ) -> None:
-    """Read exams from files without any PACS; starts Triton when none answers."""
+    """Read exams from files without any PACS; starts Triton when none answers.
+
+    The models are those of the settings unless --ae-title, --detector, --segmenter or --classifier name others.
+    """
     settings = load_settings(config)
+    called = ae_title or settings.dicom.ae_title
+    settings = read_as(settings, ae_title=called, detector=detector, segmenter=segmenter, classifier=classifier)
     report = settings.report.model_copy(update={"seg_geometry": _GEOMETRY[profile]})
-    found = find_exams(paths)
+    found = find_exams(paths, called_ae_title=called)
     for path, reason in found.left_out:
         console.print(f"left out {path}: {reason}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     if not found.exams:
@@ -179,10 +191,15 @@ def doctor(config: ConfigFile = None) -> None:
     """Check what the service needs and say what to fix."""
     settings = load_settings(config)
     console.print("✓ settings", style="green")
+    for ae_title in settings.called_ae_titles:
+        stages = settings.stages_of(ae_title)
+        console.print(f"  {ae_title}: {stages.detector}, {stages.segmenter}, {stages.classifier}", highlight=False)
     checks: dict[str, Callable[[], object]] = {
         "data folder": lambda: _check_data(settings),
         "Triton": lambda: _check_triton(settings),
     }
+    if settings.database_url:
+        checks["database"] = partial(check_database, settings.database_url)
     for destination in settings.destinations:
         checks[f"destination {destination.name}"] = partial(echo, destination)
     healthy = [_check(what, check) for what, check in checks.items()]
@@ -223,7 +240,7 @@ def _check(what: str, check: Callable[[], object]) -> bool:
 
 
 def _check_triton(settings: Settings) -> None:
-    models = Models.of(settings.triton)
+    models = open_models(settings)
     models.check()
     if settings.report.emit_probability:
         models.check_calibration()

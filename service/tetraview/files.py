@@ -20,6 +20,7 @@ from tetraview.exam.completeness import choose_images
 from tetraview.intake.accept import describe
 from tetraview.intake.file_meta import StoreRequest
 from tetraview.intake.header import read_header
+from tetraview.settings import Dicom
 
 #: Preamble and prefix (PS3.10 7.1), and the element that says how long the file meta information is.
 _BEFORE_META = 128 + 4 + 12
@@ -34,12 +35,17 @@ class FileExams:
     left_out: tuple[tuple[Path, str], ...]
 
 
-def find_exams(paths: Iterable[Path]) -> FileExams:
-    """The exams in files and folders, one a study, each with the images that would be read."""
+def find_exams(paths: Iterable[Path], *, called_ae_title: str = Dicom().ae_title) -> FileExams:
+    """The exams in files and folders, one a study, each with the images that would be read.
+
+    Args:
+        paths: files and folders of any depth.
+        called_ae_title: our AE title that they are taken to be sent to.
+    """
     instances: list[Instance] = []
     left_out: list[tuple[Path, str]] = []
     for path in _files(paths):
-        instance = _instance(path)
+        instance = _instance(path, called_ae_title=called_ae_title)
         if isinstance(instance, str):
             left_out.append((path, instance))
         elif instance.eligibility.decision is not Decision.READ:
@@ -49,7 +55,7 @@ def find_exams(paths: Iterable[Path]) -> FileExams:
             instances.append(instance)
     instances.sort(key=lambda instance: instance.study_instance_uid)
     studies = groupby(instances, key=lambda instance: instance.study_instance_uid)
-    exams = tuple(_exam(study, tuple(images)) for study, images in studies)
+    exams = tuple(_exam(tuple(images)) for _, images in studies)
     used = {instance.path for exam in exams for instance in exam.images.values()}
     left_out += [(Path(i.path), "NOT_CHOSEN: another image fills the slot") for i in instances if i.path not in used]
     return FileExams(exams=exams, left_out=tuple(left_out))
@@ -63,7 +69,7 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
-def _instance(path: Path) -> Instance | str:
+def _instance(path: Path, *, called_ae_title: str) -> Instance | str:
     """The file as an instance, or why it is none."""
     try:
         meta = read_file_meta_info(path)
@@ -73,7 +79,7 @@ def _instance(path: Path) -> Instance | str:
             sop_instance_uid=meta.MediaStorageSOPInstanceUID,
             transfer_syntax_uid=meta.TransferSyntaxUID,
             calling_ae_title="FILES",
-            called_ae_title="FILES",
+            called_ae_title=called_ae_title,
         )
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
             header = read_header(buffer, offset=offset, transfer_syntax_uid=request.transfer_syntax_uid)
@@ -92,9 +98,10 @@ def _instance(path: Path) -> Instance | str:
     return replace(instance, path=str(path.resolve()))
 
 
-def _exam(study_instance_uid: str, instances: tuple[Instance, ...]) -> Exam:
+def _exam(instances: tuple[Instance, ...]) -> Exam:
+    first = instances[0]
     return Exam(
-        exam_id=exam_id_of(called_ae_title="FILES", study_instance_uid=study_instance_uid),
+        exam_id=exam_id_of(called_ae_title=first.called_ae_title, study_instance_uid=first.study_instance_uid),
         generation=1,
         images=choose_images(instances),
         settled_at=datetime.now(UTC),

@@ -9,16 +9,15 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from tetraview.app import open_reader
+from tetraview.app import open_models, open_reader
 from tetraview.domain.delivery import ResultObject
 from tetraview.domain.exam import Exam
 from tetraview.domain.reading import Reading
 from tetraview.errors import TritonUnavailable
-from tetraview.inference import Models
 from tetraview.inference.server import TritonServer
 from tetraview.report import write_report
 from tetraview.report.contact_sheet import contact_sheet
-from tetraview.settings import Settings
+from tetraview.settings import ClassifierName, DetectorName, SegmenterName, Settings
 
 _reading_document = TypeAdapter(Reading)
 
@@ -32,6 +31,37 @@ class OfflineResult:
     sheet: Path
 
 
+def read_as(
+    settings: Settings,
+    *,
+    ae_title: str,
+    detector: DetectorName | None = None,
+    segmenter: SegmenterName | None = None,
+    classifier: ClassifierName | None = None,
+) -> Settings:
+    """Settings under which files are read as if sent to one of our AE titles, which is then the only one.
+
+    Args:
+        settings: all that is set.
+        ae_title: one of our AE titles.
+        detector: model in place of the one that is set for the AE title.
+        segmenter: the same.
+        classifier: the same.
+
+    Raises:
+        SettingsInvalid: no profile has the AE title.
+    """
+    chosen = {"detector": detector, "segmenter": segmenter, "classifier": classifier}
+    stages = settings.stages_of(ae_title).model_dump() | {stage: model for stage, model in chosen.items() if model}
+    return settings.model_copy(
+        update={
+            "dicom": settings.dicom.model_copy(update={"ae_title": ae_title}),
+            "triton": settings.triton.model_copy(update=stages),
+            "profiles": (),
+        }
+    )
+
+
 @contextmanager
 def triton_at_hand(settings: Settings) -> Iterator[Settings]:
     """Settings whose Triton answers: the one that runs already, or one started for the while.
@@ -43,19 +73,19 @@ def triton_at_hand(settings: Settings) -> Iterator[Settings]:
     """
     with ExitStack() as stack:
         try:
-            Models.of(settings.triton).check()
+            open_models(settings).check()
         except TritonUnavailable:
             server = stack.enter_context(TritonServer(grpc_port=0, metrics_port=None))
             settings = settings.model_copy(update={"triton": settings.triton.model_copy(update={"url": server.url})})
         if settings.report.emit_probability:
-            Models.of(settings.triton).check_calibration()
+            open_models(settings).check_calibration()
         yield settings
 
 
 def read_to_folder(exam: Exam, folder: Path, *, settings: Settings) -> OfflineResult:
     """Read one exam and leave previews, SEG, SR, contact sheet and ``findings.json`` in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    reading = open_reader(settings, Models.of(settings.triton)).read(exam, folder=folder)
+    reading = open_reader(settings, open_models(settings)).read(exam, folder=folder)
     results = write_report(exam, reading, spool=Path("/"), folder=folder, settings=settings.report)
     (folder / "findings.json").write_bytes(_reading_document.dump_json(reading, indent=2))
     sheet = folder / "views.png"

@@ -212,7 +212,7 @@ class Settings(BaseSettings):
             if profile.ae_title == ae_title:
                 return self.triton.stages.model_copy(update=profile.model_dump(exclude={"ae_title"}, exclude_none=True))
         raise SettingsInvalid(
-            f"no profile has the AE title {ae_title}: add one for it, then send again what was sent to it"
+            f"no profile of the settings has the AE title {ae_title}: add one, and send again what was sent to it"
         )
 
     @field_validator("profiles")

@@ -100,6 +100,7 @@ class Steps:
         self._destinations = {destination.name: destination for destination in settings.destinations}
         self._ledger = ledger
         self._metrics = metrics
+        self._metrics.expect(settings.called_ae_titles)
         self._reader = reader
         self._deliver = deliver
         self._now = clock
@@ -108,14 +109,11 @@ class Steps:
         """Images to reading."""
         folder = self._folders.results(exam_id, generation)
         killpoint("read.started")
-        reading = self._reader.read(self._ledger.settled_exam(exam_id, generation), folder=folder)
+        exam = self._ledger.settled_exam(exam_id, generation)
+        reading = self._reader.read(exam, folder=folder)
         killpoint("read.finished")
         self._ledger.record_reading(reading)
-        for stage, seconds in reading.stage_seconds.items():
-            self._metrics.stage_seconds.labels(stage=stage).observe(seconds)
-        for finding in reading.findings:
-            self._metrics.findings.labels(route=finding.route).inc()
-        _log.info("exam_read", exam_id=exam_id, generation=generation, count=len(reading.findings))
+        self._note_reading(reading, ae_title=exam.called_ae_title)
         killpoint("read.recorded")
 
     def report(self, exam_id: str, generation: int) -> None:
@@ -174,7 +172,10 @@ class Steps:
     def fail(self, exam_id: str, generation: int, reason: str) -> None:
         """An exam that cannot be read says so."""
         self._ledger.fail_exam(exam_id, generation, detail=reason)
-        _log.error("exam_failed", exam_id=exam_id, generation=generation, reason=reason)
+        called_ae_title = self._ledger.settled_exam(exam_id, generation).called_ae_title
+        _log.error(
+            "exam_failed", exam_id=exam_id, generation=generation, called_ae_title=called_ae_title, reason=reason
+        )
 
     def _delivery(self, exam_id: str, generation: int, destination: str, sop_instance_uid: str) -> Delivery:
         key = (generation, destination, sop_instance_uid)
@@ -189,11 +190,25 @@ class Steps:
         if closed:
             self._note_end(delivery.exam_id, delivery.generation)
 
+    def _note_reading(self, reading: Reading, *, ae_title: str) -> None:
+        for stage, seconds in reading.stage_seconds.items():
+            self._metrics.stage_seconds.labels(stage=stage).observe(seconds)
+        self._metrics.exams_read.labels(ae_title=ae_title).inc()
+        for finding in reading.findings:
+            self._metrics.findings.labels(ae_title=ae_title, route=finding.route).inc()
+        _log.info(
+            "exam_read",
+            exam_id=reading.exam_id,
+            generation=reading.generation,
+            called_ae_title=ae_title,
+            count=len(reading.findings),
+        )
+
     def _note_end(self, exam_id: str, generation: int) -> None:
         exam = self._ledger.exam(exam_id)
         if exam is not None and exam.state is ExamState.DONE:
             self._metrics.exam_seconds.observe((self._now() - exam.last_image_at).total_seconds())
-            _log.info("exam_done", exam_id=exam_id, generation=generation)
+            _log.info("exam_done", exam_id=exam_id, generation=generation, called_ae_title=exam.called_ae_title)
 
     @contextmanager
     def _timed(self, stage: str, exam_id: str, generation: int) -> Iterator[None]:

@@ -60,7 +60,7 @@ def test_a_profile_changes_what_it_names(tmp_path: Path) -> None:
 
 def test_what_was_sent_to_a_profile_that_is_gone_is_not_read_by_another() -> None:
     """An AE title that no profile has any more is an error that says what to do, not the usual models."""
-    with pytest.raises(SettingsInvalid, match="TETRA_B: add one"):
+    with pytest.raises(SettingsInvalid, match="AE title TETRA_B: add one"):
         load_settings().stages_of("TETRA_B")
 
 

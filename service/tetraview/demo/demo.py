@@ -115,6 +115,7 @@ def _settings(data: Path, *, triton: str, pacs: Pacs) -> Settings:
             "web": Web(port=0),
             "completeness": _COMPLETENESS,
             "triton": Triton(url=triton),
+            "profiles": (),
             "destinations": (pacs.destination,),
         }
     )

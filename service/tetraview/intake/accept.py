@@ -172,7 +172,12 @@ class Reception:
         self.abandon()
         self._part = None
         self.refused = status
-        _log.warning("instance_refused", status=f"{status:04X}", calling_ae_title=self._request.calling_ae_title)
+        _log.warning(
+            "instance_refused",
+            status=f"{status:04X}",
+            calling_ae_title=self._request.calling_ae_title,
+            called_ae_title=self._request.called_ae_title,
+        )
 
     def _take(self) -> Status:
         if self._part is None:
@@ -191,6 +196,7 @@ class Reception:
             _log.info(
                 "instance_stored",
                 exam_id=_exam_id(instance),
+                called_ae_title=instance.called_ae_title,
                 decision=instance.eligibility.decision,
                 because=instance.eligibility.because,
                 size=instance.size,

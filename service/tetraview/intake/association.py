@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -49,6 +49,7 @@ class Association:
     """Serves one connection.
 
     Args:
+        called_ae_titles: AE titles that may be called.
         admit: asked once the sender has said who it is; a rejection, or None with a place taken.
         dismiss: told when the place is free again.
     """
@@ -59,12 +60,14 @@ class Association:
         *,
         settings: Dicom,
         acceptor: Acceptor,
+        called_ae_titles: Collection[str],
         admit: Callable[[Association], Rejection | None],
         dismiss: Callable[[Association], None],
     ) -> None:
         self._connection = connection
         self._settings = settings
         self._acceptor = acceptor
+        self._called_ae_titles = called_ae_titles
         self._admit = admit
         self._dismiss = dismiss
         self._reader = PduReader(connection, pdu_seconds=min(settings.pdu_seconds, settings.idle_seconds))
@@ -110,6 +113,12 @@ class Association:
         rejection, agreement = self._consider(self._reader.read(length), length)
         rejection = rejection or self._admit(self)
         if rejection is not None:
+            _log.warning(
+                "association_rejected",
+                reason=rejection.name.lower(),
+                calling_ae_title=agreement.calling_ae_title,
+                called_ae_title=agreement.called_ae_title,
+            )
             self._send(encode_reject(rejection))
             raise Ended(Outcome.REJECTED)
         self._send(agreement.answer)
@@ -118,7 +127,8 @@ class Association:
     def _consider(self, encoded: bytes, length: int) -> tuple[Rejection | None, Agreement]:
         try:
             request = decode_request(struct.pack(">BxL", PduType.ASSOCIATE_RQ, length) + encoded)
-            return reject(request, self._settings), agree(request, self._settings)
+            rejection = reject(request, self._settings, called_ae_titles=self._called_ae_titles)
+            return rejection, agree(request, self._settings)
         except Exception as error:
             raise protocol_fault() from error
 

@@ -81,15 +81,21 @@ def decode_request(encoded: bytes) -> A_ASSOCIATE_RQ:
     return request
 
 
-def reject(request: A_ASSOCIATE_RQ, settings: Dicom) -> Rejection | None:
-    """Why a sender may never associate like this, or None."""
+def reject(request: A_ASSOCIATE_RQ, settings: Dicom, *, called_ae_titles: Collection[str]) -> Rejection | None:
+    """Why a sender may never associate like this, or None.
+
+    Args:
+        request: what the sender asked for.
+        settings: who may call.
+        called_ae_titles: who may be called.
+    """
     primitive = request.to_primitive()
     allowed = settings.calling_ae_titles
     if not request.protocol_version & 1:
         return Rejection.PROTOCOL_VERSION_UNSUPPORTED
     if primitive.application_context_name != _APPLICATION_CONTEXT:
         return Rejection.CONTEXT_NAME_UNSUPPORTED
-    if primitive.called_ae_title.strip() != settings.ae_title:
+    if primitive.called_ae_title.strip() not in called_ae_titles:
         return Rejection.CALLED_AE_TITLE_UNKNOWN
     if allowed and primitive.calling_ae_title.strip() not in allowed:
         return Rejection.CALLING_AE_TITLE_UNKNOWN

@@ -6,6 +6,7 @@ import selectors
 import socket
 import threading
 import time
+from collections.abc import Collection
 from types import TracebackType
 from typing import Self
 
@@ -34,7 +35,11 @@ _EXHAUSTED_SECONDS = 0.1
 
 
 class Listener:
-    """Receives instances over DIMSE."""
+    """Receives instances over DIMSE.
+
+    Args:
+        further_ae_titles: AE titles that may be called beside that of the settings.
+    """
 
     def __init__(
         self,
@@ -42,9 +47,11 @@ class Listener:
         spool: Spool,
         ledger: InstanceLedger,
         *,
+        further_ae_titles: Collection[str] = (),
         metrics: Metrics | None = None,
     ) -> None:
         self._settings = settings
+        self._called_ae_titles = frozenset({settings.ae_title, *further_ae_titles})
         self._spool = spool
         self._ledger = ledger
         self._acceptor = Acceptor(spool, ledger, max_object_bytes=settings.max_object_bytes, metrics=metrics)
@@ -139,6 +146,7 @@ class Listener:
             connection,
             settings=self._settings,
             acceptor=self._acceptor,
+            called_ae_titles=self._called_ae_titles,
             admit=self._admit,
             dismiss=self._dismiss,
         )

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from tetraview.errors import StorageUnavailable
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
 #: Seconds a writer waits for another one before it gives up and the sender is told to try later.
 _LOCK_SECONDS = 5
@@ -34,6 +36,26 @@ def open_engine(url: str) -> sa.Engine:
     return sa.create_engine(
         url, pool_pre_ping=True, connect_args={"options": options, "connect_timeout": _LOCK_SECONDS}
     )
+
+
+def check_database(url: str) -> None:
+    """See that a database answers; nothing in it is changed.
+
+    Raises:
+        StorageUnavailable: it does not, with what the driver calls the fault, which names no password.
+    """
+    engine = open_engine(url)
+    try:
+        engine.connect().close()
+    except sa.exc.SQLAlchemyError as error:
+        fault = type(getattr(error, "orig", error)).__name__
+        where = f"{engine.url.host}:{engine.url.port or 5432}/{engine.url.database}"
+        raise StorageUnavailable(
+            f"database_url: no database answers at {where} ({fault}): check that PostgreSQL runs there, that the "
+            "database exists, and user and password"
+        ) from error
+    finally:
+        engine.dispose()
 
 
 def _make_sqlite_durable(connection: Any, _record: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -37,7 +37,12 @@ class Metrics:
         self.exam_seconds = histogram(
             "exam_seconds", "Time from an exam's last image until its results are delivered.", buckets=_EXAM_BUCKETS
         )
-        self.findings = counter("findings_total", "Findings reported, by the route of their view.", ["route"])
+        self.exams_read = counter("exams_read_total", "Exams read, by the AE title they were sent to.", ["ae_title"])
+        self.findings = counter(
+            "findings_total",
+            "Findings reported, by the AE title their exam was sent to and the route of their view.",
+            ["ae_title", "route"],
+        )
         self.deliveries = counter(
             "deliveries_total", "Delivery attempts, by what they left the object as.", ["destination", "state"]
         )
@@ -52,9 +57,14 @@ class Metrics:
         """Show every known series from the start, so that the first event is a rise that a rule can see."""
         for decision in Decision:
             self.images_received.labels(decision=decision)
-        for route in Route:
-            self.findings.labels(route=route)
         self.set_exams({})
+
+    def expect(self, ae_titles: Iterable[str]) -> None:
+        """Show the readings of each of our AE titles before its first exam."""
+        for ae_title in ae_titles:
+            self.exams_read.labels(ae_title=ae_title)
+            for route in Route:
+                self.findings.labels(ae_title=ae_title, route=route)
 
     def set_exams(self, counts: Mapping[ExamState, int]) -> None:
         """Show how many exams are in each state; a state that is not named has none."""

@@ -22,7 +22,7 @@ from tetraview.domain.reading import Reading, ViewReading
 from tetraview.domain.view import Route, View
 from tetraview.errors import StorageUnavailable
 from tetraview.exam.completeness import choose_images
-from tetraview.ledger import Ledger, open_engine
+from tetraview.ledger import Ledger, check_database, open_engine
 from tetraview.ledger.database import migrate
 from tetraview.ledger.received import compare
 from tetraview.ledger.tables import metadata
@@ -88,6 +88,19 @@ def test_commits_are_synchronous(engine: sa.Engine, ledger: Ledger) -> None:
             return
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_a_database_that_answers_is_left_as_it_is(engine: sa.Engine) -> None:
+    """Looking whether a database answers makes no table in it."""
+    check_database(engine.url.render_as_string(hide_password=False))
+    assert sa.inspect(engine).get_table_names() == []
+
+
+def test_a_database_that_does_not_answer_is_named_without_its_password() -> None:
+    """Where PostgreSQL does not answer, the error says where it was looked for and keeps the password to itself."""
+    with pytest.raises(StorageUnavailable, match=r"127\.0\.0\.1:1/tetraview") as caught:
+        check_database("postgresql+psycopg://reader:s3cret@127.0.0.1:1/tetraview")
+    assert "s3cret" not in str(caught.value)
 
 
 def test_schema_equals_all_migrations(engine: sa.Engine, ledger: Ledger) -> None:

@@ -19,6 +19,7 @@ def registry() -> CollectorRegistry:
 def metrics(registry: CollectorRegistry) -> Metrics:
     metrics = Metrics(registry)
     metrics.set_queues({}, destinations=("pacs",))
+    metrics.expect(["TETRAVIEW", "TETRA_B"])
     return metrics
 
 
@@ -47,7 +48,7 @@ def test_no_label_can_name_a_person(registry: CollectorRegistry, metrics: Metric
     metrics.stage_seconds.labels(stage="decode").observe(0.1)
     metrics.store_responses.labels(status="0x0000").inc()
     labels = {label for family in registry.collect() for sample in family.samples for label in sample.labels}
-    assert labels == {"decision", "status", "state", "stage", "le", "route", "destination"}
+    assert labels == {"decision", "status", "state", "stage", "le", "ae_title", "route", "destination"}
 
 
 def test_known_series_exist_before_their_first_event(registry: CollectorRegistry, metrics: Metrics) -> None:
@@ -56,6 +57,10 @@ def test_known_series_exist_before_their_first_event(registry: CollectorRegistry
     refused = {"destination": "pacs", "state": "refused"}
     assert registry.get_sample_value("tetraview_deliveries_total", refused) == 0
     assert registry.get_sample_value("tetraview_delivery_queue_depth", {"destination": "pacs"}) == 0
+    for ae_title in ("TETRAVIEW", "TETRA_B"):
+        assert registry.get_sample_value("tetraview_exams_read_total", {"ae_title": ae_title}) == 0
+        found = {"ae_title": ae_title, "route": "tri"}
+        assert registry.get_sample_value("tetraview_findings_total", found) == 0
 
 
 def test_a_state_that_is_left_falls_back_to_zero(registry: CollectorRegistry, metrics: Metrics) -> None:
