@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -22,7 +22,7 @@ from tetraview.domain.reading import Model
 from tetraview.domain.view import Route, View
 from tetraview.files import find_exams
 from tetraview.imaging.decode import DecodeLimits
-from tetraview.inference import DetectorInput, DetectorView, Models
+from tetraview.inference import DetectorInput, DetectorView, Masks, Models, PatchAnswer, PatchInput
 from tetraview.phantom import RECIPES, PhantomExam, generate
 from tetraview.phantom.dicom import to_dataset
 from tetraview.reader import ExamReader
@@ -57,6 +57,19 @@ class BrightnessDetector:
             for view in views
         )
         return Detections(views=found, model=MODEL, operating_points={"balanced": dict.fromkeys(Route, 0.5)})
+
+
+class BrightnessSegmenter:
+    """Outlines what is brighter than half of full scale in a patch."""
+
+    def check(self) -> PatchInput:
+        return PatchInput(size=128, margin=1.5, min_side_mm=15.0)
+
+    def read(self, exam_id: str, patches: Sequence[NDArray[np.float32]], *, size: int) -> PatchAnswer:
+        assert exam_id
+        batch = np.asarray(patches, np.float32).reshape(-1, size, size)
+        masks = Masks(probability=batch, threshold=np.full(len(batch), 0.5, np.float32))
+        return PatchAnswer(model=replace(MODEL, name="brightness"), masks=masks, gradings=None)
 
 
 def brightest(image: NDArray[np.float32]) -> Detection:
@@ -133,19 +146,19 @@ def save(dataset: Dataset, path: Path) -> None:
     dataset.save_as(path, enforce_file_format=True)
 
 
-def read(folder: Path) -> Mapping[str, Dataset]:
+def read(folder: Path, *, segmenter: Literal["unetpp_segmenter", "none"]) -> Mapping[str, Dataset]:
     """The result objects of the exam in a folder, by name."""
     (exam,) = find_exams([folder]).exams
     out = folder / "out"
     out.mkdir()
     models = Models(
         detectors={"mommi_detector": BrightnessDetector()},  # type: ignore[dict-item]
-        patch_models={},
+        patch_models={"unetpp_segmenter": BrightnessSegmenter()},  # type: ignore[dict-item]
         classifiers=frozenset(),
     )
     reader = ExamReader(
         models=models,
-        stages_of=lambda _: Stages(segmenter="none", classifier="none"),
+        stages_of=lambda _: Stages(segmenter=segmenter, classifier="none"),
         spool=Path("/"),
         limits=DecodeLimits(),
         operating_point="balanced",
@@ -189,14 +202,17 @@ def regions(report: Dataset) -> dict[str, NDArray[np.int32]]:
     ],
     ids=["plain", "fine", "cut", "upside-down", "mirrored", "transposed"],
 )
-def test_a_mass_comes_back_where_it_is(phantom: PhantomExam, storage: Storage, tmp_path: Path) -> None:
-    """However an image is stored, the Segmentation and the report's region cover the mass that is in its pixels."""
+@pytest.mark.parametrize("segmenter", ["none", "unetpp_segmenter"])
+def test_a_mass_comes_back_where_it_is(phantom: PhantomExam, storage: Storage, segmenter: Any, tmp_path: Path) -> None:
+    """However an image is stored and whoever outlines, Segmentation and report cover the mass that is in its pixels."""
     truth = store(phantom, storage, tmp_path / "exam")
-    written = read(tmp_path / "exam")
+    written = read(tmp_path / "exam", segmenter=segmenter)
     polygons = regions(written["sr.dcm"])
     for view, mask in truth.items():
         segmentation = written[f"seg-{view}.dcm"]
         segment = segmentation.pixel_array.astype(np.bool_)
+        outliner = "mommi" if segmenter == "none" else "brightness"
+        assert [found.SegmentAlgorithmName for found in segmentation.SegmentSequence] == [outliner]
         assert dice(segment, mask) >= 0.98, view
         # Half a canonical pixel aside would be 0.22 mm.
         assert centre_mm(segment, storage) == pytest.approx(centre_mm(mask, storage), abs=0.15), view

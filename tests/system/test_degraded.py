@@ -34,7 +34,7 @@ MISSING = [{view} for view in View] + [{View.R_MLO, View.L_MLO}, {View.R_CC, Vie
 @pytest.fixture(scope="module")
 def settings(tiny_triton: str) -> Settings:
     """A Triton that serves the detector only; calibrated scores are asked for."""
-    triton = Triton(url=tiny_triton, classifier="none")
+    triton = Triton(url=tiny_triton, segmenter="none", classifier="none")
     return load_settings().model_copy(update={"triton": triton, "report": Report(emit_probability=True)})
 
 
@@ -125,6 +125,7 @@ def test_a_service_asked_for_uncalibrated_probabilities_does_not_start(settings:
         "TETRAVIEW_DICOM__PORT": "0",
         "TETRAVIEW_WEB__PORT": "0",
         "TETRAVIEW_TRITON__URL": settings.triton.url,
+        "TETRAVIEW_TRITON__SEGMENTER": "none",
         "TETRAVIEW_TRITON__CLASSIFIER": "none",
         "TETRAVIEW_REPORT__EMIT_PROBABILITY": "true",
     }
