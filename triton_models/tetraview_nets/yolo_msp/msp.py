@@ -121,7 +121,8 @@ def _component(
 def _corners(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """The corners of the outer border of pixels [h, w] that hang together: float64 [P, 2] of x, y.
 
-    Each pixel is drawn as a square of two points and the border grown by one, so that it runs along pixels' edges.
+    Each pixel is drawn as a square of two points and the border grown by one, so that it runs along pixels' edges;
+    inner corners are cut by half a pixel.
     """
     fine = np.zeros((2 * mask.shape[0] + 1, 2 * mask.shape[1] + 1), dtype=np.uint8)
     for row in range(3):

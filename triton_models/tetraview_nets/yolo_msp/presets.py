@@ -40,6 +40,8 @@ class YoloPreset:
     sizes: tuple[int, ...]
     #: Width of the input in whose pixels anchors are fixed; plain YOLOv3 reads at this size.
     reference: int
+    #: Training reads windows of this many rows and columns, or whole views where they are smaller.
+    window: int
     #: A component of the multi-scale map is where it reaches this; 0 stands for above 0.
     level: float
     #: Detections of one size below this say nothing.
@@ -70,6 +72,7 @@ PAPER = YoloPreset(
     blocks=PAPER_BLOCKS,
     sizes=(160, 256, 320, 416, 480),
     reference=320,
+    window=960,
     level=0.6,
     min_score=0.1,
     mommi=mommi.PAPER,
@@ -84,6 +87,7 @@ SLIM = YoloPreset(
     blocks=SLIM_BLOCKS,
     sizes=(64, 96, 128, 160, 192),
     reference=128,
+    window=128,
     level=0.6,
     min_score=0.1,
     mommi=mommi.SLIM,
@@ -96,6 +100,7 @@ TINY = YoloPreset(
     blocks=SLIM_BLOCKS,
     sizes=(32, 64),
     reference=64,
+    window=64,
     level=0.6,
     min_score=0.1,
     mommi=mommi.TINY,

@@ -1,7 +1,7 @@
 """What the detector learns from, and how it is watched while it learns.
 
-The paper trains on images with a mass; here most views have one, but normal views are drawn too, as the product meets
-them. A new input size is drawn every ten steps (multi-scale training).
+The paper trains on images with a mass; here most windows show one, but normal tissue is drawn too, as the product meets
+it. A new input size is drawn every ten steps (multi-scale training).
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from torch import Tensor, nn
 
 from tetraview.domain.view import Route
 from tetraview_nets.cache import CanonicalExam
-from tetraview_nets.data import Draw, collate
+from tetraview_nets.data import Draw
 from tetraview_nets.evaluate import Detections, read_exams, view_input
 from tetraview_nets.schedule import Schedule
 from tetraview_nets.tasks import recall_figures
 from tetraview_nets.yolo_msp.cells import flatten
-from tetraview_nets.yolo_msp.detector import YoloMsp, resized
+from tetraview_nets.yolo_msp.detector import YoloMsp
 from tetraview_nets.yolo_msp.loss import yolo_loss
 from tetraview_nets.yolo_msp.presets import YoloPreset
+from tetraview_nets.yolo_msp.windows import WindowShape, draw_window
 
 #: Steps at one input size.
 STEPS_A_SIZE = 10
@@ -67,17 +68,25 @@ class YoloTask:
     def losses(self, step: int) -> dict[str, Tensor]:
         """YOLOv3's loss of a step's batch at the step's size."""
         schedule, preset = self.given.schedule, self.given.preset
-        generator = np.random.default_rng([schedule.seed, step])
-        views = collate([self._draw.sample(generator) for _ in range(schedule.batch)], device=self.given.device)
-        width = self.size(step)
-        images = resized(views.image, width=width)
-        factor = width / preset.frame.width
+        generator, shape = np.random.default_rng([schedule.seed, step]), self.shape(step)
+        windows = [draw_window(self._draw, generator, shape) for _ in range(schedule.batch)]
+        images = torch.stack([window.image for window in windows])[:, None].to(self.given.device)
         raw = flatten(self.network(images.contiguous(memory_format=torch.channels_last)))
-        truth = [boxes * factor for boxes in views.boxes]
-        return yolo_loss(raw, truth, anchors=preset.anchors, size=(images.shape[-2], width))
+        truth = [window.boxes for window in windows]
+        return yolo_loss(raw, truth, anchors=preset.anchors, size=(shape.height, shape.width))
+
+    def shape(self, step: int) -> WindowShape:
+        """The windows of a step."""
+        width, preset = self.size(step), self.given.preset
+        height = width * preset.frame.height // preset.frame.width
+        return WindowShape(
+            height=min(height, preset.window),
+            width=min(width, preset.window),
+            factor=width / preset.frame.width,
+        )
 
     def size(self, step: int) -> int:
-        """The width of the inputs of a step."""
+        """The width that whole views would have at a step."""
         sizes = self.given.preset.training_sizes
         # Another stream than a step's, whose first number would otherwise decide the size as well.
         return sizes[np.random.default_rng([self.given.schedule.seed, 1, step // STEPS_A_SIZE]).integers(len(sizes))]
