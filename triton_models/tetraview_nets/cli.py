@@ -32,6 +32,7 @@ from tetraview_nets.froc_table import Difference
 from tetraview_nets.lesions import render_lesions
 from tetraview_nets.metrics import ImageResult
 from tetraview_nets.mommi import MommiNet
+from tetraview_nets.onnx.cli import ExportUnusable, export_command
 from tetraview_nets.options import CacheOption, DeviceName, DeviceOption, OutOption, ThreadsOption, WorkersOption
 from tetraview_nets.pin import pin
 from tetraview_nets.presets import PRESETS
@@ -48,7 +49,8 @@ from tetraview_nets.yolo_msp.task import YoloDetector
 #: Four views with an image and a mask.
 BYTES_PER_PIXEL = 8
 
-app = typer.Typer(help="Train and evaluate the networks of tetraview.", no_args_is_help=True)
+app = typer.Typer(help="Train, evaluate and export the networks of tetraview.", no_args_is_help=True)
+app.command("export")(export_command)
 app.add_typer(claims_app, name="claims")
 app.add_typer(benchmark_app, name="benchmark")
 app.add_typer(classifier_app, name="classifier")
@@ -127,7 +129,7 @@ def train(  # noqa: PLR0917
     workers: WorkersOption = 2,
     cache_root: CacheOption = None,
 ) -> None:
-    """Train MommiNet-v2 stage by stage; after the last one write weights.safetensors as ``export`` does.
+    """Train MommiNet-v2 stage by stage; after the last one write weights.safetensors as ``finish`` does.
 
     Under torchrun several processes share each batch: torchrun --nproc-per-node 4 -m tetraview_nets train ...
     """
@@ -140,11 +142,11 @@ def train(  # noqa: PLR0917
         for each in Stage if stage is None else [stage]:
             training.run(each)
         if stage is None and group.first:
-            _export(training, out / "weights.safetensors")
+            _finish(training, out / "weights.safetensors")
 
 
 @app.command()
-def export(  # noqa: PLR0917
+def finish(  # noqa: PLR0917
     out: OutOption,
     weights_file: Annotated[Path, typer.Option(help="The file to write.")] = SHIPPED_WEIGHTS,
     preset: PresetOption = PresetName.SLIM,
@@ -156,7 +158,7 @@ def export(  # noqa: PLR0917
     """Fit scorer, operating points and calibration of trained stages on validation exams; write the weights file."""
     torch.set_num_threads(threads)
     _render_recipe(preset, workers, cache_root)
-    _export(_training(out, preset, device=torch.device(device), cache_root=cache_root, group=ALONE), weights_file)
+    _finish(_training(out, preset, device=torch.device(device), cache_root=cache_root, group=ALONE), weights_file)
 
 
 def _render_recipe(preset: PresetName, workers: int, cache_root: Path | None) -> None:
@@ -175,7 +177,7 @@ def _training(
     )
 
 
-def _export(training: Training, path: Path) -> None:
+def _finish(training: Training, path: Path) -> None:
     card = training.export(path)
     config = pin(path, card)
     console.print_json(card.document())
@@ -295,6 +297,7 @@ def main() -> None:
         weights.WeightsInvalid,
         FileNotFoundError,
         DatasetUnusable,
+        ExportUnusable,
         CheckpointMismatch,
         LossNotFinite,
         NotTrained,

@@ -23,8 +23,6 @@ class Place:
     name: str
     #: Of the module inside the network; empty for the network itself.
     path: str = ""
-    #: The rows of a batch do not look at each other, so that requests may be joined.
-    batched: bool = True
     #: Dimensions beside the first that vary from call to call, by input.
     varies: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     #: Half precision is enough. Logarithms and softmax of attention, and random fields, need the whole.
@@ -44,7 +42,7 @@ PLACES: Mapping[str, tuple[Place, ...]] = MappingProxyType(
         "mommi_detector": (
             Place(name="nipple", path="nipple"),
             Place(name="ipsi", path="ipsi"),
-            Place(name="head", path="ipsi.head", batched=False, varies=_ROIS, half=False),
+            Place(name="head", path="ipsi.head", varies=_ROIS, half=False),
             Place(name="bi", path="bi"),
             Place(name="fusion", path="fusion"),
         ),

@@ -1,41 +1,34 @@
-"""Parts that run elsewhere than in PyTorch, in the places of the network's own."""
+"""ONNX files in the engines that a CPU has."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import onnxruntime
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from tetraview_nets.onnx.leaves import bound, leaves, result
-from tetraview_nets.onnx.parts import Place
+from tetraview_nets.onnx.replace import Runner
 
-#: Runs a part on named tensors; its outputs in their order.
-Runner = Callable[[Mapping[str, Tensor]], Sequence[Tensor]]
-
-
-def replace(network: nn.Module, place: Place, run: Runner) -> None:
-    """Let a part of a network be run by something else."""
-    module = place.module(network)
-
-    def forward(*args: Any, **kwargs: Any) -> Any:
-        return result(module, run(leaves(bound(module, args, kwargs))))
-
-    module.forward = forward
+#: In the version folder of a part's model.
+FILE = "model.onnx"
 
 
-def onnx_runner(path: Path, *, threads: int) -> Runner:
-    """A part's ONNX file in ONNX Runtime on the CPU."""
+def session(path: Path, *, threads: int) -> onnxruntime.InferenceSession:
+    """A file in ONNX Runtime on the CPU."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # errors
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def onnx_runner(path: Path, *, threads: int) -> Runner:
+    """A part's file as its runner."""
+    opened = session(path, threads=threads)
 
     def run(tensors: Mapping[str, Tensor]) -> Sequence[Tensor]:
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-        return [torch.from_numpy(array) for array in session.run(None, arrays)]
+        return [torch.from_numpy(array) for array in opened.run(None, arrays)]
 
     return run

@@ -40,6 +40,11 @@ class Configuration:
         """The weights file."""
         return self.folder / self.parameters["weights"]
 
+    @property
+    def remote(self) -> bool:
+        """Whether parts of the network are models of their own."""
+        return any(key.startswith("part_") for key in self.parameters)
+
     def hold(self, card: WeightsCard, *, numbers: Mapping[str, float], dims: Mapping[str, tuple[int, ...]]) -> None:
         """Hold weights to the configuration.
 

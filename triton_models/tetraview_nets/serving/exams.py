@@ -16,6 +16,7 @@ from tetraview_nets.mommi import ViewInput, ViewOutput
 from tetraview_nets.serving.configuration import Configuration
 from tetraview_nets.serving.faults import BadRequest, Implausible
 from tetraview_nets.serving.model import ServedModel, text
+from tetraview_nets.serving.remote import replace_parts
 from tetraview_nets.serving.specimen import exam_specimen
 from tetraview_nets.system import ExamSystem
 from tetraview_nets.weights import WeightsCard, load_network
@@ -35,16 +36,20 @@ class ExamModel(ServedModel):
     system: ClassVar[ExamSystem]
 
     def load(self, configuration: Configuration) -> WeightsCard:
-        """The network, held to the configuration and warm."""
+        """The network, held to the configuration."""
         system = self.system
         network, card = load_network(
             configuration.weights, name=system.card_name, presets=system.presets, build=system.build
         )
         self._network: Any = network
-        frame = system.presets[card.preset].frame
+        frame = self._frame = system.presets[card.preset].frame
         configuration.hold(card, numbers={"spacing_mm": frame.spacing_mm}, dims={"image": (frame.height, frame.width)})
-        self._read(exam_specimen(frame))
+        replace_parts(network, configuration)
         return card
+
+    def warm(self) -> None:
+        """Read a specimen."""
+        self._read(exam_specimen(self._frame))
 
     def answer(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the network finds in the views."""

@@ -9,3 +9,7 @@ class BadRequest(ValueError):
 
 class Implausible(ArithmeticError):
     """The network's answer says nothing about what was sent."""
+
+
+class PartFailed(RuntimeError):
+    """A part of the network that is a model of its own did not answer."""

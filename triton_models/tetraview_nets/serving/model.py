@@ -6,7 +6,6 @@ A subclass says which tensors it takes and how it answers; this module talks to 
 from __future__ import annotations
 
 import json
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -17,7 +16,8 @@ from torch import Tensor
 from torch.utils import dlpack
 
 from tetraview_nets.serving.configuration import Configuration
-from tetraview_nets.serving.faults import BadRequest, Implausible
+from tetraview_nets.serving.faults import BadRequest, Implausible, PartFailed
+from tetraview_nets.serving.threads import threads
 from tetraview_nets.weights import WeightsCard
 
 
@@ -43,8 +43,12 @@ class ServedModel(ABC):
         Raises:
             WeightsInvalid: the file is not usable, or says other than the configuration.
         """
-        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0))))
-        card = self.load(Configuration.of(args))
+        torch.set_num_threads(threads())
+        configuration = Configuration.of(args)
+        card = self.load(configuration)
+        # The other models may not be there yet, and the backend asks them nothing before all are.
+        if not configuration.remote:
+            self.warm()
         self._model = text(json.dumps({key: getattr(card, key) for key in self.told}, sort_keys=True))
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
@@ -53,7 +57,11 @@ class ServedModel(ABC):
 
     @abstractmethod
     def load(self, configuration: Configuration) -> WeightsCard:
-        """Load the network, hold its weights to the configuration and read a specimen; the card of the weights."""
+        """Load the network and hold its weights to the configuration; the card of the weights."""
+
+    @abstractmethod
+    def warm(self) -> None:
+        """Read a specimen."""
 
     @abstractmethod
     def answer(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -62,6 +70,7 @@ class ServedModel(ABC):
         Raises:
             BadRequest: the tensors cannot be read.
             Implausible: the network's answer says nothing.
+            PartFailed: a model that runs a part of the network did not answer.
         """
 
     def _respond(self, request: Any) -> Any:
@@ -74,6 +83,8 @@ class ServedModel(ABC):
             return _refusal(str(error), code=pb_utils.TritonError.INVALID_ARG)
         except Implausible as error:
             return _refusal(str(error), code=pb_utils.TritonError.UNSUPPORTED)
+        except PartFailed as error:
+            return _refusal(str(error), code=pb_utils.TritonError.INTERNAL)
         answer |= {"exam_id": tensors["exam_id"].clone(), "model": self._model}
         # Strides do not pass to Triton: a column would arrive as the row it is cut from.
         return pb_utils.InferenceResponse(

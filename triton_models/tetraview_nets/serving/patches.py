@@ -14,6 +14,7 @@ from torch import Tensor
 from tetraview_nets.serving.configuration import Configuration
 from tetraview_nets.serving.faults import BadRequest, Implausible
 from tetraview_nets.serving.model import ServedModel
+from tetraview_nets.serving.remote import replace_parts
 from tetraview_nets.serving.specimen import patch_specimen
 from tetraview_nets.system import PatchReading, PatchSystem
 from tetraview_nets.weights import WeightsCard, load_network
@@ -36,7 +37,7 @@ class PatchModel(ServedModel):
     system: ClassVar[PatchSystem]
 
     def load(self, configuration: Configuration) -> WeightsCard:
-        """The network, held to the configuration and warm."""
+        """The network, held to the configuration."""
         system = self.system
         network, card = load_network(
             configuration.weights, name=system.name, presets=system.presets, build=system.build
@@ -49,8 +50,12 @@ class PatchModel(ServedModel):
             numbers={"margin": shape.margin, "min_side_mm": shape.min_side_mm},
             dims={"patch": (shape.size, shape.size)},
         )
-        self._read(patch_specimen(shape.size))
+        replace_parts(network, configuration)
         return card
+
+    def warm(self) -> None:
+        """Read a specimen."""
+        self._read(patch_specimen(self._size))
 
     def answer(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the network says of the patches, which may be none."""

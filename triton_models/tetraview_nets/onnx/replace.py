@@ -1,0 +1,24 @@
+"""Parts that run elsewhere than in PyTorch, in the places of the network's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from tetraview_nets.onnx.leaves import bound, leaves, result
+from tetraview_nets.onnx.parts import Place
+
+#: Runs a part on named tensors; its outputs in their order.
+Runner = Callable[[Mapping[str, Tensor]], Sequence[Tensor]]
+
+
+def replace(network: nn.Module, place: Place, run: Runner) -> None:
+    """Let a part of a network be run by something else."""
+    module = place.module(network)
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        return result(module, run(leaves(bound(module, args, kwargs))))
+
+    module.forward = forward

@@ -1,0 +1,47 @@
+"""Parts of a network that are models of their own in the same Triton; importable only inside Triton."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import triton_python_backend_utils as pb_utils
+from torch import Tensor, nn
+
+from tetraview_nets.onnx.parts import PLACES
+from tetraview_nets.onnx.replace import Runner, replace
+from tetraview_nets.serving.configuration import Configuration
+from tetraview_nets.serving.faults import PartFailed
+
+
+def replace_parts(network: nn.Module, configuration: Configuration) -> None:
+    """Have Triton run those parts of a network that its configuration names with their outputs."""
+    for place in PLACES.get(configuration.name, ()):
+        outputs = configuration.parameters.get(f"part_{place.name}")
+        if outputs:
+            replace(network, place, _asking(f"{configuration.name}_{place.name}", outputs.split(",")))
+
+
+def _asking(model: str, outputs: Sequence[str]) -> Runner:
+    """A runner that sends the tensors to another model."""
+
+    def run(tensors: Mapping[str, Tensor]) -> Sequence[Tensor]:
+        # By way of numpy, because the backend's DLPack has no booleans.
+        request = pb_utils.InferenceRequest(
+            model_name=model,
+            requested_output_names=list(outputs),
+            inputs=[pb_utils.Tensor(name, tensor.contiguous().numpy()) for name, tensor in tensors.items()],
+            preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0),
+        )
+        response = request.exec()
+        if response.has_error():
+            raise PartFailed(f"{model} failed: {response.error().message()}")
+        return [_tensor(response, name) for name in outputs]
+
+    return run
+
+
+def _tensor(response: Any, name: str) -> Tensor:
+    # A copy: the array is the backend's shared memory, which the next request reuses.
+    return torch.tensor(pb_utils.get_output_tensor_by_name(response, name).as_numpy())

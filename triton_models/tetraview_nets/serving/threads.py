@@ -1,0 +1,10 @@
+"""How many threads a model may use."""
+
+from __future__ import annotations
+
+import os
+
+
+def threads() -> int:
+    """What ``OMP_NUM_THREADS`` says, or as many as there are cores to run on."""
+    return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
