@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from io import StringIO
+
+from rich.console import Console
+
+from tetraview.domain.finding import Finding
+from tetraview.domain.geometry import Box
+from tetraview.domain.reading import Model, Reading, ViewReading
+from tetraview.domain.view import Route, View
+from tetraview.tables import findings_table
+
+BOX = Box(10, 10, 60, 50)
+FINDING = Finding(
+    label="L1-CC",
+    lesion="L1",
+    view=View.L_CC,
+    box=BOX,
+    outline=BOX.corners,
+    score=0.875,
+    route=Route.SINGLE,
+    long_axis_mm=6.4,
+    area_mm2=20.0,
+    nipple_distance_mm=None,
+    malignancy=0.25,
+)
+MODEL = Model(
+    name="mommi", version="0.2.0", preset="slim", weights_sha256="0", generator_version="1", training_data="none"
+)
+READING = Reading(
+    exam_id="e",
+    generation=1,
+    started_at=datetime(2026, 3, 1, tzinfo=UTC),
+    views=(ViewReading(view=View.L_CC, sop_instance_uid="2.25.1", route=Route.SINGLE, findings=(FINDING,)),),
+    model=MODEL,
+    segmenter=replace(MODEL, name="dualcore", version="0.1.0"),
+    classifier=replace(MODEL, name="dualcore", version="0.1.0"),
+    operating_point="balanced",
+    stage_seconds={},
+)
+
+
+def printed(reading: Reading) -> str:
+    console = Console(width=80, file=StringIO())
+    with console.capture() as shown:
+        console.print(findings_table(reading))
+    return shown.get()
+
+
+def test_the_table_names_every_model_that_ran_once() -> None:
+    """Under the findings stands by which routes, thresholds and models they came about."""
+    said = " ".join(printed(READING).split())
+    assert "read as L-CC single; balanced; by mommi 0.2.0, dualcore 0.1.0" in said
+
+
+def test_a_finding_without_a_level_shows_its_score_and_a_dash() -> None:
+    """A score without a suspicion level has a row of eighty columns like any other."""
+    (row,) = [line for line in printed(READING).splitlines() if "L1-CC" in line]
+    assert [cell.strip() for cell in row.strip("│").split("│")] == ["L1-CC", "0.88", "0.25", "–", "6.4", "20", "–"]
+    assert len(row) <= 80
+
+
+def test_a_reading_of_no_view_names_no_model() -> None:
+    """Where no view could be read nothing ran."""
+    failed = replace(READING.views[0], route=None, failure="not decoded", findings=())
+    said = " ".join(printed(replace(READING, views=(failed,), model=None, segmenter=None, classifier=None)).split())
+    assert "L-CC failed; balanced; by no model" in said
