@@ -7,9 +7,11 @@ the mass in the tight square with a CRU-Net and reads the soft mask with separab
 turns the features of both into two classes.
 
 Deviations and what the paper leaves open: Xception's first convolution keeps the side, as only then the middle flow has
-the 28 x 28 pixels that the paper names; there is no exit flow, which it does not name; nothing is pretrained, the input
-is centred and has one channel; the tight square is the middle of the context patch, resampled inside the network;
-shortcuts are normalised; each path has its own features layer with ReLU and dropout.
+the 28 x 28 pixels that the paper names; there is no exit flow, which it does not name; nothing is pretrained and the
+input has one channel; each context patch is standardised, without which a short training learns nothing (area under the
+ROC curve .51 in place of .63 on 452 validation masses after 500 steps of the small preset); the tight square is the
+middle of the context patch, resampled inside the network; shortcuts are normalised; each path has its own features
+layer with ReLU and dropout.
 
 The network in short: ``DualCoreNet(preset)(patches [N, 1, S, S])`` gives a ``DualOutput``: class logits, and the tight
 square's segmentation before and after the random field; ``read(patches [N, S, S])`` gives masks and malignancy.
@@ -31,6 +33,8 @@ from tetraview_nets.system import PatchReading
 
 #: Belief from which a pixel belongs to the mass.
 THRESHOLD = 0.5
+#: Added to a patch's deviation, in intensity: less is noise, which should not fill the range.
+LEAST_DEVIATION = 0.02
 
 
 class Path(NamedTuple):
@@ -55,6 +59,12 @@ class DualOutput(NamedTuple):
     refined: Tensor | None
 
 
+def _standardised(patches: Tensor) -> Tensor:
+    """Each patch [N, 1, S, S] with mean 0 and deviation about 1, whatever its breast's density."""
+    centred = patches - patches.mean(dim=(2, 3), keepdim=True)
+    return centred / (centred.square().mean(dim=(2, 3), keepdim=True).sqrt() + LEAST_DEVIATION)
+
+
 def _features(channels: int, preset: DualPreset) -> nn.Sequential:
     """The mean over pixels as features: [N, C, h, w] to [N, F]."""
     return nn.Sequential(
@@ -73,7 +83,7 @@ class LocalityPreservingLearner(nn.Module):
         super().__init__()
         first, second = preset.stem
         self.stem = nn.Sequential(
-            nn.Conv2d(1, first, 3, padding=1, bias=False),
+            nn.Conv2d(1, first, 3, stride=preset.stem_stride, padding=1, bias=False),
             nn.BatchNorm2d(first),
             nn.ReLU(),
             nn.Conv2d(first, second, 3, padding=1, bias=False),
@@ -84,7 +94,7 @@ class LocalityPreservingLearner(nn.Module):
 
     def forward(self, patches: Tensor) -> Path:
         """Features of context patches [N, 1, S, S]."""
-        return Path(features=self.features(self.stack(self.stem(2 * patches - 1))))
+        return Path(features=self.features(self.stack(self.stem(_standardised(patches)))))
 
 
 class ConditionalGraphLearner(nn.Module):

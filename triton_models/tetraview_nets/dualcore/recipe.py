@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -38,9 +38,7 @@ class DualRecipe:
     mass_share: float = 0.65
 
 
-def _schedules(*, local: Schedule, joint: Schedule, graph_rate: float) -> Mapping[Stage, Schedule]:
-    """Both paths are trained for as long; the segmenter, which normalises nothing, may want a rate of its own."""
-    graph = replace(local, learning_rate=graph_rate)
+def _schedules(*, local: Schedule, graph: Schedule, joint: Schedule) -> Mapping[Stage, Schedule]:
     return MappingProxyType({Stage.LOCAL: local, Stage.GRAPH: graph, Stage.JOINT: joint})
 
 
@@ -53,8 +51,8 @@ RECIPES: Mapping[str, DualRecipe] = MappingProxyType(
             watched_exams=5,
             schedules=_schedules(
                 local=Schedule(steps=20, batch=8, learning_rate=3e-3, warm_up=5, average=0.9),
+                graph=Schedule(steps=20, batch=8, learning_rate=2e-3, warm_up=5, average=0.9),
                 joint=Schedule(steps=10, batch=8, learning_rate=1e-3, warm_up=5, average=0.9),
-                graph_rate=2e-3,
             ),
         ),
         "small": DualRecipe(
@@ -62,9 +60,9 @@ RECIPES: Mapping[str, DualRecipe] = MappingProxyType(
             validation_exams=150,
             watched_exams=40,
             schedules=_schedules(
-                local=Schedule(steps=400, batch=16, learning_rate=3e-3, warm_up=25, average=0.98),
-                joint=Schedule(steps=150, batch=16, learning_rate=1e-3, warm_up=10, average=0.98),
-                graph_rate=2e-3,
+                local=Schedule(steps=1200, batch=16, learning_rate=5e-3, warm_up=25, average=0.98),
+                graph=Schedule(steps=500, batch=16, learning_rate=2e-3, warm_up=25, average=0.98),
+                joint=Schedule(steps=300, batch=16, learning_rate=1e-3, warm_up=10, average=0.98),
             ),
         ),
         "slim": DualRecipe(
@@ -72,9 +70,9 @@ RECIPES: Mapping[str, DualRecipe] = MappingProxyType(
             validation_exams=150,
             watched_exams=40,
             schedules=_schedules(
-                local=Schedule(steps=600, batch=16, learning_rate=3e-3, warm_up=25, average=0.98),
+                local=Schedule(steps=900, batch=16, learning_rate=5e-3, warm_up=25, average=0.98),
+                graph=Schedule(steps=500, batch=16, learning_rate=1.5e-3, warm_up=25, average=0.98),
                 joint=Schedule(steps=250, batch=16, learning_rate=1e-3, warm_up=10, average=0.98),
-                graph_rate=1.5e-3,
             ),
         ),
         "paper": DualRecipe(
@@ -83,8 +81,8 @@ RECIPES: Mapping[str, DualRecipe] = MappingProxyType(
             watched_exams=100,
             schedules=_schedules(
                 local=Schedule(steps=100_000, batch=16, learning_rate=1e-4, warm_up=0, average=0.0),
+                graph=Schedule(steps=100_000, batch=16, learning_rate=1e-4, warm_up=0, average=0.0),
                 joint=Schedule(steps=50_000, batch=16, learning_rate=3e-5, warm_up=0, average=0.0),
-                graph_rate=1e-4,
             ),
         ),
     }
