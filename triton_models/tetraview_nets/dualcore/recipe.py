@@ -60,9 +60,9 @@ RECIPES: Mapping[str, DualRecipe] = MappingProxyType(
             validation_exams=150,
             watched_exams=40,
             schedules=_schedules(
-                local=Schedule(steps=1200, batch=16, learning_rate=5e-3, warm_up=25, average=0.98),
-                graph=Schedule(steps=500, batch=16, learning_rate=2e-3, warm_up=25, average=0.98),
-                joint=Schedule(steps=300, batch=16, learning_rate=1e-3, warm_up=10, average=0.98),
+                local=Schedule(steps=800, batch=16, learning_rate=5e-3, warm_up=25, average=0.98),
+                graph=Schedule(steps=300, batch=16, learning_rate=2e-3, warm_up=25, average=0.98),
+                joint=Schedule(steps=150, batch=16, learning_rate=1e-3, warm_up=10, average=0.98),
             ),
         ),
         "slim": DualRecipe(
@@ -70,9 +70,9 @@ RECIPES: Mapping[str, DualRecipe] = MappingProxyType(
             validation_exams=150,
             watched_exams=40,
             schedules=_schedules(
-                local=Schedule(steps=900, batch=16, learning_rate=5e-3, warm_up=25, average=0.98),
-                graph=Schedule(steps=500, batch=16, learning_rate=1.5e-3, warm_up=25, average=0.98),
-                joint=Schedule(steps=250, batch=16, learning_rate=1e-3, warm_up=10, average=0.98),
+                local=Schedule(steps=800, batch=16, learning_rate=5e-3, warm_up=25, average=0.98),
+                graph=Schedule(steps=400, batch=16, learning_rate=1.5e-3, warm_up=25, average=0.98),
+                joint=Schedule(steps=200, batch=16, learning_rate=1e-3, warm_up=10, average=0.98),
             ),
         ),
         "paper": DualRecipe(
