@@ -84,9 +84,7 @@ class CruNet(nn.Module):
         self.dropout = nn.Dropout(preset.dropout)
         self.classes = nn.Conv2d(preset.channels[0], 2, 1)
         self.crf = _crf(preset)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.kaiming_normal_(module.weight)
+        self.apply(_initialised)
 
     def forward(self, patches: Tensor) -> Tensor:
         """What the network says before its pixels have talked.
@@ -138,7 +136,18 @@ class CruNet(nn.Module):
     @torch.no_grad()
     def read(self, patches: Tensor) -> PatchReading:
         """Soft masks of patches [N, S, S], and where to cut them."""
-        return PatchReading(probability=self.segment(patches), threshold=torch.full((len(patches),), THRESHOLD, device=patches.device))
+        threshold = torch.full((len(patches),), THRESHOLD, device=patches.device)
+        return PatchReading(probability=self.segment(patches), threshold=threshold)
+
+
+@torch.no_grad()
+def _initialised(module: nn.Module) -> None:
+    """He's initialisation; without normalisation, a layer and its shortcut share the variance that one would have."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.kaiming_normal_(module.weight)
+    if isinstance(module, Down | Up) and module.shortcut is not None:
+        for last in (*module.body[-1].parameters(), *module.shortcut.parameters()):
+            last.mul_(0.5**0.5)
 
 
 def _crf(preset: CruPreset) -> MeanField | None:
