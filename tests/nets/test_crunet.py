@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from typer.testing import CliRunner
 
 from tetraview import phantom
 from tetraview.domain.geometry import Box
 from tetraview_nets.cache import Split
+from tetraview_nets.cli import app
 from tetraview_nets.crops import cut_mask, jittered
 from tetraview_nets.crunet.evaluate import figures, markdown
 from tetraview_nets.crunet.network import THRESHOLD, CruNet, loss_terms
@@ -155,6 +157,26 @@ def test_the_study_compares_what_its_trainings_left(tmp_path: Path) -> None:
     assert rows["λ=0.67 - λ=0.67 no residual", False, "Dice per mass in true boxes"].effect == pytest.approx(0)
     control = rows["λ=0.67 - λ=0", True, "Dice per mass in true boxes"]
     assert (control.seeds, control.verdict) == (2, "gain remains")
+
+
+def test_the_command_prints_its_figures_beside_the_papers(tmp_path: Path) -> None:
+    """`crunet evaluate` reads a weights file and cached masses, prints the table and leaves it as CSV and Markdown."""
+    shown = [mass_of(seed) for seed in Split.TEST.seeds[:25]]
+    folder = folder_of(Split.TEST, tmp_path)
+    folder.mkdir(parents=True)
+    np.savez(folder / f"lesions-{shown[0].seed:07d}.npz", **packed(shown))  # type: ignore[arg-type]
+    weights = tmp_path / "w.safetensors"
+    save(weights, CruNet(TINY), WeightsCard(name=SYSTEM.name, version="0", preset=TINY.name, generator_version="0"))
+    places = ["--weights-file", str(weights), "--cache-root", str(tmp_path), "--out", str(tmp_path), "--threads", "1"]
+    result = CliRunner().invoke(app, ["crunet", "evaluate", "--exams", "25", *places], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "DDSM-BCRP" in result.output
+    page = (tmp_path / "crunet_tiny.md").read_text(encoding="utf-8")
+    assert "Made by `tetraview_nets crunet evaluate --exams 25 --split test`." in page
+    lines = (tmp_path / "crunet_tiny.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[:4] for line in lines[1:]] == [
+        [boxes, pixels, "25", "25"] for boxes in ("true", "detected") for pixels in ("image", "patch")
+    ]
 
 
 def dice(value: float) -> NDArray[np.float64]:
