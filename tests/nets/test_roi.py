@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tetraview_nets.roi import pool, pyramid_level, roi_align
+from tetraview_nets.roi import pool, pool_every_level, pyramid_level, roi_align
 
 
 def test_a_ramp_is_sampled_at_bin_centres() -> None:
@@ -41,3 +41,14 @@ def test_pooling_keeps_the_order_of_the_rois() -> None:
     pooled = pool(pyramid, boxes, canonical_side=56)
     assert pooled.shape == (2, 3, 49)
     assert pooled.mean(dim=2).tolist() == [[10.0, 13.0, 10.0], [23.0, 20.0, 23.0]]
+
+
+def test_pooling_from_every_level_is_the_same_as_from_the_right_one() -> None:
+    """The form without shapes that depend on data, which is exported, gives each RoI the same features."""
+    generator = torch.Generator().manual_seed(3)
+    pyramid = [torch.rand(2, 3, 128 // stride, 64 // stride, generator=generator) for stride in (4, 8, 16, 32)]
+    corners = torch.rand(2, 9, 2, generator=generator) * 40
+    boxes = torch.cat([corners, corners + 2 ** (7 * torch.rand(2, 9, 2, generator=generator))], dim=-1)
+    torch.testing.assert_close(
+        pool_every_level(pyramid, boxes, canonical_side=56), pool(pyramid, boxes, canonical_side=56)
+    )

@@ -22,7 +22,7 @@ QUEUE_DELAY = 3000
 WORKSPACE = 4 << 30
 #: Where built engines are kept from one start to the next.
 ENGINES = "/var/cache/tetraview"
-_TYPES = MappingProxyType({"tensor(float)": "TYPE_FP32", "tensor(int64)": "TYPE_INT64", "tensor(bool)": "TYPE_BOOL"})
+_TYPES = MappingProxyType({"tensor(float)": "TYPE_FP32", "tensor(int64)": "TYPE_INT64"})
 
 
 class Backend(StrEnum):

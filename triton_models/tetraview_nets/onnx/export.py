@@ -15,21 +15,23 @@ from torch.export import Dim
 
 from tetraview_nets.onnx.leaves import outputs, rebuilt
 from tetraview_nets.onnx.parts import Part
+from tetraview_nets.onnx.replace import numeric
 
 OPSET = 18
 
 
 class Flat(nn.Module):
-    """A part that takes its tensors one after another and returns them as a tuple."""
+    """A part that takes its tensors one after another, flags among them as numbers, and returns a tuple."""
 
     def __init__(self, part: Part) -> None:
         super().__init__()
         self.module = part.module
         self._arguments = part.example.arguments
+        self._flags = [tensor.dtype is torch.bool for tensor in part.example.inputs.values()]
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """The part's result for tensors in the order of its inputs."""
-        given = iter(tensors)
+        given = (tensor > 1 / 2 if flag else tensor for flag, tensor in zip(self._flags, tensors, strict=True))
         arguments = {name: rebuilt(value, given) for name, value in self._arguments.items()}
         return tuple(outputs(self.module(**arguments)).values())
 
@@ -46,7 +48,7 @@ def export(part: Part, path: Path) -> Path:
     with _quiet():
         program = torch.onnx.export(
             Flat(part).eval(),
-            tuple(example.inputs.values()),
+            tuple(map(numeric, example.inputs.values())),
             dynamo=True,
             opset_version=OPSET,
             input_names=list(example.inputs),

@@ -13,7 +13,7 @@ from torch import Tensor
 from tetraview_nets.mommi import ViewOutput
 from tetraview_nets.onnx.export import OPSET
 from tetraview_nets.onnx.parts import PLACES, recorded
-from tetraview_nets.onnx.replace import Runner, replace
+from tetraview_nets.onnx.replace import Runner, numeric, replace
 from tetraview_nets.onnx.runtime import onnx_runner
 from tetraview_nets.samples import Sample
 
@@ -62,7 +62,9 @@ def _rows(  # noqa: PLR0917  # what compare has at hand
 ) -> Iterator[Parity]:
     for part in recorded(network, PLACES[model], lambda: network.read(sample)):
         name, run = part.place.name, runners[part.place.name]
-        pairs = [(list(call.returned.values()), run(call.inputs)) for call in part.calls]
+        pairs = [
+            (list(call.returned.values()), run({k: numeric(x) for k, x in call.inputs.items()})) for call in part.calls
+        ]
         rows = [_row(*pair, model=model, part=name, shown=shown) for pair in pairs]
         yield max(rows, key=lambda row: row.difference)
     wanted, found = _values(network.read(sample)), _values(elsewhere.read(sample))

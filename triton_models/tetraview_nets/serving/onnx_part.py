@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from tetraview_nets.onnx.runtime import FILE, session
@@ -26,8 +27,9 @@ class OnnxPart:
         return [self._respond(request) for request in requests]
 
     def _respond(self, request: Any) -> Any:
-        given = {name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in self._inputs}
+        # By DLPack, because arrays of numpy 2 are empty in the Python backend of Triton before 24.11.
+        given = {name: np.from_dlpack(pb_utils.get_input_tensor_by_name(request, name)) for name in self._inputs}
         arrays = self._session.run(self._outputs, given)
         return pb_utils.InferenceResponse(
-            [pb_utils.Tensor(name, array) for name, array in zip(self._outputs, arrays, strict=True)]
+            [pb_utils.Tensor.from_dlpack(name, array) for name, array in zip(self._outputs, arrays, strict=True)]
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 import triton_python_backend_utils as pb_utils
 from torch import Tensor, nn
+from torch.utils import dlpack
 
 from tetraview_nets.onnx.parts import PLACES
 from tetraview_nets.onnx.replace import Runner, replace
@@ -27,11 +27,10 @@ def _asking(model: str, outputs: Sequence[str]) -> Runner:
     """A runner that sends the tensors to another model."""
 
     def run(tensors: Mapping[str, Tensor]) -> Sequence[Tensor]:
-        # By way of numpy, because the backend's DLPack has no booleans.
         request = pb_utils.InferenceRequest(
             model_name=model,
             requested_output_names=list(outputs),
-            inputs=[pb_utils.Tensor(name, tensor.contiguous().numpy()) for name, tensor in tensors.items()],
+            inputs=[pb_utils.Tensor.from_dlpack(name, tensor.contiguous()) for name, tensor in tensors.items()],
             preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0),
         )
         response = request.exec()
@@ -43,5 +42,5 @@ def _asking(model: str, outputs: Sequence[str]) -> Runner:
 
 
 def _tensor(response: Any, name: str) -> Tensor:
-    # A copy: the array is the backend's shared memory, which the next request reuses.
-    return torch.tensor(pb_utils.get_output_tensor_by_name(response, name).as_numpy())
+    # A copy: the tensor is the backend's shared memory, which the next request reuses.
+    return dlpack.from_dlpack(pb_utils.get_output_tensor_by_name(response, name).to_dlpack()).clone()
