@@ -56,6 +56,8 @@ class Service:
     triton_url: str
     pacs: Pacs
     database_url: str = ""
+    #: Sections ``[[profiles]]`` of the settings, as TOML.
+    profiles: str = ""
     port: int = 0
     web_port: int = 0
     process: subprocess.Popen[bytes] | None = None
@@ -93,6 +95,7 @@ class Service:
             host = "{there.host}"
             port = {there.port}
             retry_seconds = 0.5
+            {self.profiles}
             """
         )
         seen = len(self.log) if (self.folder / "service.log").exists() else 0
@@ -123,13 +126,13 @@ class Service:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(60)
 
-    def store(self, path: Path) -> bool:
+    def store(self, path: Path, *, called: str = "TETRAVIEW") -> bool:
         """Send one image with DCMTK; whether it was acknowledged with success."""
         command = [
             str(STORESCU),
             "-v",
             "-aec",
-            "TETRAVIEW",
+            called,
             "-xf",
             *_syntaxes(self.folder),
             "127.0.0.1",
@@ -172,6 +175,18 @@ class Service:
             return exam if exam and exam.state in {ExamState.DONE, ExamState.FAILED, ExamState.SKIPPED} else None
 
         return eventually(done, seconds=seconds, what="the exam is done")
+
+    def await_exams(self, *, number: int, seconds: float = 120) -> dict[str, ExamSummary]:
+        """So many exams once all are done, by the AE title they were sent to."""
+        ended = {ExamState.DONE, ExamState.FAILED, ExamState.SKIPPED}
+
+        def done() -> dict[str, ExamSummary]:
+            with self.ledger() as ledger:
+                found = {exam.called_ae_title: exam for exam in ledger.exams(limit=9) if exam.state in ended}
+            return found if len(found) == number else {}
+
+        found: dict[str, ExamSummary] = eventually(done, seconds=seconds, what=f"{number} exams are done")
+        return found
 
 
 def _syntaxes(folder: Path) -> tuple[str, str]:

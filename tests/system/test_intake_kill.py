@@ -36,7 +36,7 @@ from tetraview.settings import Dicom
 folder = Path(sys.argv[1])
 ledger = Ledger(open_engine(f"sqlite:///{folder}/ledger.sqlite"), clock=lambda: datetime.now(UTC))
 spool = Spool(folder / "spool")
-with Listener(Dicom(port=0), spool, ledger) as listener:
+with Listener(Dicom(port=0), spool, ledger, further_ae_titles=["TETRA_B"]) as listener:
     print(listener.port, flush=True)
     sys.stdin.read()
 """
@@ -70,10 +70,10 @@ def _input(process: subprocess.Popen[bytes]) -> IO[bytes]:
     return process.stdin
 
 
-def send(port: int, dataset: Dataset) -> int | None:
+def send(port: int, dataset: Dataset, *, called: str = "TETRAVIEW") -> int | None:
     """The status of one C-STORE; None without an answer."""
     try:
-        with RawSender(port) as sender:
+        with RawSender(port, called=called) as sender:
             sender.associate()
             return sender.store(MAMMOGRAPHY, dataset.SOPInstanceUID, encode_data_set(dataset))
     except ConnectionError:
@@ -113,14 +113,16 @@ def stored_digests(folder: Path) -> set[str]:
 def test_a_kill_at_every_step_loses_nothing_acknowledged(
     tmp_path: Path, killpoint: str, answer: int | None, recorded: int
 ) -> None:
-    """Killed at any step, the next start keeps all or nothing of the image, and a re-send stores it once."""
+    """Killed at any step, the next start keeps all or nothing of the image under the AE title it was sent to."""
     sent = mammogram(pixel_bytes=8000)
     with serving(tmp_path, killpoint=killpoint) as (port, _):
-        assert send(port, sent) == answer
+        assert send(port, sent, called="TETRA_B") == answer
     with serving(tmp_path) as (port, _):
         assert len(stored_digests(tmp_path)) == recorded
         assert not list((tmp_path / "spool/incoming").iterdir())
-        assert send(port, sent) == Status.SUCCESS
+        assert send(port, sent, called="TETRA_B") == Status.SUCCESS
+    with ledger_of(tmp_path) as ledger:
+        assert [exam.called_ae_title for exam in ledger.exams(limit=9)] == ["TETRA_B"]
     assert stored_digests(tmp_path) == {hashlib.sha256(encode_data_set(sent)).hexdigest()}
     assert len(list(Spool(tmp_path / "spool").paths())) == 1
 

@@ -185,6 +185,21 @@ def test_strangers_are_rejected_for_good(spool: Spool) -> None:
             assert sender.associate()[0] == 2
 
 
+def test_every_ae_title_of_ours_has_exams_of_its_own(spool: Spool, ledger: InstanceLedger) -> None:
+    """An image sent to two of our AE titles is stored for each, and a third AE title is rejected."""
+    told: list[Instance] = []
+    noting = NotingLedger(ledger, told)
+    sent = mammogram()
+    with Listener(Dicom(port=0), spool, noting, further_ae_titles=["TETRA_B"]) as listener:
+        for called in ("TETRAVIEW", "TETRA_B", "TETRA_B"):
+            with RawSender(listener.port, called=called) as sender:
+                sender.associate()
+                assert sender.store(MAMMOGRAPHY, sent.SOPInstanceUID, encode_data_set(sent)) == Status.SUCCESS
+        assert rejection(listener.port, called="TETRA_C") == (1, 1, 7)
+    assert [instance.called_ae_title for instance in told] == ["TETRAVIEW", "TETRA_B"]
+    assert sorted(spool.paths()) == sorted(instance.path for instance in told)
+
+
 def test_associations_over_the_limit_are_told_to_try_later(spool: Spool) -> None:
     """One association more than allowed is rejected for now, and accepted once a place is free."""
     with Listener(Dicom(port=0, max_associations=1), spool, MemoryLedger()) as listener:
