@@ -15,11 +15,12 @@ from tetraview_nets.rescunet.system import SYSTEM as RESCUNET
 from tetraview_nets.system import ExamSystem, PatchSystem
 from tetraview_nets.unetpp.system import SYSTEM as UNETPP
 from tetraview_nets.weights import WeightsCard, load_network
+from tetraview_nets.yolo_msp.system import SYSTEM as YOLO_MSP
 
 #: What Triton loads.
 REPOSITORY = Path(__file__).parents[1] / "repository"
 
-DETECTORS: Mapping[str, ExamSystem] = MappingProxyType({system.name: system for system in (MOMMI_DETECTOR,)})
+DETECTORS: Mapping[str, ExamSystem] = MappingProxyType({system.name: system for system in (MOMMI_DETECTOR, YOLO_MSP)})
 PATCH_SYSTEMS: Mapping[str, PatchSystem] = MappingProxyType(
     {system.name: system for system in (UNETPP, CRUNET, DUALCORE, RESCUNET, MOMMI_CLASSIFIER)}
 )
