@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from google.protobuf import text_format
@@ -29,8 +29,8 @@ from tetraview.inference.contract import (
     segmenter_classifier,
 )
 from tetraview.inference.contract.detector import ROUTES, VIEWS, DetectorParameter
-from tetraview.inference.contract.patch import PatchParameter
-from tetraview.settings import Triton
+from tetraview.inference.contract.patch import PatchParameter, PatchResponse
+from tetraview.settings import ClassifierName, DetectorName, SegmenterName, Stages, Triton
 
 REPOSITORY = Path(__file__).parents[2] / "triton_models" / "repository"
 SERVING = REPOSITORY.parent / "tetraview_nets" / "serving"
@@ -101,11 +101,22 @@ def test_an_exam_is_one_request(model: Side) -> None:
     assert (config.name, config.backend, config.max_batch_size) == (model.name, "python", 0)
 
 
-def test_the_settings_name_the_models() -> None:
-    """The settings' stages are models of the repository, and each stage is a model of its contract."""
-    settings = Triton()
-    assert {settings.detector, settings.classifier} <= {model.name for model in MODELS}
-    assert (CONTRACTS[settings.detector], CONTRACTS[settings.classifier]) == (DETECTOR, CLASSIFIER)
+def test_every_stage_that_can_be_set_is_a_model_that_can_do_it() -> None:
+    """Detectors find, segmenters give masks and classifiers grade; what grades by BI-RADS is known by its name."""
+    assert all(CONTRACTS[name] is DETECTOR for name in get_args(DetectorName))
+    for name in set(get_args(SegmenterName)) - {"none"}:
+        assert {PatchResponse.PROBABILITY, PatchResponse.THRESHOLD} <= set(CONTRACTS[name].response)
+    for name in set(get_args(ClassifierName)) - {"none"}:
+        gives = CONTRACTS[name].response
+        assert PatchResponse.MALIGNANCY in gives
+        assert Stages(classifier=name).grade_birads is (PatchResponse.BIRADS_SCORE in gives)
+    every = {*get_args(DetectorName), *get_args(SegmenterName), *get_args(ClassifierName)} - {"none"}
+    assert every == set(CONTRACTS)
+
+
+def test_the_settings_name_models_of_the_repository() -> None:
+    """What reads an exam where nothing else is set lies in the repository."""
+    assert {*dict(Triton().stages).values()} - {"none"} <= {model.name for model in MODELS}
 
 
 @each_detector
