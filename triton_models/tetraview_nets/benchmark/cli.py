@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
+import torch
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
 from tetraview.phantom import RECIPES
 from tetraview_nets import cache
-from tetraview_nets.benchmark import leak, leak_table, observer, observer_table
+from tetraview_nets.benchmark import cost, engines, leak, leak_table, observer, observer_table
 from tetraview_nets.cache import CacheKey, ExamSet, Split
 from tetraview_nets.presets import PRESETS
+from tetraview_nets.systems import REPOSITORY, served
 
 app = typer.Typer(help="Check what the phantom benchmark can show and what it gives away.", no_args_is_help=True)
 console = Console()
@@ -51,6 +54,35 @@ def leak_command(
     rows = leak.study(leak.collect(ExamSet(key, exams=exams, root=cache_root), RECIPES[key.recipe]))
     command = f"tetraview_nets benchmark leak --exams {exams}"
     _show(leak_table.markdown(rows, exams=exams, source="training", command=command), out, "phantom_leak.md")
+
+
+@app.command("cost")
+def cost_command(
+    repeats: Annotated[int, typer.Option(min=1, help="Readings of each model.")] = 5,
+    repository: Annotated[Path, typer.Option(help="Repository with the weights.")] = REPOSITORY,
+    out: OutOption = None,
+) -> None:
+    """Print the CPU seconds that each served model takes for the demo's exam with twelve candidates."""
+    torch.set_num_threads(1)
+    rows = cost.costs(served(repository), repeats=repeats, repository=repository)
+    _show(cost.markdown(rows, command=f"tetraview_nets benchmark cost --repeats {repeats}"), out, "cost.md")
+
+
+@app.command("backends")
+def backends_command(
+    model: Annotated[list[str] | None, typer.Option(help="A served model; may be repeated; default all.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Turns of each engine.")] = 7,
+    repository: Annotated[Path, typer.Option(help="Repository with the weights.")] = REPOSITORY,
+    out: OutOption = None,
+) -> None:
+    """Print the CPU seconds of PyTorch, ONNX Runtime and, where it is installed, OpenVINO side by side."""
+    torch.set_num_threads(1)
+    with TemporaryDirectory() as folder:
+        races = [
+            engines.race(name, Path(folder), repeats=repeats, repository=repository)
+            for name in model or served(repository)
+        ]
+    _show(engines.markdown(races, command=f"tetraview_nets benchmark backends --repeats {repeats}"), out, "backends.md")
 
 
 def _show(text: str, out: Path | None, name: str) -> None:
