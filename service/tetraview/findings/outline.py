@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from tetraview.domain.finding import Finding
+from tetraview.domain.geometry import Box
 from tetraview.domain.stage import Stage
 from tetraview.domain.view import View
 from tetraview.findings.find import ViewFindings
@@ -30,13 +31,10 @@ def outlined(
 
 
 def _outlined(view: ViewFindings, geometry: ViewGeometry, masks: Iterator[NativeMask]) -> ViewFindings:
-    findings = tuple(_with_mask(finding, next(masks), geometry) for finding in view.findings)
-    kept = tuple(
-        f"{finding.label}: the segmenter marked nothing in its box; the outline is the detector's."
-        for finding in findings
-        if finding.outlined_by is Stage.DETECTOR
-    )
-    return replace(view, findings=findings, warnings=(*view.warnings, *kept))
+    pairs = [(finding, next(masks)) for finding in view.findings]
+    findings = tuple(_with_mask(finding, mask, geometry) for finding, mask in pairs)
+    said = [_remark(found, mask, geometry) for found, (_, mask) in zip(findings, pairs, strict=True)]
+    return replace(view, findings=findings, warnings=(*view.warnings, *filter(None, said)))
 
 
 def _with_mask(finding: Finding, mask: NativeMask, geometry: ViewGeometry) -> Finding:
@@ -50,4 +48,25 @@ def _with_mask(finding: Finding, mask: NativeMask, geometry: ViewGeometry) -> Fi
         long_axis_mm=long_axis(outline_mm),
         area_mm2=area(outline_mm),
         outlined_by=Stage.SEGMENTER,
+    )
+
+
+def _remark(finding: Finding, mask: NativeMask, geometry: ViewGeometry) -> str | None:
+    """What a reader has to know of an outline, a plain sentence; None where there is nothing."""
+    if finding.outlined_by is Stage.DETECTOR:
+        return f"{finding.label}: the segmenter marked nothing in its box; the outline is the detector's."
+    if _is_cut(finding, mask, geometry):
+        return f"{finding.label}: the outline ends where the segmenter's patch does; the mass may be larger."
+    return None
+
+
+def _is_cut(finding: Finding, mask: NativeMask, geometry: ViewGeometry) -> bool:
+    """Whether an outline reaches an edge of its patch that is no edge of the image."""
+    around, (left, top) = Box.around(finding.outline), mask.corner
+    (height, width), (rows, columns) = mask.pixels.shape, geometry.native_shape
+    return (
+        around.x0 == left > 0
+        or around.y0 == top > 0
+        or around.x1 == left + width < columns
+        or around.y1 == top + height < rows
     )

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tetraview.domain.finding import Finding
+from tetraview.domain.geometry import Affine, Box
+from tetraview.domain.stage import Stage
+from tetraview.domain.view import Route, View
+from tetraview.findings import NativeMask, ViewFindings, native_spacing, outlined
+
+
+MIRRORED = Affine(-4, 0, 400, 0, 2, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """Canonical pixels of 0.4 mm over stored ones of 0.1 mm across and 0.2 mm down, mirrored."""
+
+    spacing_mm: float = 0.4
+    canonical_to_native: Affine = MIRRORED
+    native_shape: tuple[int, int] = (300, 400)
+    breast_mask: NDArray[np.bool_]
+
+
+GEOMETRY = Geometry(breast_mask=np.ones((150, 100), np.bool_))
+BOX = Box(100, 100, 120, 120)
+
+
+def finding(label: str) -> Finding:
+    return Finding(
+        label=label,
+        lesion=label.removesuffix("-CC"),
+        view=View.R_CC,
+        box=BOX,
+        outline=BOX.corners,
+        score=0.5,
+        route=Route.SINGLE,
+        long_axis_mm=9.0,
+        area_mm2=9.0,
+        nipple_distance_mm=30.0,
+    )
+
+
+def described(*masks: NativeMask) -> ViewFindings:
+    """The view with one finding for each mask."""
+    found = tuple(finding(f"R{number}-CC") for number, _ in enumerate(masks, start=1))
+    view = ViewFindings(view=View.R_CC, route=Route.SINGLE, nipple=None, findings=found, warnings=("known before",))
+    (only,) = outlined([view], {View.R_CC: GEOMETRY}, masks)
+    return only
+
+
+def block(rows: slice, columns: slice) -> NativeMask:
+    """A rectangle that is marked in a patch of 60 by 60 pixels from column 80, row 80."""
+    pixels = np.zeros((60, 60), np.bool_)
+    pixels[rows, columns] = True
+    return NativeMask(pixels=pixels, corner=(80, 80))
+
+
+def test_stored_pixels_have_the_spacing_that_the_canonical_frame_says() -> None:
+    """Row and column spacing follow from the map between the frames, mirrored or not."""
+    assert native_spacing(GEOMETRY) == pytest.approx((0.2, 0.1))
+
+
+def test_an_outline_is_measured_by_the_spacing_of_rows_and_of_columns() -> None:
+    """A rectangle of 30 columns by 20 rows is 3 by 4 mm: 5 mm long and 12 mm² large; nothing else changes."""
+    view = described(block(slice(20, 40), slice(10, 40)))
+    (found,) = view.findings
+    assert Box.around(found.outline) == Box(90, 100, 120, 120)
+    assert (found.long_axis_mm, found.area_mm2) == pytest.approx((5.0, 12.0))
+    assert found.outlined_by is Stage.SEGMENTER
+    assert (found.box, found.score, found.nipple_distance_mm) == (BOX, 0.5, 30.0)
+    assert view.warnings == ("known before",)
+
+
+def test_an_empty_mask_keeps_what_the_detector_said() -> None:
+    """The finding is as it was, and a sentence names it; its neighbour with a mask is outlined."""
+    empty, marked = block(slice(0, 0), slice(0, 0)), block(slice(20, 40), slice(10, 40))
+    view = described(empty, marked)
+    assert view.findings[0] == finding("R1-CC")
+    assert view.findings[1].outlined_by is Stage.SEGMENTER
+    assert view.warnings == (
+        "known before",
+        "R1-CC: the segmenter marked nothing in its box; the outline is the detector's.",
+    )
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [block(slice(0, 40), slice(10, 40)), block(slice(20, 60), slice(10, 40)), block(slice(20, 40), slice(10, 60))],
+    ids=["above", "below", "right"],
+)
+def test_an_outline_that_the_patch_cuts_off_says_so(mask: NativeMask) -> None:
+    """Where a mask reaches the edge of its patch, the mass may go on beyond it."""
+    sentence = "R1-CC: the outline ends where the segmenter's patch does; the mass may be larger."
+    assert described(mask).warnings == ("known before", sentence)
+
+
+def test_the_edge_of_the_image_cuts_nothing_off() -> None:
+    """A mask that ends with its image, as at the chest wall, is whole."""
+    pixels = np.zeros((300, 130), np.bool_)
+    pixels[100:300, 100:130] = True
+    whole = NativeMask(pixels=pixels, corner=(0, 0))
+    at_the_end = NativeMask(pixels=np.ones((300, 400), np.bool_), corner=(0, 0))
+    assert described(at_the_end).warnings == ("known before",)
+    assert len(described(whole).warnings) == 2
