@@ -12,7 +12,6 @@ from tetraview.domain.stage import Stage
 from tetraview.domain.view import Route, View
 from tetraview.findings import NativeMask, ViewFindings, native_spacing, outlined
 
-
 MIRRORED = Affine(-4, 0, 400, 0, 2, 0)
 
 
