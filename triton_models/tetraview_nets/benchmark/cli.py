@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import torch
@@ -70,6 +69,7 @@ def cost_command(
 
 @app.command("backends")
 def backends_command(
+    exported: Annotated[Path, typer.Argument(help="A repository that `tetraview_nets export` wrote.")],
     model: Annotated[list[str] | None, typer.Option(help="A served model; may be repeated; default all.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Turns of each engine.")] = 7,
     repository: Annotated[Path, typer.Option(help="Repository with the weights.")] = REPOSITORY,
@@ -77,12 +77,10 @@ def backends_command(
 ) -> None:
     """Print the CPU seconds of PyTorch, ONNX Runtime and, where it is installed, OpenVINO side by side."""
     torch.set_num_threads(1)
-    with TemporaryDirectory() as folder:
-        races = [
-            engines.race(name, Path(folder), repeats=repeats, repository=repository)
-            for name in model or served(repository)
-        ]
-    _show(engines.markdown(races, command=f"tetraview_nets benchmark backends --repeats {repeats}"), out, "backends.md")
+    names = model or served(repository)
+    races = [engines.race(name, exported, repeats=repeats, repository=repository) for name in names]
+    command = f"tetraview_nets benchmark backends DIR --repeats {repeats}"
+    _show(engines.markdown(races, command=command), out, "backends.md")
 
 
 def _show(text: str, out: Path | None, name: str) -> None:

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from tetraview_nets.benchmark.cost import interleaved, reading
-from tetraview_nets.onnx.export import export
-from tetraview_nets.onnx.parts import PLACES, recorded
+from tetraview_nets.onnx.parts import PLACES
 from tetraview_nets.onnx.replace import Runner, replace
+from tetraview_nets.onnx.repository import part_file
 from tetraview_nets.onnx.runtime import onnx_runner
-from tetraview_nets.samples import CANDIDATES, phantom_sample, random_sample
+from tetraview_nets.samples import CANDIDATES, phantom_sample
 from tetraview_nets.systems import REPOSITORY, SYSTEMS, load
 
 EAGER = "PyTorch"
@@ -60,19 +60,23 @@ def _openvino(path: Path) -> Runner:
     return run
 
 
-def race(name: str, folder: Path, *, repeats: int, repository: Path = REPOSITORY) -> Race:
+def race(name: str, exported: Path, *, repeats: int, repository: Path = REPOSITORY) -> Race:
     """Time one system on the demo's exam.
 
     Args:
         name: of the system.
-        folder: for its ONNX files.
+        exported: the repository with its parts, as ``export`` writes it.
         repeats: turns.
         repository: with its weights.
+
+    Raises:
+        FileNotFoundError: a part was not exported.
     """
     network, card = load(name, repository)
-    traced = random_sample(SYSTEMS[name], card.preset, patches=2)
-    parts = recorded(network, PLACES[name], lambda: network.read(traced))
-    files = {part.place.name: export(part, folder / f"{name}_{part.place.name}.onnx") for part in parts}
+    files = {place.name: part_file(exported, name, place.name) for place in PLACES[name]}
+    missing = [str(path) for path in files.values() if not path.exists()]
+    if missing:
+        raise FileNotFoundError(f"{missing[0]} is missing: write it with `tetraview_nets export`")
     sample = phantom_sample(SYSTEMS[name], card.preset)
     runs = {EAGER: reading(network, sample)}
     for engine, opened in engines().items():

@@ -10,12 +10,12 @@ from typing import Any
 
 from torch import Tensor
 
-from tetraview_nets.mommi import ViewOutput
 from tetraview_nets.onnx.export import OPSET
 from tetraview_nets.onnx.parts import PLACES, recorded
 from tetraview_nets.onnx.replace import Runner, numeric, replace
 from tetraview_nets.onnx.runtime import onnx_runner
 from tetraview_nets.samples import Sample
+from tetraview_nets.system import PatchReading
 
 #: Of the largest value where that is above 1, of 1 elsewhere.
 TOLERANCE = 1e-4
@@ -26,7 +26,7 @@ class Parity:
     """One comparison."""
 
     model: str
-    #: A part, or ``answer`` for what the network says with all parts replaced.
+    #: A part, or ``answer`` with what it is of, for what the network says with all parts replaced.
     part: str
     #: What was shown.
     shown: str
@@ -67,8 +67,9 @@ def _rows(  # noqa: PLR0917  # what compare has at hand
         ]
         rows = [_row(*pair, model=model, part=name, shown=shown) for pair in pairs]
         yield max(rows, key=lambda row: row.difference)
-    wanted, found = _values(network.read(sample)), _values(elsewhere.read(sample))
-    yield _row(wanted, found, model=model, part="answer", shown=shown)
+    wanted, found = _answer(network.read(sample)), _answer(elsewhere.read(sample))
+    for name, values in wanted.items():
+        yield _row(values, found[name], model=model, part=name, shown=shown)
 
 
 def _row(wanted: Sequence[Tensor], found: Sequence[Tensor], *, model: str, part: str, shown: str) -> Parity:
@@ -84,11 +85,14 @@ def _row(wanted: Sequence[Tensor], found: Sequence[Tensor], *, model: str, part:
     )
 
 
-def _values(answer: Any) -> list[Tensor]:
-    """The numbers of an answer: scores, boxes and maps of every view, or all fields of a reading."""
-    if answer and isinstance(answer[0], ViewOutput):
-        return [values for view in answer for values in (view.scores, view.boxes, view.fusion_map)]
-    return [values for values in answer if isinstance(values, Tensor)]
+def _answer(answer: Any) -> dict[str, list[Tensor]]:
+    """The numbers of an answer: all fields of a reading, or scores with maps, and boxes, of every view."""
+    if isinstance(answer, PatchReading):
+        return {"answer": [values for values in answer if values is not None]}
+    return {
+        "answer": [values for view in answer for values in (view.scores, view.fusion_map)],
+        "answer, boxes in pixels": [view.boxes for view in answer],
+    }
 
 
 def markdown(rows: Sequence[Parity], *, command: str) -> str:

@@ -57,9 +57,14 @@ def write_system(name: str, out: Path, *, repository: Path, backend: Backend) ->
     parts = recorded(network, PLACES[name], lambda: network.read(sample))
     _stage(repository / name, out / name, parts, backend=backend)
     return {
-        part.place.name: _part(part, out, name=f"{name}_{part.place.name}", views=name in DETECTORS, backend=backend)
+        part.place.name: _part(part, part_file(out, name, part.place.name), views=name in DETECTORS, backend=backend)
         for part in parts
     }
+
+
+def part_file(out: Path, system: str, part: str) -> Path:
+    """Where a written repository has a part's ONNX file."""
+    return out / f"{system}_{part}" / "1" / FILE
 
 
 def _stage(shipped: Path, folder: Path, parts: Sequence[Part], *, backend: Backend) -> None:
@@ -73,12 +78,13 @@ def _stage(shipped: Path, folder: Path, parts: Sequence[Part], *, backend: Backe
     (folder / "config.pbtxt").write_text(text_format.MessageToString(config), encoding="utf-8")
 
 
-def _part(part: Part, out: Path, *, name: str, views: bool, backend: Backend) -> Path:
-    path = export(part, out / name / "1" / FILE)
+def _part(part: Part, path: Path, *, views: bool, backend: Backend) -> Path:
+    export(part, path)
+    folder = path.parents[1]
     opened = session(path, threads=1)
     tensors = opened.get_inputs(), opened.get_outputs()
-    text = part_config(part, tensors, name=name, views=views, backend=backend)
-    (out / name / "config.pbtxt").write_text(text, encoding="utf-8")
+    text = part_config(part, tensors, name=folder.name, views=views, backend=backend)
+    (folder / "config.pbtxt").write_text(text, encoding="utf-8")
     if backend is Backend.ONNXRUNTIME_PYTHON:
         path.with_name("model.py").write_text(STAND_IN, encoding="utf-8")
     return path
