@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tetraview.domain.detection import Detection
 from tetraview.domain.geometry import Outline, Point
+from tetraview.findings.measure import ViewGeometry
 
 #: Least share of an outline's area that lies in the breast.
 MIN_SHARE = 0.5
@@ -39,9 +40,33 @@ def share_inside(outline: Outline, mask: NDArray[np.bool_]) -> float:
     cv2.fillPoly(inside, [np.round((points - corner - 0.5) * 2**_SHIFT).astype(np.int32)], 1, shift=_SHIFT)
     left, top = corner.astype(int)
     rows, columns = np.nonzero(inside)
-    rows, columns = rows + top, columns + left
+    return float(_looked_up(mask, rows + top, columns + left).sum() / rows.size)
+
+
+def breast_at(view: ViewGeometry, *, corner: tuple[int, int], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which stored pixels of a part of an image have their centre in the breast.
+
+    Args:
+        view: how the canonical frame, where the breast is known, lies in the image.
+        corner: column and row of the part's first pixel.
+        shape: its rows and columns.
+
+    Returns:
+        bool [rows, columns].
+    """
+    back = view.canonical_to_native.inverse
+    x, y = np.meshgrid(corner[0] + np.arange(shape[1]) + 0.5, corner[1] + np.arange(shape[0]) + 0.5)
+    columns = np.floor(back.a * x + back.b * y + back.c).astype(np.intp)
+    rows = np.floor(back.d * x + back.e * y + back.f).astype(np.intp)
+    return _looked_up(view.breast_mask, rows, columns)
+
+
+def _looked_up(mask: NDArray[np.bool_], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """The values of a mask at some places; False beyond it."""
     known = (rows >= 0) & (rows < mask.shape[0]) & (columns >= 0) & (columns < mask.shape[1])
-    return float(mask[rows[known], columns[known]].sum() / rows.size)
+    found = np.zeros(rows.shape, np.bool_)
+    found[known] = mask[rows[known], columns[known]]
+    return found
 
 
 def _holds(mask: NDArray[np.bool_], point: Point) -> bool:

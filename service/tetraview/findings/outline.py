@@ -9,6 +9,7 @@ from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Box
 from tetraview.domain.stage import Stage
 from tetraview.domain.view import View
+from tetraview.findings.breast import breast_at
 from tetraview.findings.find import ViewFindings
 from tetraview.findings.mask import NativeMask, outline_of
 from tetraview.findings.measure import ViewGeometry, area, long_axis, native_to_mm
@@ -19,7 +20,8 @@ def outlined(
 ) -> tuple[ViewFindings, ...]:
     """The findings with the segmenter's outline, long axis and area; where it marked nothing, with the detector's.
 
-    Box, score, nipple distance and the match of the two projections stay those of the detection.
+    Box, score, nipple distance and the match of the two projections stay those of the detection. What is marked beyond
+    the breast is no mass.
 
     Args:
         views: what was found.
@@ -38,7 +40,8 @@ def _outlined(view: ViewFindings, geometry: ViewGeometry, masks: Iterator[Native
 
 
 def _with_mask(finding: Finding, mask: NativeMask, geometry: ViewGeometry) -> Finding:
-    outline = outline_of(mask, box=finding.box)
+    breast = breast_at(geometry, corner=mask.corner, shape=mask.pixels.shape)
+    outline = outline_of(replace(mask, pixels=mask.pixels & breast), box=finding.box)
     if outline is None:
         return finding
     outline_mm = native_to_mm(geometry).outline(outline)

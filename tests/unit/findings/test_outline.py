@@ -106,3 +106,16 @@ def test_the_edge_of_the_image_cuts_nothing_off() -> None:
     at_the_end = NativeMask(pixels=np.ones((300, 400), np.bool_), corner=(0, 0))
     assert described(at_the_end).warnings == ("known before",)
     assert len(described(whole).warnings) == 2
+
+
+def test_what_is_marked_beyond_the_breast_is_no_mass() -> None:
+    """A mask that runs over the skin line is cut off at it, on the stored pixels whose centres lie in the breast."""
+    breast = np.ones((150, 100), np.bool_)
+    # Canonical column 72 is stored columns 108 to 111.
+    breast[:, 72:] = False
+    view = ViewFindings(view=View.R_CC, route=Route.SINGLE, nipple=None, findings=(finding("R1-CC"),), warnings=())
+    mask = block(slice(20, 40), slice(10, 40))
+    (only,) = outlined([view], {View.R_CC: Geometry(breast_mask=breast)}, [mask])
+    assert Box.around(only.findings[0].outline) == Box(112, 100, 120, 120)
+    (nothing,) = outlined([view], {View.R_CC: Geometry(breast_mask=breast & False)}, [mask])
+    assert nothing.findings == view.findings
