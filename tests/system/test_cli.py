@@ -69,6 +69,7 @@ def test_read_gives_the_same_findings_twice(triton: str, phantom_exam: Path, tmp
     ("arguments", "sentence"),
     [
         (("read", "{empty}", "--out", "{empty}/out"), "none of these files is a mammogram"),
+        (("read", "{empty}", "--out", "{empty}/out", "--ae-title", "TETRA_C"), "no profile of the settings has the AE"),
         (("send", __file__, "--to", "nowhere"), "is not AETITLE@host:port"),
         (("send", "{empty}"), "none of these folders holds a DICOM file"),
         (("send", __file__, "--to", "PACS@127.0.0.1:65536"), "is not AETITLE@host:port"),
@@ -112,15 +113,18 @@ def test_the_demo_deletes_only_what_a_demo_left(tmp_path: Path) -> None:
 
 
 def test_doctor_names_what_is_wrong(tmp_path: Path) -> None:
-    """The doctor says which of its checks failed and ends with status 1."""
+    """The doctor says who reads for each AE title, which of its checks failed, and ends with status 1."""
     with_pacs = tmp_path / "tetraview.toml"
     with_pacs.write_text(
-        f'data_dir = "{tmp_path / "data"}"\n[triton]\nurl = "127.0.0.1:1"\n'
+        f'data_dir = "{tmp_path / "data"}"\ndatabase_url = "postgresql+psycopg://reader@127.0.0.1:1/tetraview"\n'
+        '[triton]\nurl = "127.0.0.1:1"\n[[profiles]]\nae_title = "TETRA_B"\nclassifier = "none"\n'
         '[[destinations]]\nname = "pacs"\nae_title = "PACS"\nhost = "127.0.0.1"\nport = 1\n'
     )
     ran = tetraview("doctor", "--config", with_pacs)
     assert ran.returncode == 1
     assert "✓ settings" in ran.stdout
+    assert "TETRA_B: mommi_detector, none, none" in ran.stdout
+    assert "✗ database" in ran.stderr
     assert "✗ Triton" in ran.stderr
     assert "✗ destination pacs" in ran.stderr
 

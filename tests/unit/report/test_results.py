@@ -105,6 +105,10 @@ def _leave_out_malignancy(desk: Any) -> None:
     desk.settings = desk.settings.model_copy(update={"emit_malignancy": False})
 
 
+def _send_to_another_ae_title(desk: Any) -> None:
+    desk.images.update({view: replace(image, called_ae_title="TETRA_B") for view, image in desk.images.items()})
+
+
 def _fail_a_view(desk: Any) -> None:
     desk.views[View.R_CC] = replace(desk.views[View.R_CC], route=None, failure="not decoded")
 
@@ -127,6 +131,7 @@ def _open_a_generation(desk: Any) -> None:
         (_change_the_outliner, True),
         (_classify, False),
         (_leave_out_malignancy, False),
+        (_send_to_another_ae_title, False),
         (_fail_a_view, True),
         (_degrade_a_view, True),
         (_open_a_generation, True),

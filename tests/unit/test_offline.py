@@ -1,0 +1,52 @@
+"""Files are read as if sent to one of our AE titles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tetraview.domain.exam import exam_id_of
+from tetraview.errors import SettingsInvalid
+from tetraview.files import find_exams
+from tetraview.intake.testing import mammogram
+from tetraview.offline import read_as
+from tetraview.settings import Profile, Settings, Stages, Triton
+
+SETTINGS = Settings.model_construct(
+    triton=Triton(segmenter="rescunet"), profiles=(Profile(ae_title="TETRA_B", detector="yolo_msp_detector"),)
+)
+
+
+def test_files_are_an_exam_of_the_ae_title(tmp_path: Path) -> None:
+    """An exam from files has the identifier that it would have if its images had been sent to the AE title."""
+    image = mammogram(StudyInstanceUID="2.25.1")
+    image.save_as(tmp_path / "image.dcm", implicit_vr=True, little_endian=True, enforce_file_format=True)
+    (exam,) = find_exams([tmp_path], called_ae_title="TETRA_B").exams
+    assert exam.called_ae_title == "TETRA_B"
+    assert exam.exam_id == exam_id_of(called_ae_title="TETRA_B", study_instance_uid="2.25.1")
+
+
+@pytest.mark.parametrize(
+    ("ae_title", "stages"),
+    [
+        ("TETRAVIEW", Stages(segmenter="rescunet")),
+        ("TETRA_B", Stages(detector="yolo_msp_detector", segmenter="rescunet")),
+    ],
+)
+def test_a_profile_reads_files_by_its_models(ae_title: str, stages: Stages) -> None:
+    """Read as if sent to an AE title, files are read by the models of its profile, and no other model is needed."""
+    settings = read_as(SETTINGS, ae_title=ae_title)
+    assert (settings.called_ae_titles, settings.stages_of(ae_title)) == ((ae_title,), stages)
+
+
+def test_single_models_can_be_chosen_for_files() -> None:
+    """A model that is named takes the place of that of the profile, also when it is `none`; the others stay."""
+    settings = read_as(SETTINGS, ae_title="TETRA_B", segmenter="none")
+    assert settings.stages_of("TETRA_B") == Stages(detector="yolo_msp_detector", segmenter="none")
+
+
+def test_an_ae_title_without_a_profile_reads_nothing() -> None:
+    """Files cannot be read as if sent to an AE title that is none of ours."""
+    with pytest.raises(SettingsInvalid, match="TETRA_C"):
+        read_as(SETTINGS, ae_title="TETRA_C")
