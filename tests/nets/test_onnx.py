@@ -12,7 +12,10 @@ import torch
 from google.protobuf import text_format
 from torch import nn
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
+from typer.testing import CliRunner
 
+from tetraview_nets.cli import app
+from tetraview_nets.onnx.cli import ExportUnusable
 from tetraview_nets.onnx.config import Backend
 from tetraview_nets.onnx.export import export
 from tetraview_nets.onnx.parity import Parity, compare
@@ -105,3 +108,24 @@ def test_a_difference_is_judged_by_the_largest_value() -> None:
 
 def _config(folder: Path) -> ModelConfig:
     return text_format.Parse((folder / "config.pbtxt").read_text(encoding="utf-8"), ModelConfig())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--model", "nothing"], "has no weights of nothing; it has"),
+        (["--repository", "."], "has no weights of any model; it has none"),
+    ],
+    ids=["unknown", "elsewhere"],
+)
+def test_what_cannot_be_exported_is_told_in_a_sentence(arguments: list[str], said: str, tmp_path: Path) -> None:
+    """A model without weights is named beside those that there are."""
+    with pytest.raises(ExportUnusable, match=said):
+        CliRunner().invoke(app, ["export", "--out", str(tmp_path), *arguments], catch_exceptions=False)
+
+
+def test_an_export_never_mixes_with_what_is_there(tmp_path: Path) -> None:
+    """A folder that holds something is not written into."""
+    (tmp_path / "something").touch()
+    with pytest.raises(ExportUnusable, match="is not empty"):
+        CliRunner().invoke(app, ["export", "--out", str(tmp_path)], catch_exceptions=False)
