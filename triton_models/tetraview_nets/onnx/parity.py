@@ -73,9 +73,10 @@ def _rows(  # noqa: PLR0917  # what compare has at hand
 
 
 def _row(wanted: Sequence[Tensor], found: Sequence[Tensor], *, model: str, part: str, shown: str) -> Parity:
-    pairs = [(a, b) for a, b in zip(wanted, found, strict=True) if a.numel()]
+    pairs = list(zip(wanted, found, strict=True))
     if any(a.shape != b.shape for a, b in pairs):
         return Parity(model=model, part=part, shown=shown, difference=float("inf"), largest=0.0)
+    pairs = [(a, b) for a, b in pairs if a.numel()]
     return Parity(
         model=model,
         part=part,
