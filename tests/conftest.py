@@ -174,7 +174,8 @@ class Service:
             exam = self.exam()
             return exam if exam and exam.state in {ExamState.DONE, ExamState.FAILED, ExamState.SKIPPED} else None
 
-        return eventually(done, seconds=seconds, what="the exam is done")
+        found: ExamSummary = eventually(done, seconds=seconds, what="the exam is done")
+        return found
 
     def await_exams(self, *, number: int, seconds: float = 120) -> dict[str, ExamSummary]:
         """So many exams once all are done, by the AE title they were sent to."""
