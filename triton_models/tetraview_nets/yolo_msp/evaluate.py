@@ -73,7 +73,8 @@ def figures(network: YoloMsp, seen: Sequence[Seen]) -> Figures:
     """FROC at the preset's level, and the paper's figures at every level and of one size."""
     preset = network.preset
     own = detect(seen, multi_scale(network, level=preset.level))
-    rules: list[Rule] = [multi_scale(network, level=level) for level in LEVELS]
+    levels = sorted({*LEVELS, preset.level})
+    rules: list[Rule] = [multi_scale(network, level=level) for level in levels]
     rules.append(OneSize(size=preset.sizes.index(preset.reference)))
     return Figures(
         froc=froc_rows("yolo_msp", Route.SINGLE, own), pairs=[pair_row(rule.name, detect(seen, rule)) for rule in rules]

@@ -68,8 +68,8 @@ RECIPES: Mapping[str, YoloRecipe] = MappingProxyType(
             operating_exams=100,
             calibration_exams=150,
             watched_exams=20,
-            schedule=Schedule(steps=1500, batch=16, learning_rate=3e-3, warm_up=100, weight_decay=1e-2, average=0.99),
-            rhythm=Rhythm(logged=25, saved=100, validated=750),
+            schedule=Schedule(steps=1200, batch=16, learning_rate=3e-3, warm_up=100, weight_decay=1e-2, average=0.99),
+            rhythm=Rhythm(logged=25, saved=50, validated=1200),
         ),
         "paper": YoloRecipe(
             phantom="fine",

@@ -127,16 +127,19 @@ class Study:
         def read(rule: Rule) -> Readings:
             return Readings(rule=rule.name, results=[detect(each, rule) for each in seen])
 
-        final, anything = (read(multi_scale(network, level=level)) for level in (FINAL, 0.0))
         preset = self.training.preset
+        anything = read(multi_scale(network, level=0.0))
         rivals = [read(OneSize(size=preset.sizes.index(preset.reference))), read(AllSizes())]
-        rows = [row for rival in (anything, *rivals) for row in _unranked(final, rival)]
-        rows += [row for rival in rivals for row in _ranked(final, rival)]
-        if setting is self.default:
-            others = [read(multi_scale(network, level=level)) for level in (0.5, 0.7)]
-            rows += [row for other in others for row in _unranked(other, anything)]
-            rows += _ranked(final, read(multi_scale(network, level=FINAL, relative=True)))
-        return [self._claim(row, setting, final, command=command) for row in rows]
+        rows = []
+        for level in sorted({FINAL, preset.level}):
+            own = read(multi_scale(network, level=level))
+            rows += [row for rival in (anything, *rivals) for row in _unranked(own, rival)]
+            rows += [row for rival in rivals for row in _ranked(own, rival)]
+            if setting is self.default:
+                rows += _ranked(own, read(multi_scale(network, level=level, relative=True)))
+        for level in (0.5, 0.7) if setting is self.default else ():
+            rows += _unranked(read(multi_scale(network, level=level)), anything)
+        return [self._claim(row, setting, anything, command=command) for row in rows]
 
     def _claim(self, row: _Row, setting: Setting, readings: Readings, *, command: str) -> Claim:
         schedule, preset = self.training.recipe.schedule, self.training.preset
