@@ -27,8 +27,8 @@ def derived_uid(*key: str) -> str:
 class Identity:
     """What distinguishes the results of one reading from those of another.
 
-    A Series or Tracking UID holds as long as study, software, AE title called, model and settings do. A SOP Instance UID also changes
-    with the images and with the reading itself, so that no UID is ever used for different bytes.
+    A Series or Tracking UID holds as long as study, software, AE title called, model and settings do. A SOP Instance
+    UID also changes with the images and with the reading itself, so that no UID is ever used for different bytes.
     """
 
     #: Study Instance UID.
@@ -42,7 +42,9 @@ class Identity:
     def of(cls, exam: Exam, reading: Reading, *, report: settings.Report, moment: Moment) -> Identity:
         """The identity of a reading's results."""
         study = next(iter(exam.images.values())).study_instance_uid
-        return cls(study=study, configuration=_configuration(exam, reading, report), content=_content(exam, reading, moment))
+        return cls(
+            study=study, configuration=_configuration(exam, reading, report), content=_content(exam, reading, moment)
+        )
 
     @property
     def device_uid(self) -> str:
