@@ -21,7 +21,7 @@ from tetraview_nets.rescunet.presets import PAPER, PRESETS, TINY, Architecture
 from tetraview_nets.rescunet.recipe import RECIPES
 from tetraview_nets.rescunet.rescunet import RescuNet, max_pool, max_unpool
 from tetraview_nets.rescunet.study import ARMS, Study, shuffled
-from tetraview_nets.rescunet.task import BENIGN, Classes, soft_target
+from tetraview_nets.rescunet.task import BENIGN, Classes, loss_terms, soft_target
 from tetraview_nets.rescunet.training import RescunetTraining, load
 from tetraview_nets.train import NotTrained, optimiser_of
 from tetraview_nets.weights import WeightsCard, WeightsInvalid, save
@@ -147,6 +147,34 @@ def test_a_mass_of_unknown_class_may_be_either() -> None:
     assert logits.grad is not None
     expected = [1 / (1 + np.exp(1)) - BENIGN, 0, 0]
     assert logits.grad.flatten().tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_mass_has_the_target_of_its_pixels_as_a_whole() -> None:
+    """The second term is that of the mean log odds inside each mass of known class; without mixed supervision none."""
+    logits = torch.tensor([[[0.0, 2.0, -9.0]], [[1.0, 1.0, 1.0]]])
+    masks = torch.tensor([[[True, True, False]], [[True, True, True]]])
+    classes = Classes(malignant=torch.tensor([True, False]), known=torch.tensor([True, False]))
+    terms = loss_terms(logits, masks, classes, mixed=True)
+    assert terms["masses"].item() == pytest.approx(np.log1p(np.exp(-1)))
+    assert loss_terms(logits, masks, classes, mixed=False).keys() == {"pixels"}
+
+
+def test_both_terms_of_mixed_supervision_are_least_at_the_target() -> None:
+    """At the log odds of its class neither pixels nor mass pull a benign mass anywhere."""
+    masks = torch.ones(1, 2, 2, dtype=torch.bool)
+    classes = Classes(malignant=torch.tensor([False]), known=torch.tensor([True]))
+    logits = torch.full((1, 2, 2), float(np.log(BENIGN / (1 - BENIGN))), requires_grad=True)
+    torch.stack([*loss_terms(logits, masks, classes, mixed=True).values()]).sum().backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert logits.grad.abs().max().item() == pytest.approx(0, abs=1e-6)
+
+
+def test_without_mixed_supervision_the_target_is_the_mask() -> None:
+    """Every pixel of any mass aims at 1."""
+    masks = torch.tensor([[[True, False]]])
+    classes = Classes(malignant=torch.tensor([False]), known=torch.tensor([True]))
+    terms = loss_terms(torch.tensor([[[3.0, -3.0]]]), masks, classes, mixed=False)
+    assert terms["pixels"].item() == pytest.approx(np.log1p(np.exp(-3)))
 
 
 def test_shuffling_deals_out_known_classes_alone(found: LesionSet) -> None:

@@ -38,13 +38,13 @@ RECIPES: Mapping[str, RescunetRecipe] = MappingProxyType(
         "small": RescunetRecipe(
             exams=500,
             validation_exams=150,
-            schedule=Schedule(steps=1500, batch=16, learning_rate=1e-2, warm_up=30, average=0.98),
+            schedule=Schedule(steps=1000, batch=16, learning_rate=5e-3, warm_up=30, average=0.98),
             mass_share=0.75,
         ),
         "slim": RescunetRecipe(
             exams=500,
             validation_exams=150,
-            schedule=Schedule(steps=1600, batch=16, learning_rate=5e-3, warm_up=50, average=0.98),
+            schedule=Schedule(steps=1400, batch=16, learning_rate=5e-3, warm_up=30, average=0.98),
             mass_share=0.75,
         ),
         "paper": RescunetRecipe(
