@@ -44,7 +44,7 @@ RECIPES: Mapping[str, RescunetRecipe] = MappingProxyType(
         "slim": RescunetRecipe(
             exams=500,
             validation_exams=150,
-            schedule=Schedule(steps=1400, batch=16, learning_rate=5e-3, warm_up=30, average=0.98),
+            schedule=Schedule(steps=1600, batch=16, learning_rate=5e-3, warm_up=30, average=0.98),
             mass_share=0.75,
         ),
         "paper": RescunetRecipe(
