@@ -21,7 +21,7 @@ from tetraview.inference.server import model_repository
 from tetraview.offline import OfflineResult, read_to_folder
 from tetraview.settings import ClassifierName, DetectorName, Report, SegmenterName, Settings, Stages, Triton
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 DETECTORS: tuple[DetectorName, ...] = ("mommi_detector", "yolo_msp_detector")
 SEGMENTERS: tuple[SegmenterName, ...] = ("unetpp_segmenter", "crunet_segmenter", "dualcore", "rescunet", "none")

@@ -68,7 +68,7 @@ class TritonServer:
         metrics_port: int | None = 8002,
         http_port: int | None = None,
         log: Path | None = None,
-        ready_seconds: float = 180.0,
+        ready_seconds: float = 300.0,
     ) -> None:
         self._home = (home or triton_home()).resolve()
         self._repository = (repository or model_repository()).resolve()
