@@ -129,10 +129,10 @@ def _pair_table(rows: Sequence[PairRow]) -> list[str]:
     head = ["rule", "TPR@FP, ours", "FP on normal images", "AP, ours", "TPR@FP, paper", "AP, paper"]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     published = {f"λ={level:g}": _published_mean(level) for level in LEVELS}
-    precision = f"{sum(PUBLISHED_AP) / len(PUBLISHED_AP):.3f} (of the network)"
+    precision, one = f"{sum(PUBLISHED_AP) / len(PUBLISHED_AP):.3f} (of the network)", OneSize.name
     return lines + [
         f"| {row.rule} | {row.tpr:.3f}@{row.fp_with_mass:.2f} | {row.fp_normal:.2f} | {row.average_precision:.3f} | "
-        f"{published.get(row.rule, '')} | {precision if row.rule not in published else ''} |"
+        f"{published.get(row.rule, '')} | {precision if row.rule == one else ''} |"
         for row in rows
     ]
 

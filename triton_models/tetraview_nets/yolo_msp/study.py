@@ -156,7 +156,7 @@ class Study:
             seeds=len(self.seeds),
             **vars(row.found),
             command=command,
-            compared=f"YOLOv3 of preset {preset.name}, {schedule.steps} steps of {schedule.batch} views; the same "
+            compared=f"YOLOv3 of preset {preset.name}, {schedule.steps} steps of {schedule.batch} windows; the same "
             "trainings read in different ways. TPR and false positives count every detection whatever its score, "
             "IoU 0.5; recall at a rate ranks detections by score, IoU above 0.2. False positives are given as second "
             "minus first way of reading, so that a gain is positive.",
