@@ -85,6 +85,7 @@ CONTRASTS = (
     Contrast(first=Arm.LOCAL, second=Arm.GRAPH, texture=True),
     Contrast(first=Arm.DUAL, second=Arm.LOCAL, texture=True, control=True),
     Contrast(first=Arm.DUAL, second=Arm.LOCAL_PROLONGED, texture=True, control=True),
+    Contrast(first=Arm.DUAL, second=Arm.GRAPH_PROLONGED, measure=Measure.DICE, texture=True, control=True),
 )
 
 
@@ -120,7 +121,7 @@ class Study:
         # Seed by seed, so that a study cut short has claim and control about equally often.
         for seed in self.seeds:
             for texture in (False, True):
-                if not self._path(Arm.LATE, seed, texture=texture).exists():
+                if not all(self._path(arm, seed, texture=texture).exists() for arm in Arm):
                     self._train(seed, texture=texture)
                 done()
 
@@ -152,10 +153,9 @@ class Study:
             Arm.LOCAL: local,
             Arm.GRAPH: graph,
             Arm.LOCAL_PROLONGED: training.prolonged(Stage.LOCAL, local),
+            Arm.GRAPH_PROLONGED: training.prolonged(Stage.GRAPH, graph),
             Arm.DUAL: training.joint(local, graph),
         }
-        if not texture:
-            networks[Arm.GRAPH_PROLONGED] = training.prolonged(Stage.GRAPH, graph)
         scores = {arm: self._scored(network, texture=texture) for arm, network in networks.items()}
         scores[Arm.LATE] = Scores(
             malignancy=(scores[Arm.LOCAL].malignancy + scores[Arm.GRAPH].malignancy) / 2, dice=scores[Arm.GRAPH].dice
