@@ -118,6 +118,21 @@ def test_a_patch_is_read_alike_alone_and_in_a_batch(architecture: Architecture) 
         assert bool(((scores >= 0) & (scores <= 1)).all())
 
 
+@pytest.mark.parametrize("architecture", [Architecture.UNET, Architecture.RESCUNET])
+def test_skips_begin_closed_and_open_by_learning(architecture: Architecture) -> None:
+    """The encoder's features count for nothing in a decoder at first, but their weights have a gradient."""
+    torch.manual_seed(0)
+    decoder = RescuNet(replace(TINY, architecture=architecture)).decoder[0]
+    x, skipped = torch.rand(2, TINY.widths[0], 4, 4), torch.rand(2, TINY.widths[0], 8, 8)
+    places = max_pool(skipped)[1]
+    found = decoder(x, skipped, places)
+    torch.testing.assert_close(found, decoder(x, 2 * skipped, places))
+    found.square().sum().backward()
+    gradient = decoder.get_parameter("join.0.weight").grad
+    assert gradient is not None
+    assert float(gradient[:, TINY.widths[0] :].abs().max()) > 0
+
+
 def test_the_mask_holds_what_is_brighter_than_the_first_threshold() -> None:
     """The probability reaches the threshold exactly where the map is brighter than λ1."""
     torch.manual_seed(0)

@@ -5,10 +5,10 @@ Guided Deep Model, IEEE Signal Processing Letters 27, 2020. A VGG-16 encoder, a 
 back where they were pooled from as in SegNet, and skips as in U-Net that pass a residual module of two convolutions.
 
 Deviations and what the paper leaves open: normalisation after every convolution; skips and decoder meet in a 1×1
-convolution; one output channel, whose sigmoid times 255 is the paper's grey map, as its algorithm reads grey, where the
-text also speaks of three categories; one grey channel in, nothing is pretrained. Pooling indices are written as
-comparisons of four pixels with the largest, which gives the same numbers as unpooling by index and, other than that,
-can be exported to every engine.
+convolution, whose weights for the skips start at zero; one output channel, whose sigmoid times 255 is the paper's grey
+map, as its algorithm reads grey, where the text also speaks of three categories; one grey channel in, nothing is
+pretrained. Pooling indices are written as comparisons of four pixels with the largest, which gives the same numbers as
+unpooling by index and, other than that, can be exported to every engine.
 """
 
 from __future__ import annotations
@@ -93,6 +93,18 @@ class Decoder(nn.Module):
             self.join = conv_module(2 * channels, channels, kernel=1)
         self.body = stage(channels, outside, within=channels, depth=depth)
 
+    @torch.no_grad()
+    def close_skip(self) -> None:
+        """Let training begin without the encoder's features.
+
+        What is joined in at every stage drowns what comes from below, where the class is told, and so much that it is
+        not learnt for long.
+        """
+        if self.skips:
+            weight = self.join[0].weight
+            assert isinstance(weight, Tensor)
+            weight[:, weight.shape[1] // 2 :] = 0
+
     def forward(self, x: Tensor, skipped: Tensor, places: Places) -> Tensor:
         """[N, C, H, W], the encoder's [N, C, 2H, 2W] and its pooling places, to [N, outside, 2H, 2W]."""
         x = max_unpool(x, places) if self.unpools else functional.interpolate(x, scale_factor=2.0, mode="bilinear")
@@ -121,6 +133,9 @@ class RescuNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)
+        for decoder in self.decoder:
+            assert isinstance(decoder, Decoder)
+            decoder.close_skip()
 
     def forward(self, patches: Tensor) -> Tensor:
         """The map before its sigmoid.
