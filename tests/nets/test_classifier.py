@@ -20,7 +20,7 @@ from tetraview_nets.classifier.evaluate import Scored, figures
 from tetraview_nets.classifier.presets import PAPER, PRESETS, SLIM, TINY
 from tetraview_nets.classifier.recipe import RECIPES, Weighting
 from tetraview_nets.classifier.storage import load
-from tetraview_nets.classifier.study import Study, masses_of, shuffled
+from tetraview_nets.classifier.study import Study, shuffled
 from tetraview_nets.classifier.task import Labels, labels_of, loss_terms
 from tetraview_nets.classifier.training import ClassifierTraining
 from tetraview_nets.crops import augmented, cut, detected, jittered
@@ -207,7 +207,7 @@ def test_the_control_deals_the_same_categories_to_other_masses(found: LesionSet)
     """Shuffling keeps how often each category occurs and touches masses only."""
     read = [replace(lesion, birads=i % 8) if lesion.kind == 0 else lesion for i, lesion in enumerate(list(found) * 9)]
     many = replace(found, lesions=tuple(read))
-    before, after = ([lesion.birads for lesion in masses_of(which)] for which in (many, shuffled(many)))
+    before, after = ([lesion.birads for lesion in which.masses] for which in (many, shuffled(many)))
     assert sorted(before) == sorted(after)
     assert before != after
     assert all(lesion.birads == UNASSESSED for lesion in shuffled(many) if lesion.kind)
@@ -240,11 +240,11 @@ def test_the_three_questions_have_the_hand_made_answers() -> None:
 def test_a_training_ends_in_weights_that_grade_as_the_network_does(found: LesionSet, tmp_path: Path) -> None:
     """Training leaves tables, goes on where it was, and its weights file grades as the trained network does."""
     training = ClassifierTraining(
-        preset=TINY, recipe=RECIPES["tiny"], folder=tmp_path, device=torch.device("cpu"), cache=tmp_path
+        preset=TINY, recipe=RECIPES["tiny"], folder=tmp_path, device=torch.device("cpu"), lesions=found, watched=found
     )
     with pytest.raises(NotTrained, match="train it first"):
         training.trained()
-    network = training.run(lesions=found, watched=found)
+    network = training.run()
     assert {"classifier.pt", "classifier.csv", "classifier-validation.csv"} <= {
         path.name for path in tmp_path.iterdir()
     }

@@ -18,6 +18,7 @@ from tetraview.errors import ModelMismatch
 from tetraview.inference.patch_model import PatchInput, PatchModel
 from tetraview.inference.server import TritonServer, model_repository, triton_home
 from tetraview.settings import Triton
+from tetraview_nets.calibration import MALIGNANCY
 from tetraview_nets.classifier import storage
 from tetraview_nets.classifier.densenet import DenseNet
 from tetraview_nets.classifier.presets import TINY
@@ -37,7 +38,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = repository / MODEL
     shutil.copytree(model_repository() / MODEL, folder, ignore=shutil.ignore_patterns("*.safetensors", "__py*"))
     card = WeightsCard(
-        name=MODEL, version="0", preset=TINY.name, generator_version="0", calibration={storage.MALIGNANCY: PLATT}
+        name=MODEL, version="0", preset=TINY.name, generator_version="0", calibration={MALIGNANCY: PLATT}
     )
     card = save(folder / "1" / "weights.safetensors", DenseNet(TINY), card)
     config = text_format.Parse((folder / "config.pbtxt").read_text(), model_config_pb2.ModelConfig())

@@ -95,11 +95,11 @@ def test_the_margin_keeps_a_mass_in_sight(masses: LesionSet) -> None:
 def test_a_training_ends_in_weights_that_outline_as_the_network_does(masses: LesionSet, tmp_path: Path) -> None:
     """Training learns, leaves its tables, and its weights file outlines as the trained network does."""
     training = CruTraining(
-        preset=TINY, recipe=RECIPES["tiny"], folder=tmp_path, device=torch.device("cpu"), cache=tmp_path
+        preset=TINY, recipe=RECIPES["tiny"], folder=tmp_path, device=torch.device("cpu"), lesions=masses, watched=masses
     )
     with pytest.raises(NotTrained, match="train it first"):
         training.trained()
-    training.run(masses=masses, watched=masses)
+    training.run()
     assert {"crunet.pt", "crunet.csv", "crunet-validation.csv"} <= {path.name for path in tmp_path.iterdir()}
     card = WeightsCard(name=SYSTEM.name, version="0", preset=TINY.name, generator_version="0")
     save(tmp_path / "w.safetensors", training.trained(), card)

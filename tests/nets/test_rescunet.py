@@ -22,9 +22,9 @@ from tetraview_nets.rescunet.recipe import RECIPES
 from tetraview_nets.rescunet.rescunet import RescuNet, max_pool, max_unpool
 from tetraview_nets.rescunet.study import ARMS, Study, shuffled
 from tetraview_nets.rescunet.task import BENIGN, Classes, loss_terms, soft_target
-from tetraview_nets.rescunet.training import RescunetTraining, load
+from tetraview_nets.rescunet.training import RescunetTraining
 from tetraview_nets.train import NotTrained, optimiser_of
-from tetraview_nets.weights import WeightsCard, WeightsInvalid, save
+from tetraview_nets.weights import WeightsCard, WeightsInvalid, load_network, save
 
 CPU = torch.device("cpu")
 
@@ -200,12 +200,19 @@ def test_shuffling_deals_out_known_classes_alone(found: LesionSet) -> None:
     assert [lesion.malignant for lesion in dealt][:6] != [lesion.malignant for lesion in found][:6]
 
 
+def load(path: Path) -> tuple[RescuNet, WeightsCard]:
+    """The network of a weights file, and its card."""
+    return load_network(path, name="rescunet", presets=PRESETS, build=RescuNet)
+
+
 def test_a_training_ends_in_weights_that_read_as_the_network_does(found: LesionSet, tmp_path: Path) -> None:
     """Training leaves tables, and its weights file outlines as the trained network does."""
-    training = RescunetTraining(preset=TINY, recipe=RECIPES["tiny"], folder=tmp_path, device=CPU, cache=tmp_path)
+    training = RescunetTraining(
+        preset=TINY, recipe=RECIPES["tiny"], folder=tmp_path, device=CPU, lesions=found, watched=found
+    )
     with pytest.raises(NotTrained, match="train it first"):
         training.trained()
-    network = training.run(lesions=found, watched=found)
+    network = training.run()
     assert {"rescunet.pt", "rescunet.csv", "rescunet-validation.csv"} <= {path.name for path in tmp_path.iterdir()}
     card = save(tmp_path / "w.safetensors", network, WeightsCard(
         name="rescunet", version="0", preset="tiny", generator_version="0",
@@ -221,8 +228,11 @@ def test_an_exported_training_names_its_figures(tmp_path: Path) -> None:
     """The card holds the recipe, what the network does on validation masses, and a probability map if one fits."""
     write(tmp_path, Split.VALIDATION)
     recipe = replace(RECIPES["tiny"], mass_share=1.0)
-    training = RescunetTraining(preset=TINY, recipe=recipe, folder=tmp_path, device=CPU, cache=tmp_path)
-    training.run(lesions=training.lesions(Split.VALIDATION, 25), watched=training.lesions(Split.VALIDATION, 25))
+    learnt = LesionSet.read(Split.VALIDATION, exams=25, root=tmp_path)
+    training = RescunetTraining(
+        preset=TINY, recipe=recipe, folder=tmp_path, device=CPU, cache=tmp_path, lesions=learnt, watched=learnt
+    )
+    training.run()
     card = training.export(tmp_path / "w.safetensors")
     assert card.training["mixed_supervision"] is True
     assert card.training["validation"].keys() == {"masses", "malignant", "auc", "dice"}
@@ -288,7 +298,7 @@ def test_the_study_compares_what_its_trainings_left(tmp_path: Path) -> None:
             "benign": 1 - right,
         }
         for seed in (0, 1)[: 1 if shuffled_ else 2]:
-            np.savez(tmp_path / f"{arm.name}-{seed}.npz", **figures)  # type: ignore[arg-type]
+            np.savez(tmp_path / f"{arm.folder}-{seed}.npz", **figures)  # type: ignore[arg-type]
     study = Study(preset=TINY, recipe=RECIPES["tiny"], folder=tmp_path, test_exams=25, seeds=(0, 1), cache=tmp_path)
     rows = {(row.contrast, row.measure, row.control): row for row in study.rows(command="again")}
     gain = rows["unet: mixed - masks alone", "Dice, both by Otsu", False]

@@ -133,11 +133,11 @@ def test_a_training_ends_in_weights_that_outline_as_the_network_does(
 ) -> None:
     """Training lowers the loss, leaves tables, and its weights file outlines as the trained network does."""
     training = SegmenterTraining(
-        preset=preset, recipe=RECIPES[preset.name], folder=tmp_path, device=CPU, cache=tmp_path
+        preset=preset, recipe=RECIPES[preset.name], folder=tmp_path, device=CPU, lesions=masses, watched=masses
     )
     with pytest.raises(NotTrained, match="train it first"):
         training.trained()
-    network = training.run(masses=masses, watched=masses)
+    network = training.run()
     assert {"segmenter.pt", "segmenter.csv", "segmenter-validation.csv"} <= {each.name for each in tmp_path.iterdir()}
     card = WeightsCard(name=SYSTEM.name, version="0", preset=preset.name, generator_version="0")
     save(tmp_path / "w.safetensors", network, card)
@@ -205,7 +205,7 @@ def test_the_study_compares_what_its_trainings_left(tmp_path: Path) -> None:
     left |= {replace(arm, dealt=True): 0.6 for arm in left}
     for arm, value in left.items():
         for seed in (0,) if arm.dealt else (0, 1):
-            np.save(tmp_path / f"{arm.name}-{seed}.npy", np.full(25, value))
+            np.save(tmp_path / f"{arm.folder}-{seed}.npy", np.full(25, value))
     gain, control = study.rows(command="again")
     assert (gain.first, gain.second) == pytest.approx((0.9, 0.8))
     assert (gain.seeds, gain.patients, gain.verdict) == (2, 25, "reproduced")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 from torch import Tensor
 
 from tetraview.imaging.patch import PatchShape
 from tetraview_nets.crops import boxes, on_tile
 from tetraview_nets.lesions import LesionSet
-from tetraview_nets.metrics import Confusion
+from tetraview_nets.metrics import Confusion, interval, mean_per_roi, patient_weights, pooled
+from tetraview_nets.metrics.arrays import Integers
 
 
 def agreement(
@@ -29,3 +34,38 @@ def agreement(
     return [
         Confusion.of(map_ >= limit, lesion.mask) for map_, limit, lesion in zip(found, limits, lesions, strict=True)
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiceFigures:
+    """The Dice coefficient of outlined masses, with 95 % patient bootstrap intervals."""
+
+    patients: int
+    #: Mean over masses.
+    dice: float
+    dice_low: float
+    dice_high: float
+    #: Of all pixels together.
+    pooled: float
+    pooled_low: float
+    pooled_high: float
+
+    @classmethod
+    def of(cls, counted: Sequence[Confusion], patients: Integers) -> Self:
+        """The figures of masses, at least one, whose patients these are: int [N]."""
+        _, index = np.unique(patients, return_inverse=True)
+        count = int(index.max()) + 1
+        weights = patient_weights(count)[:, index].astype(np.float64)  # [resamples, N]
+        low, high = interval(weights @ np.array([each.dice for each in counted]) / weights.sum(axis=1))
+        common = weights @ np.array([2.0 * each.true_positive for each in counted])
+        wrong = weights @ np.array([float(each.false_positive + each.false_negative) for each in counted])
+        pooled_low, pooled_high = interval(np.asarray(common / (common + wrong)))
+        return cls(
+            patients=count,
+            dice=mean_per_roi(counted)["dice"],
+            dice_low=float(low),
+            dice_high=float(high),
+            pooled=pooled(counted)["dice"],
+            pooled_low=float(pooled_low),
+            pooled_high=float(pooled_high),
+        )

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from tetraview_nets.metrics.ranking import log_odds, logistic, logistic_line
 
 #: Maps as they are stored with the weights: figures by route.
 Calibration = Mapping[str, Mapping[str, float]]
+#: The name of the map from malignancy scores of masses to probabilities, which no route has.
+MALIGNANCY = "malignancy"
 
 
 class NotCalibratable(ValueError):
@@ -44,6 +47,17 @@ class Platt:
     detections: int
     #: Detections of the fit that hit a mass.
     positives: int
+
+    @classmethod
+    def parse(cls, stored: Mapping[str, float]) -> Self:
+        """The map of stored data."""
+        return cls(
+            slope=stored["slope"],
+            intercept=stored["intercept"],
+            prevalence=stored["prevalence"],
+            detections=int(stored["detections"]),
+            positives=int(stored["positives"]),
+        )
 
     def apply(self, scores: Floats) -> Floats:
         """Probabilities [N], at the stored prevalence, that detections with these scores [N] lie on a mass."""
@@ -120,17 +134,24 @@ def _fitted(detections: Labelled) -> dict[str, float]:
 
 def maps(calibration: Calibration) -> dict[Route, Platt]:
     """The maps of stored data, for the routes that have one."""
-    return {
-        Route(route): Platt(
-            slope=stored["slope"],
-            intercept=stored["intercept"],
-            prevalence=stored["prevalence"],
-            detections=int(stored["detections"]),
-            positives=int(stored["positives"]),
-        )
-        for route, stored in calibration.items()
-        if "slope" in stored
-    }
+    return {Route(route): Platt.parse(stored) for route, stored in calibration.items() if "slope" in stored}
+
+
+def fit_malignancy(scores: Floats, malignant: Booleans) -> Calibration:
+    """Fit the map from scores of masses [N] to the probability of malignancy, as data to store with the weights.
+
+    Empty where no map can be fitted.
+    """
+    try:
+        return {MALIGNANCY: dict(vars(fit(scores, malignant)))}
+    except NotCalibratable:
+        return {}
+
+
+def malignancy_map(calibration: Calibration) -> Platt | None:
+    """The stored map from scores of masses to the probability of malignancy, if one could be fitted."""
+    stored = calibration.get(MALIGNANCY)
+    return Platt.parse(stored) if stored else None
 
 
 def prior_corrected(probability: Floats, *, from_prevalence: float, to_prevalence: float) -> Floats:

@@ -34,7 +34,7 @@ from tetraview_nets.metrics import ImageResult
 from tetraview_nets.mommi import MommiNet
 from tetraview_nets.onnx.cli import ExportUnusable, export_command
 from tetraview_nets.options import CacheOption, DeviceName, DeviceOption, OutOption, ThreadsOption, WorkersOption
-from tetraview_nets.pin import pin
+from tetraview_nets.pin import announce
 from tetraview_nets.presets import PRESETS
 from tetraview_nets.rescunet.cli import app as rescunet_app
 from tetraview_nets.schedule import RECIPES, Stage
@@ -178,10 +178,7 @@ def _training(
 
 
 def _finish(training: Training, path: Path) -> None:
-    card = training.export(path)
-    config = pin(path, card)
-    console.print_json(card.document())
-    console.print(f"weights in {path}" + (f", pinned in {config}" if config else ""))
+    announce(path, training.export(path), console=console)
 
 
 @app.command("evaluate")

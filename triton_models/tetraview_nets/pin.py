@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from rich.console import Console
+
 from tetraview_nets.weights import WeightsCard
 
 _PIN = re.compile(r'(key: "weights_sha256" value \{ string_value: ")[^"]*(")')
@@ -27,3 +29,10 @@ def pin(weights_file: Path, card: WeightsCard) -> Path | None:
         raise ValueError(f"{config} has no parameter weights_sha256 in one line")
     config.write_text(text, encoding="utf-8")
     return config
+
+
+def announce(weights_file: Path, card: WeightsCard, *, console: Console) -> None:
+    """Pin weights that were just written, and print their card and where they lie."""
+    config = pin(weights_file, card)
+    console.print_json(card.document())
+    console.print(f"weights in {weights_file}" + (f", pinned in {config}" if config else ""))

@@ -2,99 +2,66 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
-from rich.markdown import Markdown
-from rich.progress import Progress
 
 from tetraview_nets.cache import Split
-from tetraview_nets.claims.table import record
-from tetraview_nets.classifier import evaluate, storage
-from tetraview_nets.classifier.presets import PRESETS, SMALL
+from tetraview_nets.calibration import malignancy_map
+from tetraview_nets.classifier import evaluate
+from tetraview_nets.classifier.densenet import DenseNet
+from tetraview_nets.classifier.presets import SMALL
 from tetraview_nets.classifier.recipe import RECIPES
-from tetraview_nets.classifier.study import ARMS, STUDY_RECIPE, Study
+from tetraview_nets.classifier.study import STUDY_RECIPE, Study
+from tetraview_nets.classifier.system import SYSTEM
 from tetraview_nets.classifier.training import ClassifierTraining
-from tetraview_nets.lesions import LesionSet, render_lesions
-from tetraview_nets.options import CacheOption, DeviceName, DeviceOption, OutOption, ThreadsOption, WorkersOption
-from tetraview_nets.pin import pin
+from tetraview_nets.options import CacheOption, ThreadsOption, WorkersOption
+from tetraview_nets.patch_cli import (
+    Chosen,
+    ExamsOption,
+    PatchPackage,
+    SplitOption,
+    WeightsOption,
+    add_study,
+    add_training,
+    judge,
+    load_package,
+    of_phantoms,
+)
+from tetraview_nets.weights import WeightsCard
 
-SHIPPED_WEIGHTS = Path(__file__).parents[2] / "repository" / "mommi_classifier" / "1" / "weights.safetensors"
+
+def _figures(network: DenseNet, card: WeightsCard, chosen: Chosen) -> Sequence[evaluate.Figures]:
+    heads = evaluate.read(network, chosen.lesions, device=torch.device("cpu"))
+    return evaluate.figures(heads, chosen.lesions, platt=malignancy_map(card.calibration))
+
 
 app = typer.Typer(help="The malignancy classifier: training, evaluation.", no_args_is_help=True)
-console = Console()
-
-
-class PresetName(StrEnum):
-    """Presets: three for a CPU and the paper's, which wants a GPU."""
-
-    TINY = "tiny"
-    SMALL = "small"
-    SLIM = "slim"
-    PAPER = "paper"
-
-
-PresetOption = Annotated[PresetName, typer.Option(help="Which sizes.")]
-
-
-@app.command()
-def train(  # noqa: PLR0917
-    out: OutOption,
-    preset: PresetOption = PresetName.SLIM,
-    device: DeviceOption = DeviceName.CPU,
-    threads: ThreadsOption = 2,
-    workers: WorkersOption = 2,
-    cache_root: CacheOption = None,
-) -> None:
-    """Train the classifier, then write weights.safetensors with its probability map."""
-    torch.set_num_threads(threads)
-    training = _training(out, preset, device=device, workers=workers, cache_root=cache_root)
-    training.run()
-    _export(training, out / "weights.safetensors")
-
-
-@app.command()
-def export(  # noqa: PLR0917
-    out: OutOption,
-    weights_file: Annotated[Path, typer.Option(help="The file to write.")] = SHIPPED_WEIGHTS,
-    preset: PresetOption = PresetName.SLIM,
-    device: DeviceOption = DeviceName.CPU,
-    threads: ThreadsOption = 2,
-    workers: WorkersOption = 2,
-    cache_root: CacheOption = None,
-) -> None:
-    """Fit the probability map of a trained classifier on validation exams and write the weights file."""
-    torch.set_num_threads(threads)
-    _export(_training(out, preset, device=device, workers=workers, cache_root=cache_root), weights_file)
-
-
-def _training(
-    out: Path, preset: PresetName, *, device: str, workers: int, cache_root: Path | None
-) -> ClassifierTraining:
-    recipe = RECIPES[preset]
-    render_lesions(Split.TRAIN, exams=recipe.exams, workers=workers, root=cache_root)
-    render_lesions(Split.VALIDATION, exams=recipe.validation_exams, workers=workers, root=cache_root)
-    return ClassifierTraining(
-        preset=PRESETS[preset], recipe=recipe, folder=out, device=torch.device(device), cache=cache_root
-    )
-
-
-def _export(training: ClassifierTraining, path: Path) -> None:
-    card = training.export(path)
-    config = pin(path, card)
-    console.print_json(card.document())
-    console.print(f"weights in {path}" + (f", pinned in {config}" if config else ""))
+PACKAGE = PatchPackage(
+    name="classifier",
+    system=SYSTEM,
+    recipes=RECIPES,
+    training=ClassifierTraining,
+    figures=_figures,
+    markdown=evaluate.markdown,
+)
+add_training(
+    app,
+    PACKAGE,
+    train_help="Train the classifier, then write weights.safetensors with its probability map.",
+    export_help="Fit the probability map of a trained classifier on validation exams and write the weights file.",
+)
 
 
 @app.command("evaluate")
 def evaluate_command(  # noqa: PLR0917
-    exams: Annotated[int, typer.Option(min=1, help="How many exams of the split.")] = 300,
-    split: Annotated[Split, typer.Option(help="Which seeds.")] = Split.TEST,
-    weights_file: Annotated[Path, typer.Option(help="A weights file.")] = SHIPPED_WEIGHTS,
+    exams: ExamsOption = 300,
+    split: SplitOption = Split.TEST,
+    weights_file: WeightsOption = PACKAGE.weights,
     out: Annotated[Path | None, typer.Option(help="Folder for classifier_PRESET.csv and .md.")] = None,
     threads: ThreadsOption = 2,
     workers: WorkersOption = 2,
@@ -102,48 +69,14 @@ def evaluate_command(  # noqa: PLR0917
 ) -> None:
     """Print AUC, Brier score and calibration error on phantom lesions, with patient bootstrap intervals."""
     torch.set_num_threads(threads)
-    network, card = storage.load(weights_file)
-    render_lesions(split, exams=exams, workers=workers, root=cache_root)
-    lesions = LesionSet.read(split, exams=exams, root=cache_root)
-    heads = evaluate.read(network, lesions, device=torch.device("cpu"))
-    rows = evaluate.figures(heads, lesions, platt=storage.malignancy_map(card))
-    text = evaluate.markdown(
-        rows,
-        command=f"tetraview_nets classifier evaluate --exams {exams} --split {split}",
-        source=f"{exams} {split} exams of phantom generator {card.generator_version}, every one with a mass; weights "
-        f"{card.name} {card.version} ({card.preset}, sha256 {card.weights_sha256[:12]}).",
-    )
-    console.print(Markdown(text))
-    if out:
-        evaluate.write_csv(out / f"classifier_{card.preset}.csv", rows)
-        (out / f"classifier_{card.preset}.md").write_text(text, encoding="utf-8")
+    network, card = load_package(PACKAGE, weights_file)
+    judge(PACKAGE, network, card, of_phantoms(card, split, exams=exams, workers=workers, root=cache_root), out=out)
 
 
-@app.command()
-def study(  # noqa: PLR0917
-    out: OutOption,
-    results: Annotated[Path | None, typer.Option(help="Folder of claims.csv; default: --out.")] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Training seeds, more than once; default 0 to 4.")] = None,
-    exams: Annotated[int, typer.Option(min=1, help="Test exams.")] = 300,
-    compare_only: Annotated[bool, typer.Option(help="Train nothing; compare the trainings that have ended.")] = False,
-    threads: ThreadsOption = 1,
-    workers: WorkersOption = 1,
-    cache_root: CacheOption = None,
-) -> None:
-    """Compare one task, two with fixed weights and two with learnt weights (claim 11)."""
-    torch.set_num_threads(threads)
-    recipe, seeds = STUDY_RECIPE, seed or list(range(5))
-    for split, count in ((Split.TRAIN, recipe.exams), (Split.VALIDATION, recipe.validation_exams), (Split.TEST, exams)):
-        render_lesions(split, exams=count, workers=workers, root=cache_root)
-    plan = Study(preset=SMALL, recipe=recipe, folder=out, test_exams=exams, seeds=seeds, cache=cache_root)
-    flags = " ".join(f"--seed {each}" for each in seeds)
-    with Progress(console=console) as progress:
-        bar = progress.add_task("trainings", total=len(seeds) * len(ARMS))
-        if not compare_only:
-            plan.train(done=lambda: progress.advance(bar))
-    rows = plan.rows(command=f"tetraview_nets classifier study --exams {exams} {flags} --out DIR")
-    record(rows, results=results or out)
-    for row in rows:
-        console.print(
-            f"{row.contrast} ({row.setting}): {row.effect:+.4f} [{row.low:+.4f}, {row.high:+.4f}] {row.verdict}"
-        )
+add_study(
+    app,
+    "classifier study",
+    partial(Study, preset=SMALL, recipe=STUDY_RECIPE),
+    text="Compare one task, two with fixed weights and two with learnt weights (claim 11).",
+    trainings=5,
+)

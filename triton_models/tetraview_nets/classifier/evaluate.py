@@ -6,11 +6,9 @@ a mass in one view malignant, is a mass malignant by the mean score of its views
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,10 +18,16 @@ from tetraview_nets.calibration import Platt
 from tetraview_nets.classifier.densenet import DenseNet
 from tetraview_nets.classifier.task import grade_all
 from tetraview_nets.crops import detected
+from tetraview_nets.figure_table import made_by, page
 from tetraview_nets.lesions import LesionSet
 from tetraview_nets.metrics import auc, brier, expected_calibration_error, interval, patient_weights
 
 Floats = NDArray[np.float64]
+
+
+_READING = (
+    "Intervals are 95 %, from a bootstrap over patients. ECE and Brier are of the calibrated malignancy of masses."
+)
 
 
 class Question(StrEnum):
@@ -135,32 +139,18 @@ def _figures(scored: Scored, *, head: str, question: Question, platt: Platt | No
     )
 
 
-def write_csv(path: Path, rows: Sequence[Figures]) -> None:
-    """Write the figures as a table."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=[field.name for field in fields(Figures)], lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            values = asdict(row)
-            writer.writerow({name: round(x, 4) if isinstance(x, float) else x for name, x in values.items()})
-
-
 def markdown(rows: Sequence[Figures], *, command: str, source: str) -> str:
     """The figures as a page."""
-    lines = [
+    return page(
         "# The malignancy classifier on phantom lesions",
-        "",
-        source,
-        "Intervals are 95 %, from a bootstrap over patients. ECE and Brier are of the calibrated malignancy of masses.",
-        "",
-        "| head | question | patients | cases | malignant | AUC | Brier | ECE |",
-        "|---|---|--:|--:|--:|---|---|---|",
-        *map(_line, rows),
-        "",
-        f"Made by `{command}`.",
-        "",
-    ]
-    return "\n".join(lines)
+        [source, _READING],
+        [
+            "| head | question | patients | cases | malignant | AUC | Brier | ECE |",
+            "|---|---|--:|--:|--:|---|---|---|",
+            *map(_line, rows),
+        ],
+        made_by(command),
+    )
 
 
 def _line(row: Figures) -> str:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tetraview_nets.calibration import Platt
 from tetraview_nets.classifier.densenet import DenseNet
 from tetraview_nets.classifier.presets import PRESETS
 from tetraview_nets.weights import WeightsCard, load_network
 
 MODEL, VERSION = "mommi_classifier", "0.1.0"
-#: The map in the card that turns malignancy scores of masses into probabilities.
-MALIGNANCY = "malignancy"
 
 
 def load(path: Path) -> tuple[DenseNet, WeightsCard]:
@@ -21,17 +18,3 @@ def load(path: Path) -> tuple[DenseNet, WeightsCard]:
         WeightsInvalid: the file is not usable or does not fit the preset it names.
     """
     return load_network(path, name=MODEL, presets=PRESETS, build=DenseNet)
-
-
-def malignancy_map(card: WeightsCard) -> Platt | None:
-    """The card's map from malignancy scores of masses to probabilities, if one could be fitted."""
-    stored = card.calibration.get(MALIGNANCY)
-    if not stored:
-        return None
-    return Platt(
-        slope=stored["slope"],
-        intercept=stored["intercept"],
-        prevalence=stored["prevalence"],
-        detections=int(stored["detections"]),
-        positives=int(stored["positives"]),
-    )

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from tetraview_nets.agreement import agreement
+from tetraview_nets.agreement import DiceFigures, agreement
 from tetraview_nets.crops import pairs
 from tetraview_nets.crunet.network import THRESHOLD, CruNet
 from tetraview_nets.crunet.published import CAVEATS, DICE_ANCHORS, PAPER
 from tetraview_nets.crunet.task import read_all
+from tetraview_nets.figure_table import made_by, page
 from tetraview_nets.lesions import LesionSet
-from tetraview_nets.metrics import Confusion, interval, mean_per_roi, patient_weights, pooled
-from tetraview_nets.metrics.arrays import Floats, Integers
+from tetraview_nets.metrics import Confusion, mean_per_roi
+from tetraview_nets.metrics.arrays import Integers
 
 _READING = (
     "Dice in percent with 95 % intervals from a bootstrap over patients. *Image* counts the pixels of the image, "
@@ -81,72 +80,37 @@ def outlined(network: CruNet, masses: LesionSet, *, detected: bool) -> dict[Pixe
 
 
 def _figures(counted: Sequence[Confusion], patients: Integers, *, boxes: str, pixels: Pixels) -> Figures:
-    _, index = np.unique(patients, return_inverse=True)
-    weights = patient_weights(int(index.max()) + 1)[:, index].astype(np.float64)  # [resamples, N]
     means = mean_per_roi(counted)
-    dice = np.array([each.dice for each in counted])
-    low, high = interval(weights @ dice / weights.sum(axis=1))
-    pooled_low, pooled_high = interval(_pooled(counted, weights))
     return Figures(
         boxes=boxes,
         pixels=pixels,
-        patients=int(index.max()) + 1,
         masses=len(counted),
-        dice=means["dice"],
-        dice_low=float(low),
-        dice_high=float(high),
-        pooled=pooled(counted)["dice"],
-        pooled_low=float(pooled_low),
-        pooled_high=float(pooled_high),
         sensitivity=means["sensitivity"],
         specificity=means["specificity"],
+        **vars(DiceFigures.of(counted, patients)),
     )
-
-
-def _pooled(counted: Sequence[Confusion], weights: Floats) -> Floats:
-    """Dice of the pixels of each resample together: float [resamples]."""
-    common = weights @ np.array([2.0 * each.true_positive for each in counted])
-    wrong = weights @ np.array([float(each.false_positive + each.false_negative) for each in counted])
-    return np.asarray(common / (common + wrong))
-
-
-def write_csv(path: Path, rows: Sequence[Figures]) -> None:
-    """Write the figures as a table."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=[field.name for field in fields(Figures)], lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            values = asdict(row)
-            writer.writerow({name: round(x, 4) if isinstance(x, float) else x for name, x in values.items()})
 
 
 def markdown(rows: Sequence[Figures], *, command: str, source: str) -> str:
     """The figures as a page, the paper's beside them."""
-    lines = [
+    return page(
         "# CRU-Net's outlines of masses",
-        "",
-        source,
-        _READING,
-        "",
-        "| boxes | pixels | patients | masses | Dice per mass | Dice pooled | sensitivity | specificity |",
-        "|---|---|--:|--:|---|---|--:|--:|",
-        *map(_line, rows),
-        "",
+        [source, _READING],
+        [
+            "| boxes | pixels | patients | masses | Dice per mass | Dice pooled | sensitivity | specificity |",
+            "|---|---|--:|--:|---|---|--:|--:|",
+            *map(_line, rows),
+        ],
         "## What the paper reports",
-        "",
         f"{PAPER}: Dice in percent, mean ± spread, other images and other weights than ours.",
-        "",
-        "| system | INbreast, 58 masses | DDSM-BCRP, 87 masses |",
-        "|---|---|---|",
-        *(f"| {row.system} | {row.inbreast or '–'} | {row.bcrp or '–'} |" for row in DICE_ANCHORS),
-        "",
-        *(f"- {caveat}" for caveat in CAVEATS),
-        "",
-        f"Made by `{command}`.",
-        "",
-    ]
-    return "\n".join(lines)
+        [
+            "| system | INbreast, 58 masses | DDSM-BCRP, 87 masses |",
+            "|---|---|---|",
+            *(f"| {row.system} | {row.inbreast or '–'} | {row.bcrp or '–'} |" for row in DICE_ANCHORS),
+        ],
+        [f"- {caveat}" for caveat in CAVEATS],
+        made_by(command),
+    )
 
 
 def _line(row: Figures) -> str:

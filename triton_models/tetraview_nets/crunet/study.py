@@ -12,27 +12,22 @@ A flat picture would be a weaker control: closeness alone would still smooth the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tetraview_nets.cache import Split
 from tetraview_nets.claims.table import Claim
 from tetraview_nets.crunet.evaluate import Pixels, outlined
 from tetraview_nets.crunet.network import CruNet
 from tetraview_nets.crunet.presets import CruPreset
 from tetraview_nets.crunet.recipe import RECIPES, CruRecipe
 from tetraview_nets.crunet.training import CruTraining
-from tetraview_nets.lesions import LesionSet
 from tetraview_nets.metrics import paired_mean
-from tetraview_nets.metrics.arrays import Floats
+from tetraview_nets.patch_study import CPU, Contrast, PatchStudy, patients_of
 
-CLAIM, TITLE = "8", "A random field behind the network helps, residual shortcuts are neutral"
 #: The control's name.
 SCATTERED = "beliefs at other pixels in the field"
 STUDY_RECIPE: CruRecipe = RECIPES["small"]
@@ -98,82 +93,57 @@ CONTRASTS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study:
-    """All trainings of the study, in one folder; each ended one leaves the Dice of its test masses there."""
+class Study(PatchStudy[CruPreset, CruRecipe, Arm]):
+    """All trainings of the study, in one folder.
 
-    preset: CruPreset
-    recipe: CruRecipe
-    folder: Path
-    test_exams: int
-    #: Of the trainings of each arm.
-    seeds: Sequence[int]
-    #: The phantom cache's root; None for the default.
-    cache: Path | None = None
+    Each ended one leaves the Dice of its test masses there, in detected and in true boxes: float [2, N].
+    """
 
-    def train(self, *, done: Callable[[], None] = lambda: None) -> None:
-        """Train what is missing, ``done`` called after each training."""
-        # Seed by seed, so that a study cut short has every arm about equally often.
-        for seed in self.seeds:
-            for arm in ARMS:
-                if not self._dice_path(arm, seed).exists():
-                    self._train(arm, seed)
-                done()
+    claim = "8"
+    title = "A random field behind the network helps, residual shortcuts are neutral"
+
+    @property
+    def arms(self) -> Sequence[Arm]:
+        """All of them."""
+        return ARMS
 
     def rows(self, *, command: str) -> list[Claim]:
-        """Every contrast in both kinds of boxes, by the seeds that both arms have ended."""
+        """Every contrast in both kinds of boxes, by the seeds that both arms have ended.
+
+        Args:
+            command: what makes the rows again.
+        """
+        return [row for pair in CONTRASTS for row in self._rows(*pair, command=command)]
+
+    def _rows(self, first: Arm, second: Arm, *, command: str) -> list[Claim]:
+        dice = self._loaded(first, second)
+        if not dice:
+            return []
         rows = []
-        for pair in CONTRASTS:
-            seeds = [seed for seed in self.seeds if all(self._dice_path(arm, seed).exists() for arm in pair)]
-            if seeds:
-                first, second = (np.stack([np.load(self._dice_path(arm, seed)) for seed in seeds]) for arm in pair)
-                rows += [
-                    self._row(pair, (first[:, i], second[:, i]), boxes=boxes, command=command)
-                    for i, boxes in enumerate(("detected", "true"))
-                ]
+        for i, boxes in enumerate(("detected", "true")):
+            what = Contrast(
+                contrast=f"{first.name} - {second.name}",
+                measure=f"Dice per mass in {boxes} boxes",
+                setting=SCATTERED if first.scattered else "default",
+                control=first.scattered,
+            )
+            found = paired_mean(dice[0][:, i], dice[1][:, i], patients_of(self._tested))
+            rows.append(self._claim(what, found, self._tested, seeds=len(dice[0]), command=command))
         return rows
 
-    def _dice_path(self, arm: Arm, seed: int) -> Path:
-        """Dice of all test masses after one training, in detected and in true boxes: float [2, N]."""
-        return self.folder / f"{arm.folder}-{seed}.npy"
-
     def _train(self, arm: Arm, seed: int) -> None:
-        network = self._training(arm, seed).run(masses=self._masses, watched=self._watched)
-        counted = [outlined(network, self._test, detected=detected)[Pixels.IMAGE] for detected in (True, False)]
-        np.save(self._dice_path(arm, seed), np.array([[each.dice for each in boxes] for boxes in counted]))
-
-    def _training(self, arm: Arm, seed: int) -> CruTraining:
-        return CruTraining(
+        network = CruTraining(
             preset=replace(self.preset, residual=arm.residual, crf_share=arm.crf_share),
             recipe=replace(self.recipe, schedule=replace(self.recipe.schedule, seed=seed)),
-            folder=self.folder / f"{arm.folder}-{seed}",
-            device=torch.device("cpu"),
+            folder=self._folder(arm, seed),
+            device=CPU,
             cache=self.cache,
+            lesions=self._lesions.masses,
+            watched=self._watched.masses,
             build=ScatteredCruNet if arm.scattered else CruNet,
-        )
-
-    def _row(self, pair: tuple[Arm, Arm], dice: tuple[Floats, Floats], *, boxes: str, command: str) -> Claim:
-        first, second = pair
-        patients = np.array([mass.seed for mass in self._test])
-        found = paired_mean(*dice, patients)
-        return Claim(
-            claim=CLAIM,
-            title=TITLE,
-            contrast=f"{first.name} - {second.name}",
-            setting=SCATTERED if first.scattered else "default",
-            control=first.scattered,
-            measure=f"Dice per mass in {boxes} boxes",
-            patients=len(np.unique(patients)),
-            images=len(self._test),
-            lesions=len({(mass.seed, mass.label) for mass in self._test}),
-            seeds=len(dice[0]),
-            first=found.first,
-            second=found.second,
-            effect=found.effect,
-            low=found.low,
-            high=found.high,
-            command=command,
-            compared=self._compared(),
-        )
+        ).run()
+        counted = [outlined(network, self._tested, detected=detected)[Pixels.IMAGE] for detected in (True, False)]
+        np.save(self._path(arm, seed), np.array([[each.dice for each in boxes] for boxes in counted]))
 
     def _compared(self) -> str:
         schedule = self.recipe.schedule
@@ -182,15 +152,3 @@ class Study:
             f"{self.recipe.exams} training exams; outlines on the image's pixels, one patch a view. λ is the random "
             "field's part in the loss; at 0 there is none."
         )
-
-    @cached_property
-    def _masses(self) -> LesionSet:
-        return LesionSet.read(Split.TRAIN, exams=self.recipe.exams, root=self.cache).masses
-
-    @cached_property
-    def _watched(self) -> LesionSet:
-        return LesionSet.read(Split.VALIDATION, exams=self.recipe.validation_exams, root=self.cache).masses
-
-    @cached_property
-    def _test(self) -> LesionSet:
-        return LesionSet.read(Split.TEST, exams=self.test_exams, root=self.cache).masses

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tetraview_nets.agreement import agreement
+from tetraview_nets.agreement import DiceFigures, agreement
 from tetraview_nets.calibration import Platt
 from tetraview_nets.classifier import evaluate as ranking
 from tetraview_nets.crops import pairs
 from tetraview_nets.dualcore.network import THRESHOLD, DualCoreNet
 from tetraview_nets.dualcore.published import ANCHORS, CAVEATS, PAPER, Anchor
 from tetraview_nets.dualcore.task import read_patches
+from tetraview_nets.figure_table import made_by, page
 from tetraview_nets.lesions import LesionSet
-from tetraview_nets.metrics import Confusion, interval, mean_per_roi, patient_weights, pooled
-from tetraview_nets.metrics.arrays import Floats, Integers
 
 TRUE, DETECTED = "true boxes", "detected boxes"
 _READING = (
@@ -62,17 +59,12 @@ def _outlines(network: DualCoreNet, masses: LesionSet, *, detected: bool) -> lis
     shape = network.preset.patch
     probability = _given(read_patches(network, pairs(masses, shape, detected=detected)[0], device=_CPU).probability)
     counted = agreement(probability, THRESHOLD, masses, shape, detected=detected)
-    weights, patients = _weights(np.array([mass.seed for mass in masses]))
+    dice = DiceFigures.of(counted, np.array([mass.seed for mass in masses]))
     boxes = DETECTED if detected else TRUE
-    every = Figure(measure="", of=f"masses in {boxes}", patients=patients, cases=len(counted), value=0.0)
-    dice = np.array([each.dice for each in counted])
-    low, high = interval(weights @ dice / weights.sum(axis=1))
-    pooled_low, pooled_high = interval(_pooled(counted, weights))
+    every = Figure(measure="", of=f"masses in {boxes}", patients=dice.patients, cases=len(counted), value=0.0)
     return [
-        replace(every, measure="Dice per mass", value=mean_per_roi(counted)["dice"], low=float(low), high=float(high)),
-        replace(
-            every, measure="Dice pooled", value=pooled(counted)["dice"], low=float(pooled_low), high=float(pooled_high)
-        ),
+        replace(every, measure="Dice per mass", value=dice.dice, low=dice.dice_low, high=dice.dice_high),
+        replace(every, measure="Dice pooled", value=dice.pooled, low=dice.pooled_low, high=dice.pooled_high),
     ]
 
 
@@ -105,57 +97,22 @@ def _given(values: Tensor | None) -> Tensor:
     return values
 
 
-def _weights(patients: Integers) -> tuple[Floats, int]:
-    """How often each case is drawn in every resample, float [resamples, N], and how many patients there are."""
-    _, index = np.unique(patients, return_inverse=True)
-    count = int(index.max()) + 1
-    return patient_weights(count)[:, index].astype(np.float64), count
-
-
-def _pooled(counted: Sequence[Confusion], weights: Floats) -> Floats:
-    """Dice of the pixels of each resample together: float [resamples]."""
-    common = weights @ np.array([2.0 * each.true_positive for each in counted])
-    wrong = weights @ np.array([float(each.false_positive + each.false_negative) for each in counted])
-    return np.asarray(common / (common + wrong))
-
-
-def write_csv(path: Path, rows: Sequence[Figure]) -> None:
-    """Write the figures as a table."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=[field.name for field in fields(Figure)], lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            values = asdict(row)
-            writer.writerow({name: round(x, 4) if isinstance(x, float) else x for name, x in values.items()})
-
-
 def markdown(rows: Sequence[Figure], *, command: str, source: str) -> str:
     """The figures as a page, the paper's beside them."""
-    lines = [
+    return page(
         "# DualCoreNet: outline and malignancy of masses",
-        "",
-        source,
-        _READING,
-        "",
-        "| measure | of | patients | cases | value |",
-        "|---|---|--:|--:|---|",
-        *map(_line, rows),
-        "",
+        [source, _READING],
+        ["| measure | of | patients | cases | value |", "|---|---|--:|--:|---|", *map(_line, rows)],
         "## What the paper reports",
-        "",
         f"{PAPER}: Dice in percent and area under the ROC curve, other images and other weights than ours.",
-        "",
-        "| system | Dice, INbreast | Dice, CBIS-DDSM | AUC, INbreast | AUC, CBIS-DDSM |",
-        "|---|---|---|---|---|",
-        *map(_anchor_line, ANCHORS),
-        "",
-        *(f"- {caveat}" for caveat in CAVEATS),
-        "",
-        f"Made by `{command}`.",
-        "",
-    ]
-    return "\n".join(lines)
+        [
+            "| system | Dice, INbreast | Dice, CBIS-DDSM | AUC, INbreast | AUC, CBIS-DDSM |",
+            "|---|---|---|---|---|",
+            *map(_anchor_line, ANCHORS),
+        ],
+        [f"- {caveat}" for caveat in CAVEATS],
+        made_by(command),
+    )
 
 
 def _line(row: Figure) -> str:

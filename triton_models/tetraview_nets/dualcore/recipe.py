@@ -37,6 +37,11 @@ class DualRecipe:
     #: Share of a batch that is masses; the rest is what mimics them, which is never malignant and has no outline.
     mass_share: float = 0.65
 
+    @property
+    def schedule(self) -> Schedule:
+        """Of the training that ends in the whole network."""
+        return self.schedules[Stage.JOINT]
+
 
 def _schedules(*, local: Schedule, graph: Schedule, joint: Schedule) -> Mapping[Stage, Schedule]:
     return MappingProxyType({Stage.LOCAL: local, Stage.GRAPH: graph, Stage.JOINT: joint})

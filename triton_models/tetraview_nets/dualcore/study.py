@@ -11,7 +11,7 @@ the outlines of the joint network are compared with those of the graph learner b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -19,10 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from tetraview_nets.agreement import agreement
-from tetraview_nets.cache import Split
 from tetraview_nets.claims.table import Claim
 from tetraview_nets.crops import detected
 from tetraview_nets.dualcore.network import THRESHOLD, DualCoreNet, SinglePath
@@ -34,12 +32,12 @@ from tetraview_nets.dualcore.tight import TightSquare
 from tetraview_nets.dualcore.training import DualTraining
 from tetraview_nets.lesions import LesionSet
 from tetraview_nets.metrics import Paired, paired_auc, paired_mean
+from tetraview_nets.metrics.arrays import Floats
+from tetraview_nets.patch_study import CPU, Contrast, PatchStudy, patients_of
 
 STUDY_RECIPE = RECIPES["small"]
-CLAIM, TITLE = "9", "Both paths tell malignant masses better than the local one, and that better than the shape's"
 #: The control's name.
 TEXTURE = "labels follow texture only"
-Floats = NDArray[np.float64]
 
 
 class Arm(StrEnum):
@@ -61,31 +59,52 @@ class Measure(StrEnum):
     DICE = "Dice per RoI"
 
 
+class Labels(StrEnum):
+    """What the labels of a training follow from; the value begins the names of its files."""
+
+    DEFAULT = "default"
+    TEXTURE = "texture"
+
+    @property
+    def folder(self) -> str:
+        """Of the trainings."""
+        return self.value
+
+
 @dataclass(frozen=True, kw_only=True)
-class Contrast:
+class Question:
     """First and second arm and what they are compared by."""
 
     first: Arm
     second: Arm
     measure: Measure = Measure.AUC
-    #: Whether labels follow from texture alone.
-    texture: bool = False
+    labels: Labels = Labels.DEFAULT
     #: Whether the gain must vanish.
     control: bool = False
 
+    @property
+    def said(self) -> Contrast:
+        """As the table says it."""
+        return Contrast(
+            contrast=f"{self.first} - {self.second}",
+            measure=self.measure,
+            setting=TEXTURE if self.labels is Labels.TEXTURE else "default",
+            control=self.control,
+        )
+
 
 CONTRASTS = (
-    Contrast(first=Arm.DUAL, second=Arm.LOCAL),
-    Contrast(first=Arm.DUAL, second=Arm.LOCAL_PROLONGED),
-    Contrast(first=Arm.DUAL, second=Arm.LATE),
-    Contrast(first=Arm.DUAL, second=Arm.GRAPH),
-    Contrast(first=Arm.LOCAL, second=Arm.GRAPH),
-    Contrast(first=Arm.DUAL, second=Arm.GRAPH, measure=Measure.DICE),
-    Contrast(first=Arm.DUAL, second=Arm.GRAPH_PROLONGED, measure=Measure.DICE),
-    Contrast(first=Arm.LOCAL, second=Arm.GRAPH, texture=True),
-    Contrast(first=Arm.DUAL, second=Arm.LOCAL, texture=True, control=True),
-    Contrast(first=Arm.DUAL, second=Arm.LOCAL_PROLONGED, texture=True, control=True),
-    Contrast(first=Arm.DUAL, second=Arm.GRAPH_PROLONGED, measure=Measure.DICE, texture=True, control=True),
+    Question(first=Arm.DUAL, second=Arm.LOCAL),
+    Question(first=Arm.DUAL, second=Arm.LOCAL_PROLONGED),
+    Question(first=Arm.DUAL, second=Arm.LATE),
+    Question(first=Arm.DUAL, second=Arm.GRAPH),
+    Question(first=Arm.LOCAL, second=Arm.GRAPH),
+    Question(first=Arm.DUAL, second=Arm.GRAPH, measure=Measure.DICE),
+    Question(first=Arm.DUAL, second=Arm.GRAPH_PROLONGED, measure=Measure.DICE),
+    Question(first=Arm.LOCAL, second=Arm.GRAPH, labels=Labels.TEXTURE),
+    Question(first=Arm.DUAL, second=Arm.LOCAL, labels=Labels.TEXTURE, control=True),
+    Question(first=Arm.DUAL, second=Arm.LOCAL_PROLONGED, labels=Labels.TEXTURE, control=True),
+    Question(first=Arm.DUAL, second=Arm.GRAPH_PROLONGED, measure=Measure.DICE, labels=Labels.TEXTURE, control=True),
 )
 
 
@@ -104,26 +123,21 @@ class Scores:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study:
-    """All trainings of the study, in one folder; each ended one leaves the scores of its test masses there."""
+class Study(PatchStudy[DualPreset, DualRecipe, Labels]):
+    """All trainings of the study, in one folder; all arms of a seed start from the same paths, with either labels."""
 
-    preset: DualPreset
-    recipe: DualRecipe
-    folder: Path
-    test_exams: int
-    #: Of the trainings of each arm.
-    seeds: Sequence[int]
-    #: The phantom cache's root; None for the default.
-    cache: Path | None = None
+    claim = "9"
+    title = "Both paths tell malignant masses better than the local one, and that better than the shape's"
 
-    def train(self, *, done: Callable[[], None] = lambda: None) -> None:
-        """Train what is missing, ``done`` called after each seed with either labels."""
-        # Seed by seed, so that a study cut short has claim and control about equally often.
-        for seed in self.seeds:
-            for texture in (False, True):
-                if not all(self._path(arm, seed, texture=texture).exists() for arm in Arm):
-                    self._train(seed, texture=texture)
-                done()
+    @property
+    def arms(self) -> Sequence[Labels]:
+        """Claim and control."""
+        return tuple(Labels)
+
+    @property
+    def watched_exams(self) -> int:
+        """Validation exams that trainings are watched on."""
+        return self.recipe.watched_exams
 
     def rows(self, *, command: str) -> list[Claim]:
         """Compare the arms by the trainings that have ended.
@@ -132,22 +146,26 @@ class Study:
             command: what makes the rows again.
         """
         rows = []
-        for contrast in CONTRASTS:
-            seeds = [seed for seed in self.seeds if self._ended(contrast, seed)]
+        for question in CONTRASTS:
+            seeds = [seed for seed in self.seeds if self._answered(question, seed)]
             if seeds:
-                rows.append(self._row(contrast, seeds, command=command))
+                found, masses = self._paired(question, seeds), self._masses[question.labels]
+                rows.append(self._claim(question.said, found, masses, seeds=len(seeds), command=command))
         return rows
 
-    def _ended(self, contrast: Contrast, seed: int) -> bool:
-        arms = contrast.first, contrast.second
-        return all(self._path(arm, seed, texture=contrast.texture).exists() for arm in arms)
+    def _answered(self, question: Question, seed: int) -> bool:
+        arms = question.first, question.second
+        return all(self._stored(arm, seed, labels=question.labels).exists() for arm in arms)
 
-    def _path(self, arm: Arm, seed: int, *, texture: bool) -> Path:
+    def _ended(self, arm: Labels, seed: int) -> bool:
+        return all(self._stored(each, seed, labels=arm).exists() for each in Arm)
+
+    def _stored(self, arm: Arm, seed: int, *, labels: Labels) -> Path:
         """The ``Scores`` of one training."""
-        return self.folder / f"{_folder_name(seed, texture=texture)} {arm}.npz"
+        return self.folder / f"{labels.folder}-{seed} {arm}.npz"
 
-    def _train(self, seed: int, *, texture: bool) -> None:
-        training = self._training(seed, texture=texture)
+    def _train(self, arm: Labels, seed: int) -> None:
+        training = self._training(arm, seed)
         local, graph = (training.path(stage) for stage in (Stage.LOCAL, Stage.GRAPH))
         networks: dict[Arm, SinglePath | DualCoreNet] = {
             Arm.LOCAL: local,
@@ -156,43 +174,38 @@ class Study:
             Arm.GRAPH_PROLONGED: training.prolonged(Stage.GRAPH, graph),
             Arm.DUAL: training.joint(local, graph),
         }
-        scores = {arm: self._scored(network, texture=texture) for arm, network in networks.items()}
+        scores = {each: self._scored(network, labels=arm) for each, network in networks.items()}
         scores[Arm.LATE] = Scores(
             malignancy=(scores[Arm.LOCAL].malignancy + scores[Arm.GRAPH].malignancy) / 2, dice=scores[Arm.GRAPH].dice
         )
-        for arm, each in scores.items():
-            np.savez(self._path(arm, seed, texture=texture), malignancy=each.malignancy, dice=each.dice)
+        for name, each in scores.items():
+            np.savez(self._stored(name, seed, labels=arm), malignancy=each.malignancy, dice=each.dice)
 
-    def _training(self, seed: int, *, texture: bool) -> DualTraining:
+    def _training(self, labels: Labels, seed: int) -> DualTraining:
+        texture, lesions, watched = labels is Labels.TEXTURE, self._lesions, self._watched
         schedules = {stage: replace(schedule, seed=seed) for stage, schedule in self.recipe.schedules.items()}
-        recipe = replace(self.recipe, schedules=schedules, mass_share=1.0 if texture else self.recipe.mass_share)
         return DualTraining(
             preset=self.preset,
-            recipe=recipe,
-            folder=self.folder / _folder_name(seed, texture=texture),
-            device=torch.device("cpu"),
+            recipe=replace(self.recipe, schedules=schedules, mass_share=1.0 if texture else self.recipe.mass_share),
+            folder=self._folder(labels, seed),
+            device=CPU,
             cache=self.cache,
-            lesions=self._lesions(Split.TRAIN, recipe.exams, texture=texture),
-            watched=self._lesions(Split.VALIDATION, recipe.watched_exams, texture=texture),
+            lesions=texture_labelled(lesions) if texture else lesions,
+            watched=texture_labelled(watched) if texture else watched,
         )
 
-    def _lesions(self, split: Split, exams: int, *, texture: bool) -> LesionSet:
-        lesions = LesionSet.read(split, exams=exams, root=self.cache)
-        return texture_labelled(lesions) if texture else lesions
+    @cached_property
+    def _masses(self) -> Mapping[Labels, LesionSet]:
+        """Test masses by what their labels follow from."""
+        return {Labels.DEFAULT: self._tested, Labels.TEXTURE: texture_labelled(self._tested)}
 
     @cached_property
-    def _masses(self) -> Mapping[bool, LesionSet]:
-        """Test masses by whether labels follow from texture alone."""
-        everything = LesionSet.read(Split.TEST, exams=self.test_exams, root=self.cache).masses
-        return {False: everything, True: texture_labelled(everything)}
+    def _patches(self) -> Mapping[Labels, torch.Tensor]:
+        return {labels: detected(masses, self.preset.patch) for labels, masses in self._masses.items()}
 
-    @cached_property
-    def _patches(self) -> Mapping[bool, torch.Tensor]:
-        return {texture: detected(masses, self.preset.patch) for texture, masses in self._masses.items()}
-
-    def _scored(self, network: SinglePath | DualCoreNet, *, texture: bool) -> Scores:
-        found = read_all(network, self._patches[texture], device=torch.device("cpu"))
-        masses = self._masses[texture]
+    def _scored(self, network: SinglePath | DualCoreNet, *, labels: Labels) -> Scores:
+        found = read_all(network, self._patches[labels], device=CPU)
+        masses = self._masses[labels]
         dice = np.full(len(masses), np.nan)
         if found.refined is not None:
             tight = TightSquare.of(self.preset)
@@ -201,53 +214,24 @@ class Study:
             dice = np.array([each.dice for each in counted])
         return Scores(malignancy=found.logits.softmax(dim=1)[:, 1].double().numpy(), dice=dice)
 
-    def _row(self, contrast: Contrast, seeds: Sequence[int], *, command: str) -> Claim:
-        masses = self._masses[contrast.texture]
-        patients = np.array([mass.seed for mass in masses])
-        found = self._compared(contrast, seeds, masses=masses, patients=patients)
-        return Claim(
-            claim=CLAIM,
-            title=TITLE,
-            contrast=f"{contrast.first} - {contrast.second}",
-            setting=TEXTURE if contrast.texture else "default",
-            control=contrast.control,
-            measure=contrast.measure,
-            patients=len(np.unique(patients)),
-            images=len(masses),
-            lesions=len({(mass.seed, mass.label) for mass in masses}),
-            seeds=len(seeds),
-            first=found.first,
-            second=found.second,
-            effect=found.effect,
-            low=found.low,
-            high=found.high,
-            command=command,
-            compared=self._sentence(),
-        )
-
-    def _compared(
-        self, contrast: Contrast, seeds: Sequence[int], *, masses: LesionSet, patients: NDArray[np.int64]
-    ) -> Paired:
+    def _paired(self, question: Question, seeds: Sequence[int]) -> Paired:
+        masses, measure = self._masses[question.labels], question.measure
         first, second = (
-            np.stack([self._read(arm, seed, texture=contrast.texture).of(contrast.measure) for seed in seeds])
-            for arm in (contrast.first, contrast.second)
+            np.stack([self._read(arm, seed, labels=question.labels).of(measure) for seed in seeds])
+            for arm in (question.first, question.second)
         )
-        if contrast.measure is Measure.DICE:
-            return paired_mean(first, second, patients)
-        return paired_auc(first, second, np.array([mass.malignant for mass in masses]), patients)
+        if measure is Measure.DICE:
+            return paired_mean(first, second, patients_of(masses))
+        return paired_auc(first, second, np.array([mass.malignant for mass in masses]), patients_of(masses))
 
-    def _read(self, arm: Arm, seed: int, *, texture: bool) -> Scores:
-        with np.load(self._path(arm, seed, texture=texture)) as stored:
+    def _read(self, arm: Arm, seed: int, *, labels: Labels) -> Scores:
+        with np.load(self._stored(arm, seed, labels=labels)) as stored:
             return Scores(malignancy=stored["malignancy"], dice=stored["dice"])
 
-    def _sentence(self) -> str:
+    def _compared(self) -> str:
         local, graph, joint = (self.recipe.schedules[stage] for stage in Stage)
         return (
             f"DualCoreNet of preset {self.preset.name}: LPL alone for {local.steps} steps of {local.batch} patches of "
             f"{self.recipe.exams} training exams, CGL alone for {graph.steps}, then joint or prolonged for "
             f"{joint.steps}; masses in jittered boxes, one patch a view."
         )
-
-
-def _folder_name(seed: int, *, texture: bool) -> str:
-    return f"texture-{seed}" if texture else f"default-{seed}"

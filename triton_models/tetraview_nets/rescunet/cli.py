@@ -2,162 +2,53 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
 import typer
-from rich.console import Console
-from rich.markdown import Markdown
-from rich.progress import Progress
 
-from tetraview_nets.cache import Split
-from tetraview_nets.claims.table import record
-from tetraview_nets.datasets.catalogue import DatasetName
-from tetraview_nets.datasets.command import DatasetRequest
-from tetraview_nets.datasets.grouping import Part
-from tetraview_nets.datasets.lesions import dataset_lesions
-from tetraview_nets.lesions import LesionSet, render_lesions
-from tetraview_nets.options import CacheOption, DeviceName, DeviceOption, OutOption, ThreadsOption, WorkersOption
-from tetraview_nets.pin import pin
+from tetraview_nets.patch_cli import Chosen, PatchPackage, add_evaluation, add_study, add_training
 from tetraview_nets.rescunet import evaluate
-from tetraview_nets.rescunet.presets import PRESETS, SMALL
+from tetraview_nets.rescunet.presets import SMALL
 from tetraview_nets.rescunet.recipe import RECIPES
-from tetraview_nets.rescunet.study import ARMS, STUDY_RECIPE, Study
-from tetraview_nets.rescunet.training import RescunetTraining, load
+from tetraview_nets.rescunet.rescunet import RescuNet
+from tetraview_nets.rescunet.study import STUDY_RECIPE, Study
+from tetraview_nets.rescunet.system import SYSTEM
+from tetraview_nets.rescunet.training import RescunetTraining
+from tetraview_nets.weights import WeightsCard
 
-SHIPPED_WEIGHTS = Path(__file__).parents[2] / "repository" / "rescunet" / "1" / "weights.safetensors"
+
+def _figures(network: RescuNet, _: WeightsCard, chosen: Chosen) -> Sequence[evaluate.Row]:
+    masses = chosen.lesions.masses
+    known = np.array([chosen.classed(mass) for mass in masses])
+    return evaluate.rows(network, masses, known=known, device=torch.device("cpu"))
+
 
 app = typer.Typer(help="ResCU-Net, outline and class in one: training, evaluation.", no_args_is_help=True)
-console = Console()
-
-
-class PresetName(StrEnum):
-    """Presets: three for a CPU and the paper's, which wants a GPU."""
-
-    TINY = "tiny"
-    SMALL = "small"
-    SLIM = "slim"
-    PAPER = "paper"
-
-
-PresetOption = Annotated[PresetName, typer.Option(help="Which sizes.")]
-
-
-@app.command()
-def train(  # noqa: PLR0917
-    out: OutOption,
-    preset: PresetOption = PresetName.SLIM,
-    device: DeviceOption = DeviceName.CPU,
-    threads: ThreadsOption = 2,
-    workers: WorkersOption = 2,
-    cache_root: CacheOption = None,
-) -> None:
-    """Train the network, then write weights.safetensors with its probability map."""
-    torch.set_num_threads(threads)
-    training = _training(out, preset, device=device, workers=workers, cache_root=cache_root)
-    training.run()
-    _export(training, out / "weights.safetensors")
-
-
-@app.command()
-def export(  # noqa: PLR0917
-    out: OutOption,
-    weights_file: Annotated[Path, typer.Option(help="The file to write.")] = SHIPPED_WEIGHTS,
-    preset: PresetOption = PresetName.SLIM,
-    device: DeviceOption = DeviceName.CPU,
-    threads: ThreadsOption = 2,
-    workers: WorkersOption = 2,
-    cache_root: CacheOption = None,
-) -> None:
-    """Fit the probability map of a trained network on validation exams and write the weights file."""
-    torch.set_num_threads(threads)
-    _export(_training(out, preset, device=device, workers=workers, cache_root=cache_root), weights_file)
-
-
-def _training(out: Path, preset: PresetName, *, device: str, workers: int, cache_root: Path | None) -> RescunetTraining:
-    recipe = RECIPES[preset]
-    render_lesions(Split.TRAIN, exams=recipe.exams, workers=workers, root=cache_root)
-    render_lesions(Split.VALIDATION, exams=recipe.validation_exams, workers=workers, root=cache_root)
-    return RescunetTraining(
-        preset=PRESETS[preset], recipe=recipe, folder=out, device=torch.device(device), cache=cache_root
-    )
-
-
-def _export(training: RescunetTraining, path: Path) -> None:
-    card = training.export(path)
-    config = pin(path, card)
-    console.print_json(card.document())
-    console.print(f"weights in {path}" + (f", pinned in {config}" if config else ""))
-
-
-@app.command("evaluate")
-def evaluate_command(  # noqa: PLR0917
-    folder: Annotated[Path | None, typer.Argument(help="Folder of the data set; default: phantoms.")] = None,
-    dataset: Annotated[DatasetName | None, typer.Option(help="A data set of real mammograms.")] = None,
-    part: Annotated[Part, typer.Option(help="Which of its exams.")] = Part.ALL,
-    spacing_mm: Annotated[float | None, typer.Option(help="Pixel spacing of images that do not state one.")] = None,
-    spacing_source: Annotated[str | None, typer.Option(help="Where that spacing is from.")] = None,
-    exams: Annotated[int, typer.Option(min=1, help="How many exams of the split.")] = 300,
-    split: Annotated[Split, typer.Option(help="Which seeds.")] = Split.TEST,
-    weights_file: Annotated[Path, typer.Option(help="A weights file.")] = SHIPPED_WEIGHTS,
-    out: Annotated[Path | None, typer.Option(help="Folder for rescunet_PRESET.csv and .md.")] = None,
-    threads: ThreadsOption = 2,
-    workers: WorkersOption = 2,
-    cache_root: CacheOption = None,
-) -> None:
-    """Print Dice, accuracy and AUC of outline and class beside the paper's, with patient bootstrap intervals."""
-    torch.set_num_threads(threads)
-    request = DatasetRequest.of(dataset, folder, part=part, spacing_mm=spacing_mm, spacing_source=spacing_source)
-    network, card = load(weights_file)
-    if request:
-        found = dataset_lesions(request)
-        masses, flags, name = found.lesions.masses, request.flags, f"rescunet_{card.preset}_{request.dataset}"
-        known = np.array([mass.known for mass in masses])
-        source = f"{found.collection.name}, part {part}; {len(found.skipped)} images or masses left out;"
-    else:
-        render_lesions(split, exams=exams, workers=workers, root=cache_root)
-        masses = LesionSet.read(split, exams=exams, root=cache_root).masses
-        known = np.ones(len(masses), dtype=bool)
-        flags, name = f"--exams {exams} --split {split}", f"rescunet_{card.preset}"
-        source = f"{exams} {split} exams of phantom generator {card.generator_version}, every one with a mass;"
-    rows = evaluate.rows(network, masses, known=known, device=torch.device("cpu"))
-    weights = f"weights {card.name} {card.version} ({card.preset}, sha256 {card.weights_sha256[:12]})."
-    text = evaluate.markdown(rows, command=f"tetraview_nets rescunet evaluate {flags}", source=f"{source} {weights}")
-    console.print(Markdown(text))
-    if out:
-        evaluate.write_csv(out / f"{name}.csv", rows)
-        (out / f"{name}.md").write_text(text, encoding="utf-8")
-
-
-@app.command()
-def study(  # noqa: PLR0917
-    out: OutOption,
-    results: Annotated[Path | None, typer.Option(help="Folder of claims.csv; default: --out.")] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Training seeds, more than once; default 0, 1 and 2.")] = None,
-    exams: Annotated[int, typer.Option(min=1, help="Test exams.")] = 300,
-    compare_only: Annotated[bool, typer.Option(help="Train nothing; compare the trainings that have ended.")] = False,
-    threads: ThreadsOption = 1,
-    workers: WorkersOption = 1,
-    cache_root: CacheOption = None,
-) -> None:
-    """Compare mixed supervision with masks alone in three networks, and with shuffled classes (claim 10)."""
-    torch.set_num_threads(threads)
-    recipe, seeds = STUDY_RECIPE, seed or list(range(3))
-    for split, count in ((Split.TRAIN, recipe.exams), (Split.VALIDATION, recipe.validation_exams), (Split.TEST, exams)):
-        render_lesions(split, exams=count, workers=workers, root=cache_root)
-    plan = Study(preset=SMALL, recipe=recipe, folder=out, test_exams=exams, seeds=seeds, cache=cache_root)
-    flags = " ".join(f"--seed {each}" for each in seeds)
-    with Progress(console=console) as progress:
-        bar = progress.add_task("trainings", total=len(seeds) * len(ARMS))
-        if not compare_only:
-            plan.train(done=lambda: progress.advance(bar))
-    rows = plan.rows(command=f"tetraview_nets rescunet study --exams {exams} {flags} --out DIR")
-    record(rows, results=results or out)
-    for row in rows:
-        console.print(
-            f"{row.contrast}, {row.measure} ({row.setting}): {row.first:.4f} {row.second:.4f} "
-            f"{row.effect:+.4f} [{row.low:+.4f}, {row.high:+.4f}] {row.verdict}"
-        )
+PACKAGE = PatchPackage(
+    name="rescunet",
+    system=SYSTEM,
+    recipes=RECIPES,
+    training=RescunetTraining,
+    figures=_figures,
+    markdown=evaluate.markdown,
+)
+add_training(
+    app,
+    PACKAGE,
+    train_help="Train the network, then write weights.safetensors with its probability map.",
+    export_help="Fit the probability map of a trained network on validation exams and write the weights file.",
+)
+add_evaluation(
+    app,
+    PACKAGE,
+    text="Print Dice, accuracy and AUC of outline and class beside the paper's, with patient bootstrap intervals.",
+)
+add_study(
+    app,
+    "rescunet study",
+    partial(Study, preset=SMALL, recipe=STUDY_RECIPE),
+    text="Compare mixed supervision with masks alone in three networks, and with shuffled classes (claim 10).",
+)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tetraview_nets.figure_table import made_by, page
 from tetraview_nets.lesions import LesionSet
 from tetraview_nets.metrics import Confusion, auc, interval, patient_weights
 from tetraview_nets.rescunet.otsu import Otsu
@@ -117,35 +116,23 @@ def _pooled_dice(confusions: Sequence[Confusion]) -> Figure:
     return lambda weights: float((weights * common).sum() / max(1, (weights * whole).sum()))
 
 
-def write_csv(path: Path, found: Sequence[Row]) -> None:
-    """Write the figures as a table."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=[field.name for field in fields(Row)], lineterminator="\n")
-        writer.writeheader()
-        for row in found:
-            values = asdict(row)
-            writer.writerow({name: round(x, 4) if isinstance(x, float) else x for name, x in values.items()})
-
-
 def markdown(found: Sequence[Row], *, command: str, source: str) -> str:
     """The figures as a page, beside the paper's."""
-    lines = [
+    return page(
         f"# ResCU-Net on masses: {found[0].masses} views of masses of {found[0].patients} patients",
-        "",
-        source,
-        "Figures are in per cent with 95 % intervals from a bootstrap over patients. The weights are trained on",
-        "synthetic images; scores are no probabilities.",
-        "",
-        "| measure | here, true boxes | here, detected boxes | paper, INbreast, true boxes |",
-        "|---|---|---|--:|",
-        *(_line(*pair) for pair in _pairs(found)),
-        "",
+        [
+            source,
+            "Figures are in per cent with 95 % intervals from a bootstrap over patients. The weights are trained on",
+            "synthetic images; scores are no probabilities.",
+        ],
+        [
+            "| measure | here, true boxes | here, detected boxes | paper, INbreast, true boxes |",
+            "|---|---|---|--:|",
+            *(_line(*pair) for pair in _pairs(found)),
+        ],
         PAPER,
-        "",
-        f"Made by `{command}`.",
-        "",
-    ]
-    return "\n".join(lines)
+        made_by(command),
+    )
 
 
 def _pairs(found: Sequence[Row]) -> list[tuple[Row, Row]]:

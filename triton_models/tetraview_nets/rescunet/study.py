@@ -8,19 +8,16 @@ outlines must be gone. The target of a network without mixed supervision has no 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from tetraview_nets.cache import Split
 from tetraview_nets.claims.table import Claim
 from tetraview_nets.lesions import LesionSet
 from tetraview_nets.metrics import Paired, paired_auc, paired_mean
+from tetraview_nets.metrics.arrays import Booleans, Floats
+from tetraview_nets.patch_study import CPU, Contrast, PatchStudy, patients_of
 from tetraview_nets.rescunet.otsu import Otsu
 from tetraview_nets.rescunet.outcome import Outcome
 from tetraview_nets.rescunet.presets import Architecture, RescunetPreset
@@ -34,12 +31,10 @@ STUDY_RECIPE = replace(
     schedule=Schedule(steps=400, batch=16, learning_rate=5e-3, warm_up=30, average=0.97),
     mass_share=1.0,
 )
-CLAIM, TITLE = "10", "Painting the class into the mask helps to outline masses, and the joint decision is right"
 #: The control's name.
 SHUFFLED = "classes shuffled"
 #: The threshold of a map that was trained on masks alone, where Otsu's is not asked.
 HALF = 0.5
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +47,8 @@ class Arm:
     shuffled: bool = False
 
     @property
-    def name(self) -> str:
-        """Of its folder."""
+    def folder(self) -> str:
+        """Of its trainings."""
         way = ("shuffled" if self.shuffled else "mixed") if self.mixed else "masks"
         return f"{self.architecture}-{way}"
 
@@ -126,26 +121,17 @@ MEASURES = (*(measure for each in ARCHITECTURES for measure in measures(each)), 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study:
+class Study(PatchStudy[RescunetPreset, RescunetRecipe, Arm]):
     """All trainings of the study, in one folder; each ended one leaves the figures of its test masses there."""
 
-    preset: RescunetPreset
-    recipe: RescunetRecipe
-    folder: Path
-    test_exams: int
-    #: Of the trainings of each arm.
-    seeds: Sequence[int]
-    #: The phantom cache's root; None for the default.
-    cache: Path | None = None
+    claim = "10"
+    title = "Painting the class into the mask helps to outline masses, and the joint decision is right"
+    suffix = ".npz"
 
-    def train(self, *, done: Callable[[], None] = lambda: None) -> None:
-        """Train what is missing, ``done`` called after each training."""
-        # Seed by seed, so that a study cut short has every arm about equally often.
-        for seed in self.seeds:
-            for arm in ARMS:
-                if not self._path(arm, seed).exists():
-                    self._train(arm, seed)
-                done()
+    @property
+    def arms(self) -> Sequence[Arm]:
+        """All of them."""
+        return ARMS
 
     def rows(self, *, command: str) -> list[Claim]:
         """Compare the arms by the trainings that have ended, each contrast by the seeds that both its arms have.
@@ -153,18 +139,21 @@ class Study:
         Args:
             command: what makes the rows again.
         """
-        found = []
+        rows = []
         for measure in MEASURES:
             sides = measure.first, measure.second
-            seeds = [seed for seed in self.seeds if all(self._path(arm, seed).exists() for arm, _ in sides)]
+            seeds = self._common(*(arm for arm, _ in sides))
             if seeds:
+                what = Contrast(
+                    contrast=measure.contrast,
+                    measure=measure.name,
+                    setting=SHUFFLED if measure.control else "default",
+                    control=measure.control,
+                )
                 first, second = (np.stack([self._figure(*side, seed) for seed in seeds]) for side in sides)
-                found.append(self._row(measure, (first, second), command=command))
-        return found
-
-    def _path(self, arm: Arm, seed: int) -> Path:
-        """The figures of all test masses after one training."""
-        return self.folder / f"{arm.name}-{seed}.npz"
+                found = self._paired(measure, (first, second))
+                rows.append(self._claim(what, found, self._tested, seeds=len(seeds), command=command))
+        return rows
 
     def _figure(self, arm: Arm, name: str, seed: int) -> Floats:
         """One figure of every test mass after one training: float [N]."""
@@ -172,9 +161,17 @@ class Study:
             return np.asarray(stored[name], dtype=np.float64)
 
     def _train(self, arm: Arm, seed: int) -> None:
-        lesions = shuffled(self._lesions) if arm.shuffled else self._lesions
-        network = self._training(arm, seed).run(lesions=lesions, watched=self._watched)
-        outcome = Outcome.of(network, self._masses, detected=True, device=torch.device("cpu"))
+        schedule = replace(self.recipe.schedule, seed=seed)
+        network = RescunetTraining(
+            preset=replace(self.preset, architecture=arm.architecture),
+            recipe=replace(self.recipe, mixed_supervision=arm.mixed, schedule=schedule),
+            folder=self._folder(arm, seed),
+            device=CPU,
+            cache=self.cache,
+            lesions=shuffled(self._lesions) if arm.shuffled else self._lesions,
+            watched=self._watched,
+        ).run()
+        outcome = Outcome.of(network, self._tested, detected=True, device=CPU)
         np.savez(self._path(arm, seed), **self._figures(outcome))  # type: ignore[arg-type]
 
     def _figures(self, outcome: Outcome) -> dict[str, Floats]:
@@ -188,36 +185,8 @@ class Study:
             "benign": (~malignant).astype(np.float64),
         }
 
-    def _training(self, arm: Arm, seed: int) -> RescunetTraining:
-        recipe = replace(self.recipe, mixed_supervision=arm.mixed, schedule=replace(self.recipe.schedule, seed=seed))
-        return RescunetTraining(
-            preset=replace(self.preset, architecture=arm.architecture),
-            recipe=recipe,
-            folder=self.folder / f"{arm.name}-{seed}",
-            device=torch.device("cpu"),
-            cache=self.cache,
-        )
-
-    def _row(self, measure: Measure, values: tuple[Floats, Floats], *, command: str) -> Claim:
-        found, masses = self._paired(measure, values), self._masses
-        return Claim(
-            claim=CLAIM,
-            title=TITLE,
-            contrast=measure.contrast,
-            setting=SHUFFLED if measure.control else "default",
-            control=measure.control,
-            measure=measure.name,
-            patients=len({mass.seed for mass in masses}),
-            images=len(masses),
-            lesions=len({(mass.seed, mass.label) for mass in masses}),
-            seeds=len(values[0]),
-            **vars(found),
-            command=command,
-            compared=self._compared(),
-        )
-
     def _paired(self, measure: Measure, values: tuple[Floats, Floats]) -> Paired:
-        patients = np.array([mass.seed for mass in self._masses])
+        patients = patients_of(self._tested)
         if measure.first[1] == "score":
             return paired_auc(*values, self._malignant, patients)
         return paired_mean(*values, patients)
@@ -230,21 +199,9 @@ class Study:
             "boxes, one patch a view, Dice at the image's own pixels, the class as biopsy would say."
         )
 
-    @cached_property
-    def _lesions(self) -> LesionSet:
-        return LesionSet.read(Split.TRAIN, exams=self.recipe.exams, root=self.cache)
-
-    @cached_property
-    def _watched(self) -> LesionSet:
-        return LesionSet.read(Split.VALIDATION, exams=self.recipe.validation_exams, root=self.cache)
-
-    @cached_property
-    def _masses(self) -> LesionSet:
-        return LesionSet.read(Split.TEST, exams=self.test_exams, root=self.cache).masses
-
     @property
-    def _malignant(self) -> NDArray[np.bool_]:
-        return np.array([mass.malignant for mass in self._masses])
+    def _malignant(self) -> Booleans:
+        return np.array([mass.malignant for mass in self._tested])
 
 
 def shuffled(lesions: LesionSet) -> LesionSet:

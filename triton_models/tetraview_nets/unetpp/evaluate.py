@@ -6,11 +6,9 @@ The headline is the mean over masses in each view; pooled figures add up the pix
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 
 from tetraview_nets.agreement import agreement
 from tetraview_nets.crops import pairs
+from tetraview_nets.figure_table import made_by, page
 from tetraview_nets.lesions import Lesion, LesionSet
 from tetraview_nets.metrics import MASK_FIGURES, Confusion, interval, mean_per_roi, patient_weights, pooled
 from tetraview_nets.unetpp import anchors
@@ -143,36 +142,20 @@ def _pools(counted: Sequence[Confusion], weights: NDArray[np.int64]) -> dict[str
     return {name: np.array([getattr(each, name) for each in drawn]) for name in SHOWN}
 
 
-def write_csv(path: Path, rows: Sequence[Figure]) -> None:
-    """Write the figures as a table."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=[field.name for field in fields(Figure)], lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            values = asdict(row)
-            writer.writerow({name: round(x, 4) if isinstance(x, float) else x for name, x in values.items()})
-
-
 def markdown(rows: Sequence[Figure], *, command: str, source: str) -> str:
     """The figures beside the paper's, as a page."""
-    lines = [
+    return page(
         "# The outlines of v19U-Net++",
-        "",
-        source,
-        NOTE,
-        "",
-        f"| boxes | masses | patients | views | averaged | {' | '.join(SHOWN)} |",
-        f"|---|---|--:|--:|---|{'---|' * len(SHOWN)}",
-        *_lines(rows),
-        "",
-        f"Made by `{command}`.",
-        "",
+        [source, NOTE],
+        [
+            f"| boxes | masses | patients | views | averaged | {' | '.join(SHOWN)} |",
+            f"|---|---|--:|--:|---|{'---|' * len(SHOWN)}",
+            *_lines(rows),
+        ],
+        made_by(command),
         "## The paper's own tables",
-        "",
-        *anchors.page(),
-        "",
-    ]
-    return "\n".join(lines)
+        anchors.page(),
+    )
 
 
 def _lines(rows: Sequence[Figure]) -> list[str]:

@@ -157,7 +157,9 @@ class StageStudy:
             folder=self.folder / f"{preset.name}-{seed}",
             device=torch.device("cpu"),
             cache=self.cache,
-        ).run(masses=masses, watched=watched)
+            lesions=masses,
+            watched=watched,
+        ).run()
 
     def _read(self, one: Segmenter, two: Segmenter) -> Iterator[tuple[list[float], list[float]]]:
         """Dice and outlined area by each group, for each of ``spots``."""

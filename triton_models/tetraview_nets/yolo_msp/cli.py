@@ -23,7 +23,7 @@ from tetraview_nets.datasets.command import DatasetRequest, evaluate_folder
 from tetraview_nets.datasets.grouping import Part
 from tetraview_nets.froc_table import write_csv as write_froc
 from tetraview_nets.options import CacheOption, DeviceName, DeviceOption, OutOption, ThreadsOption, WorkersOption
-from tetraview_nets.pin import pin
+from tetraview_nets.pin import announce
 from tetraview_nets.training import CROWDED
 from tetraview_nets.yolo_msp import evaluate, storage
 from tetraview_nets.yolo_msp.anchors import k_means, mean_iou
@@ -99,10 +99,7 @@ def export(  # noqa: PLR0917
     torch.set_num_threads(threads)
     _render_recipe(preset, workers, cache_root)
     training = _study(out, preset, device=device, cache_root=cache_root, seeds=[seed]).of_seed(seed)
-    card = training.export(weights_file, mommi_weights=mommi_weights)
-    config = pin(weights_file, card)
-    console.print_json(card.document())
-    console.print(f"weights in {weights_file}" + (f", pinned in {config}" if config else ""))
+    announce(weights_file, training.export(weights_file, mommi_weights=mommi_weights), console=console)
 
 
 @app.command("evaluate")
