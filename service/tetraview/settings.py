@@ -66,7 +66,7 @@ class Stages(_Section):
 
     detector: DetectorName = "mommi_detector"
     """Triton model that finds masses."""
-    segmenter: SegmenterName = "none"
+    segmenter: SegmenterName = "unetpp_segmenter"
     """Triton model that outlines them, or `none`: findings then keep the detector's coarse outline."""
     classifier: ClassifierName = "mommi_classifier"
     """Triton model that grades them, or `none`; only `mommi_classifier` also estimates the suspicion level."""
