@@ -31,7 +31,7 @@ from tetraview_nets.schedule import Schedule
 #: Of every training: masses alone, as in the paper, and shorter than that of shipped weights, as there are many.
 STUDY_RECIPE = replace(
     RECIPES["small"],
-    schedule=Schedule(steps=400, batch=16, learning_rate=5e-3, warm_up=30, average=0.97),
+    schedule=Schedule(steps=300, batch=16, learning_rate=5e-3, warm_up=30, average=0.97),
     mass_share=1.0,
 )
 CLAIM, TITLE = "10", "Painting the class into the mask helps to outline masses, and the joint decision is right"
