@@ -22,6 +22,7 @@ import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
 from tetraview.errors import TritonUnavailable
+from tetraview.inference.client import CHANNEL
 
 HOME_VARIABLE = "TETRAVIEW_TRITON_HOME"
 REPOSITORY_VARIABLE = "TETRAVIEW_MODEL_REPOSITORY"
@@ -194,7 +195,7 @@ class TritonServer:
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + self._ready_seconds
-        with triton.InferenceServerClient(self.url) as client:
+        with triton.InferenceServerClient(self.url, channel_args=CHANNEL) as client:
             while not _is_ready(client):
                 if self._child.poll() is not None:
                     raise TritonUnavailable(f"Triton ended while loading {self._repository}: {self._last_words()}")
@@ -216,7 +217,7 @@ class TritonServer:
 
 def _is_ready(client: triton.InferenceServerClient) -> bool:
     try:
-        return bool(client.is_server_ready(client_timeout=1.0))
+        return bool(client.is_server_ready(client_timeout=5.0))
     except InferenceServerException:
         return False
 
