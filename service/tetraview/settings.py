@@ -77,6 +77,11 @@ class Stages(_Section):
         return tuple(dict.fromkeys(name for name in (self.segmenter, self.classifier) if name != "none"))
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """All of them, each once."""
+        return self.detector, *self.of_patches
+
+    @property
     def grade_birads(self) -> bool:
         """Whether findings get a BI-RADS score."""
         return self.classifier == "mommi_classifier"
@@ -199,6 +204,12 @@ class Settings(BaseSettings):
     def called_ae_titles(self) -> tuple[str, ...]:
         """Every AE title of ours, the default first."""
         return (self.dicom.ae_title, *(profile.ae_title for profile in self.profiles))
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """Every Triton model that reads what is sent to us, each once."""
+        read_by = (self.stages_of(ae_title).names for ae_title in self.called_ae_titles)
+        return tuple(dict.fromkeys(name for names in read_by for name in names))
 
     def stages_of(self, ae_title: str) -> Stages:
         """The models that read what is sent to one of our AE titles.
