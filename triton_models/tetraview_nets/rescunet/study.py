@@ -234,7 +234,8 @@ class Study:
             f"{schedule.batch} patches of masses of {self.recipe.exams} training exams; judged on masses in jittered "
             "boxes, one patch a view, Dice at the image's own pixels, the class as biopsy would say. Mixed supervision "
             "is that of our recipe, with the mean of each mass as a second term, which the paper does not have: what "
-            "it costs in Dice may be this term's. Scores of a network that was taught masks alone may rank below chance."
+            "it costs in Dice may be this term's. Scores of a network that was taught masks alone may rank below "
+            "chance."
         )
 
     @cached_property
