@@ -165,11 +165,16 @@ def _show(reading: Reading) -> None:
 def triton(
     port: Annotated[int, typer.Option(help="gRPC port; 0 takes a free one.")] = 8001,
     metrics_port: Annotated[int, typer.Option(help="Port of Triton's own metrics.")] = 8002,
+    config: ConfigFile = None,
 ) -> None:
-    """Run NVIDIA Triton with our models until Ctrl-C."""
+    """Run NVIDIA Triton until Ctrl-C, with the models that a settings file names; without one with all that there are.
+
+    A model takes some hundred megabytes of memory.
+    """
+    models = load_settings(config).model_names if config else ()
     with stop_requested() as stop, ExitStack() as stack:
         with console.status("loading models"):
-            server = stack.enter_context(TritonServer(grpc_port=port, metrics_port=metrics_port))
+            server = stack.enter_context(TritonServer(models=models, grpc_port=port, metrics_port=metrics_port))
         console.print(f"Triton serves gRPC at {server.url}, metrics at {server.metrics_url}")
         ended = threading.Event()
         threading.Thread(target=_watch, args=(server, stop, ended), daemon=True).start()

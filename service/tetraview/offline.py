@@ -75,7 +75,7 @@ def triton_at_hand(settings: Settings) -> Iterator[Settings]:
         try:
             open_models(settings).check()
         except TritonUnavailable:
-            server = stack.enter_context(TritonServer(grpc_port=0, metrics_port=None))
+            server = stack.enter_context(TritonServer(models=settings.model_names, grpc_port=0, metrics_port=None))
             settings = settings.model_copy(update={"triton": settings.triton.model_copy(update={"url": server.url})})
         if settings.report.emit_probability:
             open_models(settings).check_calibration()

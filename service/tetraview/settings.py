@@ -66,7 +66,7 @@ class Stages(_Section):
 
     detector: DetectorName = "mommi_detector"
     """Triton model that finds masses."""
-    segmenter: SegmenterName = "none"
+    segmenter: SegmenterName = "unetpp_segmenter"
     """Triton model that outlines them, or `none`: findings then keep the detector's coarse outline."""
     classifier: ClassifierName = "mommi_classifier"
     """Triton model that grades them, or `none`; only `mommi_classifier` also estimates the suspicion level."""
@@ -75,6 +75,11 @@ class Stages(_Section):
     def of_patches(self) -> tuple[str, ...]:
         """Segmenter and classifier, as far as there are any; a model that is both stands there once."""
         return tuple(dict.fromkeys(name for name in (self.segmenter, self.classifier) if name != "none"))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them, each once."""
+        return self.detector, *self.of_patches
 
     @property
     def grade_birads(self) -> bool:
@@ -199,6 +204,12 @@ class Settings(BaseSettings):
     def called_ae_titles(self) -> tuple[str, ...]:
         """Every AE title of ours, the default first."""
         return (self.dicom.ae_title, *(profile.ae_title for profile in self.profiles))
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """Every Triton model that reads what is sent to us, each once."""
+        read_by = (self.stages_of(ae_title).names for ae_title in self.called_ae_titles)
+        return tuple(dict.fromkeys(name for names in read_by for name in names))
 
     def stages_of(self, ae_title: str) -> Stages:
         """The models that read what is sent to one of our AE titles.

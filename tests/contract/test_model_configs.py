@@ -30,7 +30,7 @@ from tetraview.inference.contract import (
 )
 from tetraview.inference.contract.detector import ROUTES, VIEWS, DetectorParameter
 from tetraview.inference.contract.patch import PatchParameter, PatchResponse
-from tetraview.settings import ClassifierName, DetectorName, SegmenterName, Stages, Triton
+from tetraview.settings import ClassifierName, DetectorName, SegmenterName, Stages
 
 REPOSITORY = Path(__file__).parents[2] / "triton_models" / "repository"
 SERVING = REPOSITORY.parent / "tetraview_nets" / "serving"
@@ -114,9 +114,9 @@ def test_every_stage_that_can_be_set_is_a_model_that_can_do_it() -> None:
     assert every == set(CONTRACTS)
 
 
-def test_the_settings_name_models_of_the_repository() -> None:
-    """What reads an exam where nothing else is set lies in the repository."""
-    assert {*dict(Triton().stages).values()} - {"none"} <= {model.name for model in MODELS}
+def test_every_model_that_the_settings_can_name_lies_in_the_repository() -> None:
+    """Each agreement has its models in the repository, and no model there is without one."""
+    assert {model.name for model in MODELS} == set(CONTRACTS)
 
 
 @each_detector

@@ -11,9 +11,10 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
+from tetraview.inference.contract import CONTRACTS
 from tetraview.inference.server import TritonServer, model_repository, triton_home
 
-DETECTOR, CLASSIFIER = "mommi_detector", "mommi_classifier"
+DETECTOR = "mommi_detector"
 POINTS = ("high_sensitivity", "balanced", "high_specificity")
 ROUTES = ("tri", "ipsi", "bi", "single")
 #: Of the tiny detector: each route its own, the last none.
@@ -33,7 +34,7 @@ def _need(path: Path, what: str) -> None:
 def triton() -> Iterator[str]:
     """The gRPC address of a real Triton with the shipped models."""
     _need(triton_home(), "Triton (deploy/triton-setup)")
-    for model in (DETECTOR, CLASSIFIER):
+    for model in CONTRACTS:
         _need(model_repository() / model / "1" / "weights.safetensors", f"the shipped {model}")
     with TritonServer(grpc_port=0, metrics_port=None) as server:
         yield server.url

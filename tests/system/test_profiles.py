@@ -99,7 +99,7 @@ def test_a_profile_that_is_gone_fails_its_exams_and_no_others(service: Any, phan
 def test_a_model_that_only_a_profile_asks_for_has_to_be_there(tiny_triton: str) -> None:
     """A service is not ready while Triton lacks a model of any profile, and says which."""
     settings = Settings.model_construct(
-        triton=Triton(url=tiny_triton, classifier="none"),
+        triton=Triton(url=tiny_triton, segmenter="none", classifier="none"),
         profiles=(Profile(ae_title="TETRA_B", segmenter="unetpp_segmenter"),),
     )
     with pytest.raises(ModelMismatch, match="unetpp_segmenter"):

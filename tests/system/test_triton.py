@@ -259,6 +259,19 @@ def test_triton_serves_its_own_metrics_on_loopback(tiny_repository: Path) -> Non
     assert 'nv_inference_request_success{model="mommi_detector",version="1"} 1' in metrics
 
 
+def test_only_the_models_that_are_named_are_loaded() -> None:
+    """A server that was told which models to load is ready with those, and has none of the others."""
+    with TritonServer(models=("mommi_classifier",), grpc_port=0, metrics_port=None) as server:
+        settings = Triton(url=server.url)
+        with (
+            PatchModel(settings, model="mommi_classifier") as there,
+            Detector(settings, model="mommi_detector") as not_,
+        ):
+            there.check()
+            with pytest.raises((TritonUnavailable, ModelMismatch), match="mommi_detector"):
+                not_.check()
+
+
 def test_the_shipped_detector_keeps_the_contract(triton: str) -> None:
     """The repository as shipped is ready and reads the frame its configuration says."""
     frame = Detector(Triton(url=triton), model="mommi_detector").check()

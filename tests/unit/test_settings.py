@@ -102,3 +102,13 @@ def _described(section: type[BaseModel]) -> list[str]:
 def test_every_setting_is_documented() -> None:
     """Every setting says in a sentence what it does."""
     assert _described(Settings) == []
+
+
+def test_the_models_to_load_are_those_of_every_ae_title(tmp_path: Path) -> None:
+    """Each model that reads for somebody is named once; `none` is no model."""
+    path = tmp_path / "tetraview.toml"
+    path.write_text(
+        '[triton]\nsegmenter = "dualcore"\nclassifier = "dualcore"\n\n'
+        '[[profiles]]\nae_title = "B"\ndetector = "yolo_msp_detector"\nsegmenter = "none"\n'
+    )
+    assert load_settings(path).model_names == ("mommi_detector", "dualcore", "yolo_msp_detector")

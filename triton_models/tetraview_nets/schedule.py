@@ -27,7 +27,7 @@ Precision = Literal["float32", "bfloat16"]
 
 #: Under the law of steps the rate falls to a tenth after each of these parts of a training.
 FALLS = (2 / 3, 8 / 9)
-#: Under the law of inverses the rate of step t is divided by one more than this times t, which is the decay of older Keras.
+#: Under the law of inverses the rate of step t is divided by 1 and this times t, which is the decay of older Keras.
 INVERSE_DECAY = 1e-6
 
 

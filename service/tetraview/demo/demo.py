@@ -59,7 +59,8 @@ def run_demo(folder: Path | None, *, out: Path, console: Console, stop: threadin
         if stop.is_set():
             return
         with console.status("starting Triton"):
-            triton = stack.enter_context(TritonServer(grpc_port=0, metrics_port=None, log=out / "triton.log"))
+            server = TritonServer(models=Triton().stages.names, grpc_port=0, metrics_port=None, log=out / "triton.log")
+            triton = stack.enter_context(server)
         console.print(f"✓ Triton at {triton.url}")
         if stop.is_set():
             return

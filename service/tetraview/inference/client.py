@@ -22,7 +22,8 @@ _CHECK_SECONDS = 5.0
 _PERMANENT = frozenset(
     f"StatusCode.{name}" for name in ("INVALID_ARGUMENT", "NOT_FOUND", "UNIMPLEMENTED", "OUT_OF_RANGE")
 )
-_CHANNEL = [
+#: Options of every connection to Triton.
+CHANNEL = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
     # Without a bound gRPC looks for a restarted Triton only every two minutes.
@@ -65,7 +66,7 @@ class TritonModel:
         self._url = settings.url
         self._model = model
         self._deadline = settings.deadline_seconds
-        self._client = triton.InferenceServerClient(settings.url, channel_args=_CHANNEL)
+        self._client = triton.InferenceServerClient(settings.url, channel_args=CHANNEL)
 
     def configuration(self) -> Configuration:
         """See that the model is ready and keeps the contract.

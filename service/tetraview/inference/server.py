@@ -12,7 +12,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
 from tetraview.errors import TritonUnavailable
+from tetraview.inference.client import CHANNEL
 
 HOME_VARIABLE = "TETRAVIEW_TRITON_HOME"
 REPOSITORY_VARIABLE = "TETRAVIEW_MODEL_REPOSITORY"
@@ -45,11 +46,12 @@ def model_repository() -> Path:
 
 
 class TritonServer:
-    """One `tritonserver` that loads every model of a repository, serves gRPC, and ends with the thread that started it.
+    """One `tritonserver` with models of a repository, that serves gRPC and ends with the thread that started it.
 
     Args:
         home: the installation; see ``triton_home``.
         repository: the models; see ``model_repository``.
+        models: those to load, each some hundred megabytes of memory; none named loads all.
         host: address to listen on. There is no authentication: keep it on loopback.
         grpc_port: port of gRPC; 0 takes a free one.
         metrics_port: port of Triton's own metrics; 0 takes a free one, None serves none.
@@ -63,6 +65,7 @@ class TritonServer:
         *,
         home: Path | None = None,
         repository: Path | None = None,
+        models: Sequence[str] = (),
         host: str = "127.0.0.1",
         grpc_port: int = 8001,
         metrics_port: int | None = 8002,
@@ -72,6 +75,7 @@ class TritonServer:
     ) -> None:
         self._home = (home or triton_home()).resolve()
         self._repository = (repository or model_repository()).resolve()
+        self._models = tuple(models)
         self._host = host
         self._ports = {"grpc": grpc_port, "metrics": metrics_port, "http": http_port}
         self._log_path = log
@@ -180,7 +184,8 @@ class TritonServer:
             f"--model-repository={self._repository}",
             f"--backend-directory={self._home / 'pytriton' / 'tritonserver' / 'backends'}",
             f"--backend-config=python,shm-region-prefix-name={self._shared_memory}",
-            "--model-control-mode=none",
+            f"--model-control-mode={'explicit' if self._models else 'none'}",
+            *(f"--load-model={model}" for model in self._models),
             "--disable-auto-complete-config",
             "--exit-on-error=true",
             "--exit-timeout-secs=5",
@@ -194,7 +199,7 @@ class TritonServer:
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + self._ready_seconds
-        with triton.InferenceServerClient(self.url) as client:
+        with triton.InferenceServerClient(self.url, channel_args=CHANNEL) as client:
             while not _is_ready(client):
                 if self._child.poll() is not None:
                     raise TritonUnavailable(f"Triton ended while loading {self._repository}: {self._last_words()}")
@@ -211,12 +216,14 @@ class TritonServer:
         end = self._log.seek(0, os.SEEK_END)
         self._log.seek(max(end - _LOG_TAIL_BYTES, 0))
         text = self._log.read().decode(errors="replace")
-        return " / ".join(_LOAD_FAILURE.findall(text) or text.splitlines()[-_LOG_TAIL_LINES:])
+        # Triton ends its start with tables of its options.
+        lines = [line for line in text.splitlines() if line and line[0] not in "|+"]
+        return " / ".join(_LOAD_FAILURE.findall(text) or lines[-_LOG_TAIL_LINES:])
 
 
 def _is_ready(client: triton.InferenceServerClient) -> bool:
     try:
-        return bool(client.is_server_ready(client_timeout=1.0))
+        return bool(client.is_server_ready(client_timeout=5.0))
     except InferenceServerException:
         return False
 

@@ -15,6 +15,8 @@ from typing import Any
 from tetraview_nets.claims import report
 
 CSV_NAME = "claims.csv"
+#: Decimals of a figure; an interval that ends just below 0 must still end there when it is read again.
+DIGITS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +111,7 @@ def _write(path: Path, rows: Sequence[Claim]) -> None:
 
 
 def _rounded(row: Claim) -> dict[str, object]:
-    return {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(row).items()}
+    return {name: round(value, DIGITS) if isinstance(value, float) else value for name, value in asdict(row).items()}
 
 
 _PARSE: Mapping[str, Callable[[str], Any]] = {

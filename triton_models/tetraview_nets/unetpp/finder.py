@@ -26,7 +26,7 @@ class YoloFinder:
         At one size, the reference, they are what suppression left of it; above λ, those of components at this size
         alone; with multi-scale prediction, those of components at all sizes.
         """
-        images = torch.from_numpy(np.asarray(exam.images)).float()[:, None] / 255
+        images = torch.from_numpy(exam.images.astype(np.float32) / 255)[:, None]
         candidates, _ = self.detector.look(images)
         preset = self.detector.preset
         single = [found.of_size(preset.sizes.index(preset.reference)) for found in candidates]

@@ -34,7 +34,7 @@ _SMALL = SegmenterRecipe(
 _SLIM = SegmenterRecipe(
     exams=500,
     validation_exams=50,
-    schedule=Schedule(steps=1000, batch=16, learning_rate=3e-3, warm_up=50, average=0.99),
+    schedule=Schedule(steps=400, batch=16, learning_rate=3e-3, warm_up=40, average=0.98),
 )
 # The paper: Adam, batch 4, to convergence, without saying how many steps and at which rate. Ours: the rate of U-Net++'s
 # authors, here falling along half a cosine, and 100 passes over the masses of 1,000 exams.
