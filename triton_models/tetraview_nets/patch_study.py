@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,7 +38,7 @@ Arm = TypeVar("Arm", bound=StudyArm)
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
-    """What two arms are compared by."""
+    """Two arms compared."""
 
     #: As the table says it.
     contrast: str
@@ -47,6 +47,11 @@ class Contrast:
     setting: str
     #: Whether the gain must vanish.
     control: bool
+    found: Paired
+    #: What both arms read.
+    masses: LesionSet
+    #: Trainings of each arm.
+    seeds: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +78,13 @@ class PatchStudy(ABC, Generic[Preset, Recipe, Arm]):
     def arms(self) -> Sequence[Arm]:
         """What is trained with each seed."""
 
-    @abstractmethod
     def rows(self, *, command: str) -> list[Claim]:
         """Compare the arms by the trainings that have ended, each contrast by the seeds that both its arms have.
 
         Args:
             command: what makes the rows again.
         """
+        return [self._claim(answer, command=command) for answer in self._answers()]
 
     @property
     def watched_exams(self) -> int:
@@ -113,12 +118,16 @@ class PatchStudy(ABC, Generic[Preset, Recipe, Arm]):
         return self.folder / f"{arm.folder}-{seed}"
 
     @abstractmethod
+    def _answers(self) -> Iterator[Contrast]:
+        """The contrasts whose trainings have ended."""
+
+    @abstractmethod
     def _train(self, arm: Arm, seed: int) -> None:
         """Train one arm with one seed and leave what it says of the test masses."""
 
     @abstractmethod
     def _compared(self) -> str:
-        """One sentence: what was trained and tested on what."""
+        """One sentence: what was trained and tested on answer."""
 
     def _common(self, *arms: Arm) -> list[int]:
         """The seeds that all these arms have ended."""
@@ -132,20 +141,21 @@ class PatchStudy(ABC, Generic[Preset, Recipe, Arm]):
         one, other = (np.stack([np.load(self._path(arm, seed)) for seed in seeds]) for arm in (first, second))
         return one, other
 
-    def _claim(self, what: Contrast, found: Paired, masses: LesionSet, *, seeds: int, command: str) -> Claim:
+    def _claim(self, answer: Contrast, *, command: str) -> Claim:
         """A row of the table of claims."""
+        masses = answer.masses
         return Claim(
             claim=self.claim,
             title=self.title,
-            contrast=what.contrast,
-            setting=what.setting,
-            control=what.control,
-            measure=what.measure,
+            contrast=answer.contrast,
+            setting=answer.setting,
+            control=answer.control,
+            measure=answer.measure,
             patients=len({mass.seed for mass in masses}),
             images=len(masses),
             lesions=len({(mass.seed, mass.label) for mass in masses}),
-            seeds=seeds,
-            **vars(found),
+            seeds=answer.seeds,
+            **vars(answer.found),
             command=command,
             compared=self._compared(),
         )

@@ -7,14 +7,13 @@ masses: then they say nothing about suspicion, and what was gained by them must 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import torch
 
-from tetraview_nets.claims.table import Claim
 from tetraview_nets.classifier.presets import ClassifierPreset
 from tetraview_nets.classifier.recipe import RECIPES, ClassifierRecipe, Weighting
 from tetraview_nets.classifier.task import grade_all
@@ -73,27 +72,21 @@ class Study(PatchStudy[ClassifierPreset, ClassifierRecipe, Arm]):
         """All of them."""
         return ARMS
 
-    def rows(self, *, command: str) -> list[Claim]:
-        """Compare the arms by the trainings that have ended, each contrast by the seeds that both its arms have.
-
-        Args:
-            command: what makes the rows again.
-        """
+    def _answers(self) -> Iterator[Contrast]:
         masses = self._tested
         malignant = np.array([mass.malignant for mass in masses])
-        rows = []
         for first, second in CONTRASTS:
             scores = self._loaded(first, second)
             if scores:
-                what = Contrast(
+                yield Contrast(
                     contrast=f"{first.weighting} - {second.weighting}",
                     measure="AUC of masses",
                     setting=SHUFFLED if first.shuffled else "default",
                     control=first.shuffled,
+                    found=paired_auc(*scores, malignant, patients_of(masses)),
+                    masses=masses,
+                    seeds=len(scores[0]),
                 )
-                found = paired_auc(*scores, malignant, patients_of(masses))
-                rows.append(self._claim(what, found, masses, seeds=len(scores[0]), command=command))
-        return rows
 
     def _train(self, arm: Arm, seed: int) -> None:
         network = ClassifierTraining(

@@ -12,14 +12,13 @@ A flat picture would be a weaker control: closeness alone would still smooth the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tetraview_nets.claims.table import Claim
 from tetraview_nets.crunet.evaluate import Pixels, outlined
 from tetraview_nets.crunet.network import CruNet
 from tetraview_nets.crunet.presets import CruPreset
@@ -107,29 +106,22 @@ class Study(PatchStudy[CruPreset, CruRecipe, Arm]):
         """All of them."""
         return ARMS
 
-    def rows(self, *, command: str) -> list[Claim]:
-        """Every contrast in both kinds of boxes, by the seeds that both arms have ended.
-
-        Args:
-            command: what makes the rows again.
-        """
-        return [row for pair in CONTRASTS for row in self._rows(*pair, command=command)]
-
-    def _rows(self, first: Arm, second: Arm, *, command: str) -> list[Claim]:
-        dice = self._loaded(first, second)
-        if not dice:
-            return []
-        rows = []
-        for i, boxes in enumerate(("detected", "true")):
-            what = Contrast(
-                contrast=f"{first.name} - {second.name}",
-                measure=f"Dice per mass in {boxes} boxes",
-                setting=SCATTERED if first.scattered else "default",
-                control=first.scattered,
-            )
-            found = paired_mean(dice[0][:, i], dice[1][:, i], patients_of(self._tested))
-            rows.append(self._claim(what, found, self._tested, seeds=len(dice[0]), command=command))
-        return rows
+    def _answers(self) -> Iterator[Contrast]:
+        for first, second in CONTRASTS:
+            dice = self._loaded(first, second)
+            if not dice:
+                continue
+            for i, boxes in enumerate(("detected", "true")):
+                one, other = (each[:, i] for each in dice)
+                yield Contrast(
+                    contrast=f"{first.name} - {second.name}",
+                    measure=f"Dice per mass in {boxes} boxes",
+                    setting=SCATTERED if first.scattered else "default",
+                    control=first.scattered,
+                    found=paired_mean(one, other, patients_of(self._tested)),
+                    masses=self._tested,
+                    seeds=len(one),
+                )
 
     def _train(self, arm: Arm, seed: int) -> None:
         network = CruTraining(

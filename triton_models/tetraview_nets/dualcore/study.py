@@ -11,7 +11,7 @@ the outlines of the joint network are compared with those of the graph learner b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -21,7 +21,6 @@ import numpy as np
 import torch
 
 from tetraview_nets.agreement import agreement
-from tetraview_nets.claims.table import Claim
 from tetraview_nets.crops import detected
 from tetraview_nets.dualcore.network import THRESHOLD, DualCoreNet, SinglePath
 from tetraview_nets.dualcore.presets import DualPreset
@@ -82,16 +81,6 @@ class Question:
     #: Whether the gain must vanish.
     control: bool = False
 
-    @property
-    def said(self) -> Contrast:
-        """As the table says it."""
-        return Contrast(
-            contrast=f"{self.first} - {self.second}",
-            measure=self.measure,
-            setting=TEXTURE if self.labels is Labels.TEXTURE else "default",
-            control=self.control,
-        )
-
 
 CONTRASTS = (
     Question(first=Arm.DUAL, second=Arm.LOCAL),
@@ -139,19 +128,19 @@ class Study(PatchStudy[DualPreset, DualRecipe, Labels]):
         """Validation exams that trainings are watched on."""
         return self.recipe.watched_exams
 
-    def rows(self, *, command: str) -> list[Claim]:
-        """Compare the arms by the trainings that have ended.
-
-        Args:
-            command: what makes the rows again.
-        """
-        rows = []
+    def _answers(self) -> Iterator[Contrast]:
         for question in CONTRASTS:
             seeds = [seed for seed in self.seeds if self._answered(question, seed)]
             if seeds:
-                found, masses = self._paired(question, seeds), self._masses[question.labels]
-                rows.append(self._claim(question.said, found, masses, seeds=len(seeds), command=command))
-        return rows
+                yield Contrast(
+                    contrast=f"{question.first} - {question.second}",
+                    measure=question.measure,
+                    setting=TEXTURE if question.labels is Labels.TEXTURE else "default",
+                    control=question.control,
+                    found=self._paired(question, seeds),
+                    masses=self._masses[question.labels],
+                    seeds=len(seeds),
+                )
 
     def _answered(self, question: Question, seed: int) -> bool:
         arms = question.first, question.second

@@ -8,12 +8,11 @@ outlines must be gone. The target of a network without mixed supervision has no 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tetraview_nets.claims.table import Claim
 from tetraview_nets.lesions import LesionSet
 from tetraview_nets.metrics import Paired, paired_auc, paired_mean
 from tetraview_nets.metrics.arrays import Booleans, Floats
@@ -138,27 +137,21 @@ class Study(PatchStudy[RescunetPreset, RescunetRecipe, Arm]):
         """All of them."""
         return ARMS
 
-    def rows(self, *, command: str) -> list[Claim]:
-        """Compare the arms by the trainings that have ended, each contrast by the seeds that both its arms have.
-
-        Args:
-            command: what makes the rows again.
-        """
-        rows = []
+    def _answers(self) -> Iterator[Contrast]:
         for measure in MEASURES:
             sides = measure.first, measure.second
             seeds = self._common(*(arm for arm, _ in sides))
             if seeds:
-                what = Contrast(
+                first, second = (np.stack([self._figure(*side, seed) for seed in seeds]) for side in sides)
+                yield Contrast(
                     contrast=measure.contrast,
                     measure=measure.name,
                     setting=SHUFFLED if measure.control else "default",
                     control=measure.control,
+                    found=self._paired(measure, (first, second)),
+                    masses=self._tested,
+                    seeds=len(seeds),
                 )
-                first, second = (np.stack([self._figure(*side, seed) for seed in seeds]) for side in sides)
-                found = self._paired(measure, (first, second))
-                rows.append(self._claim(what, found, self._tested, seeds=len(seeds), command=command))
-        return rows
 
     def _figure(self, arm: Arm, name: str, seed: int) -> Floats:
         """One figure of every test mass after one training: float [N]."""

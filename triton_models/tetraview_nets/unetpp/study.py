@@ -9,12 +9,11 @@ that remained would be one of fitting or of the threshold.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tetraview_nets.claims.table import Claim
 from tetraview_nets.lesions import Lesion, LesionSet
 from tetraview_nets.metrics import paired_mean
 from tetraview_nets.patch_study import CPU, Contrast, PatchStudy, patients_of
@@ -61,21 +60,19 @@ class CropStudy(PatchStudy[SegmenterPreset, SegmenterRecipe, Arm]):
         """First and second arm of the contrast, or of its control."""
         return Arm(preset=self.preset, dealt=dealt), Arm(preset=plain(self.preset), dealt=dealt)
 
-    def rows(self, *, command: str) -> list[Claim]:
-        """Compare the arms by the trainings that have ended, each contrast by the seeds that both its arms have.
-
-        Args:
-            command: what makes the rows again.
-        """
-        rows = []
+    def _answers(self) -> Iterator[Contrast]:
         for dealt in (False, True):
             scores = self._loaded(*self.pair(dealt=dealt))
             if scores:
-                setting = DEALT if dealt else "default"
-                what = Contrast(contrast=CONTRAST, measure="Dice per mass", setting=setting, control=dealt)
-                found = paired_mean(*scores, patients_of(self._tested))
-                rows.append(self._claim(what, found, self._tested, seeds=len(scores[0]), command=command))
-        return rows
+                yield Contrast(
+                    contrast=CONTRAST,
+                    measure="Dice per mass",
+                    setting=DEALT if dealt else "default",
+                    control=dealt,
+                    found=paired_mean(*scores, patients_of(self._tested)),
+                    masses=self._tested,
+                    seeds=len(scores[0]),
+                )
 
     def _train(self, arm: Arm, seed: int) -> None:
         masses = self._lesions.masses
