@@ -19,7 +19,6 @@ from tetraview_nets.classifier.densenet import DenseNet
 from tetraview_nets.classifier.evaluate import Scored, figures
 from tetraview_nets.classifier.presets import PAPER, PRESETS, SLIM, TINY
 from tetraview_nets.classifier.recipe import RECIPES, Weighting
-from tetraview_nets.classifier.storage import load
 from tetraview_nets.classifier.study import Study, shuffled
 from tetraview_nets.classifier.task import Labels, labels_of, loss_terms
 from tetraview_nets.classifier.training import ClassifierTraining
@@ -28,7 +27,7 @@ from tetraview_nets.lesions import UNASSESSED, Lesion, LesionSet, folder_of, les
 from tetraview_nets.losses import kendall, masked_mean
 from tetraview_nets.metrics import iou_matrix
 from tetraview_nets.train import NotTrained
-from tetraview_nets.weights import WeightsCard, WeightsInvalid, save
+from tetraview_nets.weights import WeightsCard, WeightsInvalid, load_network, save
 
 
 @pytest.fixture(scope="module")
@@ -235,6 +234,11 @@ def test_the_three_questions_have_the_hand_made_answers() -> None:
     rows = figures({"malignancy": scored}, LesionSet(split=Split.TEST, lesions=shown), platt=None)
     assert [(row.cases, row.malignant) for row in rows] == [(4, 2), (2, 1), (5, 2)]
     assert [row.auc for row in rows] == pytest.approx([3 / 4, 1.0, 3 / 6])
+
+
+def load(path: Path) -> tuple[DenseNet, WeightsCard]:
+    """The network of a weights file, and its card."""
+    return load_network(path, name="mommi_classifier", presets=PRESETS, build=DenseNet)
 
 
 def test_a_training_ends_in_weights_that_grade_as_the_network_does(found: LesionSet, tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ from tetraview.inference.patch_model import PatchInput, PatchModel
 from tetraview.inference.server import TritonServer, model_repository, triton_home
 from tetraview.settings import Triton
 from tetraview_nets.calibration import MALIGNANCY
-from tetraview_nets.classifier import storage
 from tetraview_nets.classifier.densenet import DenseNet
 from tetraview_nets.classifier.presets import TINY
+from tetraview_nets.systems import load
 from tetraview_nets.weights import WeightsCard, save
 
 pytestmark = pytest.mark.system
@@ -72,7 +72,7 @@ def test_the_loaded_model_says_which_patches_it_reads(classifier: PatchModel) ->
 
 def test_triton_grades_as_the_network_does_in_process(classifier: PatchModel, repository: Path) -> None:
     """Grades that come through Triton are those of the same weights without it, with their calibration."""
-    network, _ = storage.load(repository / MODEL / "1" / "weights.safetensors")
+    network, _ = load(MODEL, repository)
     expected = network.grade(torch.from_numpy(np.stack(patches(7))))
     found = classifier.read("an exam", patches(7), size=TINY.size)
     assert found.gradings is not None

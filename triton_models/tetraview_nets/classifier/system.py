@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tetraview_nets.classifier.densenet import DenseNet
 from tetraview_nets.classifier.presets import PRESETS
-from tetraview_nets.classifier.storage import MODEL, VERSION
 from tetraview_nets.system import PatchSystem
 
-SYSTEM = PatchSystem(name=MODEL, version=VERSION, presets=PRESETS, build=DenseNet, gives=("malignancy", "birads"))
+SYSTEM = PatchSystem(
+    name="mommi_classifier", version="0.1.0", presets=PRESETS, build=DenseNet, gives=("malignancy", "birads")
+)
