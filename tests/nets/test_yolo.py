@@ -322,7 +322,7 @@ def test_exported_weights_are_evaluated(study: Path) -> None:
     """Export writes a file with thresholds for every route, and evaluation prints the paper's table beside ours."""
     weights, mommi = study / "yolo" / "weights.safetensors", study / "out" / "weights.safetensors"
     out, places = study / "yolo", ("--cache-root", study / "cache", "--threads", 1)
-    run("export", "--preset", "tiny", "--out", out, "--weights-file", weights, "--mommi-weights", mommi, *places)
+    run("finish", "--preset", "tiny", "--out", out, "--weights-file", weights, "--mommi-weights", mommi, *places)
     _, card = storage.load(weights)
     assert all(set(thresholds) == set(Route) for thresholds in card.operating_points.values())
     assert card.training["nipple_network"].startswith("mommi ")

@@ -80,8 +80,8 @@ class PatchPackage:
         return shipped(self.system.name)
 
 
-def add_training(app: typer.Typer, package: PatchPackage, *, train_help: str, export_help: str) -> None:
-    """Give a command line `train` and `export`."""
+def add_training(app: typer.Typer, package: PatchPackage, *, train_help: str, finish_help: str) -> None:
+    """Give a command line `train` and `finish`."""
     preset_option = typer.Option("slim", help="Which sizes.")
     names: Any = StrEnum("PresetName", [(name, name) for name in package.system.presets])  # type: ignore[misc]
     presets = partial(_with_choice, names=names)
@@ -111,9 +111,9 @@ def add_training(app: typer.Typer, package: PatchPackage, *, train_help: str, ex
         weights_file = out / "weights.safetensors"
         announce(weights_file, training.export(weights_file), console=console)
 
-    @app.command(help=export_help)
+    @app.command(help=finish_help)
     @presets
-    def export(  # noqa: PLR0917
+    def finish(  # noqa: PLR0917
         out: OutOption,
         weights_file: Annotated[Path, typer.Option(help="The file to write.")] = package.weights,
         preset: str = preset_option,

@@ -1,4 +1,4 @@
-"""The command line of the classifier: train, export, evaluate, study."""
+"""The command line of the classifier: train, finish, evaluate, study."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ add_training(
     app,
     PACKAGE,
     train_help="Train the classifier, then write weights.safetensors with its probability map.",
-    export_help="Fit the probability map of a trained classifier on validation exams and write the weights file.",
+    finish_help="Fit the probability map of a trained classifier on validation exams and write the weights file.",
 )
 
 

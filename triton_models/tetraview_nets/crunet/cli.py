@@ -1,4 +1,4 @@
-"""The command line of CRU-Net: train, export, evaluate, study."""
+"""The command line of CRU-Net: train, finish, evaluate, study."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ add_training(
     app,
     PACKAGE,
     train_help="Train the network, then write weights.safetensors.",
-    export_help="Judge a trained network on validation exams and write the weights file.",
+    finish_help="Judge a trained network on validation exams and write the weights file.",
 )
 add_evaluation(
     app, PACKAGE, text="Print Dice per mass and pooled, in true and in detected boxes, beside the paper's table."

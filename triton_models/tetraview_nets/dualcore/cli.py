@@ -1,4 +1,4 @@
-"""The command line of DualCoreNet: train, export, evaluate, study."""
+"""The command line of DualCoreNet: train, finish, evaluate, study."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ add_training(
     app,
     PACKAGE,
     train_help="Train both paths and then the whole, and write weights.safetensors with its probability map.",
-    export_help="Fit the probability map of a trained network on validation exams and write the weights file.",
+    finish_help="Fit the probability map of a trained network on validation exams and write the weights file.",
 )
 add_evaluation(
     app,

@@ -1,4 +1,4 @@
-"""The command line of v19U-Net++: train, export, evaluate, study."""
+"""The command line of v19U-Net++: train, finish, evaluate, study."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ add_training(
     app,
     PACKAGE,
     train_help="Train a segmenter, then write weights.safetensors.",
-    export_help="Measure a trained segmenter on validation exams and write the weights file.",
+    finish_help="Measure a trained segmenter on validation exams and write the weights file.",
 )
 add_evaluation(
     app,

@@ -1,4 +1,4 @@
-"""The command line of YOLOv3 with multi-scale prediction: train, export, evaluate, study."""
+"""The command line of YOLOv3 with multi-scale prediction: train, finish, evaluate, study."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ def train(  # noqa: PLR0917
     workers: WorkersOption = 2,
     cache_root: CacheOption = None,
 ) -> None:
-    """Train the detector; the study and the export find it in OUT/seed-SEED."""
+    """Train the detector; `study` and `finish` find it in OUT/seed-SEED."""
     torch.set_num_threads(threads)
     _render_recipe(preset, workers, cache_root)
     _study(out, preset, device=device, cache_root=cache_root, seeds=[seed]).of_seed(seed).run()
 
 
 @app.command()
-def export(  # noqa: PLR0917
+def finish(  # noqa: PLR0917
     out: OutOption,
     weights_file: Annotated[Path, typer.Option(help="The file to write.")] = storage.SHIPPED_WEIGHTS,
     mommi_weights: MommiOption = weights.SHIPPED_WEIGHTS,
