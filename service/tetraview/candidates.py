@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tetraview.domain.exam import Exam
 from tetraview.domain.finding import Finding
+from tetraview.domain.geometry import Box
 from tetraview.domain.view import View
 from tetraview.findings import NativeMask, ViewFindings, ViewGeometry, graded, native_spacing, outlined
 from tetraview.imaging.decode import DecodeLimits, cut_patches
@@ -129,4 +130,18 @@ def _native_mask(
     """The stored pixels at which the interpolated probability reaches the threshold."""
     square = shape.square(finding.box, spacing_mm=native_spacing(geometry))
     values, corner = on_pixels(probability, square=square, shape=geometry.native_shape)
-    return NativeMask(pixels=values >= threshold, corner=corner)
+    return NativeMask(pixels=values >= threshold, corner=corner, reach=_reach(probability, square))
+
+
+def _reach(probability: NDArray[np.float32], square: Box) -> Box:
+    """The part of a patch's square that its network answers for: some read its middle only, and say 0 around it."""
+    rows, columns = (np.flatnonzero(probability.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return square
+    down, across = square.height / len(probability), square.width / len(probability)
+    return Box(
+        square.x0 + float(columns[0]) * across,
+        square.y0 + float(rows[0]) * down,
+        square.x0 + float(columns[-1] + 1) * across,
+        square.y0 + float(rows[-1] + 1) * down,
+    )

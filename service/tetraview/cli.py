@@ -122,7 +122,9 @@ def read(
     paths: DicomPaths,
     out: Annotated[Path, typer.Option(help="Folder for SEG, SR, picture and findings.")],
     *,
-    profile: Annotated[Viewer, typer.Option(help="For whom the results are shaped.")] = Viewer.OHIF,
+    viewer: Annotated[
+        Viewer | None, typer.Option(help="For whom Segmentations are shaped; default as set in report.seg_geometry.")
+    ] = None,
     ae_title: Annotated[
         str | None, typer.Option(help="Read as if sent to this AE title of ours, by the models of its profile.")
     ] = None,
@@ -138,7 +140,8 @@ def read(
     settings = load_settings(config)
     called = ae_title or settings.dicom.ae_title
     settings = read_as(settings, ae_title=called, detector=detector, segmenter=segmenter, classifier=classifier)
-    report = settings.report.model_copy(update={"seg_geometry": _GEOMETRY[profile]})
+    shape = {"seg_geometry": _GEOMETRY[viewer]} if viewer else {}
+    report = settings.report.model_copy(update=shape)
     found = find_exams(paths, called_ae_title=called)
     for path, reason in found.left_out:
         console.print(f"left out {path}: {reason}", style="yellow", markup=False, highlight=False, soft_wrap=True)

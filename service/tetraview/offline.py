@@ -13,11 +13,11 @@ from tetraview.app import open_models, open_reader
 from tetraview.domain.delivery import ResultObject
 from tetraview.domain.exam import Exam
 from tetraview.domain.reading import Reading
-from tetraview.errors import TritonUnavailable
+from tetraview.errors import SettingsInvalid, TritonUnavailable
 from tetraview.inference.server import TritonServer
 from tetraview.report import write_report
 from tetraview.report.contact_sheet import contact_sheet
-from tetraview.settings import ClassifierName, DetectorName, SegmenterName, Settings
+from tetraview.settings import ClassifierName, DetectorName, SegmenterName, Settings, Stages
 
 _reading_document = TypeAdapter(Reading)
 
@@ -49,10 +49,15 @@ def read_as(
         classifier: the same.
 
     Raises:
-        SettingsInvalid: no profile has the AE title.
+        SettingsInvalid: no profile has the AE title, or BI-RADS is asked for and the classifier does not grade by it.
     """
     chosen = {"detector": detector, "segmenter": segmenter, "classifier": classifier}
     stages = settings.stages_of(ae_title).model_dump() | {stage: model for stage, model in chosen.items() if model}
+    if settings.report.emit_birads and not Stages(**stages).grade_birads:
+        raise SettingsInvalid(
+            f"report.emit_birads needs a classifier that grades by BI-RADS, not {stages['classifier']}: read with "
+            "mommi_classifier or set it to false"
+        )
     return settings.model_copy(
         update={
             "dicom": settings.dicom.model_copy(update={"ae_title": ae_title}),

@@ -62,7 +62,7 @@ def client(shipped: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     out = tmp_path_factory.mktemp("exported")
     write_system(NAME, out, repository=shipped, backend=Backend.ONNXRUNTIME_PYTHON)
     with (
-        TritonServer(repository=out, grpc_port=0, metrics_port=None) as server,
+        TritonServer(repository=out, models=[NAME], grpc_port=0, metrics_port=None) as server,
         triton.InferenceServerClient(server.url) as client,
     ):
         yield client

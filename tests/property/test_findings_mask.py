@@ -27,7 +27,7 @@ def boxed(mask: NDArray[np.bool_], corner: tuple[int, int]) -> Outline:
     """The outline of a mask that lies whole in its box."""
     rows, columns = mask.shape
     box = Box(corner[0], corner[1], corner[0] + columns, corner[1] + rows)
-    outline = outline_of(NativeMask(pixels=mask, corner=corner), box=box)
+    outline = outline_of(NativeMask(pixels=mask, corner=corner, reach=box), box=box)
     assert outline is not None
     return outline
 

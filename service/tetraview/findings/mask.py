@@ -24,6 +24,8 @@ class NativeMask:
     pixels: NDArray[np.bool_]
     #: Column and row of the part's first pixel.
     corner: tuple[int, int]
+    #: Where it can mark anything at all, stored pixels, also beyond the image.
+    reach: Box
 
 
 def outline_of(mask: NativeMask, *, box: Box) -> Outline | None:

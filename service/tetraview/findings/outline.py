@@ -64,12 +64,11 @@ def _remark(finding: Finding, mask: NativeMask, geometry: ViewGeometry) -> str |
 
 
 def _is_cut(finding: Finding, mask: NativeMask, geometry: ViewGeometry) -> bool:
-    """Whether an outline reaches an edge of its patch that is no edge of the image."""
-    around, (left, top) = Box.around(finding.outline), mask.corner
-    (height, width), (rows, columns) = mask.pixels.shape, geometry.native_shape
+    """Whether an outline ends, to a pixel, where the segmenter's reach does and the image goes on."""
+    around, reach, (rows, columns) = Box.around(finding.outline), mask.reach, geometry.native_shape
     return (
-        around.x0 == left > 0
-        or around.y0 == top > 0
-        or around.x1 == left + width < columns
-        or around.y1 == top + height < rows
+        (reach.x0 > 0 and around.x0 <= reach.x0 + 1)
+        or (reach.y0 > 0 and around.y0 <= reach.y0 + 1)
+        or (reach.x1 < columns and around.x1 >= reach.x1 - 1)
+        or (reach.y1 < rows and around.y1 >= reach.y1 - 1)
     )

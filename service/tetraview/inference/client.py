@@ -23,6 +23,8 @@ _PERMANENT = frozenset(
     f"StatusCode.{name}" for name in ("INVALID_ARGUMENT", "NOT_FOUND", "UNIMPLEMENTED", "OUT_OF_RANGE")
 )
 #: Options of every connection to Triton.
+#: Answers of nobody, or of somebody who is too slow.
+_AWAY = frozenset({"StatusCode.UNAVAILABLE", "StatusCode.DEADLINE_EXCEEDED"})
 CHANNEL = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -117,6 +119,8 @@ class TritonModel:
             said = f"{error.message()} ({str(error.status()).removeprefix('StatusCode.')})"
             if error.status() in _PERMANENT:
                 raise ModelMismatch(f"{self._model} at {self._url} refused: {said}") from error
+            if error.status() not in _AWAY:
+                raise TritonUnavailable(f"{self._model} at {self._url} failed: {said}; see Triton's log") from error
             raise TritonUnavailable(
                 f"Triton at {self._url} does not answer: {said}; start it with `tetraview triton` or correct triton.url"
             ) from error

@@ -19,6 +19,8 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 import tritonclient.grpc as triton
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
 from tritonclient.utils import InferenceServerException
 
 from tetraview.errors import TritonUnavailable
@@ -27,6 +29,8 @@ from tetraview.inference.client import CHANNEL
 HOME_VARIABLE = "TETRAVIEW_TRITON_HOME"
 REPOSITORY_VARIABLE = "TETRAVIEW_MODEL_REPOSITORY"
 
+#: A parameter of this prefix names a part of the network that is a model of its own.
+_PART = "part_"
 _CHECKOUT = Path(__file__).parents[3]
 _POLL_SECONDS = 0.1
 _LOG_TAIL_BYTES = 64 << 10
@@ -185,7 +189,7 @@ class TritonServer:
             f"--backend-directory={self._home / 'pytriton' / 'tritonserver' / 'backends'}",
             f"--backend-config=python,shm-region-prefix-name={self._shared_memory}",
             f"--model-control-mode={'explicit' if self._models else 'none'}",
-            *(f"--load-model={model}" for model in self._models),
+            *(f"--load-model={name}" for model in self._models for name in (model, *self._parts(model))),
             "--disable-auto-complete-config",
             "--exit-on-error=true",
             "--exit-timeout-secs=5",
@@ -196,6 +200,14 @@ class TritonServer:
             if port is not None:
                 options += [f"--{protocol}-address={self._host}", f"--{protocol}-port={port}"]
         return options
+
+    def _parts(self, model: str) -> list[str]:
+        """The models that a model asks for the parts of its network, as its configuration names them."""
+        path = self._repository / model / "config.pbtxt"
+        if not path.is_file():
+            return []
+        config = text_format.Parse(path.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
+        return [f"{model}_{key.removeprefix(_PART)}" for key in sorted(config.parameters) if key.startswith(_PART)]
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + self._ready_seconds

@@ -18,7 +18,7 @@ def drawn(*rows: str) -> NDArray[np.bool_]:
 
 
 def outline(mask: NDArray[np.bool_], *, box: Box = ALL, corner: tuple[int, int] = (0, 0)) -> Outline:
-    found = outline_of(NativeMask(pixels=mask, corner=corner), box=box)
+    found = outline_of(NativeMask(pixels=mask, corner=corner, reach=ALL), box=box)
     assert found is not None
     return found
 
@@ -87,9 +87,9 @@ def test_what_is_marked_elsewhere_is_not_the_mass() -> None:
     """Without a marked pixel in the box there is no outline, and none without any marked pixel."""
     far = np.zeros((40, 40), bool)
     far[30:, 30:] = True
-    assert outline_of(NativeMask(pixels=far, corner=(0, 0)), box=Box(5, 5, 15, 15)) is None
-    assert outline_of(NativeMask(pixels=far & False, corner=(0, 0)), box=ALL) is None
-    assert outline_of(NativeMask(pixels=np.zeros((0, 0), bool), corner=(0, 0)), box=ALL) is None
+    assert outline_of(NativeMask(pixels=far, corner=(0, 0), reach=ALL), box=Box(5, 5, 15, 15)) is None
+    assert outline_of(NativeMask(pixels=far & False, corner=(0, 0), reach=ALL), box=ALL) is None
+    assert outline_of(NativeMask(pixels=np.zeros((0, 0), bool), corner=(0, 0), reach=ALL), box=ALL) is None
 
 
 def test_pieces_that_touch_at_a_corner_are_two() -> None:

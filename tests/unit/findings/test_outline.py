@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def block(rows: slice, columns: slice) -> NativeMask:
     """A rectangle that is marked in a patch of 60 by 60 pixels from column 80, row 80."""
     pixels = np.zeros((60, 60), np.bool_)
     pixels[rows, columns] = True
-    return NativeMask(pixels=pixels, corner=(80, 80))
+    return NativeMask(pixels=pixels, corner=(80, 80), reach=Box(80, 80, 140, 140))
 
 
 def test_stored_pixels_have_the_spacing_that_the_canonical_frame_says() -> None:
@@ -98,12 +98,20 @@ def test_an_outline_that_the_patch_cuts_off_says_so(mask: NativeMask) -> None:
     assert described(mask).warnings == ("known before", sentence)
 
 
+def test_an_outline_that_fills_the_middle_which_alone_is_read_says_so() -> None:
+    """A network that answers for the middle of its patch cuts a mass off there, not at the patch's edge."""
+    mask = replace(block(slice(10, 40), slice(15, 40)), reach=Box(90, 90, 130, 130))
+    assert len(described(mask).warnings) == 2
+    inside = replace(block(slice(15, 40), slice(15, 40)), reach=Box(90, 90, 130, 130))
+    assert described(inside).warnings == ("known before",)
+
+
 def test_the_edge_of_the_image_cuts_nothing_off() -> None:
     """A mask that ends with its image, as at the chest wall, is whole."""
     pixels = np.zeros((300, 130), np.bool_)
     pixels[100:300, 100:130] = True
-    whole = NativeMask(pixels=pixels, corner=(0, 0))
-    at_the_end = NativeMask(pixels=np.ones((300, 400), np.bool_), corner=(0, 0))
+    whole = NativeMask(pixels=pixels, corner=(0, 0), reach=Box(-20, -20, 130, 300))
+    at_the_end = NativeMask(pixels=np.ones((300, 400), np.bool_), corner=(0, 0), reach=Box(0, 0, 400, 300))
     assert described(at_the_end).warnings == ("known before",)
     assert len(described(whole).warnings) == 2
 

@@ -168,6 +168,6 @@ class DualCoreNet(nn.Module):
         found = self(patches[:, None])
         return PatchReading(
             probability=self.cgl.tight.place(found.refined.sigmoid()),
-            threshold=torch.full((len(patches),), THRESHOLD),
+            threshold=torch.full((len(patches),), THRESHOLD, device=patches.device),
             malignancy=found.logits.softmax(dim=1)[:, 1],
         )

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from tetraview.domain.view import Route
 from tetraview_nets.boxes import clip, nms
-from tetraview_nets.landmark import judge
+from tetraview_nets.landmark import MIN_CONFIDENCE, judge
 from tetraview_nets.mommi import MAX_DETECTIONS, ViewInput, ViewOutput
 from tetraview_nets.nipple import NippleNet, locate
 from tetraview_nets.yolo_msp.cells import Lattice, decode, flatten
@@ -128,6 +128,9 @@ class YoloMsp(nn.Module):
         found = components(candidates, self.raster, sizes=len(self.preset.sizes), level=self.preset.level)
         found = found[:MAX_DETECTIONS]
         mark = judge(nipple, view.breast_mask, spacing_mm=view.spacing_mm)
+        # No relation here could make use of the breast's apex in its place.
+        missing = mark.trusted and mark.confidence < MIN_CONFIDENCE
+        warning = "the nipple was not found; nipple distances are not used" if missing else mark.warning
         return ViewOutput(
             view=view.view,
             route=Route.SINGLE,
@@ -136,7 +139,7 @@ class YoloMsp(nn.Module):
             scores=torch.tensor([each.score for each in found]),
             outlines=[torch.from_numpy(each.outline).float() for each in found],
             fusion_map=belief.to(view.image.device) * view.breast_mask,
-            warnings=(f"{view.view}: {mark.warning}.",) if mark.warning else (),
+            warnings=(f"{view.view}: {warning}.",) if warning else (),
         )
 
 
