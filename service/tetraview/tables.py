@@ -24,8 +24,9 @@ def findings_table(reading: Reading) -> Table:
     """The findings of an exam, one row each, with how each view was read."""
     routes = ", ".join(f"{view.view} {view.route or 'failed'}" for view in reading.views)
     models = ", ".join(f"{model.name} {model.version}" for model in reading.models) or "no model"
+    count = len(reading.findings)
     table = Table(
-        title=f"{len(reading.findings)} findings",
+        title=f"{count} finding{'' if count == 1 else 's'}",
         caption=f"read as {routes}; {reading.operating_point}; by {models}",
     )
     # The label names the view, the caption how it was read: a terminal of 80 columns has no room to say it twice.
