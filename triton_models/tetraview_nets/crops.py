@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from typing import TypeAlias, TypeVar
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from tetraview.domain.geometry import Box
-from tetraview.imaging.patch import GreyWindow, PatchShape, cut_patch
+from tetraview.imaging.patch import GreyWindow, PatchShape, cut_patch, on_pixels
 from tetraview_nets.lesions import LARGEST_SCALE, LARGEST_SHIFT, Lesion, LesionSet, scaled
 
 Patch: TypeAlias = NDArray[np.float32]
@@ -101,11 +100,7 @@ def on_tile(probability: Patch, lesion: Lesion, box: Box, shape: PatchShape) -> 
         shape: how the box became the patch.
     """
     square = shape.square(box, spacing_mm=lesion.spacing_mm)
-    rows, columns = lesion.tile.shape
-    x = (np.arange(columns) + 0.5 - square.x0) / square.width * shape.size - 0.5
-    y = (np.arange(rows) + 0.5 - square.y0) / square.height * shape.size - 0.5
-    outside = np.abs(x[None, :] - (shape.size - 1) / 2) > shape.size / 2
-    outside = outside | (np.abs(y[:, None] - (shape.size - 1) / 2) > shape.size / 2)
-    across, down = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
-    found = cv2.remap(probability, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.where(outside, 0, found).astype(np.float32)
+    values, (left, top) = on_pixels(probability, square=square, shape=lesion.tile.shape)
+    found = np.zeros(lesion.tile.shape, dtype=np.float32)
+    found[top : top + values.shape[0], left : left + values.shape[1]] = values
+    return found
