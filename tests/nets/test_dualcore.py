@@ -27,12 +27,13 @@ from tetraview_nets.dualcore.presets import MARGIN, PAPER, PRESETS, SLIM, TINY
 from tetraview_nets.dualcore.recipe import RECIPES, Stage
 from tetraview_nets.dualcore.study import Arm, Study
 from tetraview_nets.dualcore.system import SYSTEM
-from tetraview_nets.dualcore.task import Material, ReadingTask, read_patches
+from tetraview_nets.dualcore.task import Material, ReadingTask
 from tetraview_nets.dualcore.texture import MIDDLE, appearances, balanced, texture_labelled
 from tetraview_nets.dualcore.tight import TightSquare
 from tetraview_nets.dualcore.training import DualTraining
 from tetraview_nets.lesions import Lesion, LesionSet, folder_of, lesions, packed
 from tetraview_nets.metrics import auc
+from tetraview_nets.pieces import read_patches
 from tetraview_nets.train import NotTrained
 from tetraview_nets.weights import WeightsCard, load_network, save
 

@@ -16,13 +16,14 @@ from tetraview_nets.cache import Split
 from tetraview_nets.crops import pairs
 from tetraview_nets.lesions import UNASSESSED, Lesion, LesionSet, folder_of, lesions, packed
 from tetraview_nets.losses import dice
+from tetraview_nets.pieces import read_masks
 from tetraview_nets.train import NotTrained
 from tetraview_nets.unetpp import anchors
 from tetraview_nets.unetpp.cli import app
 from tetraview_nets.unetpp.evaluate import MEAN, POOLED, dice_of, figures, long_side_mm, markdown
 from tetraview_nets.unetpp.presets import PAPER, PRESETS, TINY, SegmenterPreset, plain
 from tetraview_nets.unetpp.recipe import RECIPES
-from tetraview_nets.unetpp.segmenter import THRESHOLD, Segmenter, read_all
+from tetraview_nets.unetpp.segmenter import THRESHOLD, Segmenter
 from tetraview_nets.unetpp.study import Arm, CropStudy, dealt
 from tetraview_nets.unetpp.system import SYSTEM
 from tetraview_nets.unetpp.task import Material, OutlineTask
@@ -148,7 +149,7 @@ def test_a_training_ends_in_weights_that_outline_as_the_network_does(
         build=Segmenter,  # type: ignore[arg-type]
     )
     patches, _ = pairs(masses, preset.patch, detected=True)
-    first, second = (read_all(each, patches, device=CPU) for each in (training.trained(), loaded))
+    first, second = (read_masks(each, patches, device=CPU) for each in (training.trained(), loaded))
     torch.testing.assert_close(first, second, atol=0.01, rtol=0)
 
 

@@ -13,11 +13,11 @@ from tetraview_nets.agreement import DiceFigures, agreement
 from tetraview_nets.crops import pairs
 from tetraview_nets.crunet.network import THRESHOLD, CruNet
 from tetraview_nets.crunet.published import CAVEATS, DICE_ANCHORS, PAPER
-from tetraview_nets.crunet.task import read_all
 from tetraview_nets.figure_table import made_by, page
 from tetraview_nets.lesions import LesionSet
 from tetraview_nets.metrics import Confusion, mean_per_roi
 from tetraview_nets.metrics.arrays import Integers
+from tetraview_nets.pieces import read_masks
 
 _READING = (
     "Dice in percent with 95 % intervals from a bootstrap over patients. *Image* counts the pixels of the image, "
@@ -71,7 +71,7 @@ def outlined(network: CruNet, masses: LesionSet, *, detected: bool) -> dict[Pixe
     """Pixels of every mass against its truth."""
     shape = network.preset.patch
     patches, truths = pairs(masses, shape, detected=detected)
-    probability = read_all(network, patches, device=torch.device("cpu"))
+    probability = read_masks(network, patches, device=torch.device("cpu"))
     found = probability >= THRESHOLD
     return {
         Pixels.IMAGE: agreement(probability, THRESHOLD, masses, shape, detected=detected),

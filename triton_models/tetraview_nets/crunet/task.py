@@ -13,9 +13,7 @@ from tetraview_nets.crunet.network import CruNet, loss_terms
 from tetraview_nets.crunet.recipe import CruRecipe
 from tetraview_nets.lesions import LesionSet
 from tetraview_nets.metrics import Confusion, mean_per_roi
-
-#: Patches read at once.
-CHUNK = 64
+from tetraview_nets.pieces import read_masks
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,12 +51,6 @@ class OutlineTask:
         """Dice coefficient per mass on the pixels of the watched patches, in boxes as a detector draws them."""
         assert isinstance(network, CruNet)
         patches, masks = self._watched
-        found = read_all(network, patches, device=self.given.device) >= 1 / 2
+        found = read_masks(network, patches, device=self.given.device) >= 1 / 2
         counted = [Confusion.of(each.numpy(), truth.numpy()) for each, truth in zip(found, masks, strict=True)]
         return {"dice": mean_per_roi(counted)["dice"]}
-
-
-def read_all(network: CruNet, patches: Tensor, *, device: torch.device) -> Tensor:
-    """Soft masks of patches [N, S, S] in pieces, on the CPU."""
-    pieces = [network.read(piece.to(device)).probability for piece in torch.split(patches, CHUNK)]
-    return torch.cat([piece.cpu() for piece in pieces if piece is not None])

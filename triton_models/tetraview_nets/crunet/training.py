@@ -11,9 +11,10 @@ from tetraview_nets.crunet.network import THRESHOLD, CruNet
 from tetraview_nets.crunet.presets import CruPreset
 from tetraview_nets.crunet.recipe import CruRecipe
 from tetraview_nets.crunet.system import SYSTEM
-from tetraview_nets.crunet.task import Material, OutlineTask, read_all
+from tetraview_nets.crunet.task import Material, OutlineTask
 from tetraview_nets.lesions import LesionSet
 from tetraview_nets.patch_training import Judgement, PatchTraining, judged_outlines
+from tetraview_nets.pieces import read_masks
 from tetraview_nets.schedule import Rhythm
 
 
@@ -40,5 +41,5 @@ class CruTraining(PatchTraining[CruPreset, CruRecipe, CruNet]):
         return OutlineTask(self._new(), given)
 
     def _judged(self, network: CruNet, lesions: LesionSet) -> Judgement:
-        probability = read_all(network, detected(lesions, self.preset.patch), device=self.device)
+        probability = read_masks(network, detected(lesions, self.preset.patch), device=self.device)
         return judged_outlines(probability, THRESHOLD, lesions, self.preset.patch)

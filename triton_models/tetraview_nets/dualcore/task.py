@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,10 +19,7 @@ from tetraview_nets.dualcore.tight import TightSquare
 from tetraview_nets.lesions import Lesion, LesionSet
 from tetraview_nets.losses import masked_mean
 from tetraview_nets.metrics import Confusion, auc, mean_per_roi
-from tetraview_nets.system import PatchReading
-
-#: Patches read at once.
-CHUNK = 64
+from tetraview_nets.pieces import CHUNK, joined
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -126,16 +122,4 @@ def read_all(network: SinglePath | DualCoreNet, patches: Tensor, *, device: torc
     """What a network says of patches [N, S, S], in pieces, on the CPU."""
     pieces = [network(piece[:, None].to(device)) for piece in torch.split(patches, CHUNK)]
     logits, unary, refined = zip(*pieces, strict=True)
-    return DualOutput(logits=torch.cat(logits).cpu(), unary=_joined(unary), refined=_joined(refined))
-
-
-def read_patches(network: DualCoreNet, patches: Tensor, *, device: torch.device) -> PatchReading:
-    """The readings of patches [N, S, S], in pieces, on the CPU."""
-    pieces = [network.read(piece.to(device)) for piece in torch.split(patches, CHUNK)]
-    return PatchReading(*(_joined(column) for column in zip(*pieces, strict=True)))
-
-
-def _joined(pieces: Sequence[Tensor | None]) -> Tensor | None:
-    """Pieces end to end on the CPU; None where the network gives none."""
-    there = [piece for piece in pieces if piece is not None]
-    return torch.cat(there).cpu() if there else None
+    return DualOutput(logits=torch.cat(logits).cpu(), unary=joined(unary), refined=joined(refined))

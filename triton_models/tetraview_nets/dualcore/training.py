@@ -22,10 +22,11 @@ from tetraview_nets.dualcore.network import (
 from tetraview_nets.dualcore.presets import DualPreset
 from tetraview_nets.dualcore.recipe import DualRecipe, Stage
 from tetraview_nets.dualcore.system import SYSTEM
-from tetraview_nets.dualcore.task import Material, ReadingTask, read_patches
+from tetraview_nets.dualcore.task import Material, ReadingTask
 from tetraview_nets.lesions import LesionSet
 from tetraview_nets.metrics import mean_per_roi
 from tetraview_nets.patch_training import Judgement, PatchTraining, judged_scores
+from tetraview_nets.pieces import read_patches
 from tetraview_nets.schedule import Rhythm
 from tetraview_nets.train import Run
 

@@ -13,9 +13,9 @@ from tetraview_nets.agreement import agreement
 from tetraview_nets.crops import pairs
 from tetraview_nets.lesions import LesionSet
 from tetraview_nets.metrics import Confusion, auc
+from tetraview_nets.pieces import read_patches
 from tetraview_nets.rescunet.otsu import Otsu, decide, discriminative_map
 from tetraview_nets.rescunet.rescunet import RescuNet
-from tetraview_nets.rescunet.task import read_all
 from tetraview_nets.system import PatchReading
 
 Floats = NDArray[np.float64]
@@ -38,7 +38,7 @@ class Outcome:
     def of(cls, network: RescuNet, masses: LesionSet, *, detected: bool, device: torch.device) -> Outcome:
         """Read the patches of masses once."""
         patches, masks = pairs(masses, network.preset.patch, detected=detected)
-        reading = read_all(network, patches, device=device)
+        reading = read_patches(network, patches, device=device)
         return cls(masses=masses, detected=detected, network=network, reading=reading, masks=masks.numpy())
 
     @cached_property

@@ -14,16 +14,14 @@ from tetraview_nets.crops import augmented_pair, pairs
 from tetraview_nets.lesions import Lesion, LesionSet
 from tetraview_nets.losses import masked_mean
 from tetraview_nets.metrics import Confusion, auc, mean_per_roi
+from tetraview_nets.pieces import read_patches
 from tetraview_nets.rescunet.otsu import BENIGN_GREY, MALIGNANT_GREY
 from tetraview_nets.rescunet.presets import RescunetPreset
 from tetraview_nets.rescunet.recipe import RescunetRecipe
 from tetraview_nets.rescunet.rescunet import RescuNet
-from tetraview_nets.system import PatchReading
 
 #: Target inside a benign mass; 1 inside a malignant one, 0 outside.
 BENIGN = BENIGN_GREY / MALIGNANT_GREY
-#: Patches read at once.
-CHUNK = 64
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -138,7 +136,7 @@ class MapTask:
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Dice on patches as drawn by a detector, and how well the score ranks, on watched masses."""
         assert isinstance(network, RescuNet)
-        reading = read_all(network, self._patches, device=self.given.device)
+        reading = read_patches(network, self._patches, device=self.given.device)
         assert reading.probability is not None
         assert reading.threshold is not None
         assert reading.malignancy is not None
@@ -149,10 +147,3 @@ class MapTask:
             "dice": mean_per_roi(counts)["dice"],
             "auc": auc(reading.malignancy.double().numpy(), malignant),
         }
-
-
-def read_all(network: RescuNet, patches: Tensor, *, device: torch.device) -> PatchReading:
-    """What the network says of patches [N, S, S], read in pieces, on the CPU."""
-    pieces = [network.read(piece.to(device)) for piece in torch.split(patches, CHUNK)]
-    columns = [torch.cat(column).cpu() if column[0] is not None else None for column in zip(*pieces, strict=True)]
-    return PatchReading(*columns)

@@ -19,8 +19,9 @@ from tetraview_nets.crops import pairs
 from tetraview_nets.figure_table import made_by, page
 from tetraview_nets.lesions import Lesion, LesionSet
 from tetraview_nets.metrics import MASK_FIGURES, Confusion, interval, mean_per_roi, patient_weights, pooled
+from tetraview_nets.pieces import read_masks
 from tetraview_nets.unetpp import anchors
-from tetraview_nets.unetpp.segmenter import THRESHOLD, Segmenter, read_all
+from tetraview_nets.unetpp.segmenter import THRESHOLD, Segmenter
 
 Booleans = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -66,7 +67,7 @@ def figures(segmenter: Segmenter, masses: LesionSet, *, device: torch.device) ->
 def _counted(segmenter: Segmenter, masses: LesionSet, *, detected: bool, device: torch.device) -> list[Confusion]:
     shape = segmenter.preset.patch
     patches, _ = pairs(masses, shape, detected=detected)
-    probability = read_all(segmenter, patches, device=device)
+    probability = read_masks(segmenter, patches, device=device)
     return agreement(probability, THRESHOLD, masses, shape, detected=detected)
 
 

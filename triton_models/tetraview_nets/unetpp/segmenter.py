@@ -17,8 +17,6 @@ from tetraview_nets.unetpp.unetpp import UNetPlusPlus
 
 #: A pixel of at least this probability is part of the mass (the paper's).
 THRESHOLD = 0.5
-#: Patches read at once.
-CHUNK = 64
 
 NETWORKS: Mapping[Architecture, Callable[[SegmenterPreset], nn.Module]] = MappingProxyType(
     {Architecture.UNETPP: UNetPlusPlus, Architecture.UNET: UNet}
@@ -61,9 +59,3 @@ class Segmenter(nn.Module):
         return PatchReading(
             probability=logits.sigmoid(), threshold=torch.full((len(patches),), THRESHOLD, device=patches.device)
         )
-
-
-def read_all(segmenter: Segmenter, patches: Tensor, *, device: torch.device) -> Tensor:
-    """The probabilities of patches [N, H, W], read in pieces, on the CPU: float32 [N, H, W]."""
-    pieces = [segmenter.read(piece.to(device)).probability for piece in torch.split(patches, CHUNK)]
-    return torch.cat([piece.cpu() for piece in pieces if piece is not None])

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from tetraview_nets.crops import Mask, Patch, augmented_pair, pairs
 from tetraview_nets.lesions import Lesion, LesionSet
 from tetraview_nets.metrics import Confusion, mean_per_roi
+from tetraview_nets.pieces import read_masks
 from tetraview_nets.unetpp.presets import SegmenterPreset
 from tetraview_nets.unetpp.recipe import SegmenterRecipe
-from tetraview_nets.unetpp.segmenter import THRESHOLD, Segmenter, read_all
+from tetraview_nets.unetpp.segmenter import THRESHOLD, Segmenter
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,6 +64,6 @@ class OutlineTask:
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Mean Dice of the watched patches, counted on the patches' own pixels."""
         assert isinstance(network, Segmenter)
-        found = read_all(network, self._watched, device=self.given.device) >= THRESHOLD
+        found = read_masks(network, self._watched, device=self.given.device) >= THRESHOLD
         counted = [Confusion.of(*both) for both in zip(found.numpy(), self._truth.numpy(), strict=True)]
         return {"dice": mean_per_roi(counted)["dice"]}

@@ -9,10 +9,11 @@ from tetraview_nets.cache import Split
 from tetraview_nets.crops import detected
 from tetraview_nets.lesions import Lesion, LesionSet
 from tetraview_nets.patch_training import Judgement, PatchTraining, judged_outlines
+from tetraview_nets.pieces import read_masks
 from tetraview_nets.schedule import Rhythm
 from tetraview_nets.unetpp.presets import SegmenterPreset
 from tetraview_nets.unetpp.recipe import SegmenterRecipe
-from tetraview_nets.unetpp.segmenter import THRESHOLD, Segmenter, read_all
+from tetraview_nets.unetpp.segmenter import THRESHOLD, Segmenter
 from tetraview_nets.unetpp.system import SYSTEM
 from tetraview_nets.unetpp.task import Material, OutlineTask
 
@@ -45,5 +46,5 @@ class SegmenterTraining(PatchTraining[SegmenterPreset, SegmenterRecipe, Segmente
         )
 
     def _judged(self, network: Segmenter, lesions: LesionSet) -> Judgement:
-        probability = read_all(network, detected(lesions, self.preset.patch), device=self.device)
+        probability = read_masks(network, detected(lesions, self.preset.patch), device=self.device)
         return judged_outlines(probability, THRESHOLD, lesions, self.preset.patch)

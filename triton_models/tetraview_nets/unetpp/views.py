@@ -13,7 +13,8 @@ from tetraview.domain.geometry import Box
 from tetraview_nets.cache import MASS, VIEWS, CanonicalExam
 from tetraview_nets.crops import cut, on_tile
 from tetraview_nets.lesions import UNASSESSED, Lesion
-from tetraview_nets.unetpp.segmenter import THRESHOLD, Segmenter, read_all
+from tetraview_nets.pieces import read_masks
+from tetraview_nets.unetpp.segmenter import THRESHOLD, Segmenter
 
 Booleans = NDArray[np.bool_]
 
@@ -61,7 +62,7 @@ def in_two_stages(segmenter: Segmenter, exam: CanonicalExam, view: int, boxes: S
     shape = segmenter.preset.patch
     drawn = [boxed(exam, view, box) for box in boxes]
     patches = torch.from_numpy(np.stack([cut(each, each.box, shape) for each in drawn]))
-    found = read_all(segmenter, patches, device=torch.device("cpu")).numpy()
+    found = read_masks(segmenter, patches, device=torch.device("cpu")).numpy()
     pasted = [on_tile(found[i], each, each.box, shape) for i, each in enumerate(drawn)]
     return np.asarray(np.max(pasted, axis=0) >= THRESHOLD)
 
@@ -81,5 +82,5 @@ def in_one_stage(segmenter: Segmenter, exam: CanonicalExam, view: int, *, factor
     rows, columns = exam.images[view].shape
     image = exam.images[view].astype(np.float32) / 255
     small = cv2.resize(image, (columns // factor, rows // factor), interpolation=cv2.INTER_AREA)
-    found = read_all(segmenter, torch.from_numpy(small)[None], device=torch.device("cpu"))[0].numpy()
+    found = read_masks(segmenter, torch.from_numpy(small)[None], device=torch.device("cpu"))[0].numpy()
     return np.asarray(cv2.resize(found, (columns, rows), interpolation=cv2.INTER_LINEAR) >= THRESHOLD)
