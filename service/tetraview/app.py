@@ -61,7 +61,7 @@ class App:
             settings=settings,
             ledger=self.ledger,
             metrics=self._metrics,
-            reader=open_reader(settings, self._models),
+            reader=open_reader(settings, self._models, probabilities=settings.emits_probability),
             deliver=partial(deliver, calling_ae_title=settings.dicom.ae_title),
             clock=utc_now,
         )
@@ -112,7 +112,7 @@ class App:
 
     def _check_calibration(self) -> None:
         """Refuse to call uncalibrated scores probabilities; where Triton is away, readings show what is calibrated."""
-        if not self._settings.report.emit_probability:
+        if not self._settings.emits_probability:
             return
         try:
             self._models.check_calibration()
@@ -182,8 +182,14 @@ def open_models(settings: Settings) -> Models:
     return Models.of(settings.triton, stages=[settings.stages_of(ae_title) for ae_title in settings.called_ae_titles])
 
 
-def open_reader(settings: Settings, models: Models) -> ExamReader:
-    """The reader that these settings describe."""
+def open_reader(settings: Settings, models: Models, *, probabilities: bool) -> ExamReader:
+    """The reader that these settings describe.
+
+    Args:
+        settings: all that is set.
+        models: the models of Triton.
+        probabilities: whether calibrated scores become probabilities of the findings.
+    """
     limits = DecodeLimits(
         memory_bytes=settings.imaging.memory_bytes,
         cpu_seconds=settings.imaging.cpu_seconds,
@@ -196,5 +202,5 @@ def open_reader(settings: Settings, models: Models) -> ExamReader:
         spool=settings.data_dir / "spool",
         limits=limits,
         operating_point=settings.report.operating_point,
-        probabilities=settings.report.emit_probability,
+        probabilities=probabilities,
     )

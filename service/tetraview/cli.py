@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -47,17 +46,6 @@ DicomPaths = Annotated[list[Path], typer.Argument(help="DICOM files, or folders 
 
 #: Free space that the doctor wants: a day of a busy screening site.
 _MIN_FREE_BYTES = 20 << 30
-
-
-class Viewer(StrEnum):
-    """For whom the results are shaped."""
-
-    OHIF = "ohif"
-    CONFORMANT = "conformant"
-
-
-#: Segmentation geometry for each.
-_GEOMETRY = {Viewer.OHIF: "orientation_only", Viewer.CONFORMANT: "none"}
 
 
 def main() -> None:
@@ -120,10 +108,11 @@ def _dicom_files(folder: Path) -> list[Path]:
 @app.command()
 def read(
     paths: DicomPaths,
-    out: Annotated[Path, typer.Option(help="Folder for SEG, SR, picture and findings.")],
+    out: Annotated[Path, typer.Option(help="Folder for result objects, picture and findings.")],
     *,
-    viewer: Annotated[
-        Viewer | None, typer.Option(help="For whom Segmentations are shaped; default as set in report.seg_geometry.")
+    output: Annotated[
+        list[str] | None,
+        typer.Option(help="Output profile: pacs, workstation, ohif, slicer, air or your own; may be repeated."),
     ] = None,
     ae_title: Annotated[
         str | None, typer.Option(help="Read as if sent to this AE title of ours, by the models of its profile.")
@@ -139,9 +128,10 @@ def read(
     """
     settings = load_settings(config)
     called = ae_title or settings.dicom.ae_title
-    settings = read_as(settings, ae_title=called, detector=detector, segmenter=segmenter, classifier=classifier)
-    shape = {"seg_geometry": _GEOMETRY[viewer]} if viewer else {}
-    report = settings.report.model_copy(update=shape)
+    outputs = [settings.output(name) for name in dict.fromkeys(output)] if output else settings.outputs_in_use
+    settings = read_as(
+        settings, ae_title=called, outputs=outputs, detector=detector, segmenter=segmenter, classifier=classifier
+    )
     found = find_exams(paths, called_ae_title=called)
     for path, reason in found.left_out:
         console.print(f"left out {path}: {reason}", style="yellow", markup=False, highlight=False, soft_wrap=True)
@@ -149,12 +139,11 @@ def read(
         _fail("none of these files is a mammogram that can be read")
     with ExitStack() as stack:
         with console.status("waiting for Triton"):
-            ready = stack.enter_context(triton_at_hand(settings))
-        settings = ready.model_copy(update={"report": report})
+            settings = stack.enter_context(triton_at_hand(settings, outputs=outputs))
         for exam in track(found.exams, "reading", console=console, transient=True):
             folder = out / exam.exam_id if len(found.exams) > 1 else out
             console.print(f"reading {', '.join(exam.images)} into {folder}")
-            _show(read_to_folder(exam, folder, settings=settings).reading)
+            _show(read_to_folder(exam, folder, settings=settings, outputs=outputs).reading)
 
 
 def _show(reading: Reading) -> None:
@@ -250,7 +239,7 @@ def _check(what: str, check: Callable[[], object]) -> bool:
 def _check_triton(settings: Settings) -> None:
     models = open_models(settings)
     models.check()
-    if settings.report.emit_probability:
+    if settings.emits_probability:
         models.check_calibration()
 
 

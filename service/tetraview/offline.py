@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from tetraview.app import open_models, open_reader
 from tetraview.domain.delivery import ResultObject
 from tetraview.domain.exam import Exam
+from tetraview.domain.output import Output
 from tetraview.domain.reading import Reading
 from tetraview.errors import SettingsInvalid, TritonUnavailable
 from tetraview.inference.server import TritonServer
@@ -35,6 +36,7 @@ def read_as(
     settings: Settings,
     *,
     ae_title: str,
+    outputs: Sequence[Output],
     detector: DetectorName | None = None,
     segmenter: SegmenterName | None = None,
     classifier: ClassifierName | None = None,
@@ -44,6 +46,7 @@ def read_as(
     Args:
         settings: all that is set.
         ae_title: one of our AE titles.
+        outputs: the output profiles that results are written for.
         detector: model in place of the one that is set for the AE title.
         segmenter: the same.
         classifier: the same.
@@ -53,7 +56,7 @@ def read_as(
     """
     chosen = {"detector": detector, "segmenter": segmenter, "classifier": classifier}
     stages = settings.stages_of(ae_title).model_dump() | {stage: model for stage, model in chosen.items() if model}
-    if settings.report.emit_birads and not Stages(**stages).grade_birads:
+    if any(output.emit_birads for output in outputs) and not Stages(**stages).grade_birads:
         raise SettingsInvalid(
             f"report.emit_birads needs a classifier that grades by BI-RADS, not {stages['classifier']}: read with "
             "mommi_classifier or set it to false"
@@ -68,8 +71,12 @@ def read_as(
 
 
 @contextmanager
-def triton_at_hand(settings: Settings) -> Iterator[Settings]:
+def triton_at_hand(settings: Settings, *, outputs: Sequence[Output]) -> Iterator[Settings]:
     """Settings whose Triton answers: the one that runs already, or one started for the while.
+
+    Args:
+        settings: all that is set.
+        outputs: the output profiles that results are written for.
 
     Raises:
         TritonUnavailable: none runs and none can be started.
@@ -82,16 +89,19 @@ def triton_at_hand(settings: Settings) -> Iterator[Settings]:
         except TritonUnavailable:
             server = stack.enter_context(TritonServer(models=settings.model_names, grpc_port=0, metrics_port=None))
             settings = settings.model_copy(update={"triton": settings.triton.model_copy(update={"url": server.url})})
-        if settings.report.emit_probability:
+        if any(output.emit_probability for output in outputs):
             open_models(settings).check_calibration()
         yield settings
 
 
-def read_to_folder(exam: Exam, folder: Path, *, settings: Settings) -> OfflineResult:
-    """Read one exam and leave previews, SEG, SR, contact sheet and ``findings.json`` in the folder."""
+def read_to_folder(exam: Exam, folder: Path, *, settings: Settings, outputs: Sequence[Output]) -> OfflineResult:
+    """Read one exam and leave previews, contact sheet, ``findings.json`` and a folder for each output profile."""
     folder.mkdir(parents=True, exist_ok=True)
-    reading = open_reader(settings, open_models(settings)).read(exam, folder=folder)
-    results = write_report(exam, reading, spool=Path("/"), folder=folder, settings=settings.report)
+    probabilities = any(output.emit_probability for output in outputs)
+    reading = open_reader(settings, open_models(settings), probabilities=probabilities).read(exam, folder=folder)
+    results = write_report(
+        exam, reading, spool=Path("/"), folder=folder, outputs=outputs, time_zone=settings.report.time_zone
+    )
     (folder / "findings.json").write_bytes(_reading_document.dump_json(reading, indent=2))
     sheet = folder / "views.png"
     sheet.write_bytes(contact_sheet(reading, folder=folder))

@@ -6,18 +6,32 @@ as ``TETRAVIEW_DICOM__PORT=11112``. Unknown keys in the file are errors.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from tetraview.domain.delivery import ResultKind
+from tetraview.domain.output import (
+    DEFAULT_OUTPUT,
+    OUTPUTS,
+    CodingScheme,
+    Output,
+    ReportClass,
+    SegmentationGeometry,
+    TrackingScope,
+)
 from tetraview.errors import SettingsInvalid
 
 AETitle = Annotated[str, Field(pattern=r"^[!-~]([ -~]{0,14}[!-~])?$", max_length=16)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 Bytes = Annotated[int, Field(gt=0)]
+ShortName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 
 
 class _Section(BaseModel):
@@ -128,7 +142,7 @@ class Imaging(_Section):
 
 
 class Report(_Section):
-    """What the results look like."""
+    """What the results say, whoever gets them."""
 
     operating_point: Literal["high_sensitivity", "balanced", "high_specificity"] = "balanced"
     """Named thresholds stored with the weights."""
@@ -138,15 +152,49 @@ class Report(_Section):
     """Write the BI-RADS category nearest to the classifier's estimate; never an assessment of the patient."""
     emit_probability: bool = False
     """Show calibrated scores as probabilities; needs weights that were calibrated for every route."""
-    seg_geometry: Literal["orientation_only", "none"] = "orientation_only"
-    """Plane groups of the Segmentation: `orientation_only` is what OHIF needs, `none` is strictly conformant."""
+    time_zone: Annotated[str, Field(pattern=r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+){0,2}$")] | None = None
+    """Zone of the site, for example Europe/Berlin, for studies that state none; unset, that of this machine."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone_is_known(cls, name: str | None) -> str | None:
+        if name is not None and name not in available_timezones():
+            raise ValueError(f"no time zone is called {name}: write it as Europe/Berlin or UTC")
+        return name
+
+
+class OutputProfile(_Section):
+    """An output profile of your own: like a built-in one but for what is set here."""
+
+    name: ShortName
+    """Name that destinations refer to."""
+    like: Literal["pacs", "workstation", "ohif", "slicer", "air"] = "pacs"
+    """Built-in profile that says what is not set here."""
+    objects: Annotated[tuple[ResultKind, ...], Field(min_length=1)] | None = None
+    """Kinds of objects: `SEG`, `SR` (TID 1500), `CAD SR`, `PR` (presentation state), `SC` (picture with outlines)."""
+    report_class: ReportClass | None = None
+    """SOP Class of the SR: `comprehensive` or `comprehensive_3d`."""
+    seg_geometry: SegmentationGeometry | None = None
+    """Plane groups of the SEG: `none` is strictly right, `orientation_only` suits OHIF, `synthetic_plane` Slicer."""
+    coding_scheme: CodingScheme | None = None
+    """Codes of the CAD SR: `SCT`, or `SRT` for workstations that know SNOMED-RT only."""
+    tracking_scope: TrackingScope | None = None
+    """What shares a Tracking UID: each `view` has its own, or all views of a `lesion` share one."""
+    emit_malignancy: bool | None = None
+    """As in `report`, for this profile."""
+    emit_birads: bool | None = None
+    """As in `report`, for this profile."""
+    emit_probability: bool | None = None
+    """As in `report`, for this profile."""
 
 
 class Destination(_Section):
     """A PACS that receives the results."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+    name: ShortName
     """Short name, shown in logs and metrics."""
+    output: ShortName = DEFAULT_OUTPUT
+    """Output profile, what it gets: `pacs`, `workstation`, `ohif`, `slicer`, `air` or one of `[[outputs]]`."""
     ae_title: AETitle
     """AE title that is called."""
     host: str
@@ -198,6 +246,7 @@ class Settings(BaseSettings):
     imaging: Imaging = Imaging()
     report: Report = Report()
     web: Web = Web()
+    outputs: tuple[OutputProfile, ...] = ()
     destinations: tuple[Destination, ...] = ()
 
     @property
@@ -210,6 +259,38 @@ class Settings(BaseSettings):
         """Every Triton model that reads what is sent to us, each once."""
         read_by = (self.stages_of(ae_title).names for ae_title in self.called_ae_titles)
         return tuple(dict.fromkeys(name for names in read_by for name in names))
+
+    @property
+    def outputs_in_use(self) -> tuple[Output, ...]:
+        """The output profiles of all destinations, each once; without any destination the default one."""
+        names = [destination.output for destination in self.destinations] or [DEFAULT_OUTPUT]
+        return tuple(self.output(name) for name in dict.fromkeys(names))
+
+    @property
+    def emits_birads(self) -> bool:
+        """Whether any result states a BI-RADS category."""
+        return any(output.emit_birads for output in self.outputs_in_use)
+
+    @property
+    def emits_probability(self) -> bool:
+        """Whether any result shows a calibrated score as a probability."""
+        return any(output.emit_probability for output in self.outputs_in_use)
+
+    def output(self, name: str) -> Output:
+        """The output profile of a name.
+
+        Raises:
+            SettingsInvalid: there is none.
+        """
+        said = self.report.model_dump(include={"emit_malignancy", "emit_birads", "emit_probability"})
+        if name in OUTPUTS:
+            return replace(OUTPUTS[name], **said)
+        for profile in self.outputs:
+            if profile.name == name:
+                own = profile.model_dump(exclude={"like"}, exclude_none=True)
+                return replace(OUTPUTS[profile.like], **(said | own))
+        known = ", ".join([*OUTPUTS, *(profile.name for profile in self.outputs)])
+        raise SettingsInvalid(f"no output profile is called {name}: choose one of {known}, or add it to [[outputs]]")
 
     def stages_of(self, ae_title: str) -> Stages:
         """The models that read what is sent to one of our AE titles.
@@ -232,24 +313,37 @@ class Settings(BaseSettings):
         """The called AE title says who reads an exam: it cannot say two things."""
         dicom = info.data.get("dicom")
         titles = [profile.ae_title for profile in profiles] + ([dicom.ae_title] if dicom else [])
-        twice = sorted({title for title in titles if titles.count(title) > 1})
+        twice = _twice(titles)
         if twice:
-            raise ValueError(f"more than one profile, or one and dicom.ae_title, is named {', '.join(twice)}")
+            raise ValueError(f"more than one profile, or one and dicom.ae_title, is named {twice}")
         return profiles
+
+    @field_validator("outputs")
+    @classmethod
+    def _outputs_differ(cls, outputs: tuple[OutputProfile, ...]) -> tuple[OutputProfile, ...]:
+        twice = _twice([*OUTPUTS, *(output.name for output in outputs)])
+        if twice:
+            raise ValueError(f"more than one output profile, built-in ones included, has the name {twice}")
+        return outputs
 
     @field_validator("destinations")
     @classmethod
-    def _names_differ(cls, destinations: tuple[Destination, ...]) -> tuple[Destination, ...]:
+    def _destinations_differ(
+        cls, destinations: tuple[Destination, ...], info: ValidationInfo
+    ) -> tuple[Destination, ...]:
         """Deliveries are kept by the destination's name: two of one name would be one."""
-        names = [destination.name for destination in destinations]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = _twice([destination.name for destination in destinations])
         if twice:
-            raise ValueError(f"more than one destination has the name {', '.join(twice)}")
+            raise ValueError(f"more than one destination has the name {twice}")
+        known = {*OUTPUTS, *(output.name for output in info.data.get("outputs", ()))}
+        for destination in destinations:
+            if destination.output not in known:
+                raise ValueError(f"{destination.name}: no output profile is called {destination.output}")
         return destinations
 
     @model_validator(mode="after")
     def _birads_needs_a_classifier(self) -> Self:
-        for ae_title in self.called_ae_titles if self.report.emit_birads else ():
+        for ae_title in self.called_ae_titles if self.emits_birads else ():
             stages = self.stages_of(ae_title)
             if not stages.grade_birads:
                 raise ValueError(
@@ -270,6 +364,11 @@ class Settings(BaseSettings):
         """Order of precedence: environment over the TOML file over the defaults."""
         del init_settings, dotenv_settings, file_secret_settings
         return env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def _twice(names: Sequence[str]) -> str:
+    """The names that stand more than once, in words."""
+    return ", ".join(sorted({name for name in names if names.count(name) > 1}))
 
 
 def load_settings(path: Path | None = None) -> Settings:

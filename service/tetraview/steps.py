@@ -127,10 +127,12 @@ class Steps:
                 reading,
                 spool=self._folders.spool,
                 folder=self._folders.results(exam_id, generation),
-                settings=self._settings.report,
+                outputs=self._settings.outputs_in_use,
+                time_zone=self._settings.report.time_zone,
             )
         killpoint("report.written")
-        closed = self._ledger.open_deliveries(exam_id, generation, results=results, destinations=self._destinations)
+        outputs = {name: destination.output for name, destination in self._destinations.items()}
+        closed = self._ledger.open_deliveries(exam_id, generation, results=results, destinations=outputs)
         killpoint("report.recorded")
         if closed:
             self._note_end(exam_id, generation)

@@ -15,7 +15,7 @@ from tetraview.domain.reading import Reading
 from tetraview.settings import Settings
 
 #: Settings that are lists of sections; one that is empty is left out.
-_LISTS = frozenset({"destinations", "profiles"})
+_LISTS = frozenset({"destinations", "outputs", "profiles"})
 #: What stands between user and host of a URL.
 _PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
 

@@ -15,9 +15,9 @@ from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from tetraview import settings
 from tetraview.domain.detection import Detection, Detections, ViewDetections
 from tetraview.domain.geometry import Box
+from tetraview.domain.output import OUTPUTS
 from tetraview.domain.reading import Model
 from tetraview.domain.view import Route, View
 from tetraview.files import find_exams
@@ -163,8 +163,9 @@ def read(folder: Path, *, segmenter: Literal["unetpp_segmenter", "none"]) -> Map
         limits=DecodeLimits(),
         operating_point="balanced",
     )
-    results = write_report(exam, reader.read(exam, folder=out), spool=Path("/"), folder=out, settings=settings.Report())
-    return {result.path: dcmread(out / result.path) for result in results}
+    reading = reader.read(exam, folder=out)
+    results = write_report(exam, reading, spool=Path("/"), folder=out, outputs=[OUTPUTS["ohif"]])
+    return {Path(result.path).name: dcmread(out / result.path) for result in results}
 
 
 def dice(one: Mask, other: Mask) -> float:

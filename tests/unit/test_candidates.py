@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tetraview.candidates import _reach
 from tetraview.domain.geometry import Box
+from tetraview.domain.output import OUTPUTS
 from tetraview.errors import SettingsInvalid
 from tetraview.offline import read_as
-from tetraview.settings import Report, Settings
+from tetraview.settings import Settings
 
 SQUARE = Box(100, 200, 180, 240)
 
@@ -25,7 +28,7 @@ def test_a_network_that_reads_the_middle_of_its_patch_reaches_no_further() -> No
 
 def test_files_are_not_read_by_a_classifier_that_cannot_give_what_is_asked_for() -> None:
     """Where categories are to be written, a classifier that has none is refused before anything is read."""
-    settings = Settings().model_copy(update={"report": Report(emit_birads=True)})
-    assert read_as(settings, ae_title="TETRAVIEW").triton.classifier == "mommi_classifier"
+    settings, outputs = Settings(), [replace(OUTPUTS["pacs"], emit_birads=True)]
+    assert read_as(settings, ae_title="TETRAVIEW", outputs=outputs).triton.classifier == "mommi_classifier"
     with pytest.raises(SettingsInvalid, match="emit_birads needs a classifier that grades by BI-RADS, not dualcore"):
-        read_as(settings, ae_title="TETRAVIEW", classifier="dualcore")
+        read_as(settings, ae_title="TETRAVIEW", outputs=outputs, classifier="dualcore")

@@ -36,17 +36,17 @@ def test_files_are_an_exam_of_the_ae_title(tmp_path: Path) -> None:
 )
 def test_a_profile_reads_files_by_its_models(ae_title: str, stages: Stages) -> None:
     """Read as if sent to an AE title, files are read by the models of its profile, and no other model is needed."""
-    settings = read_as(SETTINGS, ae_title=ae_title)
+    settings = read_as(SETTINGS, ae_title=ae_title, outputs=())
     assert (settings.called_ae_titles, settings.stages_of(ae_title)) == ((ae_title,), stages)
 
 
 def test_single_models_can_be_chosen_for_files() -> None:
     """A model that is named takes the place of that of the profile, also when it is `none`; the others stay."""
-    settings = read_as(SETTINGS, ae_title="TETRA_B", segmenter="none")
+    settings = read_as(SETTINGS, ae_title="TETRA_B", outputs=(), segmenter="none")
     assert settings.stages_of("TETRA_B") == Stages(detector="yolo_msp_detector", segmenter="none")
 
 
 def test_an_ae_title_without_a_profile_reads_nothing() -> None:
     """Files cannot be read as if sent to an AE title that is none of ours."""
     with pytest.raises(SettingsInvalid, match="TETRA_C"):
-        read_as(SETTINGS, ae_title="TETRA_C")
+        read_as(SETTINGS, ae_title="TETRA_C", outputs=())

@@ -23,7 +23,13 @@ from tetraview.telemetry.metrics import Metrics
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 EXAM = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid="2.25.1")
 PACS = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=104)
-REPORT = ResultObject(kind=ResultKind.STRUCTURED_REPORT, sop_class_uid="1.2", sop_instance_uid="2.25.7", path="sr.dcm")
+REPORT = ResultObject(
+    kind=ResultKind.MEASUREMENT_REPORT,
+    sop_class_uid="1.2",
+    sop_instance_uid="2.25.7",
+    path="ohif/sr.dcm",
+    output="ohif",
+)
 IMAGE = Instance(
     sop_instance_uid="2.25.1.1",
     sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
@@ -75,7 +81,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger.record_instance(IMAGE)
     (waiting,) = ledger.unsettled()
     ledger.settle(waiting, choose_images(waiting.instances))
-    ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations=["pacs", "gone"])
+    ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations={"pacs": "ohif", "gone": "ohif"})
     yield ledger
     engine.dispose()
 
@@ -100,7 +106,7 @@ def test_an_object_is_sent_once(steps: Steps, ledger: Ledger, pacs: Pacs, tmp_pa
     """A step that runs again after its object was delivered sends nothing."""
     for _ in range(2):
         steps.send(EXAM, 1, "pacs", REPORT.sop_instance_uid)
-    assert pacs.received == [tmp_path / "results" / EXAM / "1" / "sr.dcm"]
+    assert pacs.received == [tmp_path / "results" / EXAM / "1" / "ohif" / "sr.dcm"]
     assert states(ledger) == {"pacs": DeliveryState.DELIVERED, "gone": DeliveryState.PENDING}
 
 

@@ -9,10 +9,18 @@ from tetraview.domain.view import View
 
 
 class ResultKind(StrEnum):
-    """What kind of object a result is, by its Modality (0008,0060)."""
+    """What kind of object a result is, as people call it."""
 
+    #: Segmentation of one view.
     SEGMENTATION = "SEG"
-    STRUCTURED_REPORT = "SR"
+    #: Comprehensive SR by TID 1500.
+    MEASUREMENT_REPORT = "SR"
+    #: Mammography CAD SR.
+    CAD_REPORT = "CAD SR"
+    #: Grayscale Softcopy Presentation State of one view.
+    PRESENTATION_STATE = "PR"
+    #: Secondary Capture of one view with its findings drawn.
+    SECONDARY_CAPTURE = "SC"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +32,10 @@ class ResultObject:
     sop_instance_uid: str
     #: Relative to the reading's folder.
     path: str
-    #: The view a segmentation outlines; None for the report.
+    #: The view it is about; None for the reports, which are about the exam.
     view: View | None = None
+    #: Name of the output profile that it is part of.
+    output: str = ""
 
 
 class DeliveryState(StrEnum):

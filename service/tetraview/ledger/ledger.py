@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -201,15 +201,26 @@ class Ledger:
     # Delivering
 
     def open_deliveries(
-        self, exam_id: str, generation: int, *, results: Sequence[ResultObject], destinations: Iterable[str]
+        self, exam_id: str, generation: int, *, results: Sequence[ResultObject], destinations: Mapping[str, str]
     ) -> bool:
-        """Keep the results and owe them to every destination; doing it twice changes nothing.
+        """Keep the results and owe each destination those of its output profile; doing it twice changes nothing.
+
+        Args:
+            exam_id: the exam.
+            generation: which of its generations.
+            results: of all output profiles.
+            destinations: the name of the output profile by that of the destination.
 
         Returns:
             Whether nothing is owed, so that the exam is now done.
         """
         self._update_reading(exam_id, generation, results=results_document.dump_python(tuple(results), mode="json"))
-        owed = {(destination, result) for destination in destinations for result in results}
+        owed = {
+            (destination, result)
+            for destination, output in destinations.items()
+            for result in results
+            if result.output == output
+        }
         for delivery in self.deliveries(exam_id):
             if delivery.generation == generation:
                 owed.discard((delivery.destination, delivery.result))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from uuid import UUID
 
 from pydicom import Dataset
@@ -11,10 +12,11 @@ from pydicom.charset import convert_encodings, default_encoding
 from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.uid import UID
 
-from tetraview import settings
+from tetraview.domain.output import Output
 from tetraview.report.equipment import Device, contributing_equipment, software_version
 from tetraview.report.header import Header
 from tetraview.report.moment import Moment
+from tetraview.report.tracking import Tracking
 from tetraview.report.uid import Identity
 
 _IMPLEMENTATION_CLASS_UID = UID(f"2.25.{UUID('6c0d7f0b-9a0f-4b8e-8a8e-3f6f0c2b7a51').int}")
@@ -29,8 +31,12 @@ class Context:
     moment: Moment
     #: Name of the score thresholds that were used.
     operating_point: str
-    #: What the results look like.
-    report: settings.Report
+    #: Which objects, in which form.
+    output: Output
+    #: By what viewers know a finding again in another object.
+    tracking: Tracking
+    #: Folder of the reading's previews.
+    previews: Path
     #: Instance Number of each object: a later generation of the exam stands after an earlier one in its series.
     generation: int
 
@@ -46,6 +52,8 @@ def finish(document: Dataset, header: Header, context: Context) -> Dataset:
         setattr(document, keyword, context.moment.date)
     for keyword in ("ContentTime", "SeriesTime", "InstanceCreationTime"):
         setattr(document, keyword, context.moment.time)
+    if context.moment.utc_offset and "TimezoneOffsetFromUTC" not in document:
+        document.TimezoneOffsetFromUTC = context.moment.utc_offset
     document.SoftwareVersions = context.device.software_versions
     document.ContributingEquipmentSequence = contributing_equipment(
         context.device, header=header, moment=context.moment

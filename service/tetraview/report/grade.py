@@ -25,17 +25,17 @@ def grade(finding: Finding, context: Context) -> Iterator[ContentItem]:
         finding: the finding.
         context: what all results of the reading share.
     """
-    classifier, report = context.device.classifier, context.report
+    classifier, output = context.device.classifier, context.output
     if classifier is None or finding.malignancy is None:
         return
-    if report.emit_malignancy:
+    if output.emit_malignancy:
         score, by = round(finding.malignancy, 3), identification(classifier)
         yield number(CONTAINS, codes.MALIGNANCY_SCORE, score, codes.NO_UNITS, by)
-    if report.emit_malignancy and finding.suspicion is not None:
+    if output.emit_malignancy and finding.suspicion is not None:
         level = codes.SUSPICION[finding.suspicion]
         yield code(CONTAINS, codes.SUSPICION_LEVEL, level, identification(classifier))
     category = None if finding.birads_score is None else birads_estimate(finding.birads_score)
-    if report.emit_birads and category is not None:
+    if output.emit_birads and category is not None:
         by = identification(classifier, "estimate of an algorithm; not assigned to the patient")
         yield code(CONTAINS, codes.ASSESSMENT_CATEGORY, category, by)
 

@@ -121,6 +121,11 @@ def read_headers(exam: Exam, *, spool: Path) -> Mapping[View, Header]:
     return {view: Header.of(dataset, view=view, instance=exam.images[view]) for view, dataset in datasets.items()}
 
 
+def requests(headers: Iterable[Header]) -> list[Dataset] | None:
+    """Referenced Request Sequence (PS3.3 C.17.2): the order of the first image that names one."""
+    return next(([header.request] for header in headers if header.request), None)
+
+
 def _read(path: Path) -> Dataset | None:
     try:
         return dcmread(path, stop_before_pixels=True)

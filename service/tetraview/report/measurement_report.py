@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from highdicom.sr import ComprehensiveSR, ContentItem
+from highdicom.sr import Comprehensive3DSR, ComprehensiveSR, ContentItem
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from tetraview.domain.exam import Exam
 from tetraview.domain.finding import Finding
+from tetraview.domain.output import ReportClass
 from tetraview.domain.product import MANUFACTURER
 from tetraview.domain.reading import Reading
 from tetraview.domain.view import View
@@ -30,12 +31,16 @@ from tetraview.report.content import (
 from tetraview.report.document import Context, finish
 from tetraview.report.equipment import MODEL_NAME, Device
 from tetraview.report.grade import grade, identification, probabilities
-from tetraview.report.header import Header
+from tetraview.report.header import Header, requests
 from tetraview.report.outline import clamped, simplified
 from tetraview.report.summary import sentences, summary_code
 from tetraview.report.text import ascii_text
 
 _SERIES_NUMBER = 9002
+_REPORT_CLASS = {
+    ReportClass.COMPREHENSIVE: ComprehensiveSR,
+    ReportClass.COMPREHENSIVE_3D: Comprehensive3DSR,
+}
 
 
 def measurement_report(exam: Exam, reading: Reading, headers: Mapping[View, Header], context: Context) -> Dataset:
@@ -48,7 +53,7 @@ def measurement_report(exam: Exam, reading: Reading, headers: Mapping[View, Head
         context: what all results of the reading share.
     """
     first = next(header for header in headers.values() if header.readable)
-    document = ComprehensiveSR(
+    document = _REPORT_CLASS[context.output.report_class](
         evidence=[header.skeleton for header in headers.values()],
         content=_document(exam, reading, headers, context),
         series_instance_uid=context.identity.series_uid("SR"),
@@ -58,7 +63,7 @@ def measurement_report(exam: Exam, reading: Reading, headers: Mapping[View, Head
         manufacturer=MANUFACTURER,
         is_complete=True,
         is_final=True,
-        requested_procedures=_requests(headers),
+        requested_procedures=requests(headers.values()),
         series_description="AI mass measurements, research only",
         manufacturer_model_name=MODEL_NAME,
         software_versions=context.device.software,
@@ -71,8 +76,12 @@ def measurement_report(exam: Exam, reading: Reading, headers: Mapping[View, Head
 
 
 def _has_own_concepts(reading: Reading, context: Context) -> bool:
-    graded = context.report.emit_malignancy and any(finding.malignancy is not None for finding in reading.findings)
-    return graded or any(finding.calibrated is not None for finding in reading.findings)
+    output = context.output
+    return any(
+        (output.emit_malignancy and finding.malignancy is not None)
+        or (output.emit_probability and finding.calibrated is not None)
+        for finding in reading.findings
+    )
 
 
 def _own_scheme() -> Dataset:
@@ -142,12 +151,8 @@ def _group(finding: Finding, header: Header, context: Context) -> Iterator[Conte
         f"operating point {context.operating_point}; route {finding.route}; "
         f"outline by {context.device.outliner(finding).software}; lengths by {header.spacing_source}"
     )
-    yield text(OBSERVATION_CONTEXT, codes.TRACKING_IDENTIFIER, finding.label)
-    yield uid(
-        OBSERVATION_CONTEXT,
-        codes.TRACKING_UNIQUE_IDENTIFIER,
-        context.identity.tracking_uid(finding, header.instance),
-    )
+    yield text(OBSERVATION_CONTEXT, codes.TRACKING_IDENTIFIER, context.tracking.identifier(finding))
+    yield uid(OBSERVATION_CONTEXT, codes.TRACKING_UNIQUE_IDENTIFIER, context.tracking.uid(finding))
     yield code(CONTAINS, codes.FINDING, codes.MASS)
     yield code(MODIFIER, codes.FINDING_SITE, codes.BREAST[finding.view.laterality])
     yield text(MODIFIER, codes.ALGORITHM_NAME, context.device.detector.name)
@@ -155,7 +160,8 @@ def _group(finding: Finding, header: Header, context: Context) -> Iterator[Conte
     yield text(MODIFIER, codes.ALGORITHM_PARAMETERS, ascii_text(parameters))
     yield from _measurements(finding, context.device)
     yield from grade(finding, context)
-    yield from probabilities(finding)
+    if context.output.emit_probability:
+        yield from probabilities(finding)
     yield region(simplified(outline), header.instance)
 
 
@@ -173,10 +179,5 @@ def _measurements(finding: Finding, device: Device) -> Iterator[ContentItem]:
 
 def _evaluations(exam: Exam, reading: Reading, context: Context) -> Iterator[ContentItem]:
     yield code(CONTAINS, codes.PROCESSING_SUMMARY, summary_code(reading))
-    for sentence in sentences(exam, reading, report=context.report):
+    for sentence in sentences(exam, reading, output=context.output):
         yield text(CONTAINS, codes.COMMENT, sentence)
-
-
-def _requests(headers: Mapping[View, Header]) -> list[Dataset] | None:
-    """Referenced Request Sequence (PS3.3 C.17.2): the order of the first image that names one."""
-    return next(([header.request] for header in headers.values() if header.request), None)

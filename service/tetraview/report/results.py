@@ -1,18 +1,18 @@
-"""From a reading to files: a Segmentation for each view with findings, and always one measurement report."""
+"""From a reading to files: for each output profile the objects that its destinations get."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydicom import Dataset
 
-from tetraview import settings
 from tetraview.domain.delivery import ResultKind, ResultObject
 from tetraview.domain.exam import Exam
-from tetraview.domain.reading import Reading
+from tetraview.domain.output import Output
+from tetraview.domain.reading import Reading, ViewReading
 from tetraview.domain.view import View
-from tetraview.durable import write_file
+from tetraview.durable import sync_folder, write_file
 from tetraview.errors import ReportImpossible
 from tetraview.report.document import Context, encode
 from tetraview.report.equipment import Algorithm, Device
@@ -20,11 +20,33 @@ from tetraview.report.header import Header, read_headers
 from tetraview.report.measurement_report import measurement_report
 from tetraview.report.moment import Moment
 from tetraview.report.segmentation import segmentation
+from tetraview.report.tracking import Tracking
 from tetraview.report.uid import Identity
+
+_OfView = Callable[[ViewReading, Header, Context], Dataset]
+_OfExam = Callable[[Exam, Reading, Mapping[View, Header], Context], Dataset]
+
+#: What is made of each view with findings.
+_OF_VIEW: Mapping[ResultKind, _OfView] = {ResultKind.SEGMENTATION: segmentation}
+#: What is made of each exam, also of one without findings.
+_OF_EXAM: Mapping[ResultKind, _OfExam] = {ResultKind.MEASUREMENT_REPORT: measurement_report}
+_FILE = {
+    ResultKind.SEGMENTATION: "seg",
+    ResultKind.MEASUREMENT_REPORT: "sr",
+    ResultKind.CAD_REPORT: "cad",
+    ResultKind.PRESENTATION_STATE: "pr",
+    ResultKind.SECONDARY_CAPTURE: "sc",
+}
 
 
 def write_report(
-    exam: Exam, reading: Reading, *, spool: Path, folder: Path, settings: settings.Report
+    exam: Exam,
+    reading: Reading,
+    *,
+    spool: Path,
+    folder: Path,
+    outputs: Sequence[Output],
+    time_zone: str | None = None,
 ) -> tuple[ResultObject, ...]:
     """Write the result objects of a reading; the same input writes the same bytes.
 
@@ -32,11 +54,12 @@ def write_report(
         exam: the images that were read.
         reading: what was read in them; every image has its view there.
         spool: folder that the images' paths are relative to.
-        folder: where the results go; created if need be.
-        settings: what the results look like.
+        folder: where the reading's previews are; each output profile's objects go into a folder of its name there.
+        outputs: the output profiles.
+        time_zone: zone of the site, for studies that do not state theirs.
 
     Returns:
-        The Segmentations in the order of the views, then the report.
+        By output profile, in its order of kinds, and within a kind in the order of the views.
 
     Raises:
         ReportImpossible: reading and exam contradict each other, or no image's header can be read.
@@ -44,11 +67,14 @@ def write_report(
     """
     _check(exam, reading)
     headers = read_headers(exam, spool=spool)
-    context = _context(exam, reading, headers, report=settings)
-    written = [
-        _write(document, folder, view=view)
-        for view, document in _documents(exam, reading, headers, context, report=settings)
-    ]
+    utc_offset = next((header.utc_offset for header in headers.values() if header.utc_offset), None)
+    moment = Moment.of(reading.started_at, utc_offset=utc_offset, time_zone=time_zone)
+    written = []
+    for output in outputs:
+        context = _context(exam, reading, output=output, moment=moment, previews=folder)
+        for kind, view, document in _documents(exam, reading, headers, context):
+            written.append(_write(document, folder, kind=kind, view=view, output=output))
+    sync_folder(folder.resolve())
     return tuple(written)
 
 
@@ -65,10 +91,8 @@ def _check(exam: Exam, reading: Reading) -> None:
             raise ReportImpossible(f"exam {exam.exam_id}, {view.view}: a finding of another view is among its findings")
 
 
-def _context(exam: Exam, reading: Reading, headers: Mapping[View, Header], *, report: settings.Report) -> Context:
-    utc_offset = next((header.utc_offset for header in headers.values() if header.utc_offset), None)
-    moment = Moment.of(reading.started_at, utc_offset=utc_offset)
-    identity = Identity.of(exam, reading, report=report, moment=moment)
+def _context(exam: Exam, reading: Reading, *, output: Output, moment: Moment, previews: Path) -> Context:
+    identity = Identity.of(exam, reading, output=output, moment=moment)
     device = Device(
         detector=Algorithm(model=reading.model),
         segmenter=Algorithm(model=reading.segmenter) if reading.segmenter else None,
@@ -80,27 +104,35 @@ def _context(exam: Exam, reading: Reading, headers: Mapping[View, Header], *, re
         identity=identity,
         moment=moment,
         operating_point=reading.operating_point,
-        report=report,
+        output=output,
+        tracking=Tracking.of(exam, reading, identity, scope=output.tracking_scope),
+        previews=previews,
         generation=exam.generation,
     )
 
 
 def _documents(
-    exam: Exam, reading: Reading, headers: Mapping[View, Header], context: Context, *, report: settings.Report
-) -> Iterator[tuple[View | None, Dataset]]:
-    for view in sorted(reading.views, key=lambda view: list(View).index(view.view)):
-        if view.findings:
-            yield view.view, segmentation(view, headers[view.view], context, report=report)
-    yield None, measurement_report(exam, reading, headers, context)
+    exam: Exam, reading: Reading, headers: Mapping[View, Header], context: Context
+) -> Iterator[tuple[ResultKind, View | None, Dataset]]:
+    views = sorted(reading.views, key=lambda view: list(View).index(view.view))
+    for kind in context.output.objects:
+        if kind in _OF_EXAM:
+            yield kind, None, _OF_EXAM[kind](exam, reading, headers, context)
+            continue
+        for view in views:
+            if view.findings:
+                yield kind, view.view, _OF_VIEW[kind](view, headers[view.view], context)
 
 
-def _write(document: Dataset, folder: Path, *, view: View | None) -> ResultObject:
-    name = f"seg-{view}.dcm" if view else "sr.dcm"
-    write_file(folder / name, encode(document))
+def _write(document: Dataset, folder: Path, *, kind: ResultKind, view: View | None, output: Output) -> ResultObject:
+    name = f"{_FILE[kind]}-{view}.dcm" if view else f"{_FILE[kind]}.dcm"
+    path = f"{output.name}/{name}"
+    write_file(folder / path, encode(document))
     return ResultObject(
-        kind=ResultKind.SEGMENTATION if view else ResultKind.STRUCTURED_REPORT,
+        kind=kind,
         sop_class_uid=str(document.SOPClassUID),
         sop_instance_uid=str(document.SOPInstanceUID),
-        path=name,
+        path=path,
         view=view,
+        output=output.name,
     )

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from tetraview import settings
 from tetraview.domain.finding import Finding
+from tetraview.domain.output import SegmentationGeometry
 from tetraview.domain.product import MANUFACTURER
 from tetraview.domain.reading import ViewReading
 from tetraview.errors import ReportImpossible
@@ -32,7 +32,7 @@ _DESCRIPTION = "Research software, not for clinical use"
 _ORANGE = CIELabColor(67.0, 43.0, 74.0)
 
 
-def segmentation(view: ViewReading, header: Header, context: Context, *, report: settings.Report) -> Dataset:
+def segmentation(view: ViewReading, header: Header, context: Context) -> Dataset:
     """A BINARY Segmentation (PS3.3 A.51) with one segment a finding.
 
     The source has no Frame of Reference, so each pixel corresponds to a pixel of the source image (A.51.5). Masks are
@@ -42,7 +42,6 @@ def segmentation(view: ViewReading, header: Header, context: Context, *, report:
         view: what was read in the image, at least one finding.
         header: the image.
         context: what all results of the reading share.
-        report: geometry of the Segmentation.
 
     Raises:
         ReportImpossible: the image does not state its size.
@@ -71,7 +70,7 @@ def segmentation(view: ViewReading, header: Header, context: Context, *, report:
         series_description=f"AI mass SEG {view.view.replace('-', ' ')}, research only",
         transfer_syntax_uid=ExplicitVRLittleEndian,
     )
-    _complete(document, header, context, report=report)
+    _complete(document, header, context)
     return finish(document, header, context)
 
 
@@ -102,8 +101,8 @@ def _segment(number: int, finding: Finding, header: Header, context: Context) ->
             version=outliner.version,
             source=MANUFACTURER,
         ),
-        tracking_uid=context.identity.tracking_uid(finding, header.instance),
-        tracking_id=finding.label,
+        tracking_uid=context.tracking.uid(finding),
+        tracking_id=context.tracking.identifier(finding),
         anatomic_regions=[codes.BREAST[header.view.laterality]],
         display_color=_ORANGE,
     )
@@ -113,12 +112,12 @@ def _segment(number: int, finding: Finding, header: Header, context: Context) ->
     return description
 
 
-def _complete(document: Segmentation, header: Header, context: Context, *, report: settings.Report) -> None:
+def _complete(document: Segmentation, header: Header, context: Context) -> None:
     document.PatientOrientation = list(header.patient_orientation) if header.patient_orientation else None
     dimension_uid = context.identity.dimension_uid(header.instance.sop_instance_uid)
     for item in (*document.DimensionOrganizationSequence, *document.DimensionIndexSequence):
         item.DimensionOrganizationUID = dimension_uid
-    if report.seg_geometry == "orientation_only":
+    if context.output.seg_geometry is SegmentationGeometry.ORIENTATION_ONLY:
         # A workaround: OHIF cannot load a Segmentation without this group, though nothing in it is patient space.
         orientation = Dataset()
         orientation.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from pydicom.sr.coding import Code
 
-from tetraview import settings
 from tetraview.domain.detection import routes_of
 from tetraview.domain.exam import Exam
+from tetraview.domain.output import Output
 from tetraview.domain.reading import Model, Reading, ViewReading
 from tetraview.domain.view import Route, View
 from tetraview.report import codes
@@ -43,16 +43,16 @@ def summary_code(reading: Reading) -> Code:
     return _SUMMARY[read, failed, bool(reading.findings)]
 
 
-def sentences(exam: Exam, reading: Reading, *, report: settings.Report) -> Iterator[str]:
+def sentences(exam: Exam, reading: Reading, *, output: Output) -> Iterator[str]:
     """What a reader has to know beside the findings: the statement, what read, each view, warnings, what is missing."""
     yield f"{RESEARCH_ONLY}."
     if reading.model is not None:
         yield ascii_text(f"{_model(reading.model)}, operating point {reading.operating_point}.")
     if reading.segmenter is not None:
         yield ascii_text(f"{_model(reading.segmenter)}, outlines.")
-    if reading.classifier is not None and (report.emit_malignancy or report.emit_birads):
+    if reading.classifier is not None and (output.emit_malignancy or output.emit_birads):
         yield ascii_text(f"{_model(reading.classifier)}. {ESTIMATES}")
-    if any(finding.calibrated is not None for finding in reading.findings):
+    if output.emit_probability and any(finding.calibrated is not None for finding in reading.findings):
         yield PREVALENCE
     for view in sorted(reading.views, key=lambda view: list(View).index(view.view)):
         yield _sentence(view, reading.model)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from uuid import UUID, uuid5
 
-from tetraview import settings
 from tetraview.domain.exam import Exam
 from tetraview.domain.finding import Finding
 from tetraview.domain.instance import Instance
+from tetraview.domain.output import Output
 from tetraview.domain.reading import Reading
 from tetraview.report.equipment import software_version
 from tetraview.report.moment import Moment
@@ -27,57 +28,65 @@ def derived_uid(*key: str) -> str:
 class Identity:
     """What distinguishes the results of one reading from those of another.
 
-    A Series or Tracking UID holds as long as study, software, AE title called, model and settings do. A SOP Instance
-    UID also changes with the images and with the reading itself, so that no UID is ever used for different bytes.
+    A Tracking UID holds as long as study, software, AE title called and models do, a Series UID as long as the form of
+    the output does too. A SOP Instance UID also changes with the images and with the reading itself, so that no UID is
+    ever used for different bytes; destinations that get the same form get the same object.
     """
 
     #: Study Instance UID.
     study: str
-    #: Software, AE title called, models with weights, operating point and what the results are set to hold.
+    #: Software, AE title called, models with weights, and operating point.
     configuration: str
+    #: All that shapes an object for those who get it.
+    form: str
     #: Digest of the images and of all that was read in them.
     content: str
 
     @classmethod
-    def of(cls, exam: Exam, reading: Reading, *, report: settings.Report, moment: Moment) -> Identity:
-        """The identity of a reading's results."""
-        study = next(iter(exam.images.values())).study_instance_uid
+    def of(cls, exam: Exam, reading: Reading, *, output: Output, moment: Moment) -> Identity:
+        """The identity of a reading's results for an output profile."""
         return cls(
-            study=study, configuration=_configuration(exam, reading, report), content=_content(exam, reading, moment)
+            study=next(iter(exam.images.values())).study_instance_uid,
+            configuration=_configuration(exam, reading),
+            form=_digest(asdict(output.form)),
+            content=_content(exam, reading, moment),
         )
 
     @property
     def device_uid(self) -> str:
-        """The UID of the device: it changes with software, model and settings, not with the exam."""
+        """The UID of the device: it changes with software and models, not with the exam."""
         return derived_uid("device", self.configuration)
 
     def series_uid(self, kind: str, source: str = "") -> str:
         """The UID of a series of ours.
 
         Args:
-            kind: Modality of the series.
+            kind: what the series holds.
             source: SOP Instance UID of the image it is about, where it is about one.
         """
-        return derived_uid("series", kind, self.study, self.configuration, source)
+        return derived_uid("series", kind, self.study, self.configuration, self.form, source)
 
     def instance_uid(self, kind: str, source: str = "") -> str:
         """The UID of an object of ours; arguments as for a series."""
-        return derived_uid("instance", kind, self.study, self.configuration, self.content, source)
+        return derived_uid("instance", kind, self.study, self.configuration, self.form, self.content, source)
 
     def dimension_uid(self, source: str) -> str:
         """Dimension Organization UID of the Segmentation of an image."""
-        return derived_uid("dimension", self.configuration, self.content, source)
+        return derived_uid("dimension", self.configuration, self.form, self.content, source)
 
     def tracking_uid(self, finding: Finding, image: Instance) -> str:
         """Tracking UID of a finding: by image and outline, so that the order of findings does not matter."""
         outline = [f"{round(x)},{round(y)}" for x, y in finding.outline]
         return derived_uid("tracking", image.sop_instance_uid, self.configuration, *outline)
 
+    def lesion_uid(self, findings: Iterable[str]) -> str:
+        """Tracking UID of a lesion, by those of its findings."""
+        return derived_uid("lesion", *sorted(findings))
 
-def _configuration(exam: Exam, reading: Reading, report: settings.Report) -> str:
+
+def _configuration(exam: Exam, reading: Reading) -> str:
     models = [asdict(model) if model else None for model in (reading.model, reading.segmenter, reading.classifier)]
-    shown = [report.seg_geometry, report.emit_malignancy, report.emit_birads, report.emit_probability]
-    return _digest([software_version(), exam.called_ae_title, models, reading.operating_point, shown])
+    return _digest([software_version(), exam.called_ae_title, models, reading.operating_point])
 
 
 def _content(exam: Exam, reading: Reading, moment: Moment) -> str:

@@ -36,7 +36,7 @@ def _collected() -> Iterator[None]:
 
 STORESCP = shutil.which("storescp")
 RESULT = ResultObject(
-    kind=ResultKind.STRUCTURED_REPORT,
+    kind=ResultKind.MEASUREMENT_REPORT,
     sop_class_uid=str(ComprehensiveSRStorage),
     sop_instance_uid="2.25.42",
     path="sr.dcm",

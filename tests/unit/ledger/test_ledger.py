@@ -29,7 +29,13 @@ from tetraview.ledger.tables import metadata
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 EXAM = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid="2.25.1")
-REPORT = ResultObject(kind=ResultKind.STRUCTURED_REPORT, sop_class_uid="1.2", sop_instance_uid="2.25.7", path="sr.dcm")
+REPORT = ResultObject(
+    kind=ResultKind.MEASUREMENT_REPORT,
+    sop_class_uid="1.2",
+    sop_instance_uid="2.25.7",
+    path="ohif/sr.dcm",
+    output="ohif",
+)
 
 
 def image(
@@ -236,7 +242,7 @@ def test_an_exam_is_done_when_everything_is_delivered(ledger: Ledger) -> None:
     ledger.record_instance(image(View.L_CC, number=1))
     settle(ledger)
     for _ in range(2):
-        ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations=["pacs"])
+        ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations={"pacs": "ohif"})
     assert ledger.count_pending() == {"pacs": 1}
     assert [exam.generation for exam in ledger.unread()] == [1]
     assert not ledger.record_delivery(owed(state=DeliveryState.PENDING))
@@ -249,7 +255,7 @@ def test_an_older_generation_does_not_end_a_newer_one(ledger: Ledger) -> None:
     """Results of an older generation that are delivered, or that fail, leave an exam that is read anew as it is."""
     ledger.record_instance(image(View.L_CC, number=1))
     settle(ledger)
-    ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations=["pacs"])
+    ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations={"pacs": "ohif"})
     ledger.record_instance(image(View.R_CC, number=2))
     settle(ledger)
     assert not ledger.record_delivery(owed(state=DeliveryState.DELIVERED))
@@ -263,7 +269,7 @@ def test_last_deliveries_at_once_end_an_exam_once(ledger: Ledger) -> None:
     ledger.record_instance(image(View.L_CC, number=1))
     settle(ledger)
     names = [f"pacs-{number}" for number in range(8)]
-    ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations=names)
+    ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations=dict.fromkeys(names, "ohif"))
     ended = [owed(destination=name, state=DeliveryState.DELIVERED) for name in names]
     with ThreadPoolExecutor(len(names)) as pool:
         assert sorted(pool.map(ledger.record_delivery, ended)) == [False] * 7 + [True]
@@ -274,7 +280,7 @@ def test_an_exam_that_nobody_is_owed_is_done(ledger: Ledger) -> None:
     """Without a destination an exam is done once its results are written."""
     ledger.record_instance(image(View.L_CC, number=1))
     settle(ledger)
-    assert ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations=[])
+    assert ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations={})
     assert ledger.count_exams() == {ExamState.DONE: 1}
 
 

@@ -15,12 +15,12 @@ from pydicom import Dataset, dcmread
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
-from tetraview import settings
 from tetraview.domain.delivery import ResultObject
 from tetraview.domain.exam import Exam
 from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Box, Outline, Point
 from tetraview.domain.instance import Decision, Eligibility, Instance
+from tetraview.domain.output import OUTPUTS, Output
 from tetraview.domain.reading import Model, Reading, ViewReading
 from tetraview.domain.stage import Stage
 from tetraview.domain.suspicion import Suspicion
@@ -98,10 +98,10 @@ class Desk:
     """A spool with images and what is read in them."""
 
     spool: Path
-    out: Path
+    folder: Path
     images: dict[View, Instance] = field(default_factory=dict)
     views: dict[View, ViewReading] = field(default_factory=dict)
-    settings: settings.Report = field(default_factory=settings.Report)
+    output: Output = OUTPUTS["ohif"]
     model: Model | None = MODEL
     segmenter: Model | None = None
     classifier: Model | None = None
@@ -147,6 +147,11 @@ class Desk:
         return dataset
 
     @property
+    def out(self) -> Path:
+        """Where the result objects are."""
+        return self.folder / self.output.name
+
+    @property
     def exam(self) -> Exam:
         """The exam of the images."""
         return Exam(exam_id="e" * 16, generation=self.generation, images=self.images, settled_at=SETTLED)
@@ -168,11 +173,11 @@ class Desk:
 
     def write(self) -> tuple[ResultObject, ...]:
         """The result objects."""
-        return write_report(self.exam, self.reading, spool=self.spool, folder=self.out, settings=self.settings)
+        return write_report(self.exam, self.reading, spool=self.spool, folder=self.folder, outputs=[self.output])
 
     def written(self) -> dict[str, Dataset]:
         """The result objects by file name, parsed."""
-        return {result.path: dcmread(self.out / result.path) for result in self.write()}
+        return {Path(result.path).name: dcmread(self.folder / result.path) for result in self.write()}
 
     @property
     def report(self) -> Dataset:
@@ -184,7 +189,7 @@ class Desk:
 def desk(tmp_path: Path) -> Desk:
     """An empty desk."""
     (tmp_path / "spool").mkdir()
-    return Desk(spool=tmp_path / "spool", out=tmp_path / "results")
+    return Desk(spool=tmp_path / "spool", folder=tmp_path / "results")
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pytest
 from tetraview.domain.suspicion import Suspicion
 from tetraview.domain.view import View
 from tetraview.report.grade import birads_estimate
-from tetraview.settings import Report
 
 
 def value(group: Any, items: Any, concept: str) -> Any:
@@ -47,7 +46,7 @@ def test_a_report_claims_neither_category_nor_probability_by_default(graded_desk
 
 def test_without_emit_malignancy_the_report_has_no_grade(graded_desk: Any, items: Any) -> None:
     """The settings can keep score and level out, and with them our own coding scheme and its sentence."""
-    graded_desk.settings = Report(emit_malignancy=False)
+    graded_desk.output = replace(graded_desk.output, emit_malignancy=False)
     report = graded_desk.report
     assert [items(report, concept) for concept in ("MALIGNANCY_SCORE", "SUSPICION_LEVEL")] == [[], []]
     assert "CodingSchemeIdentificationSequence" not in report
@@ -62,7 +61,7 @@ def test_our_own_concepts_say_whose_they_are(graded_desk: Any) -> None:
 
 def test_a_category_is_an_estimate_of_an_algorithm(graded_desk: Any, items: Any) -> None:
     """With emit_birads the category stands with who estimated it; a finding scored as benign gets none."""
-    graded_desk.settings = Report(emit_birads=True)
+    graded_desk.output = replace(graded_desk.output, emit_birads=True)
     first, second = items(graded_desk.report, "125007")
     assert value(first, items, "111005") == "MA.II.A.5.4C"
     (category,) = items(first, "111005")
@@ -109,6 +108,8 @@ def test_the_level_rises_at_the_named_cut_points(score: float, level: Suspicion)
 def test_a_calibrated_score_is_written_with_what_it_holds_for(graded_desk: Any, items: Any) -> None:
     """The probability of a mass names its route; that of cancer is it times malignancy given a mass."""
     calibrate(graded_desk, calibrated=0.25, malignancy_calibrated=0.5)
+    assert items(graded_desk.report, "MASS_PROBABILITY") == []
+    graded_desk.output = replace(graded_desk.output, emit_probability=True)
     group = items(graded_desk.report, "125007")[0]
     assert value(group, items, "MASS_PROBABILITY") == "25 %"
     assert value(group, items, "111047") == "12.5 %"
@@ -119,6 +120,7 @@ def test_a_calibrated_score_is_written_with_what_it_holds_for(graded_desk: Any, 
 def test_one_calibration_of_two_gives_no_probability_of_cancer(graded_desk: Any, items: Any) -> None:
     """Probabilities are multiplied only if both are calibrated."""
     calibrate(graded_desk, calibrated=0.25)
+    graded_desk.output = replace(graded_desk.output, emit_probability=True)
     group = items(graded_desk.report, "125007")[0]
     assert value(group, items, "MASS_PROBABILITY") == "25 %"
     assert items(group, "111047") == []

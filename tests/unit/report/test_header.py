@@ -40,7 +40,7 @@ def test_bytes_that_are_wrong_for_their_repertoire_are_kept(desk: Any, image: An
     file = desk.spool / "L-CC.dcm"
     file.write_bytes(file.read_bytes().replace(b"M_ller^__ ", wrong))
     for result in desk.write():
-        assert dcmread(desk.out / result.path).get_item("PatientName").value == wrong
+        assert dcmread(desk.folder / result.path).get_item("PatientName").value == wrong
 
 
 @pytest.mark.filterwarnings("ignore:Unknown encoding:UserWarning")
@@ -85,7 +85,7 @@ def test_values_that_break_the_standard_do_not_stop_a_result(
     """What a modality really sent is repeated, except a time zone that is none."""
     desk.add(View.L_CC, finding(View.L_CC), source=image(View.L_CC, **{keyword: value}))
     for result in desk.write():
-        written = dcmread(desk.out / result.path)
+        written = dcmread(desk.folder / result.path)
         kept = written.get_item(keyword)
         assert (kept is None) if keyword == "TimezoneOffsetFromUTC" else kept.value.strip() == value.encode()
 

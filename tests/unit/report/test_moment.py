@@ -20,7 +20,17 @@ INSTANT = datetime(2026, 3, 1, 23, 30, 15, tzinfo=UTC)
 )
 def test_a_moment_is_told_in_the_zone_of_the_study(utc_offset: str, date: str, time: str, date_time: str) -> None:
     """Dates and times follow Timezone Offset From UTC, also over midnight."""
-    assert Moment.of(INSTANT, utc_offset=utc_offset) == Moment(date=date, time=time, date_time=date_time)
+    said = Moment(date=date, time=time, date_time=date_time, utc_offset=utc_offset)
+    assert Moment.of(INSTANT, utc_offset=utc_offset, time_zone="Asia/Tokyo") == said
+
+
+def test_a_study_without_a_zone_is_in_that_of_the_site_where_it_is_set() -> None:
+    """The site's zone is used with its summer time, and the result may state the offset."""
+    winter, summer = (
+        Moment.of(INSTANT.replace(month=month), utc_offset=None, time_zone="Europe/Berlin") for month in (3, 7)
+    )
+    assert (winter.date_time, winter.utc_offset) == ("20260302003015+0100", "+0100")
+    assert (summer.date_time, summer.utc_offset) == ("20260702013015+0200", "+0200")
 
 
 def test_a_study_without_a_zone_is_in_the_zone_of_this_machine() -> None:
@@ -28,3 +38,4 @@ def test_a_study_without_a_zone_is_in_the_zone_of_this_machine() -> None:
     local = Moment.of(INSTANT, utc_offset=None)
     assert datetime.strptime(local.date_time, "%Y%m%d%H%M%S%z") == INSTANT
     assert local.date_time.startswith(local.date + local.time)
+    assert local.utc_offset is None

@@ -12,6 +12,7 @@ import pytest
 from pydicom import dcmread
 
 from tetraview.domain.delivery import ResultKind
+from tetraview.domain.output import CodingScheme, ReportClass, SegmentationGeometry, TrackingScope
 from tetraview.domain.stage import Stage
 from tetraview.domain.view import Route, View
 from tetraview.errors import ReportImpossible, StorageUnavailable
@@ -21,8 +22,8 @@ WRITE = """
 import pickle, sys
 from pathlib import Path
 from tetraview.report import write_report
-exam, reading, settings = pickle.loads(Path(sys.argv[1]).read_bytes())
-write_report(exam, reading, spool=Path(sys.argv[2]), folder=Path(sys.argv[3]), settings=settings)
+exam, reading, output = pickle.loads(Path(sys.argv[1]).read_bytes())
+write_report(exam, reading, spool=Path(sys.argv[2]), folder=Path(sys.argv[3]), outputs=[output])
 """
 
 
@@ -34,12 +35,12 @@ def test_the_results_are_named_and_described(full_desk: Any) -> None:
     """Each result says its kind, class, instance, file and view, as the file does."""
     results = full_desk.write()
     assert [(result.kind, result.view, result.path) for result in results] == [
-        (ResultKind.SEGMENTATION, View.L_CC, "seg-L-CC.dcm"),
-        (ResultKind.SEGMENTATION, View.L_MLO, "seg-L-MLO.dcm"),
-        (ResultKind.STRUCTURED_REPORT, None, "sr.dcm"),
+        (ResultKind.SEGMENTATION, View.L_CC, "ohif/seg-L-CC.dcm"),
+        (ResultKind.SEGMENTATION, View.L_MLO, "ohif/seg-L-MLO.dcm"),
+        (ResultKind.MEASUREMENT_REPORT, None, "ohif/sr.dcm"),
     ]
     for result in results:
-        written = dcmread(full_desk.out / result.path)
+        written = dcmread(full_desk.folder / result.path)
         assert (written.SOPClassUID, written.SOPInstanceUID) == (result.sop_class_uid, result.sop_instance_uid)
         assert written.Modality == result.kind
 
@@ -55,13 +56,13 @@ def test_only_the_owner_can_read_a_result_and_no_part_is_left(full_desk: Any) ->
 def test_writing_again_writes_the_same_bytes_in_another_process(full_desk: Any, tmp_path: Path) -> None:
     """The same reading makes byte-identical files with another hash seed, at another time."""
     full_desk.write()
-    (tmp_path / "desk").write_bytes(pickle.dumps((full_desk.exam, full_desk.reading, full_desk.settings)))
+    (tmp_path / "desk").write_bytes(pickle.dumps((full_desk.exam, full_desk.reading, full_desk.output)))
     for seed in ("1", "2"):
         out = tmp_path / seed
         arguments = [str(tmp_path / "desk"), str(full_desk.spool), str(out)]
         command = [sys.executable, "-W", "error", "-c", WRITE, *arguments]
         subprocess.run(command, check=True, env=os.environ | {"PYTHONHASHSEED": seed})
-        assert files(out) == files(full_desk.out)
+        assert files(out / "ohif") == files(full_desk.out)
 
 
 def test_the_order_of_images_and_views_does_not_matter(full_desk: Any) -> None:
@@ -101,10 +102,6 @@ def _classify(desk: Any) -> None:
     desk.classifier = desk.model
 
 
-def _leave_out_malignancy(desk: Any) -> None:
-    desk.settings = desk.settings.model_copy(update={"emit_malignancy": False})
-
-
 def _send_to_another_ae_title(desk: Any) -> None:
     desk.images.update({view: replace(image, called_ae_title="TETRA_B") for view, image in desk.images.items()})
 
@@ -130,7 +127,6 @@ def _open_a_generation(desk: Any) -> None:
         (_segment, False),
         (_change_the_outliner, True),
         (_classify, False),
-        (_leave_out_malignancy, False),
         (_send_to_another_ae_title, False),
         (_fail_a_view, True),
         (_degrade_a_view, True),
@@ -151,6 +147,46 @@ def test_whatever_changes_the_result_changes_its_uid(full_desk: Any, change: Any
         {segment.TrackingUID for segment in written["seg-L-MLO.dcm"].SegmentSequence} for written in (before, after)
     ]
     assert (tracks[0] == tracks[1]) is same_series
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"emit_malignancy": False},
+        {"seg_geometry": SegmentationGeometry.NONE},
+        {"report_class": ReportClass.COMPREHENSIVE_3D},
+        {"coding_scheme": CodingScheme.SRT},
+    ],
+)
+def test_another_form_makes_other_objects_of_the_same_findings(full_desk: Any, form: Any) -> None:
+    """Objects in another form have UIDs and series of their own, but a finding keeps its Tracking UID."""
+    before = full_desk.written()
+    full_desk.output = replace(full_desk.output, **form)
+    after = full_desk.written()
+    for name, result in before.items():
+        assert result.SOPInstanceUID != after[name].SOPInstanceUID
+        assert result.SeriesInstanceUID != after[name].SeriesInstanceUID
+    segments = [written["seg-L-MLO.dcm"].SegmentSequence for written in (before, after)]
+    assert segments[0][0].TrackingUID == segments[1][0].TrackingUID
+
+
+def test_destinations_that_get_the_same_form_get_the_same_object(full_desk: Any) -> None:
+    """An output profile's name and its other objects change nothing in an object."""
+    before = full_desk.written()
+    full_desk.output = replace(full_desk.output, name="other", objects=(ResultKind.MEASUREMENT_REPORT,))
+    assert full_desk.written() == {"sr.dcm": before["sr.dcm"]}
+
+
+def test_findings_of_a_lesion_share_their_tracking_where_that_is_asked_for(full_desk: Any, items: Any) -> None:
+    """In scope `lesion` the findings of one lesion have its name and one UID, in report and Segmentations alike."""
+    full_desk.output = replace(full_desk.output, tracking_scope=TrackingScope.LESION)
+    written = full_desk.written()
+    segments = [segment for view in ("L-CC", "L-MLO") for segment in written[f"seg-{view}.dcm"].SegmentSequence]
+    tracked = {(segment.TrackingID, segment.TrackingUID) for segment in segments}
+    groups = items(written["sr.dcm"], "125007")
+    assert len(segments) == len(groups) == 3
+    assert tracked == {(items(group, "112039")[0].TextValue, items(group, "112040")[0].UID) for group in groups}
+    assert sorted(name for name, _ in tracked) == ["L1", "L2"]
 
 
 def test_a_preview_is_no_part_of_the_result(full_desk: Any) -> None:
@@ -218,7 +254,7 @@ def test_a_reading_that_contradicts_its_exam_is_not_reported(full_desk: Any, spo
 
 def test_a_folder_that_cannot_be_written_is_reported_as_such(full_desk: Any) -> None:
     """A broken disk is something to try again on."""
-    full_desk.out.write_text("a file where the folder should be")
+    full_desk.folder.write_text("a file where the folder should be")
     with pytest.raises(StorageUnavailable):
         full_desk.write()
 

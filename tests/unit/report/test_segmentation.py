@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset
 
-from tetraview import settings
+from tetraview.domain.output import SegmentationGeometry
 from tetraview.domain.view import View
 
 
@@ -120,7 +121,7 @@ def test_the_plane_orientation_is_written_for_viewers_that_need_it(
 ) -> None:
     """The setting decides whether the shared group states an orientation, and makes objects of its own."""
     default = full_desk.write()
-    full_desk.settings = settings.Report(seg_geometry=geometry)
+    full_desk.output = replace(full_desk.output, seg_geometry=SegmentationGeometry(geometry))
     (shared,) = full_desk.written()["seg-L-CC.dcm"].SharedFunctionalGroupsSequence
     assert ("PlaneOrientationSequence" in shared) is expected
     same = [a.sop_instance_uid == b.sop_instance_uid for a, b in zip(default, full_desk.write(), strict=True)]

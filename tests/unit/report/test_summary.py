@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tetraview.domain.exam import Exam
+from tetraview.domain.output import OUTPUTS
 from tetraview.domain.reading import Reading, ViewReading
 from tetraview.domain.view import Route, View
 from tetraview.report.summary import sentences, summary_code
-from tetraview.settings import Report
 
+OHIF = OUTPUTS["ohif"]
 ALL_WITHOUT, ALL_WITH, SOME_WITHOUT, SOME_WITH, NONE = "111241", "111242", "111243", "111244", "111245"
 STATES = ("missing", "failed", "empty", "found")
 
@@ -57,7 +58,7 @@ def test_the_summary_is_the_table_for_every_state_of_four_views(told: Any) -> No
 def test_every_view_is_accounted_for(told: Any) -> None:
     """Read, failed and missing views each have their sentence, after the statement and what read them."""
     states = {View.R_CC: "missing", View.L_CC: "found", View.R_MLO: "failed", View.L_MLO: "empty"}
-    said = list(sentences(*told(states), report=Report()))
+    said = list(sentences(*told(states), output=OHIF))
     assert said == [
         "Research software, trained on synthetic images, not for clinical use.",
         "Model mommi_detector 1 slim, weights 0123456789ab, operating point balanced.",
@@ -76,7 +77,7 @@ def test_a_lesser_route_is_called_degraded(route: Route) -> None:
         exam_id="e", generation=1, started_at=None, views=(view,), model=None, operating_point="", stage_seconds={}
     )  # type: ignore[arg-type]
     exam = Exam(exam_id="e", generation=1, images=dict.fromkeys(View), settled_at=None)  # type: ignore[arg-type]
-    (sentence,) = [sentence for sentence in sentences(exam, reading, report=Report()) if sentence.startswith("L-CC")]
+    (sentence,) = [sentence for sentence in sentences(exam, reading, output=OHIF) if sentence.startswith("L-CC")]
     assert "degraded" in sentence
     assert f"route {route}" in sentence
 
@@ -86,7 +87,7 @@ def test_a_detector_that_reads_every_view_by_itself_is_not_degraded(told: Any, d
     exam, reading = told(dict.fromkeys(View, "empty"))
     views = tuple(replace(view, route=Route.SINGLE) for view in reading.views)
     for name, is_lack in (("yolo_msp_detector", False), ("mommi_detector", True)):
-        said = sentences(exam, replace(reading, views=views, model=replace(desk.model, name=name)), report=Report())
+        said = sentences(exam, replace(reading, views=views, model=replace(desk.model, name=name)), output=OHIF)
         of_views = [sentence for sentence in said if "(route single)" in sentence]
         assert len(of_views) == 4
         assert all(("degraded" in sentence) is is_lack for sentence in of_views)
@@ -101,7 +102,7 @@ def test_whatever_a_view_reports_reaches_the_reader_as_one_ascii_line(text: str,
         exam_id="e", generation=1, started_at=None, views=(view,), model=None, operating_point="", stage_seconds={}
     )  # type: ignore[arg-type]
     exam = Exam(exam_id="e", generation=1, images=dict.fromkeys(View), settled_at=None)  # type: ignore[arg-type]
-    for sentence in sentences(exam, reading, report=Report()):
+    for sentence in sentences(exam, reading, output=OHIF):
         assert sentence.isascii()
         assert sentence.isprintable()
         assert "\\" not in sentence

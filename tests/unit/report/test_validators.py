@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 
-from tetraview import settings
+from tetraview.domain.output import SegmentationGeometry
 from tetraview.domain.view import Laterality, Route, View, ViewPosition
 
 DCIODVFY, DSRDUMP, DSR2XML, XML2DSR = (
@@ -50,13 +50,13 @@ def complaints(path: Path) -> list[str]:
 
 def assert_clean(desk: Any) -> None:
     for result in desk.write():
-        assert complaints(desk.out / result.path) == [], result.path
+        assert complaints(desk.folder / result.path) == [], result.path
 
 
 @pytest.mark.parametrize("geometry", ["orientation_only", "none"])
 def test_results_with_findings_are_valid(full_desk: Any, geometry: Any) -> None:
     """Segmentations and report pass the validators in both geometry profiles."""
-    full_desk.settings = settings.Report(seg_geometry=geometry)
+    full_desk.output = replace(full_desk.output, seg_geometry=SegmentationGeometry(geometry))
     assert_clean(full_desk)
 
 
@@ -89,7 +89,7 @@ def test_results_of_an_image_with_a_bare_header_are_valid(desk: Any, image: Any,
 
 def test_a_report_with_grades_categories_and_probabilities_is_valid(graded_desk: Any) -> None:
     """With everything that can be emitted, the report passes the validators."""
-    graded_desk.settings = settings.Report(emit_birads=True, emit_probability=True)
+    graded_desk.output = replace(graded_desk.output, emit_birads=True, emit_probability=True)
     view = graded_desk.views[View.L_CC]
     findings = [replace(found, calibrated=0.25, malignancy_calibrated=0.5) for found in view.findings]
     graded_desk.views[View.L_CC] = replace(view, findings=tuple(findings))
@@ -103,7 +103,7 @@ def test_results_with_outlines_of_a_segmenter_are_valid(segmented_desk: Any) -> 
 
 def test_the_validators_do_find_faults(full_desk: Any) -> None:
     """A result that lacks what it must have does not pass, so the tests above can fail."""
-    full_desk.settings = settings.Report(seg_geometry="none")
+    full_desk.output = replace(full_desk.output, seg_geometry=SegmentationGeometry.NONE)
     full_desk.write()
     segmentation = dcmread(full_desk.out / "seg-L-CC.dcm")
     del segmentation.PatientOrientation
@@ -158,5 +158,5 @@ def test_results_with_headers_of_real_modalities_have_no_error(desk: Any, findin
     view = View.of(Laterality(header.get("ImageLaterality", "L")), ViewPosition.CC)
     desk.add(view, finding(view), source=path)
     for result in desk.write():
-        errors = [line for line in complaints(desk.out / result.path) if line.startswith(("Error", "E:"))]
+        errors = [line for line in complaints(desk.folder / result.path) if line.startswith(("Error", "E:"))]
         assert errors == []
