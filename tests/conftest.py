@@ -23,12 +23,18 @@ import pytest
 import sqlalchemy as sa
 
 from tetraview.demo.pacs import Pacs, running_pacs
+from tetraview.domain.delivery import ResultKind
 from tetraview.domain.exam import ExamState
 from tetraview.ledger import ExamSummary, Ledger, open_engine
 from tetraview.phantom import DEMO_SEED, RECIPES, generate
 from tetraview.phantom.dicom import write_exam
 
 STORESCU = Path("/usr/bin/storescu")
+_SOP_CLASS = {
+    ResultKind.SEGMENTATION: "1.2.840.10008.5.1.4.1.1.66.4",
+    ResultKind.MEASUREMENT_REPORT: "1.2.840.10008.5.1.4.1.1.88.33",
+    ResultKind.CAD_REPORT: "1.2.840.10008.5.1.4.1.1.88.50",
+}
 
 
 def missing(what: str) -> NoReturn:
@@ -223,15 +229,19 @@ class PacsContent:
         with urllib.request.urlopen(f"{self.pacs.http}/instances?expand&requestedTags=Modality", timeout=10) as answer:
             return list(json.load(answer))
 
-    def files(self, modality: str) -> list[bytes]:
-        """The DICOM files of one modality."""
+    def files(self, kind: ResultKind | str) -> list[bytes]:
+        """The DICOM files of one kind of result."""
+        return self.by_sop_class(_SOP_CLASS[ResultKind(kind)])
+
+    def by_sop_class(self, sop_class_uid: str) -> list[bytes]:
+        """The DICOM files of one SOP class."""
         found = []
         for instance in self.instances():
             with urllib.request.urlopen(
                 f"{self.pacs.http}/instances/{instance['ID']}/simplified-tags", timeout=10
             ) as answer:
                 tags = json.load(answer)
-            if tags["Modality"] == modality:
+            if tags["SOPClassUID"] == sop_class_uid:
                 url = f"{self.pacs.http}/instances/{instance['ID']}/file"
                 found.append(urllib.request.urlopen(url, timeout=10).read())
         return found

@@ -28,6 +28,7 @@ from tetraview.ledger import check_database
 from tetraview.offline import read_as, read_to_folder, triton_at_hand
 from tetraview.phantom import DEMO_SEED, RECIPES, generate
 from tetraview.phantom.dicom import write_exam
+from tetraview.probe.probe import run_probe
 from tetraview.settings import ClassifierName, DetectorName, SegmenterName, Settings, load_settings
 from tetraview.steps import Folders
 from tetraview.tables import findings_table, settings_text
@@ -204,6 +205,17 @@ def doctor(config: ConfigFile = None) -> None:
         console.print("! no destination is set: results stay in the data folder", style="yellow")
     if not all(healthy):
         sys.exit(1)
+
+
+@app.command()
+def probe(
+    to: Annotated[str, typer.Option(help="Name of a destination in the settings.")],
+    out: Annotated[Path, typer.Option(help="Folder for what is sent and a picture of it.")] = Path("probe-output"),
+    config: ConfigFile = None,
+) -> None:
+    """Send a synthetic exam with known marks to a destination and print what a viewer there should show."""
+    settings = load_settings(config)
+    run_probe(settings, settings.destination(to), out=out, console=console)
 
 
 @app.command()

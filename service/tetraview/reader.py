@@ -83,7 +83,7 @@ class ExamReader:
         with watch.time("decode"):
             decoded, failures = self._decode(exam, self._models.detectors[stages.detector])
             for view, image in decoded.items():
-                _write_preview(folder / f"{view}.png", image)
+                write_preview(folder / f"{view}.png", image)
         answer = self._ask(exam, decoded, stages=stages, shapes=shapes, watch=watch) if decoded else _Answer(views={})
         views = [
             _failed(view, exam.images[view], failures[view])
@@ -161,7 +161,13 @@ def _check_bytes(path: Path, sha256: str) -> None:
         raise ImageUnreadable("the stored file no longer holds the bytes that were received: send the image again")
 
 
-def _write_preview(path: Path, image: DecodedView) -> None:
+def write_preview(path: Path, image: DecodedView) -> None:
+    """Write a view's preview as PNG.
+
+    Raises:
+        ImageUnreadable: it cannot be encoded.
+        StorageUnavailable: the file cannot be written.
+    """
     encoded, picture = cv2.imencode(".png", image.preview)
     if not encoded:
         raise ImageUnreadable(f"the preview of {image.canonical.view} cannot be encoded")

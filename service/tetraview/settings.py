@@ -292,6 +292,18 @@ class Settings(BaseSettings):
         known = ", ".join([*OUTPUTS, *(profile.name for profile in self.outputs)])
         raise SettingsInvalid(f"no output profile is called {name}: choose one of {known}, or add it to [[outputs]]")
 
+    def destination(self, name: str) -> Destination:
+        """The destination of a name.
+
+        Raises:
+            SettingsInvalid: there is none.
+        """
+        for destination in self.destinations:
+            if destination.name == name:
+                return destination
+        known = ", ".join(destination.name for destination in self.destinations) or "none is set"
+        raise SettingsInvalid(f"no destination is called {name}: add it to [[destinations]] ({known})")
+
     def stages_of(self, ae_title: str) -> Stages:
         """The models that read what is sent to one of our AE titles.
 

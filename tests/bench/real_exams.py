@@ -152,7 +152,7 @@ def _share(part: Mask, of: Mask) -> float:
 def measure(exam: Exam, name: str, *, settings: Settings) -> tuple[list[Image], str]:
     """Read one exam; where its findings lie, and the weights that found them."""
     with tempfile.TemporaryDirectory() as out:
-        reading = read_to_folder(exam, Path(out), settings=settings).reading
+        reading = read_to_folder(exam, Path(out), settings=settings, outputs=settings.outputs_in_use).reading
         images = [
             _image(view, name, file=Path(exam.images[view.view].path), folder=Path(out)) for view in reading.views
         ]
@@ -202,7 +202,7 @@ def main() -> None:
         os.environ["TETRAVIEW_TRITON__URL"] = options.triton
     images: list[Image] = []
     weights = "none"
-    with triton_at_hand(load_settings()) as settings:
+    with triton_at_hand(load_settings(), outputs=()) as settings:
         for folder in sorted(path for path in options.folder.iterdir() if path.is_dir()):
             for exam in find_exams([folder]).exams:
                 found, weights = measure(exam, folder.name, settings=settings)

@@ -54,7 +54,8 @@ def test_read_writes_results_beside_files_it_left_out(triton: str, phantom_exam:
     assert findings["segmenter"]["name"] == "unetpp_segmenter"
     assert {finding["outlined_by"] for finding in graded} <= {"segmenter", "detector"}
     assert findings["classifier"]["name"] == "mommi_classifier"
-    assert dcmread(out / "sr.dcm").SOPClassUID == "1.2.840.10008.5.1.4.1.1.88.33"
+    assert dcmread(out / "pacs" / "sr.dcm").SOPClassUID == "1.2.840.10008.5.1.4.1.1.88.33"
+    assert dcmread(out / "pacs" / "cad.dcm").SOPClassUID == "1.2.840.10008.5.1.4.1.1.88.50"
     assert cv2.imread(str(out / "views.png")).shape[1] == 1600
 
 

@@ -13,7 +13,9 @@ import pytest
 from pydicom import Dataset, dcmread
 from safetensors import safe_open
 
+from tetraview.domain.delivery import ResultKind
 from tetraview.domain.exam import Exam
+from tetraview.domain.output import OUTPUTS
 from tetraview.domain.reading import Model, Reading
 from tetraview.domain.stage import Stage
 from tetraview.files import find_exams
@@ -79,7 +81,7 @@ def test_every_combination_reads_an_exam_and_its_results_name_the_models(
         triton=Triton(url=triton, **dict(stages)),
         report=Report(operating_point="high_sensitivity"),
     )
-    result = read_to_folder(exam, tmp_path, settings=settings)
+    result = read_to_folder(exam, tmp_path, settings=settings, outputs=[OUTPUTS["ohif"]])
     reading = result.reading
     assert reading.failed == ()
     assert reading.findings
@@ -89,7 +91,7 @@ def test_every_combination_reads_an_exam_and_its_results_name_the_models(
             said = (model.name, model.version, model.preset, model.weights_sha256)
             assert said == tuple(cards[name][key] for key in ("name", "version", "preset", "weights_sha256"))
     _check_grades(reading, grades=stages.classifier != "none", birads=stages.grade_birads)
-    _check_report(dcmread(tmp_path / "sr.dcm"), reading)
+    _check_report(dcmread(tmp_path / "ohif" / "sr.dcm"), reading)
     _check_segments(result, tmp_path)
 
 
@@ -122,7 +124,7 @@ def _check_segments(result: OfflineResult, folder: Path) -> None:
     segments = [
         segment
         for written in result.results
-        if written.path.startswith("seg-")
+        if written.kind is ResultKind.SEGMENTATION
         for segment in dcmread(folder / written.path, stop_before_pixels=True).SegmentSequence
     ]
     assert {segment.TrackingID for segment in segments} <= set(by_label)

@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from tetraview.domain.exam import Exam, ExamState
+from tetraview.domain.output import OUTPUTS
 from tetraview.domain.reading import Reading
 from tetraview.domain.view import Route, View
 from tetraview.errors import ModelMismatch, SettingsInvalid
@@ -27,6 +29,8 @@ from tetraview.web.pages import exam_page
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
+REPORT = Report(emit_probability=True)
+OUTPUT = replace(OUTPUTS["ohif"], emit_probability=True)
 SLOPES = {Route.TRI: 1.0, Route.IPSI: 2.0, Route.BI: 3.0}
 MISSING = [{view} for view in View] + [{View.R_MLO, View.L_MLO}, {View.R_CC, View.R_MLO}, set(View) - {View.L_CC}]
 
@@ -35,7 +39,7 @@ MISSING = [{view} for view in View] + [{View.R_MLO, View.L_MLO}, {View.R_CC, Vie
 def settings(tiny_triton: str) -> Settings:
     """A Triton that serves the detector only; calibrated scores are asked for."""
     triton = Triton(url=tiny_triton, segmenter="none", classifier="none")
-    return load_settings().model_copy(update={"triton": triton, "report": Report(emit_probability=True)})
+    return load_settings().model_copy(update={"triton": triton, "report": REPORT})
 
 
 def exam_without(folder: Path, missing: set[View]) -> Exam:
@@ -72,12 +76,12 @@ def test_every_missing_view_leaves_a_result_that_names_its_routes(
     settings: Settings, phantom_exam: Path, missing: set[View], tmp_path: Path
 ) -> None:
     """Whatever view is missing, the others are read, and JSON, report and page name the route of each."""
-    result = read_to_folder(exam_without(phantom_exam, missing), tmp_path, settings=settings)
+    result = read_to_folder(exam_without(phantom_exam, missing), tmp_path, settings=settings, outputs=[OUTPUT])
     present = frozenset(View) - missing
     routes = {view: Route.of(view, present) for view in present}
     document: Any = json.loads((tmp_path / "findings.json").read_text())
     assert {view["view"]: view["route"] for view in document["views"]} == routes
-    said = texts(dcmread(tmp_path / "sr.dcm"))
+    said = texts(dcmread(tmp_path / "ohif" / "sr.dcm"))
     html = page(result.reading, tmp_path)
     for view, route in routes.items():
         assert any(text.startswith(f"{view}: read ") and f"(route {route})" in text for text in said)
@@ -90,7 +94,8 @@ def test_each_route_has_its_own_calibration(
     settings: Settings, phantom_exam: Path, missing: set[View], tmp_path: Path
 ) -> None:
     """A finding's probability is that of its route's own map; a route without one has none."""
-    reading = read_to_folder(exam_without(phantom_exam, missing), tmp_path, settings=settings).reading
+    exam = exam_without(phantom_exam, missing)
+    reading = read_to_folder(exam, tmp_path, settings=settings, outputs=[OUTPUT]).reading
     assert reading.findings
     for finding in reading.findings:
         slope = SLOPES.get(finding.route)
@@ -114,7 +119,7 @@ def test_a_classifier_that_is_not_served_leaves_no_half_result(
     triton = settings.triton.model_copy(update={"classifier": "mommi_classifier"})
     graded = settings.model_copy(update={"triton": triton})
     with pytest.raises(ModelMismatch, match="mommi_classifier"):
-        read_to_folder(exam_without(phantom_exam, set()), tmp_path, settings=graded)
+        read_to_folder(exam_without(phantom_exam, set()), tmp_path, settings=graded, outputs=[OUTPUT])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -36,6 +36,10 @@ def objects(orthanc: Any, modality: str) -> list[Dataset]:
     return [dcmread(BytesIO(file)) for file in orthanc.files(modality)]
 
 
+def results(orthanc: Any) -> list[bytes]:
+    return sorted(file for kind in ("SR", "CAD SR", "SEG") for file in orthanc.files(kind))
+
+
 def complaints(dataset: Dataset, folder: Path) -> list[str]:
     path = folder / "object.dcm"
     dataset.save_as(path)
@@ -80,10 +84,10 @@ def page(service: Any, path: str) -> str:
 
 
 def test_an_exam_goes_in_and_findings_come_back(service: Any, orthanc: Any, phantom_exam: Path, tmp_path: Path) -> None:
-    """Four images in, one report on all of them and one segmentation per view with findings in the PACS, all valid."""
+    """Four images in, both reports on all of them and a segmentation per view with findings in the PACS, all valid."""
     images = sorted(phantom_exam.glob("*.dcm"))
     exam = send_all(service, images)
-    (report,) = objects(orthanc, "SR")
+    (report,), (cad_report,) = objects(orthanc, "SR"), objects(orthanc, "CAD SR")
     segmentations = objects(orthanc, "SEG")
     sources = {dcmread(path, stop_before_pixels=True).SOPInstanceUID: path.stem for path in images}
     assert set(library(report)) == set(sources)
@@ -93,19 +97,20 @@ def test_an_exam_goes_in_and_findings_come_back(service: Any, orthanc: Any, phan
     assert all(seg.pixel_array.any() for seg in segmentations)
     if not DCIODVFY.exists():
         pytest.skip("dicom3tools is not installed")
-    assert [complaints(dataset, tmp_path) for dataset in (report, *segmentations)] == [[]] * (1 + len(segmentations))
+    sent = (report, cad_report, *segmentations)
+    assert [complaints(dataset, tmp_path) for dataset in sent] == [[]] * len(sent)
 
 
 def test_a_resent_exam_changes_nothing(service: Any, orthanc: Any, phantom_exam: Path) -> None:
     """The same images sent again are acknowledged and make no new reading and no new object."""
     images = sorted(phantom_exam.glob("*.dcm"))
     first = send_all(service, images)
-    before = sorted(orthanc.files("SR") + orthanc.files("SEG"))
+    before = results(orthanc)
     assert all(service.store(path) for path in images)
     with service.ledger() as ledger:
         assert ledger.unsettled() == []
     assert service.exam().generation == first.generation == 1
-    assert sorted(orthanc.files("SR") + orthanc.files("SEG")) == before
+    assert results(orthanc) == before
 
 
 def test_missing_views_are_said(service: Any, orthanc: Any, phantom_exam: Path) -> None:

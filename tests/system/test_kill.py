@@ -32,7 +32,7 @@ KILLPOINTS = [
 def test_killed_anywhere_the_results_are_there_once(
     service: Any, orthanc: Any, phantom_exam: Path, killpoint: str
 ) -> None:
-    """After kill -9 at any point and a restart the PACS has one SR and one SEG per view with findings."""
+    """After kill -9 at any point and a restart the PACS has one SR of each kind and one SEG per view with findings."""
     images = sorted(phantom_exam.glob("*.dcm"))
     service.start(killpoint=killpoint)
     acknowledged = {path for path in images if service.store(path)}
@@ -44,12 +44,13 @@ def test_killed_anywhere_the_results_are_there_once(
     exam = service.await_exam()
     assert exam.state is ExamState.DONE
     assert len(exam.images) == 4
-    assert len(orthanc.files("SR")) == exam.generation == 1
+    assert len(orthanc.files("SR")) == len(orthanc.files("CAD SR")) == exam.generation == 1
     outlined = {finding["view"] for finding in _findings(service, exam.exam_id)}
     assert len(orthanc.files("SEG")) == len(outlined)
 
 
 def _findings(service: Any, exam_id: str) -> list[dict[str, Any]]:
     return [
-        {"view": path.stem.removeprefix("seg-")} for path in (service.data / "results" / exam_id / "1").glob("seg-*")
+        {"view": path.stem.removeprefix("seg-")}
+        for path in (service.data / "results" / exam_id / "1").rglob("seg-*.dcm")
     ]
