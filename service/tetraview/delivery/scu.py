@@ -8,14 +8,17 @@ from pathlib import Path
 
 from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, build_context, evt
+from pynetdicom import build_context, evt
 from pynetdicom.association import Association
 
+from tetraview.delivery.entity import application_entity
 from tetraview.domain.delivery import ResultObject
 from tetraview.errors import DeliveryRefused, DestinationUnavailable, StorageUnavailable
 from tetraview.settings import Destination
 
 _REJECTED_PERMANENT = 1
+#: A context for each leaves the choice to us: objects go as they are wherever that is accepted.
+PROPOSED_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
 
 class Outcome(Enum):
@@ -29,7 +32,7 @@ class Outcome(Enum):
 
 
 #: C-STORE status (PS3.4 B.2.3, PS3.7 C): first and last code, meaning, words. A status that is not here may pass.
-_STATUSES = (
+STATUSES = (
     (0x0000, 0x0000, Outcome.DELIVERED, "success"),
     (0xB000, 0xB000, Outcome.DELIVERED, "stored, data elements coerced"),
     (0xB006, 0xB006, Outcome.DELIVERED, "stored, data elements discarded"),
@@ -82,7 +85,7 @@ def deliver(path: Path, result: ResultObject, destination: Destination, *, calli
 
 def outcome_of(status: int) -> tuple[Outcome, str]:
     """What a C-STORE status means for the object, and the status in words."""
-    for first, last, outcome, words in _STATUSES:
+    for first, last, outcome, words in STATUSES:
         if first <= status <= last:
             return outcome, f"0x{status:04X} {words}"
     return Outcome.LATER, f"0x{status:04X} unknown status"
@@ -97,17 +100,17 @@ def _read(path: Path) -> Dataset:
 
 
 def _associate(result: ResultObject, destination: Destination, *, calling_ae_title: str) -> Association:
-    entity = AE(calling_ae_title)
-    entity.connection_timeout = entity.acse_timeout = destination.connect_seconds
-    entity.dimse_timeout = entity.network_timeout = destination.response_seconds
-    # A context for each syntax leaves the choice to us: objects go as they are wherever that is accepted.
-    syntaxes = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+    entity = application_entity(
+        calling_ae_title,
+        connect_seconds=destination.connect_seconds,
+        response_seconds=destination.response_seconds,
+    )
     try:
         association = entity.associate(
             destination.host,
             destination.port,
             ae_title=destination.ae_title,
-            contexts=[build_context(result.sop_class_uid, syntax) for syntax in syntaxes],
+            contexts=[build_context(result.sop_class_uid, syntax) for syntax in PROPOSED_SYNTAXES],
             evt_handlers=[(evt.EVT_CONN_OPEN, _limit_silence, [destination.response_seconds])],
         )
     except OSError as error:

@@ -13,6 +13,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
+from tetraview.delivery.entity import application_entity
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.settings import Destination
 
@@ -71,13 +72,7 @@ def echo(destination: Destination) -> None:
 
 
 def _entity(ae_title: str) -> AE:
-    try:
-        entity = AE(ae_title)
-    except ValueError:
-        raise SettingsInvalid(f"{ae_title!r} is no AE title: 1 to 16 characters, not only spaces") from None
-    entity.connection_timeout = entity.acse_timeout = _CONNECT_SECONDS
-    entity.dimse_timeout = _RESPONSE_SECONDS
-    return entity
+    return application_entity(ae_title, connect_seconds=_CONNECT_SECONDS, response_seconds=_RESPONSE_SECONDS)
 
 
 def _associate(entity: AE, host: str, port: int, ae_title: str) -> Association:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +12,7 @@ from pydicom.filereader import read_file_meta_info
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
-from tetraview import __version__
-
-#: Identifies this implementation (PS3.7 D.3.3.2); made from a UUID (PS3.5 B.2).
-IMPLEMENTATION_CLASS_UID = f"2.25.{uuid.uuid5(uuid.NAMESPACE_URL, 'tetraview').int}"
-IMPLEMENTATION_VERSION_NAME = f"TETRAVIEW_{__version__}"[:16]
+from tetraview.domain.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 _PREAMBLE = bytes(128) + b"DICM"
 _GROUP_LENGTH_BYTES = 12

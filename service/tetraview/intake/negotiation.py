@@ -17,7 +17,7 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import PresentationContext, build_context, negotiate_as_acceptor
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
-from tetraview.intake.file_meta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from tetraview.domain.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from tetraview.intake.upper_layer import Rejection
 from tetraview.settings import Dicom
 

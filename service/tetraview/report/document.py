@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from uuid import UUID
 
 from pydicom import Dataset
 from pydicom.charset import convert_encodings, default_encoding
@@ -13,13 +12,12 @@ from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.uid import UID
 
 from tetraview.domain.output import Output
-from tetraview.report.equipment import Device, contributing_equipment, software_version
+from tetraview.domain.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from tetraview.report.equipment import Device, contributing_equipment
 from tetraview.report.header import Header
 from tetraview.report.moment import Moment
 from tetraview.report.tracking import Tracking
 from tetraview.report.uid import Identity
-
-_IMPLEMENTATION_CLASS_UID = UID(f"2.25.{UUID('6c0d7f0b-9a0f-4b8e-8a8e-3f6f0c2b7a51').int}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +56,8 @@ def finish(document: Dataset, header: Header, context: Context) -> Dataset:
     document.ContributingEquipmentSequence = contributing_equipment(
         context.device, header=header, moment=context.moment
     )
-    document.file_meta.ImplementationClassUID = _IMPLEMENTATION_CLASS_UID
-    document.file_meta.ImplementationVersionName = f"tetraview {software_version()}"[:16]
+    document.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    document.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
     return document
 
 
