@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import track
 
 from tetraview.app import App, open_models
+from tetraview.conformance.statement import conformance_statement
 from tetraview.delivery import echo, store_files
 from tetraview.demo.demo import run_demo
 from tetraview.domain.reading import Reading
@@ -222,6 +223,12 @@ def probe(
 def config(config: ConfigFile = None) -> None:
     """Print every setting with its present value and meaning, as a TOML file."""
     sys.stdout.write(settings_text(load_settings(config)))
+
+
+@app.command()
+def conformance() -> None:
+    """Print the DICOM conformance statement of this version, Markdown."""
+    sys.stdout.write(conformance_statement())
 
 
 @app.command()

@@ -31,7 +31,7 @@ _UNREAD_CLASSES: dict[str, Decision] = {
     BreastProjectionXRayImageStorageForProcessing: Decision.TOMOSYNTHESIS,
 }
 #: Image Type (0008,0008) value 3 of images that belong to a biopsy, a tomosynthesis or a contrast acquisition.
-_UNREAD_TYPES = frozenset(
+UNREAD_TYPES = frozenset(
     {
         *("STEREO_MINUS", "STEREO_PLUS", "STEREO_SCOUT", "PREFIRE", "POSTFIRE", "POSTBIOPSY", "POSTMARKER"),
         *("TOMO_SCOUT", "TOMO_PROJ", "PRE_CONTRAST", "POST_CONTRAST"),
@@ -54,7 +54,7 @@ _SHOWABLE = re.compile(r"\d{1,5}(\.\d{1,9})?|1\.2\.840\.10008\.[\d.]+|[1-9]\d{5,
 #: Words of the attributes that decide; another value may be anything, also a name, and is not repeated.
 _TERMS = frozenset(
     {
-        *_UNREAD_TYPES,
+        *UNREAD_TYPES,
         *("MG", "CR", "DX", "OT", "SC", "SR", "US", "MR", "PR", "KO", "SEG", "FOR PROCESSING", "SECONDARY", "YES"),
         *("L", "R", "B", "U", "ML", "LM", "LMO", "XCCL", "XCCM", "SIO", "ISO", "FB", "CC", "MLO"),
     }
@@ -107,7 +107,7 @@ def _against_class(dataset: Dataset) -> Iterator[tuple[Decision, str]]:
 def _against_type(dataset: Dataset) -> Iterator[tuple[Decision, str]]:
     """Image Type (0008,0008): value 2 is the patient examination, value 3 is the purpose (PS3.3 C.8.11.7.1.4)."""
     values = [*_texts(dataset, "ImageType"), "", "", ""]
-    if values[1] == "SECONDARY" or values[2] in _UNREAD_TYPES:
+    if values[1] == "SECONDARY" or values[2] in UNREAD_TYPES:
         offending = "SECONDARY" if values[1] == "SECONDARY" else values[2]
         yield Decision.NOT_PRIMARY, f"ImageType (0008,0008) = {offending}"
 

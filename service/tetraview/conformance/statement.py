@@ -1,0 +1,79 @@
+"""The statement as Markdown: a template for the prose, the code's own tables for everything that can change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from pydicom.sr.coding import Code
+from pydicom.uid import UID
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
+
+from tetraview import __version__
+from tetraview.conformance.objects import MADE
+from tetraview.delivery.scu import PROPOSED_SYNTAXES, STATUSES
+from tetraview.domain import product
+from tetraview.domain.detection import routes_of
+from tetraview.domain.instance import Decision
+from tetraview.domain.output import OUTPUTS
+from tetraview.domain.view import Route
+from tetraview.inference.card import operating_points
+from tetraview.intake.eligibility import UNREAD_TYPES
+from tetraview.intake.negotiation import STORAGE_CLASSES, TRANSFER_SYNTAXES
+from tetraview.intake.status import SENTENCES
+from tetraview.report import codes
+from tetraview.report.equipment import MODEL_NAME
+from tetraview.settings import Destination, Dicom
+
+
+def conformance_statement() -> str:
+    """The statement of this version, Markdown.
+
+    Raises:
+        ModelMismatch: the shipped weights of a detector do not state their operating points.
+    """
+    environment = Environment(
+        loader=PackageLoader("tetraview.conformance", "."),
+        autoescape=False,  # noqa: S701 - Markdown of our own tables, no page
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    return environment.get_template("statement.md.jinja").render(
+        version=__version__,
+        product=product,
+        model_name=MODEL_NAME,
+        verification=Verification,
+        storage_classes=STORAGE_CLASSES,
+        read_class=STORAGE_CLASSES[0],
+        transfer_syntaxes=TRANSFER_SYNTAXES,
+        statuses=SENTENCES,
+        decisions=[decision.value for decision in Decision],
+        unread_types=sorted(UNREAD_TYPES),
+        dicom=Dicom(),
+        destination={name: field.default for name, field in Destination.model_fields.items()},
+        proposed_syntaxes=PROPOSED_SYNTAXES,
+        answers=STATUSES,
+        made=MADE,
+        outputs=OUTPUTS.values(),
+        detectors={name: (routes_of(name), operating_points(name)) for name in ("mommi_detector", "yolo_msp_detector")},
+        codes=sorted(set(_codes(vars(codes))), key=lambda code: (code.scheme_designator, code.value)),
+        routes=list(Route),
+        scheme=codes.SCHEME,
+        name=_name,
+    )
+
+
+def _name(uid: UID) -> str:
+    """A UID by its name in the standard."""
+    return f"{uid.name} | {uid}"
+
+
+def _codes(values: dict[str, Any]) -> Iterator[Code]:
+    """Every code of a module, also those in its tables."""
+    for value in values.values():
+        if isinstance(value, Code):
+            yield value
+        elif isinstance(value, dict) and all(isinstance(code, Code) for code in value.values()):
+            yield from value.values()

@@ -1,0 +1,30 @@
+"""Our side of an association that we open."""
+
+from __future__ import annotations
+
+from pynetdicom import AE
+
+from tetraview.domain.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from tetraview.errors import SettingsInvalid
+
+
+def application_entity(ae_title: str, *, connect_seconds: float, response_seconds: float) -> AE:
+    """An application entity that says which implementation it is (PS3.7 D.3.3.2).
+
+    Args:
+        ae_title: our AE title.
+        connect_seconds: longest time to connect and, again, to associate.
+        response_seconds: longest time until the answer to one message.
+
+    Raises:
+        SettingsInvalid: the AE title cannot be one.
+    """
+    try:
+        entity = AE(ae_title)
+    except ValueError:
+        raise SettingsInvalid(f"{ae_title!r} is no AE title: 1 to 16 characters, not only spaces") from None
+    entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    entity.connection_timeout = entity.acse_timeout = connect_seconds
+    entity.dimse_timeout = entity.network_timeout = response_seconds
+    return entity
