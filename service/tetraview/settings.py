@@ -171,15 +171,15 @@ class OutputProfile(_Section):
     like: Literal["pacs", "workstation", "ohif", "slicer", "air"] = "pacs"
     """Built-in profile that says what is not set here."""
     objects: Annotated[tuple[ResultKind, ...], Field(min_length=1)] | None = None
-    """Kinds of objects: `SEG`, `SR` (TID 1500), `CAD SR`, `PR` (presentation state), `SC` (picture with outlines)."""
+    """Kinds of objects: SR is TID 1500, PR a presentation state, SC a picture with the outlines burned in."""
     report_class: ReportClass | None = None
-    """SOP Class of the SR: `comprehensive` or `comprehensive_3d`."""
+    """SOP Class of the SR; IHE AI Results asks for 3D."""
     seg_geometry: SegmentationGeometry | None = None
     """Plane groups of the SEG: `none` is strictly right, `orientation_only` suits OHIF, `synthetic_plane` Slicer."""
     coding_scheme: CodingScheme | None = None
-    """Codes of the CAD SR: `SCT`, or `SRT` for workstations that know SNOMED-RT only."""
+    """Codes of the CAD SR; `SRT` is for workstations that know SNOMED-RT only."""
     tracking_scope: TrackingScope | None = None
-    """What shares a Tracking UID: each `view` has its own, or all views of a `lesion` share one."""
+    """What has a Tracking UID of its own: a finding in each view, or a lesion in all views."""
     emit_malignancy: bool | None = None
     """As in `report`, for this profile."""
     emit_birads: bool | None = None
@@ -194,7 +194,7 @@ class Destination(_Section):
     name: ShortName
     """Short name, shown in logs and metrics."""
     output: ShortName = DEFAULT_OUTPUT
-    """Output profile, what it gets: `pacs`, `workstation`, `ohif`, `slicer`, `air` or one of `[[outputs]]`."""
+    """Output profile, what it gets: pacs, workstation, ohif, slicer, air or one of `[[outputs]]`."""
     ae_title: AETitle
     """AE title that is called."""
     host: str

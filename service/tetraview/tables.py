@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from enum import Enum
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from rich.table import Table
@@ -14,7 +15,7 @@ from tetraview.domain.finding import Finding
 from tetraview.domain.reading import Reading
 from tetraview.settings import Settings
 
-#: Settings that are lists of sections; one that is empty is left out.
+#: Settings that are lists of sections.
 _LISTS = frozenset({"destinations", "outputs", "profiles"})
 #: What stands between user and host of a URL.
 _PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
@@ -61,7 +62,10 @@ def _or_dash(value: float | None, form: str) -> str:
 
 
 def settings_text(settings: Settings) -> str:
-    """Every setting as a commented TOML file with its present value; unset ones commented out, passwords as ``***``."""
+    """Every setting as a commented TOML file with its present value.
+
+    Unset ones are commented out, as is an example of each section of which there is none yet; passwords are ``***``.
+    """
     return "\n".join(_section(settings, ())) + "\n"
 
 
@@ -71,16 +75,36 @@ def _section(section: BaseModel, path: tuple[str, ...]) -> Iterator[str]:
         value = getattr(section, name)
         if isinstance(value, BaseModel):
             nested[name] = [value]
-        elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+        elif name in _LISTS:
             nested[name] = list(value)
-        elif name not in _LISTS:
-            yield f"# {field.description}"
+        else:
+            yield f"# {field.description}{_choices(field.annotation)}"
             yield f"# {name} =" if value is None else f"{name} = {_toml(value)}"
     for name, members in nested.items():
         brackets = ("[[", "]]") if name in _LISTS else ("[", "]")
         for member in members:
             yield f"\n{brackets[0]}{'.'.join((*path, name))}{brackets[1]}"
             yield from _section(member, (*path, name))
+        if not members:
+            yield from _example(name, get_args(type(section).model_fields[name].annotation)[0])
+
+
+def _example(name: str, section: type[BaseModel]) -> Iterator[str]:
+    """A section of which there may be several, commented out."""
+    yield f"\n# {section.__doc__}"
+    yield f"# [[{name}]]"
+    for key, field in section.model_fields.items():
+        yield f"## {field.description}{_choices(field.annotation)}"
+        yield f"# {key} =" + ("" if field.is_required() or field.default is None else f" {_toml(field.default)}")
+
+
+def _choices(annotation: Any) -> str:
+    """The values that a setting can have, where they can be told one by one."""
+    if get_origin(annotation) is Literal:
+        return f" One of {', '.join(map(_toml, get_args(annotation)))}."
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return f" One of {', '.join(map(_toml, annotation))}."
+    return next(filter(None, map(_choices, get_args(annotation))), "")
 
 
 def _toml(value: Any) -> str:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
+from tetraview.domain.output import OUTPUTS, CodingScheme
 from tetraview.errors import SettingsInvalid
-from tetraview.settings import Settings, Stages, load_settings
+from tetraview.settings import Destination, Settings, Stages, load_settings
 from tetraview.tables import settings_text
 
 
@@ -75,11 +77,90 @@ def test_printed_settings_read_back(tmp_path: Path) -> None:
     file = tmp_path / "tetraview.toml"
     file.write_text(
         '[[profiles]]\nae_title = "TETRA_B"\nclassifier = "none"\n'
-        '[[destinations]]\nname = "pacs"\nae_title = "PACS"\nhost = "10.0.0.5"\nport = 104\n'
+        '[[outputs]]\nname = "own"\nobjects = ["CAD SR", "PR"]\ncoding_scheme = "SRT"\nemit_birads = false\n'
+        '[[destinations]]\nname = "pacs"\noutput = "own"\nae_title = "PACS"\nhost = "10.0.0.5"\nport = 104\n'
     )
     settings = load_settings(file)
     (tmp_path / "printed.toml").write_text(settings_text(settings))
     assert load_settings(tmp_path / "printed.toml").model_dump() == settings.model_dump()
+
+
+def test_sections_that_may_be_added_are_printed_as_examples(tmp_path: Path) -> None:
+    """With its comment signs taken away, and required values filled in, an example is a section like any other."""
+    lines = settings_text(load_settings()).splitlines()
+    example = [line.removeprefix("# ") for line in lines[lines.index("# [[destinations]]") :]]
+    values = {"name =": '"north"', "ae_title =": '"PACS"', "host =": '"10.0.0.5"', "port =": "104"}
+    file = tmp_path / "tetraview.toml"
+    file.write_text("\n".join(f"{line} {values.get(line, '')}" for line in example))
+    (destination,) = load_settings(file).destinations
+    assert destination == Destination(name="north", ae_title="PACS", host="10.0.0.5", port=104)
+
+
+def test_choices_are_printed() -> None:
+    """A setting that can only have certain values names them."""
+    printed = settings_text(load_settings())
+    assert 'One of "mommi_detector", "yolo_msp_detector".' in printed
+    assert 'One of "SEG", "SR", "CAD SR", "PR", "SC".' in printed
+
+
+def with_outputs(tmp_path: Path, *lines: str) -> Settings:
+    """Settings with sections about outputs and destinations."""
+    address = 'ae_title = "PACS"\nhost = "h"\nport = 104\n'
+    file = tmp_path / "tetraview.toml"
+    file.write_text("\n".join(line.replace("ADDRESS", address) for line in lines))
+    return load_settings(file)
+
+
+def test_each_destination_gets_the_objects_of_its_output_profile(tmp_path: Path) -> None:
+    """A profile of one's own is like a built-in one but for what it sets; each profile in use is written once."""
+    settings = with_outputs(
+        tmp_path,
+        "[report]\nemit_malignancy = false",
+        '[[outputs]]\nname = "old"\nlike = "workstation"\ncoding_scheme = "SRT"\nemit_malignancy = true',
+        '[[destinations]]\nname = "a"\noutput = "old"\nADDRESS',
+        '[[destinations]]\nname = "b"\noutput = "ohif"\nADDRESS',
+        '[[destinations]]\nname = "c"\noutput = "ohif"\nADDRESS',
+    )
+    old, ohif = settings.outputs_in_use
+    assert old == replace(OUTPUTS["workstation"], name="old", coding_scheme=CodingScheme.SRT)
+    assert ohif == replace(OUTPUTS["ohif"], emit_malignancy=False)
+
+
+def test_without_a_destination_the_default_profile_is_written() -> None:
+    """Results then stay in the data folder, every readable kind of them."""
+    assert [output.name for output in load_settings().outputs_in_use] == ["pacs"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (['[[destinations]]\nname = "a"\noutput = "ohfi"\nADDRESS'], "a: no output profile is called ohfi"),
+        (['[[outputs]]\nname = "ohif"'], "more than one output profile, built-in ones included, has the name ohif"),
+        (['[[outputs]]\nname = "own"\nobjects = []'], "objects"),
+        (['[[outputs]]\nname = "own"\nobjects = ["RTSTRUCT"]'], "objects"),
+        (['[report]\ntime_zone = "Mars/Olympus"'], "no time zone is called Mars/Olympus"),
+        (
+            [
+                '[triton]\nclassifier = "dualcore"',
+                '[[outputs]]\nname = "own"\nemit_birads = true',
+                '[[destinations]]\nname = "a"\noutput = "own"\nADDRESS',
+            ],
+            "emit_birads needs a classifier",
+        ),
+    ],
+)
+def test_outputs_that_cannot_be_are_refused(tmp_path: Path, lines: list[str], reason: str) -> None:
+    """A mistake about outputs is an error at the start that names it."""
+    with pytest.raises(SettingsInvalid, match=reason):
+        with_outputs(tmp_path, *lines)
+
+
+def test_an_output_or_destination_that_is_not_there_is_named() -> None:
+    """Asked for by name on the command line, what is missing is an error that says what there is."""
+    with pytest.raises(SettingsInvalid, match="no output profile is called x: choose one of pacs, workstation"):
+        load_settings().output("x")
+    with pytest.raises(SettingsInvalid, match="no destination is called x"):
+        load_settings().destination("x")
 
 
 def test_a_password_is_not_printed() -> None:
