@@ -20,6 +20,7 @@ from pynetdicom import AE, evt
 from tetraview.delivery import deliver
 from tetraview.delivery.scu import Outcome, outcome_of
 from tetraview.domain.delivery import ResultKind, ResultObject
+from tetraview.domain.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from tetraview.errors import DeliveryRefused, DestinationUnavailable, StorageUnavailable
 from tetraview.settings import Destination
 
@@ -118,6 +119,18 @@ def acceptance(file: Path) -> bytes:
     with pacs(handlers=((evt.EVT_DATA_SENT, lambda event: sent.append(bytes(event.data))),)) as port:
         deliver(file, RESULT, destination(port))
     return next(data for data in sent if data[0] == 2)
+
+
+def test_a_destination_is_told_which_implementation_calls(file: Path) -> None:
+    """The association request has our Implementation Class UID and Version Name (PS3.7 D.3.3.2)."""
+    seen: list[tuple[object, object]] = []
+
+    def note(event: evt.Event) -> None:
+        seen.append((event.assoc.requestor.implementation_class_uid, event.assoc.requestor.implementation_version_name))
+
+    with pacs(handlers=((evt.EVT_ACCEPTED, note),)) as port:
+        deliver(file, RESULT, destination(port))
+    assert seen == [(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)]
 
 
 def test_the_bytes_arrive_as_they_are(file: Path) -> None:
