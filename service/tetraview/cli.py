@@ -193,6 +193,9 @@ def doctor(config: ConfigFile = None) -> None:
     for ae_title in settings.called_ae_titles:
         stages = settings.stages_of(ae_title)
         console.print(f"  {ae_title}: {stages.detector}, {stages.segmenter}, {stages.classifier}", highlight=False)
+    for destination in settings.destinations:
+        objects = ", ".join(settings.output(destination.output).objects)
+        console.print(f"  {destination.name} gets {objects} ({destination.output})", markup=False, highlight=False)
     checks: dict[str, Callable[[], object]] = {
         "data folder": lambda: _check_data(settings),
         "Triton": lambda: _check_triton(settings),

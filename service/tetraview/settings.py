@@ -267,11 +267,6 @@ class Settings(BaseSettings):
         return tuple(self.output(name) for name in dict.fromkeys(names))
 
     @property
-    def emits_birads(self) -> bool:
-        """Whether any result states a BI-RADS category."""
-        return any(output.emit_birads for output in self.outputs_in_use)
-
-    @property
     def emits_probability(self) -> bool:
         """Whether any result shows a calibrated score as a probability."""
         return any(output.emit_probability for output in self.outputs_in_use)
@@ -355,7 +350,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _birads_needs_a_classifier(self) -> Self:
-        for ae_title in self.called_ae_titles if self.emits_birads else ():
+        asked = any(output.emit_birads for output in self.outputs_in_use)
+        for ae_title in self.called_ae_titles if asked else ():
             stages = self.stages_of(ae_title)
             if not stages.grade_birads:
                 raise ValueError(
