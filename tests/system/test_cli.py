@@ -116,7 +116,7 @@ def test_the_demo_deletes_only_what_a_demo_left(tmp_path: Path) -> None:
 
 
 def test_doctor_names_what_is_wrong(tmp_path: Path) -> None:
-    """The doctor says who reads for each AE title, which of its checks failed, and ends with status 1."""
+    """The doctor says who reads and who gets what, which of its checks failed, and ends with status 1."""
     with_pacs = tmp_path / "tetraview.toml"
     with_pacs.write_text(
         f'data_dir = "{tmp_path / "data"}"\ndatabase_url = "postgresql+psycopg://reader@127.0.0.1:1/tetraview"\n'
@@ -127,6 +127,7 @@ def test_doctor_names_what_is_wrong(tmp_path: Path) -> None:
     assert ran.returncode == 1
     assert "✓ settings" in ran.stdout
     assert "TETRA_B: mommi_detector, unetpp_segmenter, none" in ran.stdout
+    assert "pacs gets SEG, SR, CAD SR (pacs)" in ran.stdout
     assert "✗ database" in ran.stderr
     assert "✗ Triton" in ran.stderr
     assert "✗ destination pacs" in ran.stderr
