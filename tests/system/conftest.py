@@ -1,4 +1,4 @@
-"""Real Triton: the shipped models for the exams of other tests, and a tiny one of random weights to ill-treat."""
+"""Real Triton, the shipped models for the exams of other tests and a tiny one to ill-treat; and a real browser."""
 
 from __future__ import annotations
 
@@ -9,11 +9,20 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
+from playwright.sync_api import Browser, sync_playwright
 from tritonclient.grpc import model_config_pb2
 
 from tetraview.inference.contract import CONTRACTS
 from tetraview.inference.server import TritonServer, model_repository, triton_home
 
+#: Flags of the browser: it runs as root in CI images, and draws WebGL 2 in software where there is no graphics card.
+BROWSER_FLAGS = (
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+)
 DETECTOR = "mommi_detector"
 POINTS = ("high_sensitivity", "balanced", "high_specificity")
 ROUTES = ("tri", "ipsi", "bi", "single")
@@ -83,3 +92,18 @@ def tiny_triton(tiny_repository: Path) -> Iterator[str]:
     _need(triton_home(), "Triton (deploy/triton-setup)")
     with TritonServer(repository=tiny_repository, grpc_port=0, metrics_port=None) as server:
         yield server.url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium, headless; each test opens a context of its own in it.
+
+    It ends with its module: as long as it is open, its event loop runs in the thread of the tests, where DBOS refuses
+    to start.
+    """
+    program = Path(shutil.which("chromium") or shutil.which("google-chrome") or "/usr/bin/chromium")
+    _need(program, "a browser (chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=BROWSER_FLAGS)
+        yield browser
+        browser.close()

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from playwright.sync_api import Browser, Page
 from prometheus_client import CollectorRegistry
 
 from tetraview.domain.exam import ExamState
@@ -30,8 +27,8 @@ from tetraview.web.testing import MemoryLedger
 
 pytestmark = pytest.mark.system
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 EXAM_ID = "0f3ab2c4d5e6f708"
+EXAM = f"/exams/{EXAM_ID}"
 NOW = datetime(2026, 11, 21, 5, 0, tzinfo=UTC)
 #: Stored pixels: the finding, and the white square under it.
 BOX = Box(1200, 1600, 1800, 2200)
@@ -101,92 +98,38 @@ def ledger(tmp_path: Path) -> MemoryLedger:
     return MemoryLedger(summaries=[summary], readings=[reading])
 
 
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """The pages, what they show, and a way to look at them."""
+
+    url: str
+    ledger: MemoryLedger
+    browser: Browser
+
+    @contextmanager
+    def visit(self, path: str, *, size: tuple[int, int] = (1400, 1000)) -> Iterator[Page]:
+        """A page of its own in a window of its own; its script must not fail and must break no rule of ours."""
+        complaints: list[str] = []
+        with self.browser.new_context(viewport={"width": size[0], "height": size[1]}) as context:
+            page = context.new_page()
+            page.on("console", lambda message: complaints.append(message.text))
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.goto(self.url + path, wait_until="load")
+            yield page
+        assert complaints == []
+
+
 @pytest.fixture
-def url(ledger: MemoryLedger, tmp_path: Path) -> Iterator[str]:
+def site(ledger: MemoryLedger, browser: Browser, tmp_path: Path) -> Iterator[Site]:
     app = create_app(ledger=ledger, results=tmp_path / "results", registry=CollectorRegistry(), checks={})
     server = WebServer(app, host="127.0.0.1", port=0)
-    yield f"http://127.0.0.1:{server.start()}"
+    yield Site(url=f"http://127.0.0.1:{server.start()}", ledger=ledger, browser=browser)
     server.stop()
 
 
-def browser(profile: Path) -> list[str]:
-    """The command of a headless browser without any network of its own."""
-    if BROWSER is None:
-        if os.environ.get("CI"):
-            pytest.fail("no chromium: install it where the system tests must run")
-        pytest.skip("no chromium")
-    quiet = ("quic", "background-networking", "component-update", "sync", "extensions", "default-apps")
-    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"]
-    return [*command, *(f"--disable-{what}" for what in quiet), f"--user-data-dir={profile}"]
-
-
-def browse(address: str, *options: str, profile: Path) -> str:
-    """Open an address; what the browser writes to its output."""
-    command = [*browser(profile), "--virtual-time-budget=5000", *options, address]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-
-
-class RemoteBrowser:
-    """A browser driven over a pair of pipes by the Chrome DevTools Protocol: JSON messages that end in NUL."""
-
-    def __init__(self, address: str, *, profile: Path) -> None:
-        command_end, self._commands = os.pipe()
-        self._answers, answer_end = os.pipe()
-        shell = f'exec "$@" 3<&{command_end} 4>&{answer_end}'
-        command = ["bash", "-c", shell, "browser", *browser(profile), "--remote-debugging-pipe", "about:blank"]
-        self._process = subprocess.Popen(
-            command, pass_fds=(command_end, answer_end), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        os.close(command_end)
-        os.close(answer_end)
-        self._stream = os.fdopen(self._answers, "rb")
-        self._session: str | None = None
-        self._sent = 0
-        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        self.ask("Page.enable")
-        self.ask("Page.navigate", url=address)
-        self._receive(lambda message: message.get("method") == "Page.loadEventFired")
-
-    def ask(self, method: str, **parameters: object) -> dict[str, Any]:
-        """Send one command and return its result."""
-        self._sent += 1
-        message: dict[str, object] = {"id": self._sent, "method": method, "params": parameters}
-        if self._session:
-            message["sessionId"] = self._session
-        os.write(self._commands, json.dumps(message).encode() + b"\0")
-        result: dict[str, Any] = self._receive(lambda message: message.get("id") == self._sent)["result"]
-        return result
-
-    def evaluate(self, expression: str) -> object:
-        """The value of an expression in the page."""
-        return self.ask("Runtime.evaluate", expression=expression)["result"]["value"]
-
-    def press(self, key: str) -> None:
-        """Press and release a key."""
-        for kind in ("keyDown", "keyUp"):
-            self.ask("Input.dispatchKeyEvent", type=kind, key=key, text=key if kind == "keyDown" else "")
-
-    def _receive(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        while True:
-            letters = iter(lambda: self._stream.read(1), b"\0")
-            message: dict[str, Any] = json.loads(b"".join(letters))
-            if wanted(message):
-                return message
-
-    def close(self) -> None:
-        """End the browser."""
-        self.ask("Browser.close")
-        self._process.wait(20)
-        os.close(self._commands)
-        self._stream.close()
-
-
-def photograph(address: str, *, size: str, folder: Path) -> NDArray[np.int64]:
-    """A screenshot, int [rows, columns, 3]."""
-    file = folder / "page.png"
-    browse(address, f"--window-size={size}", f"--screenshot={file}", profile=folder / "profile")
-    picture = cv2.imread(str(file))
+def photograph(page: Page) -> NDArray[np.int64]:
+    """A screenshot, int [rows, columns, 3], blue first."""
+    picture = cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
     return np.asarray(picture, np.int64)
 
@@ -199,10 +142,11 @@ def squares(picture: NDArray[np.int64]) -> list[tuple[NDArray[np.float64], NDArr
     return [(middle, part[:4]) for middle, part in pairs if part[cv2.CC_STAT_AREA] > 1000]
 
 
-@pytest.mark.parametrize("size", ["1400,1000", "800,1400"])
-def test_outlines_enclose_what_they_outline(url: str, tmp_path: Path, size: str) -> None:
+@pytest.mark.parametrize("size", [(1400, 1000), (800, 1400)])
+def test_outlines_enclose_what_they_outline(site: Site, size: tuple[int, int]) -> None:
     """On a wide and a narrow screen, each of the four white squares has its orange outline on its edge."""
-    picture = photograph(f"{url}/exams/{EXAM_ID}", size=size, folder=tmp_path)
+    with site.visit(EXAM, size=size) as page:
+        picture = photograph(page)
     found = squares(picture)
     assert len(found) == 4
     orange = picture[..., 2] - picture[..., 0] > 100
@@ -214,37 +158,35 @@ def test_outlines_enclose_what_they_outline(url: str, tmp_path: Path, size: str)
         assert not inside.any()
 
 
-def test_chest_walls_meet(url: str, tmp_path: Path) -> None:
+def test_chest_walls_meet(site: Site) -> None:
     """Right images end where left ones begin: the same spot of both is one image's width apart."""
-    picture = photograph(f"{url}/exams/{EXAM_ID}", size="1400,1000", folder=tmp_path)
-    centres = np.array([middle for middle, _ in squares(picture)])
+    with site.visit(EXAM) as page:
+        centres = np.array([middle for middle, _ in squares(photograph(page))])
     across = np.ptp(centres[:, 0])
     down = np.ptp(centres[:, 1])
     assert across == pytest.approx(down * SHAPE[1] / SHAPE[0], abs=4)
 
 
-def test_the_page_runs_its_own_script_and_no_other(url: str, ledger: MemoryLedger, tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["/", EXAM])
+def test_the_page_runs_its_own_script_and_no_other(site: Site, path: str) -> None:
     """Our script shows the outlines button; words that try to be a script or an image change nothing."""
-    reading = ledger.readings[0]
+    reading = site.ledger.readings[0]
     views = tuple(replace(view, warnings=(HOSTILE,)) for view in reading.views)
-    ledger.readings[0] = replace(reading, views=views, operating_point=HOSTILE)
-    ledger.summaries[0] = replace(ledger.summaries[0], detail=HOSTILE)
-    for path in ("/", f"/exams/{EXAM_ID}"):
-        page = browse(url + path, "--dump-dom", profile=tmp_path / "profile")
-        assert "taken</title>" not in page
-        assert page.count("<script") == 1
-        assert "onerror" not in page.replace('onerror="document', "") or "&lt;img" in page
-    assert '<button id="outlines" type="button" aria-pressed="true">' in page
+    site.ledger.readings[0] = replace(reading, views=views, operating_point=HOSTILE)
+    site.ledger.summaries[0] = replace(site.ledger.summaries[0], detail=HOSTILE)
+    with site.visit(path) as page:
+        assert page.title().endswith("· tetraview")
+        assert page.locator("script").count() == 1
+        assert page.locator("[onerror]").count() == 0
+        assert page.get_by_text("<script>").count() > 0
+        assert page.locator("#outlines").is_visible() == (path == EXAM)
 
 
-def test_the_key_o_hides_and_shows_the_outlines(url: str, tmp_path: Path) -> None:
+def test_the_key_o_hides_and_shows_the_outlines(site: Site) -> None:
     """The key o takes outlines and labels away so that the bare image can be seen, and brings them back."""
-    remote = RemoteBrowser(f"{url}/exams/{EXAM_ID}", profile=tmp_path / "profile")
-    shown = "getComputedStyle(document.querySelector('.marks')).display !== 'none'"
-    pressed = "document.querySelector('#outlines').getAttribute('aria-pressed')"
-    seen = [(remote.evaluate(shown), remote.evaluate(pressed))]
-    for _ in range(2):
-        remote.press("o")
-        seen.append((remote.evaluate(shown), remote.evaluate(pressed)))
-    remote.close()
-    assert seen == [(True, "true"), (False, "false"), (True, "true")]
+    with site.visit(EXAM) as page:
+        marks, button = page.locator(".marks").first, page.locator("#outlines")
+        for shown in (True, False, True):
+            assert marks.is_visible() == shown
+            assert button.get_attribute("aria-pressed") == str(shown).lower()
+            page.keyboard.press("o")
