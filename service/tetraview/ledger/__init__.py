@@ -2,6 +2,16 @@
 
 from tetraview.ledger.database import check_database, open_engine
 from tetraview.ledger.ledger import Ledger
+from tetraview.ledger.selection import EVERY, Outcome, Selection
 from tetraview.ledger.summary import ExamSummary, ImageSummary
 
-__all__ = ["ExamSummary", "ImageSummary", "Ledger", "check_database", "open_engine"]
+__all__ = [
+    "EVERY",
+    "ExamSummary",
+    "ImageSummary",
+    "Ledger",
+    "Outcome",
+    "Selection",
+    "check_database",
+    "open_engine",
+]

@@ -21,6 +21,7 @@ from tetraview.ledger.documents import exam_document, reading_document, results_
 from tetraview.ledger.generations import is_generation, open_generation, set_state
 from tetraview.ledger.owed import close_exam, delivery_of, owe
 from tetraview.ledger.received import compare, instances_in_force, keep
+from tetraview.ledger.selection import EVERY, Selection, conditions
 from tetraview.ledger.summary import ExamSummary, summarise
 from tetraview.ledger.tables import deliveries, exams, instances, readings
 
@@ -256,6 +257,15 @@ class Ledger:
             self._hold_exam(connection, exam_id)
             set_state(connection, exam_id, generation, state=ExamState.FAILED, detail=detail[:_DETAIL])
 
+    def results(self, exam_id: str, generation: int) -> tuple[ResultObject, ...]:
+        """The result objects of one generation, whether or not anybody is owed them; none before they are written."""
+        query = sa.select(readings.c.results).where(
+            is_generation(exam_id, generation), readings.c.results.is_not(sa.null())
+        )
+        with self._begin() as connection:
+            document = connection.execute(query).scalar()
+        return () if document is None else results_document.validate_python(document)
+
     def deliveries(self, exam_id: str) -> list[Delivery]:
         """Every delivery of an exam, by generation, destination and file."""
         query = sa.select(deliveries).where(deliveries.c.exam_id == exam_id)
@@ -265,11 +275,12 @@ class Ledger:
 
     # Looking
 
-    def exams(self, *, limit: int) -> list[ExamSummary]:
-        """The newest exams first."""
-        query = sa.select(exams).order_by(exams.c.last_image_at.desc()).limit(limit)
+    def exams(self, *, limit: int, offset: int = 0, selection: Selection = EVERY) -> list[ExamSummary]:
+        """The exams selected, newest first."""
+        query = sa.select(exams).where(*conditions(selection))
+        newest = query.order_by(exams.c.last_image_at.desc(), exams.c.exam_id).limit(limit).offset(offset)
         with self._begin() as connection:
-            return [summarise(connection, row) for row in connection.execute(query)]
+            return [summarise(connection, row) for row in connection.execute(newest)]
 
     def exam(self, exam_id: str) -> ExamSummary | None:
         """One exam, or None where there is none of this identifier."""
@@ -277,9 +288,15 @@ class Ledger:
             row = connection.execute(sa.select(exams).where(exams.c.exam_id == exam_id)).one_or_none()
             return None if row is None else summarise(connection, row)
 
-    def count_exams(self) -> dict[ExamState, int]:
-        """How many exams are in each state."""
-        query = sa.select(exams.c.state, sa.func.count()).group_by(exams.c.state)
+    def called_ae_titles(self) -> list[str]:
+        """Our AE titles that any exam was sent to, by name."""
+        query = sa.select(exams.c.called_ae_title).distinct().order_by(exams.c.called_ae_title)
+        with self._begin() as connection:
+            return list(connection.execute(query).scalars())
+
+    def count_exams(self, selection: Selection = EVERY) -> dict[ExamState, int]:
+        """How many of the exams selected are in each state."""
+        query = sa.select(exams.c.state, sa.func.count()).where(*conditions(selection)).group_by(exams.c.state)
         with self._begin() as connection:
             return {ExamState(state): count for state, count in connection.execute(query)}
 

@@ -43,6 +43,8 @@ class ExamSummary:
     findings: int | None
     stage_seconds: Mapping[str, float]
     detail: str
+    #: The views of the newest reading that could not be read; none before there is one.
+    failed: tuple[View, ...] = ()
 
     @property
     def views(self) -> frozenset[View]:
@@ -75,6 +77,7 @@ def summarise(connection: sa.Connection, row: sa.Row[Any]) -> ExamSummary:
         findings=None if reading is None else len(reading.findings),
         stage_seconds={} if newest is None else newest.stage_seconds,
         detail=row.detail,
+        failed=() if reading is None else reading.failed,
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import structlog
 from fastapi import FastAPI, HTTPException
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
@@ -16,15 +18,30 @@ from starlette.staticfiles import StaticFiles
 from tetraview.domain.reading import Reading
 from tetraview.domain.view import View
 from tetraview.errors import TetraviewError
+from tetraview.ledger.selection import Selection
 from tetraview.ledger.summary import ExamSummary
 from tetraview.web.hanging import preview_file
 from tetraview.web.headers import SecurityHeaders
+from tetraview.web.inside import file_inside
+from tetraview.web.objects import SentObject, download_name, sent_objects
 from tetraview.web.pages import exam_page, worklist_page
 from tetraview.web.problems import explain_problems
 from tetraview.web.protocol import WebLedger
+from tetraview.web.worklist import (
+    LAST_PAGE,
+    PAGE,
+    OutcomeParameter,
+    PageParameter,
+    StateParameter,
+    TitleParameter,
+    Worklist,
+)
 
-#: Exams on the worklist.
-_NEWEST = 200
+_log = structlog.get_logger()
+
+#: A generation's preview never changes, so that going back to an exam need not fetch four pictures again. A browser
+#: keeps it for the hour of a session; caches that others share never do.
+_KEPT_BY_THE_READER = {"cache-control": "private, max-age=3600, immutable"}
 
 #: Returns while the service can do its work, raises a TetraviewError that says why it cannot otherwise.
 Check = Callable[[], None]
@@ -52,7 +69,8 @@ def create_app(
     app.add_api_route("/exams/{exam_id}", pages.exam, response_class=HTMLResponse)
     app.add_api_route("/exams/{exam_id}/{generation}", pages.generation, response_class=HTMLResponse)
     app.add_api_route("/exams/{exam_id}/{generation}/{view}.png", pages.preview, response_class=FileResponse)
-    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
+    app.add_api_route("/exams/{exam_id}/{generation}/objects/{path:path}", pages.result, response_class=FileResponse)
+    app.mount("/static", _Static(directory=Path(__file__).parent / "static"))
     explain_problems(app)
     return app
 
@@ -83,6 +101,15 @@ def _answer(check: Check) -> str:
     return "ok"
 
 
+class _Static(StaticFiles):
+    """Style and script, which a browser keeps but asks about each time, so that an upgrade shows at once."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["cache-control"] = "no-cache"
+        return response
+
+
 class _Pages:
     """The handlers that show exams; no part of a path on disk is taken from a request."""
 
@@ -90,14 +117,25 @@ class _Pages:
         self._ledger = ledger
         self._results = results
 
-    def worklist(self) -> str:
-        exams = list(self._ledger.exams(limit=_NEWEST))
-        return worklist_page(exams, failed={exam.exam_id: self._failed(exam) for exam in exams})
-
-    def _failed(self, exam: ExamSummary) -> tuple[View, ...]:
-        """The views that could not be read: without them a row of no findings would look like a clean exam."""
-        reading = self._ledger.reading(exam.exam_id)
-        return () if reading is None else reading.failed
+    def worklist(
+        self,
+        state: StateParameter = "",
+        ae: TitleParameter = "",
+        outcome: OutcomeParameter = "",
+        page: PageParameter = 1,
+    ) -> str:
+        selection = Selection(state=state or None, called_ae_title=ae or None, outcome=outcome or None)
+        # One more than is shown tells whether there are older ones.
+        exams = self._ledger.exams(limit=PAGE + 1, offset=PAGE * (page - 1), selection=selection)
+        worklist = Worklist(
+            selection=selection,
+            page=page,
+            exams=exams[:PAGE],
+            counts=self._ledger.count_exams(replace(selection, state=None)),
+            called_ae_titles=self._ledger.called_ae_titles(),
+            has_older=len(exams) > PAGE and page < LAST_PAGE,
+        )
+        return worklist_page(worklist)
 
     def exam(self, exam_id: str) -> str:
         summary = self._summary(exam_id)
@@ -121,9 +159,14 @@ class _Pages:
             summary,
             reading,
             generation=generation,
-            deliveries=[owed for owed in self._ledger.deliveries(summary.exam_id) if owed.generation == generation],
+            objects=self._objects(summary.exam_id, generation),
             folder=self._folder(summary.exam_id, generation),
         )
+
+    def _objects(self, exam_id: str, generation: int) -> tuple[SentObject, ...]:
+        results = self._ledger.results(exam_id, generation)
+        deliveries = [owed for owed in self._ledger.deliveries(exam_id) if owed.generation == generation]
+        return sent_objects(exam_id, generation, results, deliveries)
 
     def preview(self, exam_id: str, generation: Generation, view: View) -> FileResponse:
         reading = self._ledger.reading(exam_id, generation)
@@ -133,7 +176,17 @@ class _Pages:
         file = preview_file(shown, folder=self._folder(reading.exam_id, reading.generation))
         if file is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
-        return FileResponse(file, media_type="image/png")
+        return FileResponse(file, media_type="image/png", headers=_KEPT_BY_THE_READER)
+
+    def result(self, exam_id: str, generation: Generation, path: str) -> FileResponse:
+        known = {result.path: result for result in self._ledger.results(exam_id, generation)}
+        file = file_inside(self._folder(exam_id, generation), path) if path in known else None
+        if file is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        result = known[path]
+        _log.info("result_downloaded", exam_id=exam_id, generation=generation, kind=result.kind, view=result.view)
+        name = download_name(exam_id, generation, result)
+        return FileResponse(file, media_type="application/dicom", filename=name)
 
     def _folder(self, exam_id: str, generation: int) -> Path:
         return self._results / exam_id / str(generation)

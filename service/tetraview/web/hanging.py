@@ -12,6 +12,7 @@ from tetraview.domain.reading import Reading, ViewReading
 from tetraview.domain.view import View
 from tetraview.ledger.summary import ExamSummary
 from tetraview.report.labels import place_labels
+from tetraview.web.inside import file_inside
 
 #: Order of the panels, row by row.
 HANGING = (View.R_CC, View.L_CC, View.R_MLO, View.L_MLO)
@@ -103,10 +104,7 @@ def _picture(reading: ViewReading, *, folder: Path) -> Picture | None:
 
 def preview_file(reading: ViewReading, *, folder: Path) -> Path | None:
     """The view's preview in the reading's folder; None where there is none."""
-    if reading.preview is None:
-        return None
-    file = folder / reading.preview
-    return file if file.is_file() and file.resolve().is_relative_to(folder.resolve()) else None
+    return None if reading.preview is None else file_inside(folder, reading.preview)
 
 
 def _png_size(file: Path) -> tuple[int, int]:

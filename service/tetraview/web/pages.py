@@ -8,18 +8,25 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tetraview.domain.delivery import Delivery
 from tetraview.domain.exam import ExamState
 from tetraview.domain.finding import Finding
 from tetraview.domain.reading import Reading
-from tetraview.domain.view import View
+from tetraview.ledger.selection import Outcome
 from tetraview.ledger.summary import ExamSummary
 from tetraview.report.contact_sheet import STATEMENT
 from tetraview.report.summary import PREVALENCE
 from tetraview.web.hanging import HANGING, panels
+from tetraview.web.objects import SentObject
+from tetraview.web.worklist import Worklist
 
 #: States that a page follows until they end.
 _UNDER_WAY = frozenset({ExamState.COLLECTING, ExamState.READING, ExamState.DELIVERING})
+#: Outcomes in words.
+_OUTCOMES = {
+    Outcome.FINDINGS: "with findings",
+    Outcome.NO_FINDINGS: "without findings",
+    Outcome.UNREAD_VIEWS: "views could not be read",
+}
 
 
 def _environment() -> Environment:
@@ -42,18 +49,13 @@ def _clock(moment: datetime) -> str:
 _TEMPLATES = _environment()
 
 
-def worklist_page(exams: list[ExamSummary], *, failed: Mapping[str, Sequence[View]]) -> str:
-    """The newest exams, one a row.
-
-    Args:
-        exams: newest first.
-        failed: the views of each exam that could not be read, by the exam's identifier.
-    """
-    return _TEMPLATES.get_template("worklist.html").render(exams=exams, failed=failed, refresh=True)
+def worklist_page(worklist: Worklist) -> str:
+    """The exams selected, one a row."""
+    return _TEMPLATES.get_template("worklist.html").render(worklist=worklist, states=ExamState, outcomes=_OUTCOMES)
 
 
 def exam_page(
-    summary: ExamSummary, reading: Reading | None, *, generation: int, deliveries: list[Delivery], folder: Path
+    summary: ExamSummary, reading: Reading | None, *, generation: int, objects: Sequence[SentObject], folder: Path
 ) -> str:
     """One generation of one exam: the four views, the findings and what became of every image and result.
 
@@ -61,7 +63,7 @@ def exam_page(
         summary: the exam.
         reading: the generation's reading; None before there is one.
         generation: which one is shown.
-        deliveries: those of this generation.
+        objects: the results of this generation.
         folder: where the reading's previews are.
     """
     return _TEMPLATES.get_template("exam.html").render(
@@ -71,9 +73,9 @@ def exam_page(
         panels=panels(summary, reading, folder=folder),
         findings=sorted(reading.findings, key=_by_lesion) if reading else [],
         calibrated=reading is not None and any(finding.calibrated is not None for finding in reading.findings),
-        deliveries=deliveries,
+        objects=objects,
         stage_seconds=_stage_seconds(summary, reading, generation=generation),
-        refresh=summary.state in _UNDER_WAY,
+        under_way=summary.state in _UNDER_WAY,
     )
 
 
@@ -91,4 +93,4 @@ def _by_lesion(finding: Finding) -> tuple[int, str, int]:
 
 def problem_page(title: str, *, detail: str) -> str:
     """A page that says why there is no other."""
-    return _TEMPLATES.get_template("problem.html").render(title=title, detail=detail, refresh=False)
+    return _TEMPLATES.get_template("problem.html").render(title=title, detail=detail)

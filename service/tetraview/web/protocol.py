@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from tetraview.domain.delivery import Delivery
+from tetraview.domain.delivery import Delivery, ResultObject
+from tetraview.domain.exam import ExamState
 from tetraview.domain.reading import Reading
+from tetraview.ledger.selection import Selection
 from tetraview.ledger.summary import ExamSummary
 
 
@@ -17,14 +19,23 @@ class WebLedger(Protocol):
         StorageUnavailable: from any method, when the ledger cannot be asked.
     """
 
-    def exams(self, *, limit: int) -> Sequence[ExamSummary]:
-        """The newest exams first."""
+    def exams(self, *, limit: int, offset: int, selection: Selection) -> Sequence[ExamSummary]:
+        """The exams selected, newest first."""
+
+    def count_exams(self, selection: Selection) -> Mapping[ExamState, int]:
+        """How many of the exams selected are in each state."""
+
+    def called_ae_titles(self) -> Sequence[str]:
+        """Our AE titles that any exam was sent to, by name."""
 
     def exam(self, exam_id: str) -> ExamSummary | None:
         """One exam, or None where there is none of this identifier."""
 
     def reading(self, exam_id: str, generation: int | None = None) -> Reading | None:
         """What the models said in one generation, by default the newest that was read."""
+
+    def results(self, exam_id: str, generation: int) -> Sequence[ResultObject]:
+        """The result objects of one generation; none before they are written."""
 
     def deliveries(self, exam_id: str) -> Sequence[Delivery]:
         """Every delivery of an exam, of all generations."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tetraview.domain.delivery import Delivery
+from tetraview.domain.delivery import Delivery, ResultObject
+from tetraview.domain.exam import ExamState
 from tetraview.domain.reading import Reading
+from tetraview.ledger.selection import Outcome, Selection
 from tetraview.ledger.summary import ExamSummary
 
 
@@ -18,10 +21,20 @@ class MemoryLedger:
     summaries: list[ExamSummary] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
     owed: list[Delivery] = field(default_factory=list)
+    #: By exam and generation.
+    written: dict[tuple[str, int], tuple[ResultObject, ...]] = field(default_factory=dict)
 
-    def exams(self, *, limit: int) -> Sequence[ExamSummary]:
-        """The newest exams first."""
-        return self.summaries[:limit]
+    def exams(self, *, limit: int, offset: int, selection: Selection) -> Sequence[ExamSummary]:
+        """The exams selected, newest first."""
+        return [summary for summary in self.summaries if _holds(selection, summary)][offset : offset + limit]
+
+    def count_exams(self, selection: Selection) -> Mapping[ExamState, int]:
+        """How many of the exams selected are in each state."""
+        return Counter(summary.state for summary in self.summaries if _holds(selection, summary))
+
+    def called_ae_titles(self) -> Sequence[str]:
+        """Our AE titles that any exam was sent to, by name."""
+        return sorted({summary.called_ae_title for summary in self.summaries})
 
     def exam(self, exam_id: str) -> ExamSummary | None:
         """One exam, or None where there is none of this identifier."""
@@ -33,6 +46,25 @@ class MemoryLedger:
         fitting = [reading for reading in read if generation in {None, reading.generation}]
         return max(fitting, key=lambda reading: reading.generation, default=None)
 
+    def results(self, exam_id: str, generation: int) -> Sequence[ResultObject]:
+        """The result objects of one generation; none before they are written."""
+        return self.written.get((exam_id, generation), ())
+
     def deliveries(self, exam_id: str) -> Sequence[Delivery]:
         """Every delivery of an exam, of all generations."""
         return [delivery for delivery in self.owed if delivery.exam_id == exam_id]
+
+
+def _holds(selection: Selection, summary: ExamSummary) -> bool:
+    return (
+        selection.state in {None, summary.state}
+        and selection.called_ae_title in {None, summary.called_ae_title}
+        and (selection.outcome is None or selection.outcome in _outcomes(summary))
+    )
+
+
+def _outcomes(summary: ExamSummary) -> set[Outcome]:
+    found = {Outcome.FINDINGS} if summary.findings else set()
+    unread = {Outcome.UNREAD_VIEWS} if summary.failed else set()
+    clean = summary.findings is not None and not found and not unread
+    return {Outcome.NO_FINDINGS} if clean else found | unread

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -60,19 +59,6 @@ def image(
 
 def owed(*, state: DeliveryState, destination: str = "pacs") -> Delivery:
     return Delivery(exam_id=EXAM, generation=1, destination=destination, result=REPORT, state=state, attempts=1)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
-    file = f"sqlite:///{tmp_path}/ledger.sqlite"
-    engine = open_engine(file if request.param == "sqlite" else request.getfixturevalue("postgresql"))
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def ledger(engine: sa.Engine) -> Ledger:
-    return Ledger(engine, clock=lambda: START)
 
 
 def settle(ledger: Ledger) -> Exam | None:

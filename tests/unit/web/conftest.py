@@ -105,22 +105,41 @@ def summary() -> ExamSummary:
         findings=2,
         stage_seconds={"decode": 1.25, "detect": 3.5},
         detail="",
+        failed=(View.L_CC,),
     )
+
+
+#: What was made of the reading, by two output profiles.
+SEGMENTATION = ResultObject(
+    kind=ResultKind.SEGMENTATION,
+    sop_class_uid="1.2",
+    sop_instance_uid="1.2.5",
+    path="pacs/seg-R-CC.dcm",
+    view=View.R_CC,
+    output="pacs",
+)
+REPORT = ResultObject(
+    kind=ResultKind.MEASUREMENT_REPORT, sop_class_uid="1.3", sop_instance_uid="1.2.6", path="full/sr.dcm", output="full"
+)
 
 
 def delivery() -> Delivery:
-    result = ResultObject(
-        kind=ResultKind.SEGMENTATION, sop_class_uid="1.2", sop_instance_uid="1.2.5", path="a.dcm", view=View.R_CC
-    )
     return Delivery(
         exam_id=EXAM_ID,
         generation=1,
         destination="north-pacs",
-        result=result,
+        result=SEGMENTATION,
         state=DeliveryState.REFUSED,
         attempts=4,
         detail="0x0122 SOP class not supported",
     )
+
+
+def write_objects(folder: Path) -> None:
+    """Files that stand for the result objects."""
+    for result in (SEGMENTATION, REPORT):
+        (folder / result.path).parent.mkdir()
+        (folder / result.path).write_bytes(b"\0" * 128 + b"DICM" + result.path.encode())
 
 
 def write_previews(folder: Path) -> None:
@@ -150,8 +169,10 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     ledger = MemoryLedger(summaries=[summary()], readings=[reading()], owed=[delivery()])
+    ledger.written[EXAM_ID, 1] = (SEGMENTATION, REPORT)
     results = tmp_path / "results"
     write_previews(results / EXAM_ID / "1")
+    write_objects(results / EXAM_ID / "1")
     checks: dict[str, Callable[[], None]] = {}
     registry = CollectorRegistry()
     server = WebServer(

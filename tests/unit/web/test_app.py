@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,6 +101,22 @@ def test_metrics_are_what_prometheus_reads(site: Site) -> None:
         f"{EXAM}/1/XX.png",
         f"{EXAM}/1/..%2f..%2fsecret.png",
         "/exams/..%2f..%2fetc/1/R-CC.png",
+        f"{EXAM}/1/objects/",
+        f"{EXAM}/1/objects/pacs",
+        f"{EXAM}/1/objects/pacs/other.dcm",
+        f"{EXAM}/1/objects/R-CC.png",
+        f"{EXAM}/1/objects//etc/passwd",
+        f"{EXAM}/1/objects/%2fetc%2fpasswd",
+        f"{EXAM}/1/objects/pacs/..%2ffull/sr.dcm",
+        f"{EXAM}/1/objects/../../../secret",
+        f"{EXAM}/1/objects/full/sr.dcm%00",
+        f"{EXAM}/2/objects/full/sr.dcm",
+        "/exams/0000000000000000/1/objects/full/sr.dcm",
+        "/?state=lost",
+        "/?outcome=cancer",
+        "/?page=0",
+        "/?page=201",
+        f"/?ae={'X' * 17}",
         "/static/../app.py",
         "/static/%2e%2e/app.py",
         "/docs",
@@ -134,7 +151,9 @@ def test_a_preview_outside_the_readings_folder_is_not_served(site: Site) -> None
     assert site.client.get(f"{EXAM}/1/R-CC.png").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/", EXAM, f"{EXAM}/1/R-CC.png", "/livez", "/readyz", "/metrics", "/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/", EXAM, f"{EXAM}/1/objects/full/sr.dcm", "/livez", "/readyz", "/metrics", "/nothing"]
+)
 def test_every_answer_carries_the_security_headers(site: Site, path: str) -> None:
     """No answer may run foreign code, be framed, be cached by others or tell where its reader came from."""
     headers = site.client.get(path).headers
@@ -143,6 +162,44 @@ def test_every_answer_carries_the_security_headers(site: Site, path: str) -> Non
     assert policy["default-src"] == "'none'"
     assert policy["frame-ancestors"] == "'none'"
     assert "unsafe" not in headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    ("path", "cache"),
+    [(f"{EXAM}/1/R-CC.png", "private, max-age=3600, immutable"), ("/static/tetraview.css", "no-cache")],
+)
+def test_pictures_and_style_are_kept_by_the_browser_alone(site: Site, path: str, cache: str) -> None:
+    """A picture that never changes and our style are fetched once in a session; all other headers are as everywhere."""
+    headers = site.client.get(path).headers
+    assert HEADERS | {"cache-control": cache} == {name: headers[name] for name in HEADERS}
+
+
+@pytest.mark.parametrize("path", ["pacs/seg-R-CC.dcm", "full/sr.dcm"])
+def test_a_download_is_the_objects_bytes(site: Site, path: str) -> None:
+    """A result object comes as the file that was sent, under a name that tells exam, generation, output and view."""
+    answer = site.client.get(f"{EXAM}/1/objects/{path}")
+    assert answer.headers["content-type"] == "application/dicom"
+    name = f"0f3ab2c4d5e6f708-1-{path.replace('/', '-')}"
+    assert answer.headers["content-disposition"] == f'attachment; filename="{name}"'
+    assert answer.content == (site.results / "0f3ab2c4d5e6f708" / "1" / path).read_bytes()
+
+
+def test_an_object_that_is_gone_is_not_found(site: Site) -> None:
+    """An object that the ledger knows and whose file was removed is 404."""
+    (site.results / "0f3ab2c4d5e6f708" / "1" / "full" / "sr.dcm").unlink()
+    assert site.client.get(f"{EXAM}/1/objects/full/sr.dcm").status_code == 404
+
+
+def test_an_object_outside_the_readings_folder_is_not_served(site: Site) -> None:
+    """Even an object whose path leads elsewhere does not make that file public."""
+    (site.results / "secret.dcm").write_bytes(b"secret")
+    known = site.ledger.written["0f3ab2c4d5e6f708", 1]
+    link = site.results / "0f3ab2c4d5e6f708" / "1" / "link.dcm"
+    link.symlink_to(site.results / "secret.dcm")
+    astray = [replace(known[0], path=path) for path in ("../../secret.dcm", "link.dcm")]
+    site.ledger.written["0f3ab2c4d5e6f708", 1] = (*known, *astray)
+    for path in ("..%2f..%2fsecret.dcm", "%2e%2e/%2e%2e/secret.dcm", "link.dcm"):
+        assert site.client.get(f"{EXAM}/1/objects/{path}").status_code == 404
 
 
 def test_a_ledger_that_is_away_is_said(site: Site) -> None:
