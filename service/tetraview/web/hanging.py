@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from tetraview.domain.finding import Finding
@@ -18,8 +19,8 @@ from tetraview.web.inside import file_inside
 HANGING = (View.R_CC, View.L_CC, View.R_MLO, View.L_MLO)
 #: Height of a label's text as a share of the image's height.
 _TEXT_SHARE = 1 / 32
-#: Mean width of a character in multiples of the text size.
-_CHARACTER = 0.56
+#: Mean width of a bold character in multiples of the text size; system fonts differ, this is a wide one.
+_CHARACTER = 0.66
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +28,8 @@ class Mark:
     """One finding as it is drawn; positions are stored pixels."""
 
     finding: Finding
-    #: Outline as SVG writes points.
-    points: str
+    #: Outline as SVG writes a path: each point relative to the one before, which is the shortest.
+    path: str
     #: Middle of the label's base line.
     label_at: Point
 
@@ -119,10 +120,12 @@ def _marks(reading: ViewReading, text: float, size: tuple[float, float]) -> tupl
     boxes = [finding.box for finding in reading.findings]
     labels = place_labels(boxes, widths=widths, text=text, size=size)
     return tuple(
-        Mark(finding=finding, points=_points(finding), label_at=(label.centre[0], label.y1 - 0.35 * text))
+        Mark(finding=finding, path=_path(finding), label_at=(label.centre[0], label.y1 - 0.35 * text))
         for finding, label in zip(reading.findings, labels, strict=True)
     )
 
 
-def _points(finding: Finding) -> str:
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in finding.outline)
+def _path(finding: Finding) -> str:
+    points = [(round(x, 1), round(y, 1)) for x, y in finding.outline]
+    steps = [(x1 - x0, y1 - y0) for (x0, y0), (x1, y1) in pairwise([(0, 0), *points])]
+    return f"m{' '.join(f'{round(x, 1):g} {round(y, 1):g}' for x, y in steps)}z"

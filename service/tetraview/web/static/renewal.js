@@ -6,16 +6,16 @@ const SECONDS = 15;
 export const renew = (atWork) => {
   const note = document.querySelector("#renewal");
   if (!note) return;
-  const say = (waits) => {
+  let left = SECONDS;
+  const tick = () => {
+    const waits = atWork();
     const words = waits ? "Not renewed while you are at work here." : `Renewed every ${SECONDS} seconds.`;
     if (note.textContent !== words) note.textContent = words;
+    left = waits || document.hidden ? SECONDS : left - 1;
+    if (left < 0) location.reload();
   };
-  say(false);
-  setInterval(() => {
-    const waits = atWork();
-    say(waits);
-    if (!waits && !document.hidden) location.reload();
-  }, SECONDS * 1000);
+  tick();
+  setInterval(tick, 1000);
 };
 
 /** Whether the keyboard's focus is somewhere in the page's content. */
