@@ -1,1 +1,1 @@
-"""The HTTP edge: health, metrics and the exam page."""
+"""The HTTP edge: health, metrics and the pages for people."""

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 
 from tetraview.domain.exam import exam_id_of
 from tetraview.domain.instance import Decision, Eligibility, Instance
@@ -176,8 +177,10 @@ def test_pictures_and_style_are_kept_by_the_browser_alone(site: Site, path: str,
 
 @pytest.mark.parametrize("path", ["pacs/seg-R-CC.dcm", "full/sr.dcm"])
 def test_a_download_is_the_objects_bytes(site: Site, path: str) -> None:
-    """A result object comes as the file that was sent, under a name that tells exam, generation, output and view."""
-    answer = site.client.get(f"{EXAM}/1/objects/{path}")
+    """An object comes as the file that was sent, under a name without patient data, and the log says that it went."""
+    with capture_logs() as logged:
+        answer = site.client.get(f"{EXAM}/1/objects/{path}")
+    assert [entry["event"] for entry in logged] == ["result_downloaded"]
     assert answer.headers["content-type"] == "application/dicom"
     name = f"0f3ab2c4d5e6f708-1-{path.replace('/', '-')}"
     assert answer.headers["content-disposition"] == f'attachment; filename="{name}"'
@@ -229,6 +232,9 @@ def test_the_real_ledger_answers_the_pages(tmp_path: Path) -> None:
     server = WebServer(app, host="127.0.0.1", port=0)
     with httpx.Client(base_url=f"http://127.0.0.1:{server.start()}") as client:
         assert exam in client.get("/").text
+        assert exam in client.get("/?state=collecting&ae=TETRAVIEW").text
+        for other in ("state=done", "ae=OTHER", "outcome=none", "page=2"):
+            assert exam not in client.get(f"/?{other}").text
         assert "Received, not read yet" in client.get(exam).text
         assert client.get(f"{exam}/{10**30}/R-CC.png").status_code == 404
     server.stop()
