@@ -128,7 +128,7 @@ MILLIMETER = Code("mm", "UCUM", "millimeter")
 SQUARE_MILLIMETER = Code("mm2", "UCUM", "square millimeter")
 NO_UNITS = Code("1", "UCUM", "no units")
 PIXELS = Code("{pixels}", "UCUM", "Pixels")
-DEGREE = Code("deg", "UCUM", "degree")
+DEGREE = Code("deg", "UCUM", "Degree")
 
 #: Laterality (CID 244), as the image library states it.
 SIDE = {
