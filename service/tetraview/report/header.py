@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydicom import Dataset, dcmread
+from pydicom import Dataset, Sequence, dcmread
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.errors import BytesLengthException, InvalidDicomError
@@ -205,7 +205,7 @@ def _verbatim(dataset: Dataset, keyword: str) -> DataElement | RawDataElement:
 
 def _request(dataset: Dataset, instance: Instance) -> Dataset | None:
     """An item of Referenced Request Sequence (PS3.3 C.17.2) from the first of Request Attributes Sequence."""
-    requests = _value(dataset, "RequestAttributesSequence")
+    requests = _items(dataset, "RequestAttributesSequence")
     if not requests:
         return None
     request = Dataset()
@@ -226,6 +226,11 @@ def _value(dataset: Dataset, keyword: str) -> Any:
         return dataset.get(keyword)
     except (ValueError, TypeError, NotImplementedError, BytesLengthException):
         return None
+
+
+def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
+    value = _value(dataset, keyword)
+    return list(value) if isinstance(value, Sequence) else []
 
 
 def _text(dataset: Dataset, keyword: str) -> str:
@@ -267,8 +272,8 @@ def _patient_orientation(dataset: Dataset) -> tuple[str, str] | None:
 
 
 def _view_modifiers(dataset: Dataset) -> tuple[Code, ...]:
-    views = _value(dataset, "ViewCodeSequence") or []
-    values = [_text(item, "CodeValue") for view in views for item in _value(view, "ViewModifierCodeSequence") or []]
+    views = _items(dataset, "ViewCodeSequence")
+    values = [_text(item, "CodeValue") for view in views for item in _items(view, "ViewModifierCodeSequence")]
     return tuple(_VIEW_MODIFIERS[value] for value in values if value in _VIEW_MODIFIERS)
 
 

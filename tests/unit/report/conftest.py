@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -195,9 +195,10 @@ class Desk:
             classifier=self.classifier,
         )
 
-    def write(self) -> tuple[ResultObject, ...]:
-        """The result objects."""
-        return write_report(self.exam, self.reading, spool=self.spool, folder=self.folder, outputs=[self.output])
+    def write(self, outputs: Iterable[Output] = ()) -> tuple[ResultObject, ...]:
+        """The result objects, of the desk's own output or others."""
+        wanted = list(outputs) or [self.output]
+        return write_report(self.exam, self.reading, spool=self.spool, folder=self.folder, outputs=wanted)
 
     def written(self) -> dict[str, Dataset]:
         """The result objects by file name, parsed."""
@@ -209,11 +210,16 @@ class Desk:
         return self.written()["sr.dcm"]
 
 
+def new_desk(folder: Path) -> Desk:
+    """An empty desk."""
+    (folder / "spool").mkdir()
+    return Desk(spool=folder / "spool", folder=folder / "results")
+
+
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     """An empty desk."""
-    (tmp_path / "spool").mkdir()
-    return Desk(spool=tmp_path / "spool", folder=tmp_path / "results")
+    return new_desk(tmp_path)
 
 
 @pytest.fixture
@@ -269,7 +275,9 @@ def items(dataset: Dataset, code: str) -> list[Dataset]:
 
 def run(*command: object) -> subprocess.CompletedProcess[str]:
     """A validator's answer."""
-    return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, errors="replace", check=False
+    )
 
 
 def complaints(path: Path) -> list[str]:
@@ -309,14 +317,14 @@ def judged(paths: Sequence[Path]) -> dict[Path, list[str]]:
     return dict(zip(paths, kept, strict=True))
 
 
-@pytest.fixture(name="complaints")
+@pytest.fixture(name="complaints", scope="session")
 def _complaints() -> Any:
     if not all(tool.exists() for tool in (DCIODVFY, DSRDUMP, DSR2XML, XML2DSR)):
         (pytest.fail if os.environ.get("CI") else pytest.skip)("dicom3tools and DCMTK are missing")
     return complaints
 
 
-@pytest.fixture(name="survives_xml")
+@pytest.fixture(name="survives_xml", scope="session")
 def _survives_xml(complaints: Any) -> Any:
     return survives_xml
 
@@ -328,16 +336,21 @@ def _judged() -> Any:
     return judged
 
 
-@pytest.fixture(name="items")
+@pytest.fixture(name="items", scope="session")
 def _items() -> Any:
     return items
 
 
-@pytest.fixture(name="image")
+@pytest.fixture(name="image", scope="session")
 def _image() -> Any:
     return image
 
 
-@pytest.fixture(name="finding")
+@pytest.fixture(name="finding", scope="session")
 def _finding() -> Any:
     return finding
+
+
+@pytest.fixture(name="new_desk", scope="session")
+def _new_desk() -> Any:
+    return new_desk
