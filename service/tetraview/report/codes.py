@@ -159,32 +159,19 @@ PROJECTION = {
     ViewPosition.CC: Code("399162004", "SCT", "cranio-caudal"),
     ViewPosition.MLO: Code("399368009", "SCT", "medio-lateral oblique"),
 }
-#: SNOMED-RT style code values (PS3.16 Annex O) of SNOMED CT concepts, for workstations that compare the older ones.
+#: SNOMED-RT style codes of what a CAD report says in SNOMED CT, by their values there (PS3.16 Annex O).
 SRT = {
-    "129788004": "F-01791",
-    "129793001": "F-01796",
-    "133884007": "P5-B3402",
-    "133889002": "P5-B3412",
-    "103339001": "G-A185",
-    "42798000": "G-A166",
-    "80248007": "T-04030",
-    "73056007": "T-04020",
-    "63762007": "T-04080",
-    "76752008": "T-04000",
-    "399162004": "R-10242",
-    "399368009": "R-10226",
-    "442581004": "R-40AB3",
-    "272741003": "G-C171",
-    "7771000": "G-A101",
-    "24028007": "G-A100",
-    "363698007": "G-C0E3",
-    "4147007": "M-03000",
-    "49755003": "M-01000",
-    "71651007": "P5-40010",
-    "397138000": "F-037BB",
-    "397140005": "F-037BC",
-    "397141009": "F-037BD",
-    "397143007": "F-037BF",
-    "397144001": "F-037C0",
-    "397145000": "F-037C1",
+    code.value: Code(value, "SRT", code.meaning)
+    for code, value in (
+        (BREAST_MASS, "F-01791"),
+        (BREAST_DENSITY, "F-01796"),
+        (SPATIAL_COLLOCATION_ANALYSIS, "P5-B3402"),
+        (LONG_AXIS, "G-A185"),
+        (AREA, "G-A166"),
+        (BREAST[Laterality.LEFT], "T-04030"),
+        (BREAST[Laterality.RIGHT], "T-04020"),
+        (PROJECTION[ViewPosition.CC], "R-10242"),
+        (PROJECTION[ViewPosition.MLO], "R-10226"),
+        (NIPPLE_IN_PROFILE, "R-40AB3"),
+    )
 }

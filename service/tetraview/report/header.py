@@ -47,7 +47,7 @@ _FULL_TURN = 360
 #: View modifiers (PS3.16 CID 4015) that a standard view can have.
 _VIEW_MODIFIERS = {
     codes.NIPPLE_IN_PROFILE.value: codes.NIPPLE_IN_PROFILE,
-    codes.SRT[codes.NIPPLE_IN_PROFILE.value]: codes.NIPPLE_IN_PROFILE,
+    codes.SRT[codes.NIPPLE_IN_PROFILE.value].value: codes.NIPPLE_IN_PROFILE,
 }
 
 

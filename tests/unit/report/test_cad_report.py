@@ -15,7 +15,7 @@ from tetraview.domain.view import Route, View
 from tetraview.errors import ReportImpossible
 from tetraview.report import results
 from tetraview.report.cad.tree import Reference, container, encode, image, spelled
-from tetraview.report.cad.verify import faults
+from tetraview.report.cad.verify import faults, verify
 from tetraview.report.cad_report import cad_report
 from tetraview.report.content import CONTAINS
 from tetraview.report.header import read_headers
@@ -480,6 +480,24 @@ def test_a_reference_out_of_the_document_is_refused(cad_desk: Any) -> None:
     root = container(None, Code("1", "99X", "root"), [Reference(relationship=CONTAINS, target=stray)])
     with pytest.raises(ReportImpossible):
         encode(root, scheme=CodingScheme.SCT)
+
+
+def _lose_the_evidence(report: Dataset) -> None:
+    del report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+
+
+def _use_an_umlaut(report: Dataset) -> None:
+    report.ContentSequence[2].ContentSequence[1].ContentSequence[1].ContentSequence[3].TextValue = "M\u00fcller"
+
+
+@pytest.mark.parametrize(("spoil", "fault"), [(_lose_the_evidence, "evidence"), (_use_an_umlaut, "ASCII")])
+def test_a_report_that_contradicts_itself_is_not_written(cad_desk: Any, spoil: Any, fault: str) -> None:
+    """What no validator looks at is looked at before the report is written."""
+    report = cad(cad_desk)
+    verify(report)
+    spoil(report)
+    with pytest.raises(ReportImpossible, match=fault):
+        verify(report)
 
 
 def test_a_view_read_by_itself_says_so(desk: Any, items: Any) -> None:

@@ -161,7 +161,7 @@ DEFECTS: Mapping[str, tuple[Callable[[Dataset], None], set[str]]] = {
     "reference to nothing": (refer_to_nothing, {DCMTK, OURS}),
     "image library removed": (remove_the_library, {DCMTK, OURS}),
     "POINT with two points": (point_twice, {DICOM3TOOLS, DCMTK}),
-    "SCOORD without image": (select_from_no_image, {PIXELMED}),
+    "SCOORD without image": (select_from_no_image, {OURS}),
     "no algorithm name": (name_no_algorithm, {PIXELMED}),
     "no rendering intent": (intend_nothing, {PIXELMED}),
     "111223 without both containers": (list_no_failures, {OURS}),

@@ -140,7 +140,7 @@ def spelled(code: Code, *, scheme: CodingScheme) -> Code:
         return code
     if code.value not in codes.SRT:
         raise ReportImpossible(f"{code.meaning} ({code.value}, SCT) has no code in {scheme}: use coding_scheme SCT")
-    return Code(codes.SRT[code.value], scheme.value, code.meaning)
+    return codes.SRT[code.value]
 
 
 def _places(node: Node, place: Place) -> Iterator[tuple[Node, Place]]:

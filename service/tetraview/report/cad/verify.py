@@ -37,8 +37,8 @@ def verify(document: Dataset) -> None:
 def faults(document: Dataset) -> Iterator[str]:
     """Each contradiction in plain words.
 
-    An item by reference that does not lead to an image, an image that is not in the evidence, a text that not every
-    Specific Character Set can write, a status that does not fit what is listed under it.
+    An item by reference that does not lead to an image, an image that is not in the evidence, a graphic on no image, a
+    text that not every Specific Character Set can write, a status that does not fit what is listed under it.
     """
     evidence = set(_evidence(document))
     for item in _items(document):
@@ -47,6 +47,8 @@ def faults(document: Dataset) -> Iterator[str]:
         for reference in item.get("ReferencedSOPSequence", []):
             if reference.ReferencedSOPInstanceUID not in evidence:
                 yield f"{reference.ReferencedSOPInstanceUID} is not in the evidence"
+        if item.get("ValueType") == "SCOORD" and "ContentSequence" not in item:
+            yield "a graphic lies on no image"
         if not str(item.get("TextValue", "")).isascii():
             yield "a text is not ASCII"
         if _name(item) in _SUMMARIES and not _fits_its_status(item):
