@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,7 +19,7 @@ from tetraview.report.processing import Outcome, Step
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Performed:
+class _Performed(ABC):
     """An algorithm with the images that it was used on."""
 
     NAME: ClassVar[Code]
@@ -33,8 +34,9 @@ class _Performed:
         images = [Reference(relationship=PROPERTIES, target=self.library[view].node) for view in self.step.views]
         return code(CONTAINS, self.NAME, self.KIND, [*self._algorithm().nodes(), *images])
 
+    @abstractmethod
     def _algorithm(self) -> AlgorithmIdentification:
-        raise NotImplementedError
+        """What made the attempt, and how or why not."""
 
 
 class DetectionPerformed(_Performed):
