@@ -273,6 +273,27 @@ def items(dataset: Dataset, code: str) -> list[Dataset]:
     return found
 
 
+def at(document: Dataset, path: list[int]) -> Dataset:
+    """The item that a path of ordinals leads to."""
+    item = document
+    assert path[0] == 1
+    for ordinal in path[1:]:
+        item = item.ContentSequence[ordinal - 1]
+    return item
+
+
+def sources(item: Dataset, document: Dataset) -> list[str]:
+    """SOP Instance UIDs of the library images that the items by reference under an item lead to."""
+    found = []
+    for child in item.get("ContentSequence", []):
+        if "ReferencedContentItemIdentifier" in child:
+            entry = at(document, list(child.ReferencedContentItemIdentifier))
+            assert (entry.ValueType, entry.RelationshipType) == ("IMAGE", "CONTAINS")
+            found.append(str(entry.ReferencedSOPSequence[0].ReferencedSOPInstanceUID))
+        found += sources(child, document)
+    return found
+
+
 def run(*command: object) -> subprocess.CompletedProcess[str]:
     """A validator's answer."""
     return subprocess.run(
@@ -334,6 +355,11 @@ def _judged() -> Any:
     if not Path("/usr/bin/DicomSRValidator").exists():
         (pytest.fail if os.environ.get("CI") else pytest.skip)("PixelMed is missing (pixelmed-apps)")
     return judged
+
+
+@pytest.fixture(name="sources", scope="session")
+def _sources() -> Any:
+    return sources
 
 
 @pytest.fixture(name="items", scope="session")

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,9 @@ from pydicom.sr.coding import Code
 from tetraview.domain.output import OUTPUTS, CodingScheme, TrackingScope
 from tetraview.domain.view import Route, View
 from tetraview.errors import ReportImpossible
-from tetraview.report import results
 from tetraview.report.cad.tree import Reference, container, encode, image, spelled
 from tetraview.report.cad.verify import faults, verify
-from tetraview.report.cad_report import cad_report
 from tetraview.report.content import CONTAINS
-from tetraview.report.header import read_headers
-from tetraview.report.moment import Moment
 from tetraview.report.summary import RESEARCH_ONLY
 
 R_CC, L_CC, R_MLO, L_MLO = View
@@ -65,37 +60,6 @@ def under(item: Dataset, code: str) -> Any:
     """The value of the only item of this name directly under another."""
     (child,) = [child for child in item.ContentSequence if name(child) == code]
     return value(child)
-
-
-def at(document: Dataset, path: list[int]) -> Dataset:
-    """The item that a path of ordinals leads to."""
-    item = document
-    assert path[0] == 1
-    for ordinal in path[1:]:
-        item = item.ContentSequence[ordinal - 1]
-    return item
-
-
-def sources(item: Dataset, document: Dataset) -> list[str]:
-    """SOP Instance UIDs of the library images that the items by reference under an item lead to."""
-    found = []
-    for child in item.get("ContentSequence", []):
-        if "ReferencedContentItemIdentifier" in child:
-            entry = at(document, list(child.ReferencedContentItemIdentifier))
-            assert (entry.ValueType, entry.RelationshipType) == ("IMAGE", "CONTAINS")
-            found.append(str(entry.ReferencedSOPSequence[0].ReferencedSOPInstanceUID))
-        found += sources(child, document)
-    return found
-
-
-def listed(desk: Any, document: Dataset, items: Any, code: str) -> list[list[View]]:
-    """The views of what was performed and stands in the containers of this name."""
-    view_of = {image.sop_instance_uid: view for view, image in desk.images.items()}
-    return [
-        [view_of[uid] for uid in sources(performed, document)]
-        for listing in items(document, code)
-        for performed in listing.ContentSequence
-    ]
 
 
 def test_the_document_is_language_library_findings_detections_and_analyses(cad_desk: Any) -> None:
@@ -169,7 +133,7 @@ def test_all_findings_have_to_be_shown(cad_desk: Any, items: Any) -> None:
     assert {value(item) for item in items(cad(cad_desk), "111056")} == {"111150"}
 
 
-def test_center_and_outline_lie_on_the_image_of_their_finding(cad_desk: Any, items: Any) -> None:
+def test_center_and_outline_lie_on_the_image_of_their_finding(cad_desk: Any, items: Any, sources: Any) -> None:
     """One point in the middle and a closed polyline along the edge, both selected from the same library image."""
     report = cad(cad_desk)
     for single, view in zip(items(report, "111059"), (L_CC, L_MLO, L_CC), strict=True):
@@ -194,7 +158,7 @@ def test_graphics_stay_within_the_image(desk: Any, finding: Any, items: Any) -> 
         assert points.max(axis=0).tolist() == [416, 512]
 
 
-def test_every_reference_leads_to_an_image_of_the_library(cad_desk: Any) -> None:
+def test_every_reference_leads_to_an_image_of_the_library(cad_desk: Any, sources: Any) -> None:
     """Items by reference are numbered after the whole tree is built, and the document passes its own check."""
     report = cad(cad_desk)
     images = {image.sop_instance_uid for image in cad_desk.images.values()}
@@ -325,85 +289,6 @@ def test_viewers_know_a_finding_again_in_all_objects(cad_desk: Any, items: Any, 
     (composite,) = items(written["cad.dcm"], "111015")
     assert under(composite, "112039") == "L1"
     assert (under(composite, "112040") in {uid for _, uid in singles}) is (scope is TrackingScope.LESION)
-
-
-#: Each row of the failure table: states of the views by summary, detections, views searched, views failed, analyses,
-#: breasts analysed, breasts not.
-LEFT, RIGHT = [L_CC, L_MLO], [R_CC, R_MLO]
-ROWS = [
-    ("found", dict.fromkeys(View, "found"), "111242", "111222", set(View), set(), "111222", [RIGHT, LEFT], []),
-    ("empty", dict.fromkeys(View, "empty"), "111241", "111222", set(View), set(), "111222", [RIGHT, LEFT], []),
-    (
-        "one failed, found",
-        {R_CC: "empty", L_CC: "found", R_MLO: "failed", L_MLO: "found"},
-        *("111244", "111223", {R_CC, L_CC, L_MLO}, {R_MLO}, "111223", [LEFT], [RIGHT]),
-    ),
-    (
-        "one failed, empty",
-        {R_CC: "empty", L_CC: "empty", R_MLO: "failed", L_MLO: "empty"},
-        *("111243", "111223", {R_CC, L_CC, L_MLO}, {R_MLO}, "111223", [LEFT], [RIGHT]),
-    ),
-    ("all failed", dict.fromkeys(View, "failed"), "111245", "111224", set(), set(View), "111225", [], []),
-    (
-        "incomplete, found",
-        {L_CC: "found", L_MLO: "found", R_MLO: "empty"},
-        *("111242", "111222", {L_CC, L_MLO, R_MLO}, set(), "111222", [LEFT], []),
-    ),
-    (
-        "incomplete, empty",
-        {L_CC: "empty", L_MLO: "empty", R_MLO: "empty"},
-        *("111241", "111222", {L_CC, L_MLO, R_MLO}, set(), "111222", [LEFT], []),
-    ),
-    ("no side", {L_CC: "found", R_MLO: "empty"}, "111242", "111222", {L_CC, R_MLO}, set(), "111225", [], []),
-]
-
-
-@pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
-def test_the_failure_table_holds(desk: Any, items: Any, row: Any) -> None:
-    """Every case has exactly its codes and lists, the measurement report agrees and only findings are segmented."""
-    _, states, summary, status, searched, failed, analysis, analysed, not_analysed = row
-    desk.output = OUTPUTS["pacs"]
-    desk.tell(states)
-    written = desk.written()
-    report, measured = written["cad.dcm"], written["sr.dcm"]
-    codes = [value(item) for code in ("111017", "111064", "111065") for item in items(report, code)]
-    assert codes == [summary, status, analysis]
-    lists = {code: listed(desk, report, items, code) for code in ("111063", "111025", "111062", "111024")}
-    for code, views in (("111063", searched), ("111025", failed)):
-        assert len(items(report, code)) == bool(views)
-        assert sorted(view for performed in lists[code] for view in performed) == sorted(views)
-    assert (lists["111062"], lists["111024"]) == (analysed, not_analysed)
-    found = [view for view, state in states.items() if state == "found"]
-    assert len(items(report, "111059")) == len(items(measured, "125007")) == len(found)
-    assert len(items(report, "111034")) == len({view.laterality for view in found})
-    assert value(items(measured, "111017")[0]) == summary
-    assert {file for file in written if file.startswith("seg")} == {f"seg-{view}.dcm" for view in found}
-
-
-def test_no_failed_view_is_ever_told_as_read(desk: Any, items: Any) -> None:
-    """Of all 255 exams none with a failed view says that all succeeded, and each image is told exactly once."""
-    told = {}
-    for state in ("failed", "empty", "found"):
-        desk.tell(dict.fromkeys(View, state))
-        told |= {(view, state): desk.views[view] for view in View}
-    images, headers = dict(desk.images), read_headers(desk.exam, spool=desk.spool)
-    moment = Moment.of(desk.reading.started_at, utc_offset=None)
-    for states in product((None, "failed", "empty", "found"), repeat=4):
-        received = {view: state for view, state in zip(View, states, strict=True) if state}
-        if not received:
-            continue
-        desk.images = {view: images[view] for view in received}
-        desk.views = {view: told[view, state] for view, state in received.items()}
-        exam, reading, output = desk.exam, desk.reading, OUTPUTS["workstation"]
-        context = results._context(exam, reading, output=output, moment=moment, previews=desk.folder)
-        report = cad_report(exam, reading, {view: headers[view] for view in received}, context)
-        failed = {view for view, state in received.items() if state == "failed"}
-        assert (value(items(report, "111017")[0]) in {"111241", "111242"}) is not bool(failed), received
-        searched, not_searched = (
-            [view for views in listed(desk, report, items, code) for view in views] for code in ("111063", "111025")
-        )
-        assert sorted([*searched, *not_searched]) == sorted(received)
-        assert set(not_searched) == failed
 
 
 def test_the_header_is_that_of_a_machine_s_unverified_result(cad_desk: Any) -> None:
