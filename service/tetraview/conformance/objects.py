@@ -35,7 +35,7 @@ MADE: Mapping[ResultKind, Made] = {
         series_number="9003",
         when="always, also without findings or where views failed",
         defined_by=(
-            "PS3.16 TID 4000, 4003, 4004, 4005, 4006, 4015, 4016, 4017, 4018, 4019, 4020, 4108 (not extended); "
+            "PS3.16 TID 4000, 4001, 4003 to 4006, 4015 to 4021 and 4108 (not extended); "
             "relationships by reference to the image library"
         ),
     ),

@@ -58,7 +58,7 @@ def conformance_statement() -> str:
         made=MADE,
         outputs=OUTPUTS.values(),
         detectors={name: (routes_of(name), operating_points(name)) for name in ("mommi_detector", "yolo_msp_detector")},
-        codes=sorted(set(_codes(vars(codes))), key=lambda code: (code.scheme_designator, code.value)),
+        codes=sorted(_codes(vars(codes)), key=lambda code: (code.scheme_designator, code.value)),
         routes=list(Route),
         scheme=codes.SCHEME,
         name=_name,

@@ -1,4 +1,4 @@
-"""Result objects: Segmentation and measurement report, checked to fit each other."""
+"""Result objects: Segmentation, measurement report and CAD report, checked to fit each other."""
 
 from tetraview.report.results import write_report
 

@@ -57,6 +57,46 @@ AREA = Code("42798000", "SCT", "Area")
 DISTANCE_FROM_NIPPLE = Code("121242", "DCM", "Distance from nipple")
 IMAGE_REGION = Code("111030", "DCM", "Image Region")
 
+# Mammography CAD SR (TID 4000 and what it includes).
+MAMMOGRAPHY_CAD_REPORT = Code("111036", "DCM", "Mammography CAD Report")
+IMAGE_VIEW_MODIFIER = Code("111032", "DCM", "Image View Modifier")
+NIPPLE_IN_PROFILE = Code("442581004", "SCT", "Nipple in profile")
+STUDY_DATE = Code("111060", "DCM", "Study Date")
+STUDY_TIME = Code("111061", "DCM", "Study Time")
+CONTENT_DATE = Code("111018", "DCM", "Content Date")
+CONTENT_TIME = Code("111019", "DCM", "Content Time")
+POSITIONER_PRIMARY_ANGLE = Code("112011", "DCM", "Positioner Primary Angle")
+POSITIONER_SECONDARY_ANGLE = Code("112012", "DCM", "Positioner Secondary Angle")
+INDIVIDUAL_IMPRESSION = Code("111034", "DCM", "Individual Impression/Recommendation")
+RENDERING_INTENT = Code("111056", "DCM", "Rendering Intent")
+PRESENTATION_REQUIRED = Code("111150", "DCM", "Presentation Required: Rendering device is expected to present")
+COMPOSITE_FEATURE = Code("111015", "DCM", "Composite Feature")
+COMPOSITE_TYPE = Code("111016", "DCM", "Composite type")
+RELATED_SPATIALLY = Code("111154", "DCM", "Target Content Items are related spatially")
+SCOPE_OF_FEATURE = Code("111057", "DCM", "Scope of Feature")
+ON_MULTIPLE_IMAGES = Code("111158", "DCM", "Feature detected on multiple images")
+CERTAINTY_OF_FEATURE = Code("111011", "DCM", "Certainty of Feature")
+SINGLE_IMAGE_FINDING = Code("111059", "DCM", "Single Image Finding")
+CENTER = Code("111010", "DCM", "Center")
+OUTLINE = Code("111041", "DCM", "Outline")
+BREAST_MASS = Code("129788004", "SCT", "Mammographic breast mass")
+BREAST_DENSITY = Code("129793001", "SCT", "Mammography breast density")
+SUMMARY_OF_DETECTIONS = Code("111064", "DCM", "Summary of Detections")
+SUCCESSFUL_DETECTIONS = Code("111063", "DCM", "Successful Detections")
+FAILED_DETECTIONS = Code("111025", "DCM", "Failed Detections")
+DETECTION_PERFORMED = Code("111022", "DCM", "Detection Performed")
+SUMMARY_OF_ANALYSES = Code("111065", "DCM", "Summary of Analyses")
+SUCCESSFUL_ANALYSES = Code("111062", "DCM", "Successful Analyses")
+FAILED_ANALYSES = Code("111024", "DCM", "Failed Analyses")
+ANALYSIS_PERFORMED = Code("111004", "DCM", "Analysis Performed")
+SPATIAL_COLLOCATION_ANALYSIS = Code("133884007", "SCT", "Spatial collocation analysis")
+
+# What became of detections and analyses (CID 6042).
+SUCCEEDED = Code("111222", "DCM", "Succeeded")
+PARTIALLY_SUCCEEDED = Code("111223", "DCM", "Partially Succeeded")
+FAILED = Code("111224", "DCM", "Failed")
+NOT_ATTEMPTED = Code("111225", "DCM", "Not Attempted")
+
 # What the classifier adds. DICOM has no concept for a score or a level that claims neither a probability nor an
 # assessment, so these are our own (PS3.3 8.2: private schemes begin with 99).
 SCHEME = "99TETRAVIEW"
@@ -88,6 +128,7 @@ MILLIMETER = Code("mm", "UCUM", "millimeter")
 SQUARE_MILLIMETER = Code("mm2", "UCUM", "square millimeter")
 NO_UNITS = Code("1", "UCUM", "no units")
 PIXELS = Code("{pixels}", "UCUM", "Pixels")
+DEGREE = Code("deg", "UCUM", "Degree")
 
 #: Laterality (CID 244), as the image library states it.
 SIDE = {
@@ -117,4 +158,20 @@ BIRADS = {
 PROJECTION = {
     ViewPosition.CC: Code("399162004", "SCT", "cranio-caudal"),
     ViewPosition.MLO: Code("399368009", "SCT", "medio-lateral oblique"),
+}
+#: SNOMED-RT style codes of what a CAD report says in SNOMED CT, by their values there (PS3.16 Annex O).
+SRT = {
+    code.value: Code(value, "SRT", code.meaning)
+    for code, value in (
+        (BREAST_MASS, "F-01791"),
+        (BREAST_DENSITY, "F-01796"),
+        (SPATIAL_COLLOCATION_ANALYSIS, "P5-B3402"),
+        (LONG_AXIS, "G-A185"),
+        (AREA, "G-A166"),
+        (BREAST[Laterality.LEFT], "T-04030"),
+        (BREAST[Laterality.RIGHT], "T-04020"),
+        (PROJECTION[ViewPosition.CC], "R-10242"),
+        (PROJECTION[ViewPosition.MLO], "R-10226"),
+        (NIPPLE_IN_PROFILE, "R-40AB3"),
+    )
 }

@@ -40,7 +40,7 @@ class Context:
 
 
 def finish(document: Dataset, header: Header, context: Context) -> Dataset:
-    """Complete a document that highdicom made: patient, study, dates and equipment.
+    """Complete a document: patient, study, dates and equipment.
 
     Done last because highdicom writes the time of day, and refuses values that modalities do send.
     """

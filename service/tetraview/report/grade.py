@@ -54,15 +54,27 @@ def probabilities(finding: Finding) -> Iterator[ContentItem]:
     """The calibrated probability of a mass and, where both are known, of cancer: that times malignancy given a mass."""
     if finding.calibrated is None:
         return
-    valid = f"calibrated for route {finding.route}; valid at the prevalence of the exams of the calibration"
+    valid = validity(finding)
     mass = round(100 * finding.calibrated, 1)
     yield number(
         CONTAINS, codes.MASS_PROBABILITY, mass, codes.PERCENT, [text(MODIFIER, codes.ALGORITHM_PARAMETERS, valid)]
     )
-    if finding.malignancy_calibrated is not None:
-        cancer = round(100 * finding.calibrated * finding.malignancy_calibrated, 1)
+    cancer = probability_of_cancer(finding)
+    if cancer is not None:
         by = [text(MODIFIER, codes.ALGORITHM_PARAMETERS, valid)]
         yield number(CONTAINS, codes.PROBABILITY_OF_CANCER, cancer, codes.PERCENT, by)
+
+
+def probability_of_cancer(finding: Finding) -> float | None:
+    """That it is a mass times that it is malignant given a mass, in percent; None where either is not calibrated."""
+    if finding.calibrated is None or finding.malignancy_calibrated is None:
+        return None
+    return round(100 * finding.calibrated * finding.malignancy_calibrated, 1)
+
+
+def validity(finding: Finding) -> str:
+    """What a probability of a finding holds for."""
+    return f"calibrated for route {finding.route}; valid at the prevalence of the exams of the calibration"
 
 
 def identification(algorithm: Algorithm, parameters: str | None = None) -> Iterator[ContentItem]:

@@ -6,18 +6,21 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydicom import Dataset, dcmread
+from pydicom import Dataset, Sequence, dcmread
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.sr.coding import Code
 
 from tetraview.domain.exam import Exam
 from tetraview.domain.instance import Instance
 from tetraview.domain.view import View
 from tetraview.errors import ReportImpossible, StorageUnavailable
+from tetraview.report import codes
 
 #: Patient, Study and SOP Common attributes that a result shares with its source (PS3.3 C.7.1.1, C.7.2, C.12.1).
 _IDENTITY = (
@@ -38,7 +41,14 @@ _EQUIPMENT = (
 )  # fmt: skip
 _COMPRESSION = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 _OFFSET = re.compile(r"[+-](0\d|1[0-4])[0-5]\d")
+_TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?")
 _ALONG_ROWS_AND_COLUMNS = 2
+_FULL_TURN = 360
+#: View modifiers (PS3.16 CID 4015) that a standard view can have.
+_VIEW_MODIFIERS = {
+    codes.NIPPLE_IN_PROFILE.value: codes.NIPPLE_IN_PROFILE,
+    codes.SRT[codes.NIPPLE_IN_PROFILE.value].value: codes.NIPPLE_IN_PROFILE,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +67,17 @@ class Header:
     spacing_source: str
     #: Patient Orientation (0020,0020) of rows and columns.
     patient_orientation: tuple[str, str] | None
+    #: View Modifier Code Sequence (0054,0222), as far as a standard view can have any.
+    view_modifiers: tuple[Code, ...]
+    #: Study Date (0008,0020) and Time (0008,0030), DA and TM.
+    study_date: str | None
+    study_time: str | None
+    #: Content Date (0008,0023) and Time (0008,0033), DA and TM.
+    content_date: str | None
+    content_time: str | None
+    #: Positioner Primary Angle (0018,1510) and Secondary Angle (0018,1511), degrees.
+    primary_angle: float | None
+    secondary_angle: float | None
     #: Timezone Offset From UTC (0008,0201), for example ``+0100``.
     utc_offset: str | None
     #: Patient and study attributes; text keeps the bytes that were received.
@@ -83,6 +104,13 @@ class Header:
             spacing_mm=spacing_mm,
             spacing_source=spacing_source,
             patient_orientation=_patient_orientation(dataset),
+            view_modifiers=_view_modifiers(dataset),
+            study_date=_date(dataset, "StudyDate"),
+            study_time=_time(dataset, "StudyTime"),
+            content_date=_date(dataset, "ContentDate"),
+            content_time=_time(dataset, "ContentTime"),
+            primary_angle=_angle(dataset, "PositionerPrimaryAngle"),
+            secondary_angle=_angle(dataset, "PositionerSecondaryAngle"),
             utc_offset=utc_offset,
             identity=_identity(dataset, keep_offset=utc_offset is not None),
             equipment=_present(dataset, _EQUIPMENT),
@@ -177,7 +205,7 @@ def _verbatim(dataset: Dataset, keyword: str) -> DataElement | RawDataElement:
 
 def _request(dataset: Dataset, instance: Instance) -> Dataset | None:
     """An item of Referenced Request Sequence (PS3.3 C.17.2) from the first of Request Attributes Sequence."""
-    requests = _value(dataset, "RequestAttributesSequence")
+    requests = _items(dataset, "RequestAttributesSequence")
     if not requests:
         return None
     request = Dataset()
@@ -198,6 +226,11 @@ def _value(dataset: Dataset, keyword: str) -> Any:
         return dataset.get(keyword)
     except (ValueError, TypeError, NotImplementedError, BytesLengthException):
         return None
+
+
+def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
+    value = _value(dataset, keyword)
+    return list(value) if isinstance(value, Sequence) else []
 
 
 def _text(dataset: Dataset, keyword: str) -> str:
@@ -236,3 +269,31 @@ def _patient_orientation(dataset: Dataset) -> tuple[str, str] | None:
     if len(directions) != _ALONG_ROWS_AND_COLUMNS or not all(directions):
         return None
     return directions[0], directions[1]
+
+
+def _view_modifiers(dataset: Dataset) -> tuple[Code, ...]:
+    views = _items(dataset, "ViewCodeSequence")
+    values = [_text(item, "CodeValue") for view in views for item in _items(view, "ViewModifierCodeSequence")]
+    return tuple(_VIEW_MODIFIERS[value] for value in values if value in _VIEW_MODIFIERS)
+
+
+def _date(dataset: Dataset, keyword: str) -> str | None:
+    """A date that is in the calendar, in the eight digits of a DA."""
+    date = _text(dataset, keyword)
+    try:
+        return date if f"{datetime.strptime(date, '%Y%m%d'):%Y%m%d}" == date else None  # noqa: DTZ007 - no instant
+    except ValueError:
+        return None
+
+
+def _time(dataset: Dataset, keyword: str) -> str | None:
+    time = _text(dataset, keyword)
+    return time if _TIME.fullmatch(time) else None
+
+
+def _angle(dataset: Dataset, keyword: str) -> float | None:
+    try:
+        angle = float(_value(dataset, keyword))
+    except (TypeError, ValueError):
+        return None
+    return angle if abs(angle) <= _FULL_TURN else None

@@ -14,6 +14,7 @@ from tetraview.domain.reading import Reading, ViewReading
 from tetraview.domain.view import View
 from tetraview.durable import sync_folder, write_file
 from tetraview.errors import ReportImpossible
+from tetraview.report.cad_report import cad_report
 from tetraview.report.document import Context, encode
 from tetraview.report.equipment import Algorithm, Device
 from tetraview.report.header import Header, read_headers
@@ -29,7 +30,10 @@ _OfExam = Callable[[Exam, Reading, Mapping[View, Header], Context], Dataset]
 #: What is made of each view with findings.
 _OF_VIEW: Mapping[ResultKind, _OfView] = {ResultKind.SEGMENTATION: segmentation}
 #: What is made of each exam, also of one without findings.
-_OF_EXAM: Mapping[ResultKind, _OfExam] = {ResultKind.MEASUREMENT_REPORT: measurement_report}
+_OF_EXAM: Mapping[ResultKind, _OfExam] = {
+    ResultKind.MEASUREMENT_REPORT: measurement_report,
+    ResultKind.CAD_REPORT: cad_report,
+}
 _FILE = {
     ResultKind.SEGMENTATION: "seg",
     ResultKind.MEASUREMENT_REPORT: "sr",

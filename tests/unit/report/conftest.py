@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import os
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -38,6 +41,19 @@ MODEL = Model(
     training_data="synthetic",
 )
 
+DCIODVFY, DSRDUMP, DSR2XML, XML2DSR = (
+    Path("/usr/bin") / tool for tool in ("dciodvfy", "dsrdump", "dsr2xml", "xml2dsr")
+)
+#: An attribute younger than the validator; what an image of nobody cannot give; a private scheme, which is nobody's to
+#: recognise.
+KNOWN_WARNINGS = (
+    "/DeviceUID(0018,1002)> - Attribute is not present in standard",
+    "needed to build DICOMDIR",
+    "CodingSchemeDesignator(0008,0102)[1]> - Unrecognized defined term = <99TETRAVIEW>",
+)
+#: Remarks on checks that are not made.
+HARMLESS = ("VR checker does not support", "Check for template constraints not yet supported")
+
 
 def image(view: View, *, shape: tuple[int, int] = (512, 416), **attributes: Any) -> FileDataset:
     """A For Presentation mammogram; keyword arguments set or, with None, remove attributes."""
@@ -50,7 +66,7 @@ def image(view: View, *, shape: tuple[int, int] = (512, 416), **attributes: Any)
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = STUDY, "2.25.2000"
     dataset.PatientName, dataset.PatientID = "ZZCANARY^PATIENT", "ZZCANARY"
     dataset.PatientBirthDate, dataset.PatientSex, dataset.PatientAge = "19600101", "F", "066Y"
-    dataset.StudyDate, dataset.StudyTime, dataset.StudyID, dataset.AccessionNumber = "20260301", "1015", "7", "ACC7"
+    dataset.StudyDate, dataset.StudyTime, dataset.StudyID, dataset.AccessionNumber = "20260301", "101530", "7", "ACC7"
     dataset.ReferringPhysicianName, dataset.StudyDescription = "REFERRER^ONE", "Screening"
     dataset.Modality, dataset.Manufacturer, dataset.ManufacturerModelName = "MG", "Maker", "Model 1"
     dataset.ImageLaterality, dataset.ViewPosition = view.laterality.value, view.position.value
@@ -79,8 +95,8 @@ def finding(
     """A round mass."""
     outline = fields.pop("outline", circle(centre, radius))
     known = {
-        "label": f"L{number}-{view.position}",
-        "lesion": f"L{number}",
+        "label": f"{view.laterality}{number}-{view.position}",
+        "lesion": f"{view.laterality}{number}",
         "view": view,
         "box": Box.around(outline),
         "outline": outline,
@@ -146,6 +162,14 @@ class Desk:
         )
         return dataset
 
+    def tell(self, states: Mapping[View, str]) -> None:
+        """Put an image into the spool for each view that ``failed``, is ``empty`` or has a mass ``found``."""
+        for view, state in states.items():
+            failure = "The image's pixels cannot be decoded." if state == "failed" else None
+            self.add(view, *([finding(view)] if state == "found" else []), failure=failure)
+        if set(states.values()) == {"failed"}:
+            self.model = None
+
     @property
     def out(self) -> Path:
         """Where the result objects are."""
@@ -171,9 +195,10 @@ class Desk:
             classifier=self.classifier,
         )
 
-    def write(self) -> tuple[ResultObject, ...]:
-        """The result objects."""
-        return write_report(self.exam, self.reading, spool=self.spool, folder=self.folder, outputs=[self.output])
+    def write(self, outputs: Iterable[Output] = ()) -> tuple[ResultObject, ...]:
+        """The result objects, of the desk's own output or others."""
+        wanted = list(outputs) or [self.output]
+        return write_report(self.exam, self.reading, spool=self.spool, folder=self.folder, outputs=wanted)
 
     def written(self) -> dict[str, Dataset]:
         """The result objects by file name, parsed."""
@@ -185,11 +210,16 @@ class Desk:
         return self.written()["sr.dcm"]
 
 
+def new_desk(folder: Path) -> Desk:
+    """An empty desk."""
+    (folder / "spool").mkdir()
+    return Desk(spool=folder / "spool", folder=folder / "results")
+
+
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     """An empty desk."""
-    (tmp_path / "spool").mkdir()
-    return Desk(spool=tmp_path / "spool", folder=tmp_path / "results")
+    return new_desk(tmp_path)
 
 
 @pytest.fixture
@@ -236,22 +266,117 @@ def items(dataset: Dataset, code: str) -> list[Dataset]:
     """All content items of a report with this concept name, in document order."""
     found = []
     for item in dataset.get("ContentSequence", []):
-        if item.ConceptNameCodeSequence[0].CodeValue == code:
+        # Items by reference and images of a CAD report have no name.
+        if any(name.CodeValue == code for name in item.get("ConceptNameCodeSequence", [])):
             found.append(item)
         found += items(item, code)
     return found
 
 
-@pytest.fixture(name="items")
+def at(document: Dataset, path: list[int]) -> Dataset:
+    """The item that a path of ordinals leads to."""
+    item = document
+    assert path[0] == 1
+    for ordinal in path[1:]:
+        item = item.ContentSequence[ordinal - 1]
+    return item
+
+
+def sources(item: Dataset, document: Dataset) -> list[str]:
+    """SOP Instance UIDs of the library images that the items by reference under an item lead to."""
+    found = []
+    for child in item.get("ContentSequence", []):
+        if "ReferencedContentItemIdentifier" in child:
+            entry = at(document, list(child.ReferencedContentItemIdentifier))
+            assert (entry.ValueType, entry.RelationshipType) == ("IMAGE", "CONTAINS")
+            found.append(str(entry.ReferencedSOPSequence[0].ReferencedSOPInstanceUID))
+        found += sources(child, document)
+    return found
+
+
+def run(*command: object) -> subprocess.CompletedProcess[str]:
+    """A validator's answer."""
+    return subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, errors="replace", check=False
+    )
+
+
+def complaints(path: Path) -> list[str]:
+    """What dciodvfy and, of a report, dsrdump have against a file."""
+    found = [line for line in run(DCIODVFY, "-new", path).stderr.splitlines() if line.startswith(("Error", "Warning"))]
+    if dcmread(path, stop_before_pixels=True).Modality == "SR":
+        dumped = run(DSRDUMP, "+Pn", path)
+        found += [line for line in dumped.stderr.splitlines() if line.startswith(("E:", "F:", "W:"))]
+        found += [] if dumped.returncode == 0 else ["dsrdump cannot read it"]
+    return [line for line in found if not any(part in line for part in (*KNOWN_WARNINGS, *HARMLESS))]
+
+
+def survives_xml(path: Path) -> bool:
+    """Whether DCMTK, having read every content item, writes the same document again."""
+    with TemporaryDirectory() as folder:
+        xml, again = Path(folder) / "report.xml", Path(folder) / "again.dcm"
+        codes = [run(DSR2XML, path, xml).returncode, run(XML2DSR, xml, again).returncode]
+        return codes == [0, 0] and run(DSRDUMP, "+Pl", again).stdout == run(DSRDUMP, "+Pl", path).stdout
+
+
+def judged(paths: Sequence[Path]) -> dict[Path, list[str]]:
+    """What PixelMed's validator finds in reports, the first line of each saying which root template it recognised.
+
+    One virtual machine for all of them: to load the templates takes it longer than to check a report.
+    """
+    jars = ("pixelmed", "slf4j-api", "slf4j-simple", "commons-codec")
+    path = ":".join(f"/usr/share/java/{jar}.jar" for jar in jars)
+    # The templates' style sheet is larger than what Java permits by default.
+    limits = [f"-Djdk.xml.xpath{limit}Limit=0" for limit in ("ExprGrp", "ExprOp", "TotalOp")]
+    source = Path(__file__).with_name("Validate.java")
+    said = run("java", *limits, "-Xmx2g", "-cp", path, source, *paths)
+    assert said.returncode == 0, said.stderr
+    parts = said.stdout.split("\f")[1:]
+    kept = [
+        [line for line in part.splitlines() if line.startswith(("Found Root", "Error", "Warning"))] for part in parts
+    ]
+    return dict(zip(paths, kept, strict=True))
+
+
+@pytest.fixture(name="complaints", scope="session")
+def _complaints() -> Any:
+    if not all(tool.exists() for tool in (DCIODVFY, DSRDUMP, DSR2XML, XML2DSR)):
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("dicom3tools and DCMTK are missing")
+    return complaints
+
+
+@pytest.fixture(name="survives_xml", scope="session")
+def _survives_xml(complaints: Any) -> Any:
+    return survives_xml
+
+
+@pytest.fixture(name="judged", scope="session")
+def _judged() -> Any:
+    if not Path("/usr/bin/DicomSRValidator").exists():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("PixelMed is missing (pixelmed-apps)")
+    return judged
+
+
+@pytest.fixture(name="sources", scope="session")
+def _sources() -> Any:
+    return sources
+
+
+@pytest.fixture(name="items", scope="session")
 def _items() -> Any:
     return items
 
 
-@pytest.fixture(name="image")
+@pytest.fixture(name="image", scope="session")
 def _image() -> Any:
     return image
 
 
-@pytest.fixture(name="finding")
+@pytest.fixture(name="finding", scope="session")
 def _finding() -> Any:
     return finding
+
+
+@pytest.fixture(name="new_desk", scope="session")
+def _new_desk() -> Any:
+    return new_desk

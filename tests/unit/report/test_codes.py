@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from pydicom.sr._snomed_dict import mapping
 from pydicom.sr.coding import Code
 
 from tetraview.report import codes
@@ -27,3 +28,11 @@ def test_no_concept_is_defined_twice() -> None:
     identities = [(code.scheme_designator, code.value) for code in _all()]
     assert len(identities) == len(set(identities))
     assert len(identities) > 50
+
+
+def test_the_older_codes_are_those_of_the_standard() -> None:
+    """Each code of SNOMED-RT style is that of its concept in the table of PS3.16 Annex O that pydicom holds."""
+    assert {old.value: mapping["SRT"][old.value] for old in codes.SRT.values()} == {
+        old.value: new for new, old in codes.SRT.items()
+    }
+    assert {old.scheme_designator for old in codes.SRT.values()} == {"SRT"}

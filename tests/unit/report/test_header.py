@@ -4,9 +4,13 @@ from typing import Any
 
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 
 from tetraview.domain.view import View
 from tetraview.errors import ReportImpossible
+from tetraview.report.header import Header
 
 REQUIRED = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex",
@@ -146,3 +150,62 @@ def test_how_the_pixels_are_stored_does_not_matter(desk: Any, image: Any, findin
     """Results refer to pixels by position only."""
     desk.add(View.L_CC, finding(View.L_CC), source=image(View.L_CC, **attributes))
     assert list(desk.written()) == ["seg-L-CC.dcm", "sr.dcm"]
+
+
+def modified(*modifiers: tuple[str, str]) -> Dataset:
+    """A view code with modifiers."""
+    view = Dataset()
+    view.ViewModifierCodeSequence = []
+    for value, scheme in modifiers:
+        item = Dataset()
+        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, "some modifier"
+        view.ViewModifierCodeSequence.append(item)
+    return view
+
+
+def test_what_a_cad_report_says_of_an_image_is_read(image: Any, desk: Any) -> None:
+    """Dates, times, angles and the view's modifier, in either coding scheme, are taken from the header."""
+    desk.add(View.L_CC)
+    source = image(
+        View.L_CC,
+        ContentDate="20240229",
+        ContentTime="235959.123456",
+        PositionerPrimaryAngle="-45.5",
+        PositionerSecondaryAngle="0",
+        ViewCodeSequence=[modified(("442581004", "SCT"), ("R-102D6", "SRT"), ("R-40AB3", "SRT"))],
+    )
+    header = Header.of(source, view=View.L_CC, instance=desk.images[View.L_CC])
+    assert (header.study_date, header.study_time) == ("20260301", "101530")
+    assert (header.content_date, header.content_time) == ("20240229", "235959.123456")
+    assert (header.primary_angle, header.secondary_angle) == (-45.5, 0.0)
+    assert [modifier.meaning for modifier in header.view_modifiers] == ["Nipple in profile"] * 2
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("ContentDate", b"20230229"),
+        ("ContentDate", b"2024.02.01"),
+        ("ContentDate", b"202402"),
+        ("ContentTime", b"250000"),
+        ("ContentTime", b"10:15:30"),
+        ("ContentTime", b"101530.1234567"),
+        ("PositionerPrimaryAngle", b"steep"),
+        ("PositionerPrimaryAngle", b"4000"),
+        ("PositionerPrimaryAngle", b"NaN"),
+        ("PositionerPrimaryAngle", b"1\\2"),
+        ("ViewCodeSequence", b""),
+        ("ViewCodeSequence", b"words"),
+        ("RequestAttributesSequence", b"words"),
+    ],
+)
+def test_what_is_not_well_formed_counts_as_unknown(image: Any, desk: Any, keyword: str, value: bytes) -> None:
+    """A date out of the calendar, a time of no day and an angle of no number are left out, and nothing fails."""
+    desk.add(View.L_CC)
+    source = image(View.L_CC)
+    tag, vr = Tag(keyword), "LO" if value == b"words" else dictionary_VR(keyword)
+    source[tag] = RawDataElement(tag, vr, len(value), value, 0, is_implicit_VR=False, is_little_endian=True)
+    header = Header.of(source, view=View.L_CC, instance=desk.images[View.L_CC])
+    assert (header.content_date, header.content_time, header.primary_angle) == (None, None, None)
+    assert (header.view_modifiers, header.request) == ((), None)

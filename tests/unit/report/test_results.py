@@ -12,18 +12,18 @@ import pytest
 from pydicom import dcmread
 
 from tetraview.domain.delivery import ResultKind
-from tetraview.domain.output import CodingScheme, ReportClass, SegmentationGeometry, TrackingScope
+from tetraview.domain.output import OUTPUTS, CodingScheme, ReportClass, SegmentationGeometry, TrackingScope
 from tetraview.domain.stage import Stage
 from tetraview.domain.view import Route, View
 from tetraview.errors import ReportImpossible, StorageUnavailable
 
-#: Writes the pickled desk's report in a process of its own.
+#: Writes the pickled desk's results in a process of its own.
 WRITE = """
 import pickle, sys
 from pathlib import Path
 from tetraview.report import write_report
-exam, reading, output = pickle.loads(Path(sys.argv[1]).read_bytes())
-write_report(exam, reading, spool=Path(sys.argv[2]), folder=Path(sys.argv[3]), outputs=[output])
+exam, reading, outputs = pickle.loads(Path(sys.argv[1]).read_bytes())
+write_report(exam, reading, spool=Path(sys.argv[2]), folder=Path(sys.argv[3]), outputs=outputs)
 """
 
 
@@ -54,15 +54,16 @@ def test_only_the_owner_can_read_a_result_and_no_part_is_left(full_desk: Any) ->
 
 
 def test_writing_again_writes_the_same_bytes_in_another_process(full_desk: Any, tmp_path: Path) -> None:
-    """The same reading makes byte-identical files with another hash seed, at another time."""
-    full_desk.write()
-    (tmp_path / "desk").write_bytes(pickle.dumps((full_desk.exam, full_desk.reading, full_desk.output)))
+    """The same reading makes byte-identical files of all built-in outputs with another hash seed, at another time."""
+    full_desk.write(OUTPUTS.values())
+    (tmp_path / "desk").write_bytes(pickle.dumps((full_desk.exam, full_desk.reading, list(OUTPUTS.values()))))
     for seed in ("1", "2"):
         out = tmp_path / seed
         arguments = [str(tmp_path / "desk"), str(full_desk.spool), str(out)]
         command = [sys.executable, "-W", "error", "-c", WRITE, *arguments]
         subprocess.run(command, check=True, env=os.environ | {"PYTHONHASHSEED": seed})
-        assert files(out / "ohif") == files(full_desk.out)
+        for output in OUTPUTS:
+            assert files(out / output) == files(full_desk.folder / output)
 
 
 def test_the_order_of_images_and_views_does_not_matter(full_desk: Any) -> None:

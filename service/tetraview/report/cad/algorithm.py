@@ -1,0 +1,48 @@
+"""Which algorithm said what (PS3.16 TID 4019)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+from tetraview.report import codes
+from tetraview.report.cad.tree import Node, text
+from tetraview.report.content import PROPERTIES
+from tetraview.report.equipment import MODEL_NAME, Device, software_version
+from tetraview.report.summary import RESEARCH_ONLY
+from tetraview.report.text import ascii_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlgorithmIdentification:
+    """TID 4019, Algorithm Identification."""
+
+    name: str
+    version: str
+    #: What its result depends on and how far it goes.
+    parameters: str
+
+    @classmethod
+    def of_detector(cls, device: Device, *parameters: str) -> Self:
+        """The model that searches for masses; this software where it did not get so far as to ask one."""
+        if device.detector.model is None:
+            return cls.of_software(*parameters)
+        detector = device.detector
+        return cls(name=detector.name, version=detector.version, parameters=_sentence(parameters))
+
+    @classmethod
+    def of_software(cls, *parameters: str) -> Self:
+        """This software, where no model has a part in what is said."""
+        return cls(name=MODEL_NAME, version=software_version(), parameters=_sentence(parameters))
+
+    def nodes(self) -> Iterator[Node]:
+        """The items under what the algorithm said."""
+        yield text(PROPERTIES, codes.ALGORITHM_NAME, self.name)
+        yield text(PROPERTIES, codes.ALGORITHM_VERSION, self.version)
+        yield text(PROPERTIES, codes.ALGORITHM_PARAMETERS, self.parameters)
+
+
+def _sentence(parameters: tuple[str, ...]) -> str:
+    """The parameters after the statement: the template has no other place where a text may say it."""
+    return ascii_text("; ".join((RESEARCH_ONLY, *(part for part in parameters if part))))
