@@ -10,11 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Affine, Box
 from tetraview.domain.reading import Reading, ViewReading
 from tetraview.domain.view import Laterality, View
-from tetraview.report.labels import place_labels
+from tetraview.report.labels import label_of, place_labels
 
 STATEMENT = "Research software. Weights trained on synthetic images only. Not a medical device, not for clinical use."
 
@@ -142,7 +141,7 @@ def _preview(reading: ViewReading, *, folder: Path) -> NDArray[np.uint8] | None:
 
 def _draw_findings(sheet: _Sheet, panel: _Panel, reading: ViewReading, to_sheet: Affine) -> None:
     to_panel = Affine.translation(-panel.x, -panel.y) @ to_sheet
-    texts = [_label(finding) for finding in reading.findings]
+    texts = [label_of(finding) for finding in reading.findings]
     labels = place_labels(
         [to_panel.box(finding.box) for finding in reading.findings],
         widths=[sheet.width_of(text, size=_LABEL_TEXT, weight=_SEMIBOLD) + 8 for text in texts],
@@ -155,14 +154,6 @@ def _draw_findings(sheet: _Sheet, panel: _Panel, reading: ViewReading, to_sheet:
         spot = Affine.translation(panel.x, panel.y).box(label)
         sheet.darken(spot)
         sheet.write(text, (spot.x0 + 4, spot.y1 - 0.35 * _LABEL_TEXT), colour=_MARK, size=_LABEL_TEXT, bold=True)
-
-
-def _label(finding: Finding) -> str:
-    """Name and score and, where it was graded, malignancy score and, where there is one, suspicion level."""
-    label = f"{finding.label} {finding.score:.2f}"
-    if finding.malignancy is None:
-        return label
-    return f"{label}, malignancy {finding.malignancy:.2f} {finding.suspicion or ''}".rstrip()
 
 
 def _draw_absence(sheet: _Sheet, panel: _Panel, reading: ViewReading | None) -> None:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydicom import Dataset, dcmread
 from pydicom.datadict import dictionary_VR
@@ -18,6 +17,8 @@ from tetraview.domain.exam import Exam
 from tetraview.domain.instance import Instance
 from tetraview.domain.view import View
 from tetraview.errors import ReportImpossible, StorageUnavailable
+from tetraview.report.grey_scale import grey_scale
+from tetraview.report.lenient import text_of, value_of, values_of
 
 #: Patient, Study and SOP Common attributes that a result shares with its source (PS3.3 C.7.1.1, C.7.2, C.12.1).
 _IDENTITY = (
@@ -63,6 +64,8 @@ class Header:
     identity: Dataset
     #: The device that made the image.
     equipment: Dataset
+    #: What a presentation state takes over to show the image as it shows itself.
+    grey_scale: Dataset
     #: Lossy Image Compression (0028,2110) with ratio and method; empty for an image that never was compressed so.
     compression: Dataset
     #: Item of Referenced Request Sequence for the order that the image was made for.
@@ -73,7 +76,7 @@ class Header:
         """The header of a data set, which is of someone else's making: no value is taken to be right."""
         readable, dataset = dataset is not None, dataset or Dataset()
         spacing_source, spacing_mm = _spacing(dataset)
-        offset = _text(dataset, "TimezoneOffsetFromUTC")
+        offset = text_of(dataset, "TimezoneOffsetFromUTC")
         utc_offset = offset if _OFFSET.fullmatch(offset) else None
         return cls(
             view=view,
@@ -86,9 +89,21 @@ class Header:
             utc_offset=utc_offset,
             identity=_identity(dataset, keep_offset=utc_offset is not None),
             equipment=_present(dataset, _EQUIPMENT),
+            grey_scale=grey_scale(dataset),
             compression=_compression(dataset),
             request=_request(dataset, instance),
         )
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and Columns, for those who cannot do without.
+
+        Raises:
+            ReportImpossible: the image does not state them.
+        """
+        if self.shape is None:
+            raise ReportImpossible(f"{self.view}: the image does not state its Rows and Columns")
+        return self.shape
 
     @property
     def skeleton(self) -> Dataset:
@@ -139,14 +154,14 @@ def _present(dataset: Dataset, keywords: Iterable[str]) -> Dataset:
     """Attributes that have a value, decoded, unlike the identity: they are encoded anew."""
     present = Dataset()
     for keyword in keywords:
-        if value := _value(dataset, keyword):
+        if value := value_of(dataset, keyword):
             setattr(present, keyword, value)
     return present
 
 
 def _compression(dataset: Dataset) -> Dataset:
     """What is derived from a lossily compressed image says so itself (PS3.3 C.8.20.2)."""
-    was_lossy = _text(dataset, "LossyImageCompression") == "01"
+    was_lossy = text_of(dataset, "LossyImageCompression") == "01"
     return _present(dataset, _COMPRESSION) if was_lossy else Dataset()
 
 
@@ -177,43 +192,23 @@ def _verbatim(dataset: Dataset, keyword: str) -> DataElement | RawDataElement:
 
 def _request(dataset: Dataset, instance: Instance) -> Dataset | None:
     """An item of Referenced Request Sequence (PS3.3 C.17.2) from the first of Request Attributes Sequence."""
-    requests = _value(dataset, "RequestAttributesSequence")
+    requests = value_of(dataset, "RequestAttributesSequence")
     if not requests:
         return None
     request = Dataset()
     request.StudyInstanceUID = instance.study_instance_uid
-    request.AccessionNumber = _value(dataset, "AccessionNumber") or ""
+    request.AccessionNumber = value_of(dataset, "AccessionNumber") or ""
     request.ReferencedStudySequence = []
     request.RequestedProcedureCodeSequence = []
     for keyword in ("PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest"):
         setattr(request, keyword, "")
     for keyword in ("RequestedProcedureID", "RequestedProcedureDescription"):
-        setattr(request, keyword, _value(requests[0], keyword) or "")
+        setattr(request, keyword, value_of(requests[0], keyword) or "")
     return request
 
 
-def _value(dataset: Dataset, keyword: str) -> Any:
-    """The value of an attribute, None where it is absent or cannot be parsed."""
-    try:
-        return dataset.get(keyword)
-    except (ValueError, TypeError, NotImplementedError, BytesLengthException):
-        return None
-
-
-def _text(dataset: Dataset, keyword: str) -> str:
-    value = _value(dataset, keyword)
-    return value.strip() if isinstance(value, str) else ""
-
-
-def _values(dataset: Dataset, keyword: str) -> tuple[str, ...]:
-    value = _value(dataset, keyword)
-    if value is None or isinstance(value, str) or not isinstance(value, Iterable):
-        return ()
-    return tuple(str(item).strip() for item in value)
-
-
 def _shape(dataset: Dataset) -> tuple[int, int] | None:
-    rows, columns = _value(dataset, "Rows"), _value(dataset, "Columns")
+    rows, columns = value_of(dataset, "Rows"), value_of(dataset, "Columns")
     if isinstance(rows, int) and isinstance(columns, int) and min(rows, columns) > 0:
         return rows, columns
     return None
@@ -223,7 +218,7 @@ def _spacing(dataset: Dataset) -> tuple[str, tuple[float, float] | None]:
     """Pixel Spacing where present, which is calibrated, otherwise Imager Pixel Spacing, at the detector."""
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
         try:
-            row_mm, column_mm = map(float, _values(dataset, keyword))
+            row_mm, column_mm = map(float, values_of(dataset, keyword))
         except ValueError:
             continue
         if math.isfinite(row_mm + column_mm) and min(row_mm, column_mm) > 0:
@@ -232,7 +227,7 @@ def _spacing(dataset: Dataset) -> tuple[str, tuple[float, float] | None]:
 
 
 def _patient_orientation(dataset: Dataset) -> tuple[str, str] | None:
-    directions = _values(dataset, "PatientOrientation")
+    directions = values_of(dataset, "PatientOrientation")
     if len(directions) != _ALONG_ROWS_AND_COLUMNS or not all(directions):
         return None
     return directions[0], directions[1]

@@ -16,7 +16,6 @@ from tetraview.domain.finding import Finding
 from tetraview.domain.output import SegmentationGeometry
 from tetraview.domain.product import MANUFACTURER
 from tetraview.domain.reading import ViewReading
-from tetraview.errors import ReportImpossible
 from tetraview.report import codes
 from tetraview.report.document import Context, finish
 from tetraview.report.equipment import MODEL_NAME
@@ -76,11 +75,9 @@ def segmentation(view: ViewReading, header: Header, context: Context) -> Dataset
 
 def _label_mask(findings: Sequence[Finding], header: Header) -> tuple[NDArray[np.uint8], list[Finding]]:
     """Segment numbers by pixel, (rows, columns), and the findings that have any, in the order of their numbers."""
-    if header.shape is None:
-        raise ReportImpossible(f"{header.view}: the image does not state its Rows and Columns")
-    mask = np.zeros(header.shape, dtype=np.uint8)
+    mask = np.zeros(header.grid, dtype=np.uint8)
     for label, finding in reversed(list(enumerate(findings, start=1))):
-        paint(mask, clamped(finding.outline, header.shape), label=label)
+        paint(mask, clamped(finding.outline, header.grid), label=label)
     labels = [label for label in np.flatnonzero(np.bincount(mask.ravel())).tolist() if label]
     numbers = np.zeros(len(findings) + 1, dtype=np.uint8)
     numbers[labels] = np.arange(1, len(labels) + 1)
