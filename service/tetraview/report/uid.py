@@ -93,7 +93,7 @@ def _content(exam: Exam, reading: Reading, moment: Moment) -> str:
     images = sorted([view, image.sop_instance_uid, image.sha256] for view, image in exam.images.items())
     views = sorted((asdict(view) for view in reading.views), key=lambda view: str(view["view"]))
     for view in views:
-        # The preview is for people looking at our pages, not for the results.
+        # The preview is for people looking at our pages; a Secondary Capture, which shows it, has it in its kind.
         del view["preview"], view["preview_scale"]
     return _digest([exam.generation, images, views, moment.date_time])
 

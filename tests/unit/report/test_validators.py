@@ -78,12 +78,22 @@ def test_presentation_states_are_valid(desk: Any, image: Any, finding: Any, attr
     assert len(wrong) == sum("Error" in line for line in said)
 
 
+@pytest.mark.parametrize("attributes", [{}, {"LossyImageCompression": "01", "PatientOrientation": None}])
+def test_secondary_captures_are_valid(desk: Any, image: Any, finding: Any, attributes: dict[str, Any]) -> None:
+    """Secondary Captures pass the validator, also of a lossy image without directions."""
+    desk.output = replace(desk.output, objects=(ResultKind.SECONDARY_CAPTURE,))
+    desk.add(View.L_CC, finding(View.L_CC), source=image(View.L_CC, **attributes))
+    desk.show(View.L_CC)
+    assert_clean(desk)
+
+
 def test_the_results_of_an_exam_agree(full_desk: Any) -> None:
     """Patient, study and series attributes are the same all over the results of an exam and its images."""
     full_desk.output = replace(
-        full_desk.output,
-        objects=(ResultKind.SEGMENTATION, ResultKind.MEASUREMENT_REPORT, ResultKind.PRESENTATION_STATE),
+        full_desk.output, objects=tuple(kind for kind in ResultKind if kind != ResultKind.CAD_REPORT)
     )
+    full_desk.show(View.L_CC)
+    full_desk.show(View.L_MLO)
     results = [full_desk.folder / result.path for result in full_desk.write()]
     checked = run(DCENTVFY, *results, *sorted(full_desk.spool.iterdir()))
     assert [line for line in checked.stderr.splitlines() if line.startswith("Error")] == []
