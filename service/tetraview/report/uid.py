@@ -74,6 +74,10 @@ class Identity:
         """Dimension Organization UID of the Segmentation of an image."""
         return derived_uid("dimension", self.configuration, self.form, self.content, source)
 
+    def frame_of_reference_uid(self, source: str) -> str:
+        """Frame of Reference UID of the plane made up for an image: whatever is drawn on it shares the plane."""
+        return derived_uid("frame", source)
+
     def tracking_uid(self, finding: Finding, image: Instance) -> str:
         """Tracking UID of a finding: by image and outline, so that the order of findings does not matter."""
         outline = [f"{round(x)},{round(y)}" for x, y in finding.outline]

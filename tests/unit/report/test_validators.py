@@ -58,10 +58,10 @@ def assert_clean(desk: Any) -> None:
         assert complaints(desk.folder / result.path) == [], result.path
 
 
-@pytest.mark.parametrize("geometry", ["orientation_only", "none"])
+@pytest.mark.parametrize("geometry", list(SegmentationGeometry))
 def test_results_with_findings_are_valid(full_desk: Any, geometry: Any) -> None:
-    """Segmentations and report pass the validators in both geometry profiles."""
-    full_desk.output = replace(full_desk.output, seg_geometry=SegmentationGeometry(geometry))
+    """Segmentations and report pass the validators in all geometries."""
+    full_desk.output = replace(full_desk.output, seg_geometry=geometry)
     assert_clean(full_desk)
 
 
