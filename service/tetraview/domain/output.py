@@ -16,7 +16,8 @@ class SegmentationGeometry(StrEnum):
     NONE = "none"
     #: Plane Orientation only: a workaround that OHIF needs, though nothing in it is patient space.
     ORIENTATION_ONLY = "orientation_only"
-    #: A made-up plane in a Frame of Reference of its own: a workaround that 3D Slicer needs.
+    #: A made-up plane in a Frame of Reference of its own: a workaround that 3D Slicer needs. As `none` for an image
+    #: that does not state how large its pixels are.
     SYNTHETIC_PLANE = "synthetic_plane"
 
 

@@ -115,10 +115,13 @@ NOT_ALL_SUCCEEDED_WITHOUT_FINDINGS = Code("111243", "DCM", "Not all algorithms s
 NOT_ALL_SUCCEEDED_WITH_FINDINGS = Code("111244", "DCM", "Not all algorithms succeeded; with findings")
 NONE_SUCCEEDED = Code("111245", "DCM", "No algorithms succeeded; without findings")
 
-# Segments (CID 7150, CID 7151, CID 7162) and equipment (CID 7005).
+# Segments (CID 7150, CID 7151, CID 7162), source images (CID 7202) and equipment (CID 7005).
 MORPHOLOGICALLY_ABNORMAL_STRUCTURE = Code("49755003", "SCT", "Morphologically Abnormal Structure")
 MASS = Code("4147007", "SCT", "Mass")
 ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
+PROCESSED_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
+#: How highdicom says that a mask was derived from its image (CID 7203).
+SEGMENTATION = Code("113076", "DCM", "Segmentation")
 ACQUISITION_EQUIPMENT = Code("109101", "DCM", "Acquisition Equipment")
 PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
 

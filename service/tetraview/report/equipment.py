@@ -114,13 +114,13 @@ def _acquisition(header: Header) -> Dataset:
     item = Dataset()
     for element in header.equipment:
         item.add(element)
-    item.PurposeOfReferenceCodeSequence = [_concept(codes.ACQUISITION_EQUIPMENT)]
+    item.PurposeOfReferenceCodeSequence = [concept(codes.ACQUISITION_EQUIPMENT)]
     return item
 
 
 def _processing(algorithm: Algorithm, device: Device, moment: Moment, *, what: str) -> Dataset:
     item = Dataset()
-    item.PurposeOfReferenceCodeSequence = [_concept(codes.PROCESSING_EQUIPMENT)]
+    item.PurposeOfReferenceCodeSequence = [concept(codes.PROCESSING_EQUIPMENT)]
     item.Manufacturer = MANUFACTURER
     item.ManufacturerModelName = algorithm.name
     item.SoftwareVersions = [device.software, algorithm.software] if algorithm.model else [device.software]
@@ -131,5 +131,6 @@ def _processing(algorithm: Algorithm, device: Device, moment: Moment, *, what: s
     return item
 
 
-def _concept(code: Code) -> CodedConcept:
+def concept(code: Code) -> CodedConcept:
+    """A code as highdicom wants it."""
     return CodedConcept(code.value, code.scheme_designator, code.meaning)

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from pydicom import Dataset, Sequence, dcmread
+from pydicom import Dataset, dcmread
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.errors import BytesLengthException, InvalidDicomError
@@ -21,6 +20,8 @@ from tetraview.domain.instance import Instance
 from tetraview.domain.view import View
 from tetraview.errors import ReportImpossible, StorageUnavailable
 from tetraview.report import codes
+from tetraview.report.grey_scale import grey_scale
+from tetraview.report.lenient import items_of, text_of, value_of, values_of
 
 #: Patient, Study and SOP Common attributes that a result shares with its source (PS3.3 C.7.1.1, C.7.2, C.12.1).
 _IDENTITY = (
@@ -84,6 +85,8 @@ class Header:
     identity: Dataset
     #: The device that made the image.
     equipment: Dataset
+    #: What a presentation state takes over to show the image as it shows itself.
+    grey_scale: Dataset
     #: Lossy Image Compression (0028,2110) with ratio and method; empty for an image that never was compressed so.
     compression: Dataset
     #: Item of Referenced Request Sequence for the order that the image was made for.
@@ -94,7 +97,7 @@ class Header:
         """The header of a data set, which is of someone else's making: no value is taken to be right."""
         readable, dataset = dataset is not None, dataset or Dataset()
         spacing_source, spacing_mm = _spacing(dataset)
-        offset = _text(dataset, "TimezoneOffsetFromUTC")
+        offset = text_of(dataset, "TimezoneOffsetFromUTC")
         utc_offset = offset if _OFFSET.fullmatch(offset) else None
         return cls(
             view=view,
@@ -114,9 +117,21 @@ class Header:
             utc_offset=utc_offset,
             identity=_identity(dataset, keep_offset=utc_offset is not None),
             equipment=_present(dataset, _EQUIPMENT),
+            grey_scale=grey_scale(dataset),
             compression=_compression(dataset),
             request=_request(dataset, instance),
         )
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and Columns, for those who cannot do without.
+
+        Raises:
+            ReportImpossible: the image does not state them.
+        """
+        if self.shape is None:
+            raise ReportImpossible(f"{self.view}: the image does not state its Rows and Columns")
+        return self.shape
 
     @property
     def skeleton(self) -> Dataset:
@@ -167,14 +182,14 @@ def _present(dataset: Dataset, keywords: Iterable[str]) -> Dataset:
     """Attributes that have a value, decoded, unlike the identity: they are encoded anew."""
     present = Dataset()
     for keyword in keywords:
-        if value := _value(dataset, keyword):
+        if value := value_of(dataset, keyword):
             setattr(present, keyword, value)
     return present
 
 
 def _compression(dataset: Dataset) -> Dataset:
     """What is derived from a lossily compressed image says so itself (PS3.3 C.8.20.2)."""
-    was_lossy = _text(dataset, "LossyImageCompression") == "01"
+    was_lossy = text_of(dataset, "LossyImageCompression") == "01"
     return _present(dataset, _COMPRESSION) if was_lossy else Dataset()
 
 
@@ -205,48 +220,23 @@ def _verbatim(dataset: Dataset, keyword: str) -> DataElement | RawDataElement:
 
 def _request(dataset: Dataset, instance: Instance) -> Dataset | None:
     """An item of Referenced Request Sequence (PS3.3 C.17.2) from the first of Request Attributes Sequence."""
-    requests = _items(dataset, "RequestAttributesSequence")
+    requests = items_of(dataset, "RequestAttributesSequence")
     if not requests:
         return None
     request = Dataset()
     request.StudyInstanceUID = instance.study_instance_uid
-    request.AccessionNumber = _value(dataset, "AccessionNumber") or ""
+    request.AccessionNumber = value_of(dataset, "AccessionNumber") or ""
     request.ReferencedStudySequence = []
     request.RequestedProcedureCodeSequence = []
     for keyword in ("PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest"):
         setattr(request, keyword, "")
     for keyword in ("RequestedProcedureID", "RequestedProcedureDescription"):
-        setattr(request, keyword, _value(requests[0], keyword) or "")
+        setattr(request, keyword, value_of(requests[0], keyword) or "")
     return request
 
 
-def _value(dataset: Dataset, keyword: str) -> Any:
-    """The value of an attribute, None where it is absent or cannot be parsed."""
-    try:
-        return dataset.get(keyword)
-    except (ValueError, TypeError, NotImplementedError, BytesLengthException):
-        return None
-
-
-def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
-    value = _value(dataset, keyword)
-    return list(value) if isinstance(value, Sequence) else []
-
-
-def _text(dataset: Dataset, keyword: str) -> str:
-    value = _value(dataset, keyword)
-    return value.strip() if isinstance(value, str) else ""
-
-
-def _values(dataset: Dataset, keyword: str) -> tuple[str, ...]:
-    value = _value(dataset, keyword)
-    if value is None or isinstance(value, str) or not isinstance(value, Iterable):
-        return ()
-    return tuple(str(item).strip() for item in value)
-
-
 def _shape(dataset: Dataset) -> tuple[int, int] | None:
-    rows, columns = _value(dataset, "Rows"), _value(dataset, "Columns")
+    rows, columns = value_of(dataset, "Rows"), value_of(dataset, "Columns")
     if isinstance(rows, int) and isinstance(columns, int) and min(rows, columns) > 0:
         return rows, columns
     return None
@@ -256,7 +246,7 @@ def _spacing(dataset: Dataset) -> tuple[str, tuple[float, float] | None]:
     """Pixel Spacing where present, which is calibrated, otherwise Imager Pixel Spacing, at the detector."""
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
         try:
-            row_mm, column_mm = map(float, _values(dataset, keyword))
+            row_mm, column_mm = map(float, values_of(dataset, keyword))
         except ValueError:
             continue
         if math.isfinite(row_mm + column_mm) and min(row_mm, column_mm) > 0:
@@ -265,21 +255,21 @@ def _spacing(dataset: Dataset) -> tuple[str, tuple[float, float] | None]:
 
 
 def _patient_orientation(dataset: Dataset) -> tuple[str, str] | None:
-    directions = _values(dataset, "PatientOrientation")
+    directions = values_of(dataset, "PatientOrientation")
     if len(directions) != _ALONG_ROWS_AND_COLUMNS or not all(directions):
         return None
     return directions[0], directions[1]
 
 
 def _view_modifiers(dataset: Dataset) -> tuple[Code, ...]:
-    views = _items(dataset, "ViewCodeSequence")
-    values = [_text(item, "CodeValue") for view in views for item in _items(view, "ViewModifierCodeSequence")]
+    views = items_of(dataset, "ViewCodeSequence")
+    values = [text_of(item, "CodeValue") for view in views for item in items_of(view, "ViewModifierCodeSequence")]
     return tuple(_VIEW_MODIFIERS[value] for value in values if value in _VIEW_MODIFIERS)
 
 
 def _date(dataset: Dataset, keyword: str) -> str | None:
     """A date that is in the calendar, in the eight digits of a DA."""
-    date = _text(dataset, keyword)
+    date = text_of(dataset, keyword)
     try:
         return date if f"{datetime.strptime(date, '%Y%m%d'):%Y%m%d}" == date else None  # noqa: DTZ007 - no instant
     except ValueError:
@@ -287,13 +277,13 @@ def _date(dataset: Dataset, keyword: str) -> str | None:
 
 
 def _time(dataset: Dataset, keyword: str) -> str | None:
-    time = _text(dataset, keyword)
+    time = text_of(dataset, keyword)
     return time if _TIME.fullmatch(time) else None
 
 
 def _angle(dataset: Dataset, keyword: str) -> float | None:
     try:
-        angle = float(_value(dataset, keyword))
+        angle = float(value_of(dataset, keyword))
     except (TypeError, ValueError):
         return None
     return angle if abs(angle) <= _FULL_TURN else None

@@ -1,13 +1,27 @@
-"""Where the labels of findings go so that each can be read."""
+"""The labels of findings in pictures, and where they go so that each can be read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Box
 
 #: Height of a label's box in multiples of its text size.
 _LINE = 1.3
+
+
+def label_of(finding: Finding, *, graded: bool = True) -> str:
+    """Name and score and, where it was graded, malignancy score and, where there is one, suspicion level.
+
+    Args:
+        finding: what is labelled.
+        graded: say its grade.
+    """
+    label = f"{finding.label} {finding.score:.2f}"
+    if finding.malignancy is None or not graded:
+        return label
+    return f"{label}, malignancy {finding.malignancy:.2f} {finding.suspicion or ''}".rstrip()
 
 
 def place_labels(boxes: Sequence[Box], *, widths: Sequence[float], text: float, size: tuple[float, float]) -> list[Box]:

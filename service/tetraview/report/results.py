@@ -20,6 +20,8 @@ from tetraview.report.equipment import Algorithm, Device
 from tetraview.report.header import Header, read_headers
 from tetraview.report.measurement_report import measurement_report
 from tetraview.report.moment import Moment
+from tetraview.report.presentation_state import presentation_state
+from tetraview.report.secondary_capture import secondary_capture
 from tetraview.report.segmentation import segmentation
 from tetraview.report.tracking import Tracking
 from tetraview.report.uid import Identity
@@ -28,7 +30,11 @@ _OfView = Callable[[ViewReading, Header, Context], Dataset]
 _OfExam = Callable[[Exam, Reading, Mapping[View, Header], Context], Dataset]
 
 #: What is made of each view with findings.
-_OF_VIEW: Mapping[ResultKind, _OfView] = {ResultKind.SEGMENTATION: segmentation}
+_OF_VIEW: Mapping[ResultKind, _OfView] = {
+    ResultKind.SEGMENTATION: segmentation,
+    ResultKind.PRESENTATION_STATE: presentation_state,
+    ResultKind.SECONDARY_CAPTURE: secondary_capture,
+}
 #: What is made of each exam, also of one without findings.
 _OF_EXAM: Mapping[ResultKind, _OfExam] = {
     ResultKind.MEASUREMENT_REPORT: measurement_report,

@@ -16,7 +16,6 @@ from tetraview.domain.finding import Finding
 from tetraview.domain.output import SegmentationGeometry
 from tetraview.domain.product import MANUFACTURER
 from tetraview.domain.reading import ViewReading
-from tetraview.errors import ReportImpossible
 from tetraview.report import codes
 from tetraview.report.document import Context, finish
 from tetraview.report.equipment import MODEL_NAME
@@ -29,14 +28,17 @@ from tetraview.report.text import ascii_text
 _SERIES_NUMBER = {"R-CC": 9100, "L-CC": 9101, "R-MLO": 9102, "L-MLO": 9103}
 #: Content Description holds 64 characters; the whole statement stands with every segment.
 _DESCRIPTION = "Research software, not for clinical use"
+#: Along rows and down columns, in a space that is the image's own.
+_ORIENTATION = [1, 0, 0, 0, 1, 0]
 _ORANGE = CIELabColor(67.0, 43.0, 74.0)
 
 
 def segmentation(view: ViewReading, header: Header, context: Context) -> Dataset:
     """A BINARY Segmentation (PS3.3 A.51) with one segment a finding.
 
-    The source has no Frame of Reference, so each pixel corresponds to a pixel of the source image (A.51.5). Masks are
-    disjoint, the higher score wins: some viewers refuse segments that overlap.
+    The source has no Frame of Reference, so each pixel corresponds to a pixel of the source image (A.51.5); the output
+    profile may add a plane for viewers that need one. Masks are disjoint, the higher score wins: some viewers refuse
+    segments that overlap.
 
     Args:
         view: what was read in the image, at least one finding.
@@ -50,7 +52,7 @@ def segmentation(view: ViewReading, header: Header, context: Context) -> Dataset
     mask, visible = _label_mask(findings, header)
     source = header.instance.sop_instance_uid
     document = Segmentation(
-        source_images=[header.skeleton],
+        source_images=[_source_image(header, context)],
         pixel_array=mask,
         segmentation_type="BINARY",
         segment_descriptions=[
@@ -74,13 +76,22 @@ def segmentation(view: ViewReading, header: Header, context: Context) -> Dataset
     return finish(document, header, context)
 
 
+def _source_image(header: Header, context: Context) -> Dataset:
+    """The source image as highdicom gets it, in a made-up plane where that is asked for and pixels have a size."""
+    image = header.skeleton
+    if context.output.seg_geometry is SegmentationGeometry.SYNTHETIC_PLANE and header.spacing_mm:
+        # A workaround: 3D Slicer places a Segmentation by a plane, though this one is nowhere in the patient.
+        image.FrameOfReferenceUID = context.identity.frame_of_reference_uid(header.instance.sop_instance_uid)
+        image.ImageOrientationPatient, image.ImagePositionPatient = _ORIENTATION, [0, 0, 0]
+        image.PixelSpacing, image.SliceThickness = list(header.spacing_mm), 1
+    return image
+
+
 def _label_mask(findings: Sequence[Finding], header: Header) -> tuple[NDArray[np.uint8], list[Finding]]:
     """Segment numbers by pixel, (rows, columns), and the findings that have any, in the order of their numbers."""
-    if header.shape is None:
-        raise ReportImpossible(f"{header.view}: the image does not state its Rows and Columns")
-    mask = np.zeros(header.shape, dtype=np.uint8)
+    mask = np.zeros(header.grid, dtype=np.uint8)
     for label, finding in reversed(list(enumerate(findings, start=1))):
-        paint(mask, clamped(finding.outline, header.shape), label=label)
+        paint(mask, clamped(finding.outline, header.grid), label=label)
     labels = [label for label in np.flatnonzero(np.bincount(mask.ravel())).tolist() if label]
     numbers = np.zeros(len(findings) + 1, dtype=np.uint8)
     numbers[labels] = np.arange(1, len(labels) + 1)
@@ -120,5 +131,5 @@ def _complete(document: Segmentation, header: Header, context: Context) -> None:
     if context.output.seg_geometry is SegmentationGeometry.ORIENTATION_ONLY:
         # A workaround: OHIF cannot load a Segmentation without this group, though nothing in it is patient space.
         orientation = Dataset()
-        orientation.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        orientation.ImageOrientationPatient = _ORIENTATION
         document.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence = [orientation]

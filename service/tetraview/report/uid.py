@@ -74,6 +74,10 @@ class Identity:
         """Dimension Organization UID of the Segmentation of an image."""
         return derived_uid("dimension", self.configuration, self.form, self.content, source)
 
+    def frame_of_reference_uid(self, source: str) -> str:
+        """Frame of Reference UID of the plane made up for an image: whatever is drawn on it shares the plane."""
+        return derived_uid("frame", source)
+
     def tracking_uid(self, finding: Finding, image: Instance) -> str:
         """Tracking UID of a finding: by image and outline, so that the order of findings does not matter."""
         outline = [f"{round(x)},{round(y)}" for x, y in finding.outline]
@@ -93,7 +97,7 @@ def _content(exam: Exam, reading: Reading, moment: Moment) -> str:
     images = sorted([view, image.sop_instance_uid, image.sha256] for view, image in exam.images.items())
     views = sorted((asdict(view) for view in reading.views), key=lambda view: str(view["view"]))
     for view in views:
-        # The preview is for people looking at our pages, not for the results.
+        # The preview is for people looking at our pages; a Secondary Capture, which shows it, has it in its kind.
         del view["preview"], view["preview_scale"]
     return _digest([exam.generation, images, views, moment.date_time])
 

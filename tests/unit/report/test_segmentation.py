@@ -9,8 +9,13 @@ import numpy as np
 import pytest
 from pydicom import Dataset
 
-from tetraview.domain.output import SegmentationGeometry
+from tetraview.domain.output import OUTPUTS, SegmentationGeometry
 from tetraview.domain.view import View
+
+#: The views of the full desk that have findings.
+FOUND = (View.L_CC, View.L_MLO)
+#: Functional groups that place a frame in space.
+PLANE = {"PixelMeasuresSequence", "PlaneOrientationSequence", "PlanePositionSequence"}
 
 
 def mask_of(segmentation: Dataset, segment: int) -> np.ndarray:
@@ -126,6 +131,51 @@ def test_the_plane_orientation_is_written_for_viewers_that_need_it(
     assert ("PlaneOrientationSequence" in shared) is expected
     same = [a.sop_instance_uid == b.sop_instance_uid for a, b in zip(default, full_desk.write(), strict=True)]
     assert all(same) if expected else not any(same)
+
+
+def test_a_made_up_plane_places_the_mask_by_the_spacing_of_its_image(desk: Any, image: Any, finding: Any) -> None:
+    """With `synthetic_plane` a pixel's place in space is its column and row times the image's spacing, from zero."""
+    desk.output = OUTPUTS["slicer"]
+    mass = finding(View.L_CC, centre=(200.0, 250.0))
+    desk.add(View.L_CC, mass, source=image(View.L_CC, shape=(512, 417), ImagerPixelSpacing=[0.07, 0.08]))
+    segmentation = desk.written()["seg-L-CC.dcm"]
+    groups = _groups(segmentation)
+    origin = np.array(groups["PlanePositionSequence"].ImagePositionPatient)
+    along, down = np.reshape(groups["PlaneOrientationSequence"].ImageOrientationPatient, (2, 3))
+    row_mm, column_mm = groups["PixelMeasuresSequence"].PixelSpacing
+    assert groups["PixelMeasuresSequence"].SliceThickness == 1
+    rows, columns = np.nonzero(mask_of(segmentation, 1))
+    centre = origin + along * column_mm * columns.mean() + down * row_mm * rows.mean()
+    assert centre == pytest.approx((199.5 * 0.08, 249.5 * 0.07, 0), abs=0.01)
+
+
+def _groups(segmentation: Dataset) -> dict[str, Dataset]:
+    """The functional groups of a mask's only frame, by keyword."""
+    (shared,), (frame,) = segmentation.SharedFunctionalGroupsSequence, segmentation.PerFrameFunctionalGroupsSequence
+    return {element.keyword: element.value[0] for element in (*shared, *frame)}
+
+
+def test_the_plane_of_an_image_stays_its_own(full_desk: Any) -> None:
+    """Each image has a Frame of Reference of its own, which a later generation shares."""
+    full_desk.output = OUTPUTS["slicer"]
+    before = full_desk.written()
+    full_desk.generation = 2
+    after = full_desk.written()
+    frames = [
+        [written[f"seg-L-{name}.dcm"].FrameOfReferenceUID for name in ("CC", "MLO")] for written in (before, after)
+    ]
+    assert frames[0] == frames[1]
+    assert frames[0][0] != frames[0][1]
+    assert before["seg-L-CC.dcm"].SOPInstanceUID != after["seg-L-CC.dcm"].SOPInstanceUID
+
+
+def test_an_image_without_spacing_gets_a_mask_without_a_plane(desk: Any, image: Any, finding: Any) -> None:
+    """No size of pixels is made up: the object is then as the standard asks for."""
+    desk.output = OUTPUTS["slicer"]
+    desk.add(View.L_CC, finding(View.L_CC), source=image(View.L_CC, ImagerPixelSpacing=None))
+    segmentation = desk.written()["seg-L-CC.dcm"]
+    assert "FrameOfReferenceUID" not in segmentation
+    assert not PLANE & set(_groups(segmentation))
 
 
 def test_every_segmentation_says_that_it_is_research(full_desk: Any) -> None:
