@@ -14,7 +14,7 @@ class SegmentationGeometry(StrEnum):
 
     #: No plane groups: what the standard asks for.
     NONE = "none"
-    #: Plane Orientation only: a workaround that OHIF needs, though nothing in it is patient space.
+    #: Plane Orientation and Pixel Measures only: a workaround that OHIF needs, though nothing in them is patient space.
     ORIENTATION_ONLY = "orientation_only"
     #: A made-up plane in a Frame of Reference of its own: a workaround that 3D Slicer needs. As `none` for an image
     #: that does not state how large its pixels are.

@@ -129,7 +129,11 @@ def _complete(document: Segmentation, header: Header, context: Context) -> None:
     for item in (*document.DimensionOrganizationSequence, *document.DimensionIndexSequence):
         item.DimensionOrganizationUID = dimension_uid
     if context.output.seg_geometry is SegmentationGeometry.ORIENTATION_ONLY:
-        # A workaround: OHIF cannot load a Segmentation without this group, though nothing in it is patient space.
-        orientation = Dataset()
+        # A workaround: OHIF cannot load a Segmentation without these groups, though nothing in them is patient space.
+        shared = document.SharedFunctionalGroupsSequence[0]
+        orientation, measures = Dataset(), Dataset()
         orientation.ImageOrientationPatient = _ORIENTATION
-        document.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence = [orientation]
+        shared.PlaneOrientationSequence = [orientation]
+        if header.spacing_mm:
+            measures.PixelSpacing = list(header.spacing_mm)
+            shared.PixelMeasuresSequence = [measures]
