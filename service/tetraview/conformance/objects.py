@@ -63,7 +63,7 @@ MADE: Mapping[ResultKind, Made] = {
         sop_classes=(uid.GrayscaleSoftcopyPresentationStateStorage,),
         modality="PR",
         series_number="9004",
-        when="for each image with findings",
+        when="for each image with findings, in a series of its own",
         defined_by="PS3.3 A.33.1; graphics in units of pixels in one layer",
     ),
     ResultKind.SECONDARY_CAPTURE: Made(

@@ -7,7 +7,7 @@ from pydicom.dataelem import DataElement
 from pydicom.multival import MultiValue
 from pydicom.valuerep import DSfloat
 
-from tetraview.report.lenient import numbers_of, text_of, value_of
+from tetraview.report.lenient import items_of, numbers_of, text_of, value_of
 
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 _DESCRIPTOR_VALUES = 3
@@ -59,7 +59,7 @@ def _decimal(number: float) -> DSfloat:
 
 
 def _voi_luts(dataset: Dataset) -> Dataset | None:
-    luts = [_lut(item) for item in value_of(dataset, "VOILUTSequence") or ()]
+    luts = [_lut(item) for item in items_of(dataset, "VOILUTSequence")]
     if not luts or None in luts:
         return None
     voi = Dataset()

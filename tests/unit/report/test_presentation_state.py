@@ -204,6 +204,7 @@ def test_an_image_with_a_bare_or_broken_header_gets_a_state(desk: Any, image: An
     source = image(View.L_CC, **bare)
     source.add_new("WindowCenter", "LO", "bright")
     source.add_new("RescaleSlope", "LO", "steep")
+    source.add_new("VOILUTSequence", "LO", "a table")
     desk.add(View.L_CC, finding(View.L_CC), source=source)
     state = state_of(desk)
     assert len(graphics(state)) == 1
