@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,12 @@ class Marked:
     shape: tuple[int, int]
 
 
-def mark(folder: Path, view: View, box: Box, orthanc: Any, *, out: Path, output: str = "ohif") -> Marked:
+@pytest.fixture(name="mark")
+def _mark(orthanc: Any, tmp_path: Path) -> Any:
+    return partial(mark, orthanc=orthanc, out=tmp_path / "out")
+
+
+def mark(folder: Path, view: View, box: Box, *, orthanc: Any, out: Path, output: str = "ohif") -> Marked:
     """Put images, and results that mark a box in one of them, into the PACS."""
     (exam,) = find_exams(sorted(folder.glob("*.dcm"))).exams
     out.mkdir()
@@ -230,14 +236,14 @@ def sides(drawn: NDArray[np.bool_], place: Box) -> list[float]:
 
 @pytest.mark.parametrize("output", ["ohif", "slicer"])
 def test_ohif_draws_the_marks_of_a_phantom(
-    ohif: str, browser: Browser, orthanc: Any, phantom_exam: Path, tmp_path: Path, output: str
+    ohif: str, browser: Browser, mark: Any, phantom_exam: Path, output: str
 ) -> None:
-    """In either geometry, mask and outline of a mark are drawn in the part of the image that is marked, nowhere else."""
-    marked = mark(phantom_exam, View.L_CC, Box(90, 210, 190, 300), orthanc, out=tmp_path / "out", output=output)
+    """In either geometry, mask and outline are drawn in the part of the image that is marked, and nowhere else."""
+    marked = mark(phantom_exam, View.L_CC, Box(90, 210, 190, 300), output=output)
     check(browser, ohif, marked, name=f"phantom-{output}")
 
 
-def test_ohif_draws_the_marks_of_a_real_exam(ohif: str, browser: Browser, orthanc: Any, tmp_path: Path) -> None:
+def test_ohif_draws_the_marks_of_a_real_exam(ohif: str, browser: Browser, mark: Any) -> None:
     """The same holds for real mammograms, marked where people saw a mass."""
     if not os.environ.get("TETRAVIEW_EXAMS"):
         pytest.skip("TETRAVIEW_EXAMS names no folder of real exams")
@@ -245,4 +251,4 @@ def test_ohif_draws_the_marks_of_a_real_exam(ohif: str, browser: Browser, orthan
     images = json.loads((folder / "truth.json").read_text())["images"]
     name, entry = next((name, entry) for name, entry in images.items() if entry["regions"])
     box = Box(*map(float, entry["regions"][0]["bbox_xyxy"]))
-    check(browser, ohif, mark(folder, View(name), box, orthanc, out=tmp_path / "out"), name="real")
+    check(browser, ohif, mark(folder, View(name), box), name="real")
