@@ -68,7 +68,7 @@ def page(reading: Reading, folder: Path) -> str:
         stage_seconds={},
         detail="",
     )
-    return exam_page(summary, reading, generation=1, deliveries=[], folder=folder)
+    return exam_page(summary, reading, generation=1, objects=[], folder=folder)
 
 
 @pytest.mark.parametrize("missing", MISSING, ids=lambda views: "without " + " ".join(sorted(views)))
