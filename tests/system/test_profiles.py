@@ -63,7 +63,7 @@ def test_a_study_sent_to_two_ae_titles_is_read_twice_by_different_models(
     assert len({report.SeriesInstanceUID for report in reports}) == 2
     worklist, metrics = page(service, "/"), page(service, "/metrics")
     for title, exam in exams.items():
-        assert f"<td class="word">{title}</td>" in worklist
+        assert f'<td class="word">{title}</td>' in worklist
         assert f"<dd>{title}</dd>" in page(service, f"/exams/{exam.exam_id}")
         assert f'tetraview_exams_read_total{{ae_title="{title}"}} 1.0' in metrics
 
