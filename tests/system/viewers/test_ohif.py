@@ -6,8 +6,10 @@ import json
 import os
 import socket
 import subprocess
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -20,6 +22,7 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page
 from pydicom import dcmread
+from pydicom.uid import generate_uid
 
 from tetraview.demo.pacs import Pacs
 from tetraview.domain.exam import Exam
@@ -65,9 +68,20 @@ def ohif(orthanc: Any, tmp_path: Path) -> Iterator[str]:
     (tmp_path / "nginx.conf").write_text(_nginx(tmp_path, port, bundle.name, orthanc.pacs))
     command = [str(NGINX), "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")]
     server = subprocess.Popen(command)
-    yield f"http://127.0.0.1:{port}"
-    server.terminate()
-    server.wait(20)
+    try:
+        _await_port(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _await_port(port: int) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+    pytest.fail("nginx does not listen")
 
 
 def _nginx(folder: Path, port: int, bundle: str, pacs: Pacs) -> str:
@@ -108,9 +122,9 @@ def _mark(orthanc: Any, tmp_path: Path) -> Any:
 
 
 def mark(folder: Path, view: View, box: Box, *, orthanc: Any, out: Path) -> Marked:
-    """Put images, and results that mark a box in one of them, into the PACS."""
-    (exam,) = find_exams(sorted(folder.glob("*.dcm"))).exams
+    """Put images, each in a series of its own, and results that mark a box in one of them, into the PACS."""
     out.mkdir()
+    (exam,) = find_exams([_in_own_series(path, out) for path in sorted(folder.glob("*.dcm"))]).exams
     results = write_report(exam, _reading(exam, view, box), spool=Path("/"), folder=out, outputs=[OUTPUTS["ohif"]])
     files = [*(Path(image.path) for image in exam.images.values()), *(out / result.path for result in results)]
     for file in files:
@@ -119,6 +133,14 @@ def mark(folder: Path, view: View, box: Box, *, orthanc: Any, out: Path) -> Mark
     header = dcmread(exam.images[view].path, stop_before_pixels=True)
     study = exam.images[view].study_instance_uid
     return Marked(study=study, view=view, box=box, shape=(header.Rows, header.Columns))
+
+
+def _in_own_series(image: Path, folder: Path) -> Path:
+    """A copy: of images in one series, OHIF may open another one than that which a Segmentation refers to."""
+    dataset = dcmread(image)
+    dataset.SeriesInstanceUID = generate_uid(entropy_srcs=[dataset.SOPInstanceUID])
+    dataset.save_as(folder / image.name)
+    return folder / image.name
 
 
 def _reading(exam: Exam, view: View, box: Box) -> Reading:
@@ -179,6 +201,8 @@ def await_colour(page: Page, is_drawn: Callable[[Picture], NDArray[np.bool_]], n
             cv2.imwrite(str(ARTEFACTS / f"ohif-{name}.png"), shot)
             return drawn
         before = int(drawn.sum())
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=ARTEFACTS / f"ohif-{name}-failed.png")
     pytest.fail("OHIF drew nothing")
 
 
