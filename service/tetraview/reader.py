@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +14,14 @@ from tetraview.domain.instance import Instance
 from tetraview.domain.reading import Model, Reading, ViewReading
 from tetraview.domain.view import View
 from tetraview.durable import write_file
-from tetraview.errors import ImageUnreadable, StorageUnavailable
+from tetraview.errors import ImageUnreadable
 from tetraview.findings import ViewFindings, find, with_probabilities
 from tetraview.imaging.canonical import Frame
 from tetraview.imaging.decode import DecodedView, DecodeLimits, decode_views
 from tetraview.inference import Detector, Models
 from tetraview.settings import Stages
 from tetraview.stopwatch import Stopwatch
-
-#: Where the value of File Meta Information Group Length (0002,0000) stands and what lies before the group it counts
-#: (PS3.10 7.1).
-_META_LENGTH = slice(140, 144)
+from tetraview.stored import read_stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,26 +135,13 @@ class ExamReader:
         for view, instance in exam.images.items():
             path = self._spool / instance.path
             try:
-                _check_bytes(path, instance.sha256)
+                read_stored(path, sha256=instance.sha256)
                 paths[view] = path
             except ImageUnreadable as fault:
                 failures[view] = str(fault)
         images = decode_views(paths, frame=frame, limits=self._limits)
         failures |= {view: str(image) for view, image in images.items() if isinstance(image, ImageUnreadable)}
         return {view: image for view, image in images.items() if isinstance(image, DecodedView)}, failures
-
-
-def _check_bytes(path: Path, sha256: str) -> None:
-    """See that a stored data set is the one received: most damaged images decode without an error to wrong pixels."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise ImageUnreadable("the stored file is gone") from None
-    except OSError as error:
-        raise StorageUnavailable(f"the stored file cannot be opened: {error.strerror}") from error
-    data_set = memoryview(content)[_META_LENGTH.stop + int.from_bytes(content[_META_LENGTH], "little") :]
-    if hashlib.sha256(data_set).hexdigest() != sha256:
-        raise ImageUnreadable("the stored file no longer holds the bytes that were received: send the image again")
 
 
 def write_preview(path: Path, image: DecodedView) -> None:

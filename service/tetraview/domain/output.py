@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from tetraview.domain.delivery import ResultKind
@@ -65,10 +65,24 @@ class Output:
     #: Write calibrated scores as probabilities.
     emit_probability: bool = False
 
-    @property
-    def form(self) -> Output:
-        """All that shapes the bytes of an object, whoever gets it."""
-        return replace(self, name="", objects=())
+    def form_of(self, kind: ResultKind) -> Mapping[str, str | bool]:
+        """All that shapes the bytes of objects of a kind, whoever gets them."""
+        return {name: getattr(self, name) for name in _SHAPED_BY[kind]}
+
+
+_SHAPED_BY: Mapping[ResultKind, tuple[str, ...]] = {
+    ResultKind.SEGMENTATION: ("seg_geometry", "tracking_scope"),
+    ResultKind.MEASUREMENT_REPORT: (
+        "report_class",
+        "tracking_scope",
+        "emit_malignancy",
+        "emit_birads",
+        "emit_probability",
+    ),
+    ResultKind.CAD_REPORT: ("coding_scheme", "tracking_scope", "emit_probability"),
+    ResultKind.PRESENTATION_STATE: ("tracking_scope", "emit_malignancy"),
+    ResultKind.SECONDARY_CAPTURE: ("emit_malignancy",),
+}
 
 
 _ALL_READABLE = (ResultKind.SEGMENTATION, ResultKind.MEASUREMENT_REPORT, ResultKind.CAD_REPORT)

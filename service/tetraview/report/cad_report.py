@@ -8,6 +8,7 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MammographyCADSRStorage
 
+from tetraview.domain.delivery import ResultKind
 from tetraview.domain.exam import Exam
 from tetraview.domain.instance import Instance
 from tetraview.domain.product import MANUFACTURER
@@ -53,9 +54,9 @@ def _describe(document: Dataset, context: Context) -> None:
     document.file_meta = FileMetaDataset()
     document.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     document.SOPClassUID = MammographyCADSRStorage
-    document.SOPInstanceUID = context.identity.instance_uid("CAD SR")
+    document.SOPInstanceUID = context.identity.instance_uid(ResultKind.CAD_REPORT)
     document.Modality = "SR"
-    document.SeriesInstanceUID = context.identity.series_uid("CAD SR")
+    document.SeriesInstanceUID = context.identity.series_uid(ResultKind.CAD_REPORT)
     document.SeriesNumber = _SERIES_NUMBER
     document.SeriesDescription = "AI mass CAD SR, research only"
     document.InstanceNumber = context.generation

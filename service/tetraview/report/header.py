@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 
 from pydicom import Dataset, dcmread
@@ -18,10 +19,11 @@ from pydicom.sr.coding import Code
 from tetraview.domain.exam import Exam
 from tetraview.domain.instance import Instance
 from tetraview.domain.view import View
-from tetraview.errors import ReportImpossible, StorageUnavailable
+from tetraview.errors import ImageUnreadable, ReportImpossible
 from tetraview.report import codes
 from tetraview.report.grey_scale import grey_scale
 from tetraview.report.lenient import items_of, text_of, value_of, values_of
+from tetraview.stored import read_stored
 
 #: Patient, Study and SOP Common attributes that a result shares with its source (PS3.3 C.7.1.1, C.7.2, C.12.1).
 _IDENTITY = (
@@ -158,7 +160,7 @@ def read_headers(exam: Exam, *, spool: Path) -> Mapping[View, Header]:
         ReportImpossible: no image has a readable header, so nobody can say whose result it is.
         StorageUnavailable: the spool cannot be read now.
     """
-    datasets = {view: _read(spool / exam.images[view].path) for view in View if view in exam.images}
+    datasets = {view: _read(spool, exam.images[view]) for view in View if view in exam.images}
     if all(dataset is None for dataset in datasets.values()):
         raise ReportImpossible(f"no image of exam {exam.exam_id} has a readable header: check the spool's volume")
     return {view: Header.of(dataset, view=view, instance=exam.images[view]) for view, dataset in datasets.items()}
@@ -169,13 +171,13 @@ def requests(headers: Iterable[Header]) -> list[Dataset] | None:
     return next(([header.request] for header in headers if header.request), None)
 
 
-def _read(path: Path) -> Dataset | None:
+def _read(spool: Path, instance: Instance) -> Dataset | None:
+    """The header of an image; of a file that is not the one received nothing is believed, least of all whose it is."""
     try:
-        return dcmread(path, stop_before_pixels=True)
-    except (InvalidDicomError, FileNotFoundError, EOFError, BytesLengthException, ValueError):
+        content = read_stored(spool / instance.path, sha256=instance.sha256)
+        return dcmread(BytesIO(content), stop_before_pixels=True)
+    except (ImageUnreadable, InvalidDicomError, EOFError, BytesLengthException, ValueError):
         return None
-    except OSError as error:
-        raise StorageUnavailable(f"an image cannot be read from the spool: {error.strerror}") from error
 
 
 def _present(dataset: Dataset, keywords: Iterable[str]) -> Dataset:

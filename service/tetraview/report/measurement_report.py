@@ -8,6 +8,7 @@ from highdicom.sr import Comprehensive3DSR, ComprehensiveSR, ContentItem
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from tetraview.domain.delivery import ResultKind
 from tetraview.domain.exam import Exam
 from tetraview.domain.finding import Finding
 from tetraview.domain.output import ReportClass
@@ -56,9 +57,9 @@ def measurement_report(exam: Exam, reading: Reading, headers: Mapping[View, Head
     document = _REPORT_CLASS[context.output.report_class](
         evidence=[header.skeleton for header in headers.values()],
         content=_document(exam, reading, headers, context),
-        series_instance_uid=context.identity.series_uid("SR"),
+        series_instance_uid=context.identity.series_uid(ResultKind.MEASUREMENT_REPORT),
         series_number=_SERIES_NUMBER,
-        sop_instance_uid=context.identity.instance_uid("SR"),
+        sop_instance_uid=context.identity.instance_uid(ResultKind.MEASUREMENT_REPORT),
         instance_number=context.generation,
         manufacturer=MANUFACTURER,
         is_complete=True,

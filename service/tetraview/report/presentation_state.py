@@ -16,6 +16,7 @@ from highdicom.pr import (
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from tetraview.domain.delivery import ResultKind
 from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Box
 from tetraview.domain.product import MANUFACTURER
@@ -65,9 +66,9 @@ def presentation_state(view: ViewReading, header: Header, context: Context) -> D
     source = header.instance.sop_instance_uid
     document = GrayscaleSoftcopyPresentationState(
         referenced_images=[image],
-        series_instance_uid=context.identity.series_uid("PR", source),
+        series_instance_uid=context.identity.series_uid(ResultKind.PRESENTATION_STATE, source),
         series_number=_SERIES_NUMBER,
-        sop_instance_uid=context.identity.instance_uid("PR", source),
+        sop_instance_uid=context.identity.instance_uid(ResultKind.PRESENTATION_STATE, source),
         instance_number=context.generation,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=MODEL_NAME,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from tetraview.domain.delivery import ResultKind
 from tetraview.domain.geometry import Affine, Box
 from tetraview.domain.product import MANUFACTURER
 from tetraview.domain.reading import ViewReading
@@ -48,7 +49,7 @@ def secondary_capture(view: ViewReading, header: Header, context: Context) -> Da
         raise ReportImpossible(f"{view.view}: the preview for a Secondary Capture is gone: read the exam again")
     pixels = _picture(view, preview, graded=context.output.emit_malignancy)
     # Other results do not depend on the preview, so no other UID does.
-    picture = f"SC {hashlib.sha256(pixels.tobytes()).hexdigest()}"
+    picture = hashlib.sha256(pixels.tobytes()).hexdigest()
     source = header.instance.sop_instance_uid
     document = SCImage(
         pixel_array=pixels,
@@ -58,9 +59,9 @@ def secondary_capture(view: ViewReading, header: Header, context: Context) -> Da
         # A placeholder: highdicom does not know all values that images have.
         patient_orientation=("L", "F"),
         study_instance_uid=header.instance.study_instance_uid,
-        series_instance_uid=context.identity.series_uid("SC"),
+        series_instance_uid=context.identity.series_uid(ResultKind.SECONDARY_CAPTURE),
         series_number=_SERIES_NUMBER,
-        sop_instance_uid=context.identity.instance_uid(picture, source),
+        sop_instance_uid=context.identity.instance_uid(ResultKind.SECONDARY_CAPTURE, source, picture=picture),
         instance_number=len(View) * (context.generation - 1) + list(View).index(view.view) + 1,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=MODEL_NAME,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from tetraview.domain.delivery import ResultKind
 from tetraview.domain.finding import Finding
 from tetraview.domain.output import SegmentationGeometry
 from tetraview.domain.product import MANUFACTURER
@@ -58,9 +59,9 @@ def segmentation(view: ViewReading, header: Header, context: Context) -> Dataset
         segment_descriptions=[
             _segment(number, finding, header, context) for number, finding in enumerate(visible, start=1)
         ],
-        series_instance_uid=context.identity.series_uid("SEG", source),
+        series_instance_uid=context.identity.series_uid(ResultKind.SEGMENTATION, source),
         series_number=_SERIES_NUMBER[view.view],
-        sop_instance_uid=context.identity.instance_uid("SEG", source),
+        sop_instance_uid=context.identity.instance_uid(ResultKind.SEGMENTATION, source),
         instance_number=context.generation,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=MODEL_NAME,

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from uuid import UUID, uuid5
 
+from tetraview.domain.delivery import ResultKind
 from tetraview.domain.exam import Exam
 from tetraview.domain.finding import Finding
 from tetraview.domain.instance import Instance
@@ -37,8 +38,8 @@ class Identity:
     study: str
     #: Software, AE title called, models with weights, and operating point.
     configuration: str
-    #: All that shapes an object for those who get it.
-    form: str
+    #: What shapes objects for those who get them.
+    output: Output
     #: Digest of the images and of all that was read in them.
     content: str
 
@@ -48,7 +49,7 @@ class Identity:
         return cls(
             study=next(iter(exam.images.values())).study_instance_uid,
             configuration=_configuration(exam, reading),
-            form=_digest(asdict(output.form)),
+            output=output,
             content=_content(exam, reading, moment),
         )
 
@@ -57,22 +58,33 @@ class Identity:
         """The UID of the device: it changes with software and models, not with the exam."""
         return derived_uid("device", self.configuration)
 
-    def series_uid(self, kind: str, source: str = "") -> str:
+    def series_uid(self, kind: ResultKind, source: str = "") -> str:
         """The UID of a series of ours.
 
         Args:
             kind: what the series holds.
             source: SOP Instance UID of the image it is about, where it is about one.
         """
-        return derived_uid("series", kind, self.study, self.configuration, self.form, source)
+        return derived_uid("series", kind, self.study, self.configuration, self._form(kind), source)
 
-    def instance_uid(self, kind: str, source: str = "") -> str:
-        """The UID of an object of ours; arguments as for a series."""
-        return derived_uid("instance", kind, self.study, self.configuration, self.form, self.content, source)
+    def instance_uid(self, kind: ResultKind, source: str = "", *, picture: str = "") -> str:
+        """The UID of an object of ours.
+
+        Args:
+            kind: what it is.
+            source: SOP Instance UID of the image it is about, where it is about one.
+            picture: digest of what it shows beside what was read, where it shows pixels.
+        """
+        form = self._form(kind)
+        return derived_uid("instance", kind, self.study, self.configuration, form, self.content, source, picture)
 
     def dimension_uid(self, source: str) -> str:
         """Dimension Organization UID of the Segmentation of an image."""
-        return derived_uid("dimension", self.configuration, self.form, self.content, source)
+        form = self._form(ResultKind.SEGMENTATION)
+        return derived_uid("dimension", self.configuration, form, self.content, source)
+
+    def _form(self, kind: ResultKind) -> str:
+        return _digest(dict(self.output.form_of(kind)))
 
     def frame_of_reference_uid(self, source: str) -> str:
         """Frame of Reference UID of the plane made up for an image: whatever is drawn on it shares the plane."""
@@ -99,7 +111,7 @@ def _content(exam: Exam, reading: Reading, moment: Moment) -> str:
     for view in views:
         # The preview is for people looking at our pages; a Secondary Capture, which shows it, has it in its kind.
         del view["preview"], view["preview_scale"]
-    return _digest([exam.generation, images, views, moment.date_time])
+    return _digest([exam.generation, images, views, moment.date_time, moment.utc_offset])
 
 
 def _digest(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import subprocess
@@ -84,6 +85,12 @@ def image(view: View, *, shape: tuple[int, int] = (512, 416), **attributes: Any)
     return dataset
 
 
+def digest(path: Path) -> str:
+    """SHA-256 of the data set in a file, as intake takes it on receipt."""
+    content = path.read_bytes()
+    return hashlib.sha256(content[144 + int.from_bytes(content[140:144], "little") :]).hexdigest()
+
+
 def circle(centre: Point, radius: float) -> Outline:
     """A polygon of 64 points."""
     turns = [2 * math.pi * k / 64 for k in range(64)]
@@ -138,7 +145,7 @@ class Desk:
             dataset, path = dcmread(source, stop_before_pixels=True), str(source)
         else:
             dataset, path = source or image(view), f"{view}.dcm"
-            dataset.save_as(self.spool / path)
+            dataset.save_as(self.spool / path, enforce_file_format=True)
         self.images[view] = Instance(
             sop_instance_uid=str(dataset.SOPInstanceUID),
             sop_class_uid=str(dataset.SOPClassUID),
@@ -147,7 +154,7 @@ class Desk:
             transfer_syntax_uid=str(dataset.file_meta.TransferSyntaxUID),
             calling_ae_title="MG",
             called_ae_title="TETRAVIEW",
-            sha256="ab" * 32,
+            sha256=digest(self.spool / path),
             size=1,
             path=path,
             received_at=SETTLED,
@@ -162,6 +169,11 @@ class Desk:
             warnings=tuple(warnings),
         )
         return dataset
+
+    def receive(self, view: View) -> None:
+        """Take the bytes that a view's file holds now for those that were received."""
+        image = self.images[view]
+        self.images[view] = replace(image, sha256=digest(self.spool / image.path))
 
     def tell(self, states: Mapping[View, str]) -> None:
         """Put an image into the spool for each view that ``failed``, is ``empty`` or has a mass ``found``."""
@@ -205,10 +217,12 @@ class Desk:
             classifier=self.classifier,
         )
 
-    def write(self, outputs: Iterable[Output] = ()) -> tuple[ResultObject, ...]:
+    def write(self, outputs: Iterable[Output] = (), *, time_zone: str | None = None) -> tuple[ResultObject, ...]:
         """The result objects, of the desk's own output or others."""
         wanted = list(outputs) or [self.output]
-        return write_report(self.exam, self.reading, spool=self.spool, folder=self.folder, outputs=wanted)
+        return write_report(
+            self.exam, self.reading, spool=self.spool, folder=self.folder, outputs=wanted, time_zone=time_zone
+        )
 
     def written(self) -> dict[str, Dataset]:
         """The result objects by file name, parsed."""

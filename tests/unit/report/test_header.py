@@ -8,6 +8,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
+from tetraview.domain.output import OUTPUTS
 from tetraview.domain.view import View
 from tetraview.errors import ReportImpossible
 from tetraview.report.header import Header
@@ -43,6 +44,7 @@ def test_bytes_that_are_wrong_for_their_repertoire_are_kept(desk: Any, image: An
     desk.add(View.L_CC, finding(View.L_CC), source=source)
     file = desk.spool / "L-CC.dcm"
     file.write_bytes(file.read_bytes().replace(b"M_ller^__ ", wrong))
+    desk.receive(View.L_CC)
     for result in desk.write():
         assert dcmread(desk.folder / result.path).get_item("PatientName").value == wrong
 
@@ -53,7 +55,8 @@ def test_an_unknown_repertoire_is_kept(desk: Any, image: Any, finding: Any) -> N
     source = image(View.L_CC, PatientName="CANARY^X")
     desk.add(View.L_CC, finding(View.L_CC), source=source)
     source.SpecificCharacterSet = "ISO_IR 999"
-    source.save_as(desk.spool / "L-CC.dcm")
+    source.save_as(desk.spool / "L-CC.dcm", enforce_file_format=True)
+    desk.receive(View.L_CC)
     for result in desk.written().values():
         assert result.SpecificCharacterSet == "ISO_IR 999"
         assert result.get_item("PatientName").value == b"CANARY^X"
@@ -209,3 +212,14 @@ def test_what_is_not_well_formed_counts_as_unknown(image: Any, desk: Any, keywor
     header = Header.of(source, view=View.L_CC, instance=desk.images[View.L_CC])
     assert (header.content_date, header.content_time, header.primary_angle) == (None, None, None)
     assert (header.view_modifiers, header.request) == ((), None)
+
+
+def test_nothing_is_believed_of_a_file_that_is_not_the_one_received(desk: Any, image: Any, finding: Any) -> None:
+    """A stored file that turned into one of another patient fails its view; every result names the right patient."""
+    desk.add(View.R_CC, failure="the stored file no longer holds the bytes that were received")
+    desk.add(View.L_CC, finding(View.L_CC))
+    other = image(View.R_CC, PatientName="Other^Patient", PatientID="OTHER", StudyInstanceUID="2.25.9")
+    other.save_as(desk.spool / "R-CC.dcm", enforce_file_format=True)
+    desk.output = OUTPUTS["pacs"]
+    for written in desk.written().values():
+        assert (written.PatientID, written.StudyInstanceUID) == ("ZZCANARY", "2.25.1000")

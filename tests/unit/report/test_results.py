@@ -151,24 +151,56 @@ def test_whatever_changes_the_result_changes_its_uid(full_desk: Any, change: Any
 
 
 @pytest.mark.parametrize(
-    "form",
+    ("form", "changed"),
     [
-        {"emit_malignancy": False},
-        {"seg_geometry": SegmentationGeometry.NONE},
-        {"report_class": ReportClass.COMPREHENSIVE_3D},
-        {"coding_scheme": CodingScheme.SRT},
+        ({"emit_malignancy": False}, {"sr.dcm"}),
+        ({"seg_geometry": SegmentationGeometry.NONE}, {"seg-L-CC.dcm", "seg-L-MLO.dcm"}),
+        ({"report_class": ReportClass.COMPREHENSIVE_3D}, {"sr.dcm"}),
+        ({"coding_scheme": CodingScheme.SRT}, {"cad.dcm"}),
     ],
 )
-def test_another_form_makes_other_objects_of_the_same_findings(full_desk: Any, form: Any) -> None:
-    """Objects in another form have UIDs and series of their own, but a finding keeps its Tracking UID."""
+def test_another_form_makes_other_objects_of_the_same_findings(full_desk: Any, form: Any, changed: Any) -> None:
+    """What the form shapes has UIDs and series of its own, the rest stays; a finding keeps its Tracking UID."""
+    full_desk.output = OUTPUTS["pacs"]
     before = full_desk.written()
     full_desk.output = replace(full_desk.output, **form)
     after = full_desk.written()
     for name, result in before.items():
-        assert result.SOPInstanceUID != after[name].SOPInstanceUID
-        assert result.SeriesInstanceUID != after[name].SeriesInstanceUID
+        assert (result.SOPInstanceUID != after[name].SOPInstanceUID) is (name in changed)
+        assert (result.SeriesInstanceUID != after[name].SeriesInstanceUID) is (name in changed)
     segments = [written["seg-L-MLO.dcm"].SegmentSequence for written in (before, after)]
     assert segments[0][0].TrackingUID == segments[1][0].TrackingUID
+
+
+def test_no_uid_is_used_for_other_bytes(graded_desk: Any) -> None:
+    """Whatever is asked of an output, objects of one UID are the same bytes, and only what shapes a kind changes it."""
+    graded_desk.folder.mkdir()
+    graded_desk.show(View.L_CC)
+    findings = [
+        replace(found, calibrated=0.25, malignancy_calibrated=0.5) for found in graded_desk.views[View.L_CC].findings
+    ]
+    graded_desk.views[View.L_CC] = replace(graded_desk.views[View.L_CC], findings=tuple(findings))
+    every = replace(OUTPUTS["pacs"], objects=tuple(ResultKind))
+    changes: list[dict[str, Any]] = [
+        {},
+        *({"seg_geometry": geometry} for geometry in SegmentationGeometry),
+        *({"report_class": report_class} for report_class in ReportClass),
+        *({"coding_scheme": scheme} for scheme in CodingScheme),
+        *({"tracking_scope": scope} for scope in TrackingScope),
+        {"emit_malignancy": False},
+        {"emit_birads": True},
+        {"emit_probability": True},
+    ]
+    seen: dict[str, dict[str, bytes]] = {}
+    for change, zone in [*((change, None) for change in changes), ({}, "UTC"), ({}, "Asia/Tokyo")]:
+        graded_desk.output = replace(every, **change)
+        results = graded_desk.write(time_zone=zone)
+        for result in results:
+            content = (graded_desk.folder / result.path).read_bytes()
+            seen.setdefault(result.path, {}).setdefault(result.sop_instance_uid, content)
+            assert seen[result.path][result.sop_instance_uid] == content, (result.path, change, zone)
+    for path, versions in seen.items():
+        assert len(set(versions.values())) == len(versions), path
 
 
 def test_destinations_that_get_the_same_form_get_the_same_object(full_desk: Any) -> None:
