@@ -14,6 +14,7 @@ from tetraview.domain.delivery import ResultObject
 from tetraview.domain.exam import Exam
 from tetraview.domain.output import Output
 from tetraview.domain.reading import Reading
+from tetraview.durable import write_file
 from tetraview.errors import SettingsInvalid, TritonUnavailable
 from tetraview.inference.server import TritonServer
 from tetraview.report import write_report
@@ -58,8 +59,8 @@ def read_as(
     stages = settings.stages_of(ae_title).model_dump() | {stage: model for stage, model in chosen.items() if model}
     if any(output.emit_birads for output in outputs) and not Stages(**stages).grade_birads:
         raise SettingsInvalid(
-            f"report.emit_birads needs a classifier that grades by BI-RADS, not {stages['classifier']}: read with "
-            "mommi_classifier or set it to false"
+            f"emit_birads needs a classifier that grades by BI-RADS, not {stages['classifier']}: read with "
+            "mommi_classifier or set it to false in [report] and the output profile"
         )
     return settings.model_copy(
         update={
@@ -95,14 +96,21 @@ def triton_at_hand(settings: Settings, *, outputs: Sequence[Output]) -> Iterator
 
 
 def read_to_folder(exam: Exam, folder: Path, *, settings: Settings, outputs: Sequence[Output]) -> OfflineResult:
-    """Read one exam and leave previews, contact sheet, ``findings.json`` and a folder for each output profile."""
+    """Read one exam and leave previews, contact sheet, ``findings.json`` and a folder for each output profile.
+
+    Raises:
+        SettingsInvalid: the folder holds results already, perhaps of somebody else.
+        TetraviewError: the exam cannot be read, or results cannot be written.
+    """
+    document, sheet = folder / "findings.json", folder / "views.png"
+    if document.exists():
+        raise SettingsInvalid(f"{folder} holds results already: name another folder with --out, or remove it")
     folder.mkdir(parents=True, exist_ok=True)
     probabilities = any(output.emit_probability for output in outputs)
     reading = open_reader(settings, open_models(settings), probabilities=probabilities).read(exam, folder=folder)
     results = write_report(
         exam, reading, spool=Path("/"), folder=folder, outputs=outputs, time_zone=settings.report.time_zone
     )
-    (folder / "findings.json").write_bytes(_reading_document.dump_json(reading, indent=2))
-    sheet = folder / "views.png"
-    sheet.write_bytes(contact_sheet(reading, folder=folder))
+    write_file(document, _reading_document.dump_json(reading, indent=2))
+    write_file(sheet, contact_sheet(reading, folder=folder))
     return OfflineResult(reading=reading, results=results, sheet=sheet)

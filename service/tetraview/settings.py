@@ -331,6 +331,9 @@ class Settings(BaseSettings):
         twice = _twice([*OUTPUTS, *(output.name for output in outputs)])
         if twice:
             raise ValueError(f"more than one output profile, built-in ones included, has the name {twice}")
+        for output in outputs:
+            if again := _twice(output.objects or ()):
+                raise ValueError(f"objects of {output.name} name {again} more than once")
         return outputs
 
     @field_validator("destinations")
@@ -342,21 +345,22 @@ class Settings(BaseSettings):
         twice = _twice([destination.name for destination in destinations])
         if twice:
             raise ValueError(f"more than one destination has the name {twice}")
-        known = {*OUTPUTS, *(output.name for output in info.data.get("outputs", ()))}
-        for destination in destinations:
+        # Where the outputs are wrong themselves, that is complained about.
+        known = [*OUTPUTS, *(output.name for output in info.data.get("outputs", ()))]
+        for destination in destinations if "outputs" in info.data else ():
             if destination.output not in known:
-                raise ValueError(f"{destination.name}: no output profile is called {destination.output}")
+                named = f"{destination.name}: no output profile is called {destination.output}"
+                raise ValueError(f"{named}: choose one of {', '.join(known)}, or add it to [[outputs]]")
         return destinations
 
     @model_validator(mode="after")
     def _birads_needs_a_classifier(self) -> Self:
-        asked = any(output.emit_birads for output in self.outputs_in_use)
-        for ae_title in self.called_ae_titles if asked else ():
+        for ae_title in self.called_ae_titles:
             stages = self.stages_of(ae_title)
-            if not stages.grade_birads:
+            if not stages.grade_birads and any(output.emit_birads for output in self.outputs_in_use):
                 raise ValueError(
-                    f"report.emit_birads needs a classifier that grades by BI-RADS, and the classifier of {ae_title} "
-                    f"is {stages.classifier}: name mommi_classifier there or set report.emit_birads to false"
+                    f"emit_birads needs a classifier that grades by BI-RADS, and the classifier of {ae_title} is "
+                    f"{stages.classifier}: name mommi_classifier there, or set it to false in [report] and [[outputs]]"
                 )
         return self
 
@@ -394,7 +398,7 @@ def load_settings(path: Path | None = None) -> Settings:
     try:
         return _FromFile()
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        faults = [": ".join(filter(None, (".".join(map(str, fault["loc"])), fault["msg"]))) for fault in error.errors()]
         raise SettingsInvalid("settings: " + "; ".join(faults)) from error
     except ValueError as error:
         raise SettingsInvalid(f"settings file {path}: {error}") from error

@@ -100,6 +100,8 @@ def _example(name: str, section: type[BaseModel]) -> Iterator[str]:
 
 def _choices(annotation: Any) -> str:
     """The values that a setting can have, where they can be told one by one."""
+    if get_origin(annotation) is tuple:
+        return _choices(get_args(annotation)[0]).replace("One of", "A list of any of")
     if get_origin(annotation) is Literal:
         return f" One of {', '.join(map(_toml, get_args(annotation)))}."
     if isinstance(annotation, type) and issubclass(annotation, Enum):

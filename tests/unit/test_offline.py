@@ -10,7 +10,7 @@ from tetraview.domain.exam import exam_id_of
 from tetraview.errors import SettingsInvalid
 from tetraview.files import find_exams
 from tetraview.intake.testing import mammogram
-from tetraview.offline import read_as
+from tetraview.offline import read_as, read_to_folder
 from tetraview.settings import Profile, Settings, Stages, Triton
 
 SETTINGS = Settings.model_construct(
@@ -50,3 +50,11 @@ def test_an_ae_title_without_a_profile_reads_nothing() -> None:
     """Files cannot be read as if sent to an AE title that is none of ours."""
     with pytest.raises(SettingsInvalid, match="TETRA_C"):
         read_as(SETTINGS, ae_title="TETRA_C", outputs=())
+
+
+def test_results_of_one_exam_are_not_mixed_with_those_of_another(tmp_path: Path) -> None:
+    """A folder that holds results is refused before anything is read, and is left as it is."""
+    (tmp_path / "findings.json").write_text("of somebody else")
+    with pytest.raises(SettingsInvalid, match="holds results already: name another folder"):
+        read_to_folder(None, tmp_path, settings=SETTINGS, outputs=())  # type: ignore[arg-type]
+    assert [path.name for path in tmp_path.iterdir()] == ["findings.json"]

@@ -100,7 +100,7 @@ def test_choices_are_printed() -> None:
     """A setting that can only have certain values names them."""
     printed = settings_text(load_settings())
     assert 'One of "mommi_detector", "yolo_msp_detector".' in printed
-    assert 'One of "SEG", "SR", "CAD SR", "PR", "SC".' in printed
+    assert 'A list of any of "SEG", "SR", "CAD SR", "PR", "SC".' in printed
 
 
 def with_outputs(tmp_path: Path, *lines: str) -> Settings:
@@ -137,6 +137,7 @@ def test_without_a_destination_the_default_profile_is_written() -> None:
         (['[[destinations]]\nname = "a"\noutput = "ohfi"\nADDRESS'], "a: no output profile is called ohfi"),
         (['[[outputs]]\nname = "ohif"'], "more than one output profile, built-in ones included, has the name ohif"),
         (['[[outputs]]\nname = "own"\nobjects = []'], "objects"),
+        (['[[outputs]]\nname = "own"\nobjects = ["SEG", "SEG"]'], "objects of own name SEG more than once"),
         (['[[outputs]]\nname = "own"\nobjects = ["RTSTRUCT"]'], "objects"),
         (['[report]\ntime_zone = "Mars/Olympus"'], "no time zone is called Mars/Olympus"),
         (

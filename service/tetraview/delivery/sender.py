@@ -14,6 +14,7 @@ from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from tetraview.delivery.entity import application_entity
+from tetraview.delivery.scu import Outcome, outcome_of
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.settings import Destination
 
@@ -79,7 +80,7 @@ def _associate(entity: AE, host: str, port: int, ae_title: str) -> Association:
     try:
         association = entity.associate(host, port, ae_title=ae_title)
     except OSError as error:
-        raise DestinationUnavailable(f"{host} is no host that can be found: {error.strerror}") from error
+        raise DestinationUnavailable(f"no host {host} is found ({error.strerror}): correct the address") from error
     if association.is_established:
         return association
     answer = "it rejected the association" if association.is_rejected else "it does not answer"
@@ -98,8 +99,9 @@ def _store(association: Association, file: Path) -> str:
     try:
         status = association.send_c_store(dcmread(file))
     except (ValueError, RuntimeError) as error:
-        return f"not sent: {type(error).__name__}"
+        return f"not sent ({type(error).__name__}): the receiver does not take its SOP class or transfer syntax"
     code = getattr(status, "Status", None)
     if code is None:
         return "no answer"
-    return "" if code == 0 else f"answered 0x{code:04X}"
+    outcome, words = outcome_of(int(code))
+    return "" if outcome is Outcome.DELIVERED else f"answered {words}"

@@ -222,13 +222,16 @@ class Ledger:
             for result in results
             if result.output == output
         }
-        for delivery in self.deliveries(exam_id):
-            if delivery.generation == generation:
-                owed.discard((delivery.destination, delivery.result))
+        known = {
+            (delivery.destination, delivery.result.sop_instance_uid)
+            for delivery in self.deliveries(exam_id)
+            if delivery.generation == generation
+        }
         with self._begin() as connection:
             self._hold_exam(connection, exam_id)
             for destination, result in sorted(owed, key=lambda pair: (pair[0], pair[1].path)):
-                owe(connection, exam_id, generation, destination, result)
+                if (destination, result.sop_instance_uid) not in known:
+                    owe(connection, exam_id, generation, destination, result)
             set_state(connection, exam_id, generation, state=ExamState.DELIVERING)
             return close_exam(connection, exam_id, generation)
 

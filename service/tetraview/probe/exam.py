@@ -26,7 +26,8 @@ from tetraview.reader import write_preview
 
 #: An exam with one mass in each breast, at other heights in each view, so that a mirrored or shifted mark is seen.
 _SEED = 900015
-_RECIPE = replace(RECIPES["native"], name="probe", mass_probability=1.0)
+#: UIDs of the images follow from the recipe, so its name changes with what is drawn here.
+_RECIPE = replace(RECIPES["native"], name="probe 1", mass_probability=1.0)
 #: The same whenever the probe is sent, so that sending it again makes no other objects.
 _READ_AT = datetime(2020, 1, 1, 12, tzinfo=UTC)
 _MODEL = Model(

@@ -11,6 +11,7 @@ from tetraview.delivery import deliver, store_files
 from tetraview.domain.delivery import ResultObject
 from tetraview.domain.exam import Exam
 from tetraview.domain.view import View
+from tetraview.durable import write_file
 from tetraview.errors import DeliveryRefused
 from tetraview.probe.checklist import checklist
 from tetraview.probe.exam import probe_exam
@@ -42,12 +43,13 @@ def run_probe(settings: Settings, destination: Destination, *, out: Path, consol
         results = write_report(
             exam, reading, spool=Path("/"), folder=out, outputs=[output], time_zone=settings.report.time_zone
         )
-        (out / "views.png").write_bytes(contact_sheet(reading, folder=out))
+        write_file(out / "views.png", contact_sheet(reading, folder=out))
     with console.status(f"sending to {destination.name}"):
         refused = _send(exam, results, destination, out=out, calling_ae_title=settings.dicom.ae_title)
     sent = f"{len(exam.images)} images and {len(results)} result objects"
     console.print(f"{sent} of output profile {output.name} to {destination.name}: {len(refused)} refused")
     console.print(_whose(exam), soft_wrap=True)
+    console.print("It stays in the archive until it is deleted there.")
     console.print(f"Picture of what to expect: {out / 'views.png'}", soft_wrap=True)
     for line in checklist(reading, results, output=output, shapes=_shapes(exam)):
         console.print(line, markup=False, highlight=False, soft_wrap=True)

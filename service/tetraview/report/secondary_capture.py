@@ -46,7 +46,7 @@ def secondary_capture(view: ViewReading, header: Header, context: Context) -> Da
     """
     preview = read_preview(view, folder=context.previews)
     if preview is None:
-        raise ReportImpossible(f"{view.view}: the preview for a Secondary Capture is gone: read the exam again")
+        raise ReportImpossible(f"{view.view}: the preview for a picture is gone: send the images again")
     pixels = _picture(view, preview, graded=context.output.emit_malignancy)
     # Other results do not depend on the preview, so no other UID does.
     picture = hashlib.sha256(pixels.tobytes()).hexdigest()

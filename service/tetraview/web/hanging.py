@@ -22,6 +22,9 @@ _TEXT_SHARE = 1 / 32
 #: Mean width of a bold character in multiples of the text size; system fonts differ, this is a wide one.
 _CHARACTER = 0.66
 
+#: What stands before width and height in a PNG file, and these.
+_PNG_HEADER = struct.Struct(">16x2I")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
@@ -95,9 +98,10 @@ def _empty(view: View, summary: ExamSummary, reading: Reading | None) -> Panel:
 
 def _picture(reading: ViewReading, *, folder: Path) -> Picture | None:
     file = preview_file(reading, folder=folder)
-    if file is None:
+    size = None if file is None else _png_size(file)
+    if file is None or size is None:
         return None
-    columns, rows = _png_size(file)
+    columns, rows = size
     width, height = columns / reading.preview_scale, rows / reading.preview_scale
     text = height * _TEXT_SHARE
     return Picture(file=file, width=width, height=height, text=text, marks=_marks(reading, text, (width, height)))
@@ -108,11 +112,11 @@ def preview_file(reading: ViewReading, *, folder: Path) -> Path | None:
     return None if reading.preview is None else file_inside(folder, reading.preview)
 
 
-def _png_size(file: Path) -> tuple[int, int]:
-    """Width and height from the header chunk, pixels (PNG specification, 11.2.2 IHDR)."""
+def _png_size(file: Path) -> tuple[int, int] | None:
+    """Width and height from the header chunk, pixels (PNG specification, 11.2.2 IHDR); None where it is cut off."""
     with file.open("rb") as stream:
-        width, height = struct.unpack(">16x2I", stream.read(24))
-    return int(width), int(height)
+        header = stream.read(_PNG_HEADER.size)
+    return _PNG_HEADER.unpack(header) if len(header) == _PNG_HEADER.size else None
 
 
 def _marks(reading: ViewReading, text: float, size: tuple[float, float]) -> tuple[Mark, ...]:

@@ -34,7 +34,7 @@ def sent_objects(
         SentObject(
             result=result,
             address=f"/exams/{exam_id}/{generation}/objects/{quote(result.path)}",
-            deliveries=tuple(owed for owed in deliveries if owed.result.sop_instance_uid == result.sop_instance_uid),
+            deliveries=tuple(owed for owed in deliveries if owed.result == result),
         )
         for result in results
     )

@@ -111,7 +111,7 @@ def _await_window(scope: Scope) -> None:
 def test_dicomscope_shows_presentation_state_and_cad_report(
     scope: Scope, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The label of a mark stands over the image and the statement under it; the CAD SR opens as a document."""
+    """The label of a mark stands over it and the statement under the image; the CAD SR opens as a document."""
     monkeypatch.setattr(probe, "_RECIPE", replace(RECIPES["fine"], name="probe", mass_probability=1.0))
     monkeypatch.setattr(probe, "_SINGLE", None)
     exam, reading = probe.probe_exam(tmp_path)
@@ -120,7 +120,10 @@ def test_dicomscope_shows_presentation_state_and_cad_report(
     write_report(exam, reading, spool=Path("/"), folder=tmp_path, outputs=[output])
     scope.open(OPEN_IMAGE, tmp_path / "images" / "L-CC.dcm", _shows_image, name="image")
     assert not _shows_statement(scope.screen())
+    before = scope.screen()
     scope.open(OPEN_STATE, tmp_path / "own" / "pr-L-CC.dcm", _shows_statement, name="presentation-state")
+    written = (scope.screen() > 200) & (before < 150)
+    assert written[240:280, 100:300].sum() > 50
     scope.open(OPEN_REPORT, tmp_path / "own" / "cad.dcm", _shows_document, name="cad-report")
 
 

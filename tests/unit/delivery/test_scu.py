@@ -17,7 +17,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, SegmentationStorage
 from pynetdicom import AE, evt
 
-from tetraview.delivery import deliver
+from tetraview.delivery import deliver, store_files
 from tetraview.delivery.scu import Outcome, outcome_of
 from tetraview.domain.delivery import ResultKind, ResultObject
 from tetraview.domain.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -119,6 +119,16 @@ def acceptance(file: Path) -> bytes:
     with pacs(handlers=((evt.EVT_DATA_SENT, lambda event: sent.append(bytes(event.data))),)) as port:
         deliver(file, RESULT, destination(port))
     return next(data for data in sent if data[0] == 2)
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"), [(0xB000, ""), (0x0111, ""), (0xA700, "answered 0xA700 out of resources")]
+)
+def test_files_that_a_receiver_keeps_count_as_stored(file: Path, status: int, answer: str) -> None:
+    """Stored with a warning is stored, as for results; what was not is told in words."""
+    with pacs(lambda _: status) as port:
+        sent = list(store_files([file], to=f"PACS@127.0.0.1:{port}", calling_ae_title="TEST"))
+    assert sent == [(file, answer)]
 
 
 def test_a_destination_is_told_which_implementation_calls(file: Path) -> None:

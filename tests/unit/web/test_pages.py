@@ -13,6 +13,7 @@ from tetraview.domain.exam import ExamState
 from tetraview.domain.view import View
 from tetraview.ledger.summary import ImageSummary
 from tetraview.report.contact_sheet import STATEMENT
+from tetraview.web.objects import sent_objects
 
 if TYPE_CHECKING:
     from conftest import Site
@@ -282,3 +283,11 @@ def test_hostile_words_are_shown_and_not_obeyed(site: Site) -> None:
             (tag, set(attributes)) for tag, attributes in before if tag in {"script", "img"}
         ]
         assert sorted(after, key=str) == sorted([(t, set(a)) for t, a in before] + told, key=str)
+
+
+def test_a_delivery_is_of_one_output_only(site: Site) -> None:
+    """Two outputs may hold the same object; each names the destinations that it was sent to, not those of the other."""
+    owed = site.ledger.owed[0]
+    other = replace(owed.result, path="other/a.dcm", output="other")
+    shown = sent_objects(owed.exam_id, owed.generation, [owed.result, other], [owed])
+    assert [[delivery.destination for delivery in sent.deliveries] for sent in shown] == [[owed.destination], []]
