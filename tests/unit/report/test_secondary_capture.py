@@ -109,7 +109,7 @@ def test_a_picture_without_a_preview_is_impossible(shown_desk: Any, lost: str) -
         (shown_desk.folder / "L-MLO.png").unlink()
     else:
         shown_desk.views[View.L_MLO] = replace(shown_desk.views[View.L_MLO], preview=None)
-    with pytest.raises(ReportImpossible, match="L-MLO: the preview for a Secondary Capture is gone: read"):
+    with pytest.raises(ReportImpossible, match="L-MLO: the preview for a picture is gone: send"):
         captures(shown_desk)
 
 
