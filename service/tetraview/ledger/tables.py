@@ -40,6 +40,8 @@ instances = sa.Table(
     sa.Column("path", sa.String(160), nullable=False, index=True),
     sa.Column("decision", sa.String(32), nullable=False),
     sa.Column("view", sa.String(5)),
+    #: Why settling the exam decided otherwise than the image by itself; None where it did not.
+    sa.Column("because", sa.String(200)),
     sa.Column("superseded", sa.Boolean, nullable=False),
     sa.Column("document", sa.JSON, nullable=False),
     sa.UniqueConstraint("called_ae_title", "sop_instance_uid", "sha256"),
@@ -56,6 +58,12 @@ exams = sa.Table(
     sa.Column("generation", sa.Integer, nullable=False),
     #: True while images have come that no generation has considered.
     sa.Column("unsettled", sa.Boolean, nullable=False, index=True),
+    #: When the first image came that no generation has considered; None while there is none.
+    sa.Column("waiting_since", Moment),
+    #: Whether a person asked for the reading of what is there.
+    sa.Column("forced", sa.Boolean, nullable=False, server_default=sa.false()),
+    #: What is special about the exam as a whole, a code; empty where nothing is.
+    sa.Column("remark", sa.String(32), nullable=False, server_default=""),
     sa.Column("first_image_at", Moment, nullable=False),
     sa.Column("last_image_at", Moment, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),

@@ -1,8 +1,4 @@
-"""All settings: one frozen tree from a TOML file and the environment.
-
-The file is named by ``TETRAVIEW_CONFIG`` or ``--config``; any value can be overridden by an environment variable such
-as ``TETRAVIEW_DICOM__PORT=11112``. Unknown keys in the file are errors.
-"""
+"""The whole tree, and how it is loaded."""
 
 from __future__ import annotations
 
@@ -10,214 +6,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from tetraview.domain.delivery import ResultKind
-from tetraview.domain.output import (
-    DEFAULT_OUTPUT,
-    OUTPUTS,
-    CodingScheme,
-    Output,
-    ReportClass,
-    SegmentationGeometry,
-    TrackingScope,
-)
+from tetraview.domain.output import DEFAULT_OUTPUT, OUTPUTS, Output
 from tetraview.errors import SettingsInvalid
-
-AETitle = Annotated[str, Field(pattern=r"^[!-~]([ -~]{0,14}[!-~])?$", max_length=16)]
-Port = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[float, Field(gt=0)]
-Bytes = Annotated[int, Field(gt=0)]
-ShortName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Dicom(_Section):
-    """The C-STORE listener."""
-
-    ae_title: AETitle = "TETRAVIEW"
-    """Our AE title; associations that call neither this nor that of a profile are rejected."""
-    host: str = "127.0.0.1"
-    """Address to listen on."""
-    port: Port = 11112
-    """Port to listen on; 0 takes a free one."""
-    calling_ae_titles: tuple[AETitle, ...] = ()
-    """AE titles that may send; empty allows every sender."""
-    max_associations: Annotated[int, Field(ge=1)] = 50
-    """Associations served at the same time; more are told to try later."""
-    pdu_seconds: Seconds = 15.0
-    """Longest time one PDU may take to arrive, so that a stalled sender frees its place."""
-    idle_seconds: Seconds = 60.0
-    """Longest silence within an association."""
-    max_pdu_bytes: Bytes = 131072
-    """PDU size offered to senders and enforced on receipt."""
-    max_object_bytes: Bytes = 1 << 30
-    """Largest data set accepted."""
-
-
-class Completeness(_Section):
-    """When an exam is read."""
-
-    quiet_seconds: Seconds = 20.0
-    """Silence after the last image before an exam with all four views is read."""
-    timeout_seconds: Seconds = 300.0
-    """Silence after the last image before an exam with missing views is read as it is."""
-
-
-DetectorName = Literal["mommi_detector", "yolo_msp_detector"]
-SegmenterName = Literal["unetpp_segmenter", "crunet_segmenter", "dualcore", "rescunet", "none"]
-ClassifierName = Literal["mommi_classifier", "dualcore", "rescunet", "none"]
-
-
-class Stages(_Section):
-    """The Triton models that read an exam, one a stage."""
-
-    detector: DetectorName = "mommi_detector"
-    """Triton model that finds masses."""
-    segmenter: SegmenterName = "unetpp_segmenter"
-    """Triton model that outlines them, or `none`: findings then keep the detector's coarse outline."""
-    classifier: ClassifierName = "mommi_classifier"
-    """Triton model that grades them, or `none`; only `mommi_classifier` also estimates the suspicion level."""
-
-    @property
-    def of_patches(self) -> tuple[str, ...]:
-        """Segmenter and classifier, as far as there are any; a model that is both stands there once."""
-        return tuple(dict.fromkeys(name for name in (self.segmenter, self.classifier) if name != "none"))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All of them, each once."""
-        return self.detector, *self.of_patches
-
-    @property
-    def grade_birads(self) -> bool:
-        """Whether findings get a BI-RADS score."""
-        return self.classifier == "mommi_classifier"
-
-
-class Triton(Stages):
-    """NVIDIA Triton Inference Server and the models that it is asked for."""
-
-    url: str = "127.0.0.1:8001"
-    """gRPC address, host:port."""
-    deadline_seconds: Seconds = 60.0
-    """Longest time one exam's request may take."""
-
-    @property
-    def stages(self) -> Stages:
-        """The models that read an exam unless something else is said for it."""
-        return Stages(detector=self.detector, segmenter=self.segmenter, classifier=self.classifier)
-
-
-class Profile(_Section):
-    """A further AE title of ours: what is sent to it is read by models of its own."""
-
-    ae_title: AETitle
-    """AE title that is called."""
-    detector: DetectorName | None = None
-    """Triton model that finds masses; unset, that of `triton`."""
-    segmenter: SegmenterName | None = None
-    """Triton model that outlines them, or `none`; unset, that of `triton`."""
-    classifier: ClassifierName | None = None
-    """Triton model that grades them, or `none`; unset, that of `triton`."""
-
-
-class Imaging(_Section):
-    """Limits of the child process that decodes one image."""
-
-    memory_bytes: Bytes = 2 << 30
-    """Address space of the child."""
-    cpu_seconds: Annotated[int, Field(ge=1)] = 30
-    """Processor time of the child."""
-    wall_seconds: Seconds = 60.0
-    """Longest wall time of the child."""
-    max_pixels: Annotated[int, Field(ge=1)] = 100_000_000
-    """Largest Rows times Columns."""
-
-
-class Report(_Section):
-    """What the results say, whoever gets them."""
-
-    operating_point: Literal["high_sensitivity", "balanced", "high_specificity"] = "balanced"
-    """Named thresholds stored with the weights."""
-    emit_malignancy: bool = True
-    """Write malignancy score and estimated suspicion level of every finding into the report."""
-    emit_birads: bool = False
-    """Write the BI-RADS category nearest to the classifier's estimate; never an assessment of the patient."""
-    emit_probability: bool = False
-    """Show calibrated scores as probabilities; needs weights that were calibrated for every route."""
-    time_zone: Annotated[str, Field(pattern=r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+){0,2}$")] | None = None
-    """Zone of the site, for example Europe/Berlin, for studies that state none; unset, that of this machine."""
-
-    @field_validator("time_zone")
-    @classmethod
-    def _zone_is_known(cls, name: str | None) -> str | None:
-        if name is not None and name not in available_timezones():
-            raise ValueError(f"no time zone is called {name}: write it as Europe/Berlin or UTC")
-        return name
-
-
-class OutputProfile(_Section):
-    """An output profile of your own: like a built-in one but for what is set here."""
-
-    name: ShortName
-    """Name that destinations refer to."""
-    like: Literal["pacs", "workstation", "ohif", "slicer", "air"] = "pacs"
-    """Built-in profile that says what is not set here."""
-    objects: Annotated[tuple[ResultKind, ...], Field(min_length=1)] | None = None
-    """Kinds of objects: SR is TID 1500, PR a presentation state, SC a picture with the outlines burned in."""
-    report_class: ReportClass | None = None
-    """SOP Class of the SR; IHE AI Results asks for 3D."""
-    seg_geometry: SegmentationGeometry | None = None
-    """Plane groups of the SEG: `none` is strictly right, `orientation_only` suits OHIF, `synthetic_plane` Slicer."""
-    coding_scheme: CodingScheme | None = None
-    """Codes of the CAD SR; `SRT` is for workstations that know SNOMED-RT only."""
-    tracking_scope: TrackingScope | None = None
-    """What has a Tracking UID of its own: a finding in each view, or a lesion in all views."""
-    emit_malignancy: bool | None = None
-    """As in `report`, for this profile."""
-    emit_birads: bool | None = None
-    """As in `report`, for this profile."""
-    emit_probability: bool | None = None
-    """As in `report`, for this profile."""
-
-
-class Destination(_Section):
-    """A PACS that receives the results."""
-
-    name: ShortName
-    """Short name, shown in logs and metrics."""
-    output: ShortName = DEFAULT_OUTPUT
-    """Output profile, what it gets: pacs, workstation, ohif, slicer, air or one of `[[outputs]]`."""
-    ae_title: AETitle
-    """AE title that is called."""
-    host: str
-    """Host name or address."""
-    port: Annotated[int, Field(ge=1, le=65535)]
-    """DICOM port."""
-    connect_seconds: Seconds = 5.0
-    """Longest time to connect and associate."""
-    response_seconds: Seconds = 30.0
-    """Longest time until the answer to one C-STORE."""
-    retry_seconds: Seconds = 30.0
-    """Pause after the first failed try; doubled up to an hour."""
-    retry_hours: Annotated[float, Field(gt=0)] = 72.0
-    """How long delivery is tried before the object becomes a dead letter."""
-
-
-class Web(_Section):
-    """Health, metrics and the exam page."""
-
-    host: str = "127.0.0.1"
-    """Address to listen on."""
-    port: Port = 8080
-    """Port to listen on; 0 takes a free one."""
+from tetraview.settings.completeness import Completeness
+from tetraview.settings.destination import Destination
+from tetraview.settings.dicom import Dicom
+from tetraview.settings.imaging import Imaging
+from tetraview.settings.profile import Profile
+from tetraview.settings.report import OutputProfile, Report
+from tetraview.settings.triton import Stages, Triton
+from tetraview.settings.web import Web
 
 
 class Settings(BaseSettings):

@@ -1,0 +1,35 @@
+"""All settings: one frozen tree from a TOML file and the environment.
+
+The file is named by ``TETRAVIEW_CONFIG`` or ``--config``; any value can be overridden by an environment variable such
+as ``TETRAVIEW_DICOM__PORT=11112``. Unknown keys in the file are errors.
+"""
+
+from __future__ import annotations
+
+from tetraview.settings.completeness import Completeness
+from tetraview.settings.destination import Destination
+from tetraview.settings.dicom import Dicom
+from tetraview.settings.imaging import Imaging
+from tetraview.settings.profile import Profile
+from tetraview.settings.report import OutputProfile, Report
+from tetraview.settings.tree import Settings, load_settings
+from tetraview.settings.triton import ClassifierName, DetectorName, SegmenterName, Stages, Triton
+from tetraview.settings.web import Web
+
+__all__ = [
+    "ClassifierName",
+    "Completeness",
+    "Destination",
+    "DetectorName",
+    "Dicom",
+    "Imaging",
+    "OutputProfile",
+    "Profile",
+    "Report",
+    "SegmenterName",
+    "Settings",
+    "Stages",
+    "Triton",
+    "Web",
+    "load_settings",
+]
