@@ -129,6 +129,7 @@ class Steps:
                 folder=self._folders.results(exam_id, generation),
                 outputs=self._settings.outputs_in_use,
                 time_zone=self._settings.report.time_zone,
+                predecessors=self._ledger.results_before(exam_id, generation),
             )
         killpoint("report.written")
         outputs = {name: destination.output for name, destination in self._destinations.items()}

@@ -36,6 +36,8 @@ class ResultObject:
     view: View | None = None
     #: Name of the output profile that it is part of.
     output: str = ""
+    #: Empty where a version of the service made it that did not keep it.
+    series_instance_uid: str = ""
 
 
 class DeliveryState(StrEnum):

@@ -269,6 +269,11 @@ class Ledger:
             document = connection.execute(query).scalar()
         return () if document is None else results_document.validate_python(document)
 
+    def results_before(self, exam_id: str, generation: int) -> tuple[ResultObject, ...]:
+        """The results of the newest earlier generation that has any."""
+        earlier = (self.results(exam_id, number) for number in range(generation - 1, 0, -1))
+        return next(filter(None, earlier), ())
+
     def deliveries(self, exam_id: str) -> list[Delivery]:
         """Every delivery of an exam, by generation, destination and file."""
         query = sa.select(deliveries).where(deliveries.c.exam_id == exam_id)

@@ -44,6 +44,9 @@ def cad_report(exam: Exam, reading: Reading, headers: Mapping[View, Header], con
     document.CurrentRequestedProcedureEvidenceSequence = [_evidence(exam.images.values())]
     if answered := requests(headers.values()):
         document.ReferencedRequestSequence = answered
+    study = next(iter(exam.images.values())).study_instance_uid
+    if before := context.predecessor(ResultKind.CAD_REPORT, study_instance_uid=study):
+        document.PredecessorDocumentsSequence = before
     verify(document)
     first = next(header for header in headers.values() if header.readable)
     return finish(document, first, context)

@@ -11,6 +11,7 @@ from pydicom.charset import convert_encodings, default_encoding
 from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.uid import UID
 
+from tetraview.domain.delivery import ResultKind, ResultObject
 from tetraview.domain.output import Output
 from tetraview.domain.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from tetraview.report.equipment import Device, contributing_equipment
@@ -37,6 +38,23 @@ class Context:
     previews: Path
     #: Instance Number of each object: a later generation of the exam stands after an earlier one in its series.
     generation: int
+    #: The objects of this output in the exam's generation before; none in its first.
+    predecessors: tuple[ResultObject, ...]
+
+    def predecessor(self, kind: ResultKind, *, study_instance_uid: str) -> list[Dataset] | None:
+        """Predecessor Documents Sequence (PS3.3 C.17.2): the document that this one updates; None for the first."""
+        known = (before for before in self.predecessors if before.kind is kind and before.series_instance_uid)
+        before = next(known, None)
+        if before is None:
+            return None
+        document, series, study = Dataset(), Dataset(), Dataset()
+        document.ReferencedSOPClassUID = before.sop_class_uid
+        document.ReferencedSOPInstanceUID = before.sop_instance_uid
+        series.SeriesInstanceUID = before.series_instance_uid
+        series.ReferencedSOPSequence = [document]
+        study.StudyInstanceUID = study_instance_uid
+        study.ReferencedSeriesSequence = [series]
+        return [study]
 
 
 def finish(document: Dataset, header: Header, context: Context) -> Dataset:

@@ -71,6 +71,9 @@ def measurement_report(exam: Exam, reading: Reading, headers: Mapping[View, Head
         device_serial_number=context.device.serial_number,
         transfer_syntax_uid=ExplicitVRLittleEndian,
     )
+    study = next(iter(exam.images.values())).study_instance_uid
+    if before := context.predecessor(ResultKind.MEASUREMENT_REPORT, study_instance_uid=study):
+        document.PredecessorDocumentsSequence = before
     if _has_own_concepts(reading, context):
         document.CodingSchemeIdentificationSequence = [_own_scheme()]
     return finish(document, first, context)

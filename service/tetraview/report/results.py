@@ -57,6 +57,7 @@ def write_report(
     folder: Path,
     outputs: Sequence[Output],
     time_zone: str | None = None,
+    predecessors: Sequence[ResultObject] = (),
 ) -> tuple[ResultObject, ...]:
     """Write the result objects of a reading; the same input writes the same bytes.
 
@@ -67,6 +68,7 @@ def write_report(
         folder: where the reading's previews are; each output profile's objects go into a folder of its name there.
         outputs: the output profiles.
         time_zone: zone of the site, for studies that do not state theirs.
+        predecessors: the results of the exam's generation before, which these update.
 
     Returns:
         By output profile, in its order of kinds, and within a kind in the order of the views.
@@ -81,7 +83,8 @@ def write_report(
     moment = Moment.of(reading.started_at, utc_offset=utc_offset, time_zone=time_zone)
     written = []
     for output in outputs:
-        context = _context(exam, reading, output=output, moment=moment, previews=folder)
+        before = tuple(result for result in predecessors if result.output == output.name)
+        context = _context(exam, reading, output=output, moment=moment, previews=folder, predecessors=before)
         for kind, view, document in _documents(exam, reading, headers, context):
             written.append(_write(document, folder, kind=kind, view=view, output=output))
     sync_folder(folder.resolve())
@@ -101,8 +104,16 @@ def _check(exam: Exam, reading: Reading) -> None:
             raise ReportImpossible(f"exam {exam.exam_id}, {view.view}: a finding of another view is among its findings")
 
 
-def _context(exam: Exam, reading: Reading, *, output: Output, moment: Moment, previews: Path) -> Context:
-    identity = Identity.of(exam, reading, output=output, moment=moment)
+def _context(
+    exam: Exam,
+    reading: Reading,
+    *,
+    output: Output,
+    moment: Moment,
+    previews: Path,
+    predecessors: tuple[ResultObject, ...] = (),
+) -> Context:
+    identity = Identity.of(exam, reading, output=output, moment=moment, predecessors=predecessors)
     device = Device(
         detector=Algorithm(model=reading.model),
         segmenter=Algorithm(model=reading.segmenter) if reading.segmenter else None,
@@ -118,6 +129,7 @@ def _context(exam: Exam, reading: Reading, *, output: Output, moment: Moment, pr
         tracking=Tracking.of(exam, reading, identity, scope=output.tracking_scope),
         previews=previews,
         generation=exam.generation,
+        predecessors=predecessors,
     )
 
 
@@ -145,4 +157,5 @@ def _write(document: Dataset, folder: Path, *, kind: ResultKind, view: View | No
         path=path,
         view=view,
         output=output.name,
+        series_instance_uid=str(document.SeriesInstanceUID),
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from uuid import UUID, uuid5
 
-from tetraview.domain.delivery import ResultKind
+from tetraview.domain.delivery import ResultKind, ResultObject
 from tetraview.domain.exam import Exam
 from tetraview.domain.finding import Finding
 from tetraview.domain.instance import Instance
@@ -44,13 +44,21 @@ class Identity:
     content: str
 
     @classmethod
-    def of(cls, exam: Exam, reading: Reading, *, output: Output, moment: Moment) -> Identity:
+    def of(
+        cls,
+        exam: Exam,
+        reading: Reading,
+        *,
+        output: Output,
+        moment: Moment,
+        predecessors: Iterable[ResultObject] = (),
+    ) -> Identity:
         """The identity of a reading's results for an output profile."""
         return cls(
             study=next(iter(exam.images.values())).study_instance_uid,
             configuration=_configuration(exam, reading),
             output=output,
-            content=_content(exam, reading, moment),
+            content=_content(exam, reading, moment, predecessors),
         )
 
     @property
@@ -105,13 +113,14 @@ def _configuration(exam: Exam, reading: Reading) -> str:
     return _digest([software_version(), exam.called_ae_title, models, reading.operating_point])
 
 
-def _content(exam: Exam, reading: Reading, moment: Moment) -> str:
+def _content(exam: Exam, reading: Reading, moment: Moment, predecessors: Iterable[ResultObject]) -> str:
     images = sorted([view, image.sop_instance_uid, image.sha256] for view, image in exam.images.items())
     views = sorted((asdict(view) for view in reading.views), key=lambda view: str(view["view"]))
     for view in views:
         # The preview is for people looking at our pages; a Secondary Capture, which shows it, has it in its kind.
         del view["preview"], view["preview_scale"]
-    return _digest([exam.generation, images, views, moment.date_time, moment.utc_offset])
+    before = sorted(result.sop_instance_uid for result in predecessors)
+    return _digest([exam.generation, before, images, views, moment.date_time, moment.utc_offset])
 
 
 def _digest(value: object) -> str:

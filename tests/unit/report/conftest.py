@@ -217,11 +217,18 @@ class Desk:
             classifier=self.classifier,
         )
 
-    def write(self, outputs: Iterable[Output] = (), *, time_zone: str | None = None) -> tuple[ResultObject, ...]:
+    def write(
+        self, outputs: Iterable[Output] = (), *, time_zone: str | None = None, predecessors: Iterable[ResultObject] = ()
+    ) -> tuple[ResultObject, ...]:
         """The result objects, of the desk's own output or others."""
-        wanted = list(outputs) or [self.output]
         return write_report(
-            self.exam, self.reading, spool=self.spool, folder=self.folder, outputs=wanted, time_zone=time_zone
+            self.exam,
+            self.reading,
+            spool=self.spool,
+            folder=self.folder,
+            outputs=list(outputs) or [self.output],
+            time_zone=time_zone,
+            predecessors=tuple(predecessors),
         )
 
     def written(self) -> dict[str, Dataset]:
