@@ -13,17 +13,62 @@ class Decision(StrEnum):
     """Why an image is read, or why not; the value is the reason code people see."""
 
     READ = "READ"
+    #: Made by this software.
     OWN_RESULT = "OWN_RESULT"
+    #: A report, segmentation, presentation state, secondary capture or key object selection, whoever made it.
+    RESULT_OBJECT = "RESULT_OBJECT"
     NOT_MAMMOGRAPHY = "NOT_MAMMOGRAPHY"
     FOR_PROCESSING = "FOR_PROCESSING"
     TOMOSYNTHESIS = "TOMOSYNTHESIS"
+    #: Made from other images for another purpose.
     NOT_PRIMARY = "NOT_PRIMARY"
+    #: Belongs to a biopsy or to marking for one.
+    BIOPSY = "BIOPSY"
+    #: Of a contrast acquisition.
+    CONTRAST = "CONTRAST"
+    #: Two-dimensional, but computed from a tomosynthesis.
+    SYNTHETIC = "SYNTHETIC"
+    QUALITY_CONTROL = "QUALITY_CONTROL"
+    BURNED_IN = "BURNED_IN"
+    LOSSY = "LOSSY"
+    SPECIMEN = "SPECIMEN"
     NO_LATERALITY = "NO_LATERALITY"
+    #: Attributes disagree about the side.
+    LATERALITY_CONTRADICTION = "LATERALITY_CONTRADICTION"
+    #: Neither CC nor MLO can be told.
     NOT_STANDARD_VIEW = "NOT_STANDARD_VIEW"
+    #: Another projection, or a standard one by another technique.
     EXTRA_VIEW = "EXTRA_VIEW"
     IMPLANT = "IMPLANT"
     NO_SPACING = "NO_SPACING"
     NO_PIXELS = "NO_PIXELS"
+    DEVICE_NOT_VALIDATED = "DEVICE_NOT_VALIDATED"
+    #: Of a diagnostic exam, where screening is read.
+    DIAGNOSTIC = "DIAGNOSTIC"
+    #: Another image of the exam fills the slot.
+    NOT_CHOSEN = "NOT_CHOSEN"
+    #: One of several partial images of one slot.
+    MOSAIC = "MOSAIC"
+
+
+class Flag(StrEnum):
+    """What people should know of an image whether it is read or not."""
+
+    BURNED_IN = "BURNED_IN"
+    LOSSY = "LOSSY"
+    #: View code and view string disagree; the code counts.
+    VIEW_CONTRADICTION = "VIEW_CONTRADICTION"
+    #: The low-energy image of a contrast acquisition.
+    LOW_ENERGY = "LOW_ENERGY"
+    SYNTHETIC = "SYNTHETIC"
+    IMPLANT = "IMPLANT"
+    #: The device is none that the models were validated on.
+    DEVICE_NOT_VALIDATED = "DEVICE_NOT_VALIDATED"
+    #: Nothing says whether the exam is for screening or diagnosis.
+    PURPOSE_UNKNOWN = "PURPOSE_UNKNOWN"
+    #: Shows a part of the breast (Partial View (0028,1350)).
+    PARTIAL = "PARTIAL"
+    NIPPLE_IN_PROFILE = "NIPPLE_IN_PROFILE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +80,18 @@ class Eligibility:
     view: View | None = None
     #: Attribute and value that decided, for example ``ImplantPresent (0028,1300) = YES``; no patient data.
     because: str = ""
+    #: Coded remarks, in the order of `Flag`.
+    flags: tuple[str, ...] = ()
+    #: Computed from a tomosynthesis rather than exposed.
+    synthetic: bool = False
+    #: Taken with the implant pushed back (Eklund).
+    displaced: bool = False
+    #: Shows a part of the breast, to be seen together with other images of the view.
+    partial: bool = False
+    #: Imaged area in mm²; 0 where it is unknown.
+    field_mm2: float = 0.0
+    #: When it was acquired, DICOM text yyyymmddhhmmss.ffffff in the site's time; empty where it is unknown.
+    acquired_at: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +114,12 @@ class Instance:
     #: When the instance was accepted, UTC.
     received_at: datetime
     eligibility: Eligibility
+    #: Digest of Patient ID and its issuer, 16 hex digits; empty where there is no Patient ID.
+    patient_key: str = ""
+    #: Digest of Accession Number, as above.
+    accession_key: str = ""
+    #: Digest of Study Date, as above.
+    study_date_key: str = ""
 
 
 class Recorded(StrEnum):

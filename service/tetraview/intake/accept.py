@@ -229,6 +229,9 @@ def describe(header: Header, request: StoreRequest, *, sha256: str, size: int, r
         path=path_of(f"{sha256}-{hashlib.sha256(request.called_ae_title.encode()).hexdigest()[:8]}"),
         received_at=received_at,
         eligibility=eligibility_of(header.dataset, pixel_bytes=header.pixel_bytes),
+        patient_key=header.patient_key,
+        accession_key=header.accession_key,
+        study_date_key=header.study_date_key,
     )
 
 

@@ -1,10 +1,12 @@
 """The header of a received data set, walked to its last byte without trusting it and without touching pixels.
 
-Only the attributes that intake decides by are ever decoded; the patient's never are.
+Only the attributes that intake decides by are ever decoded; of those that identify a patient or an order only digests
+are made, which say whether two images agree.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import struct
 from collections.abc import Mapping
@@ -40,6 +42,10 @@ _KEYWORDS = (
 )
 _WANTED = frozenset(tag_for_keyword(keyword) for keyword in _KEYWORDS)
 
+_IDENTITY = frozenset(
+    tag_for_keyword(keyword) for keyword in ("PatientID", "IssuerOfPatientID", "AccessionNumber", "StudyDate")
+)
+
 _PIXEL_DATA = 0x7FE00010
 _ITEM = 0xFFFEE000
 _ITEM_END = 0xFFFEE00D
@@ -64,6 +70,12 @@ class Header:
     dataset: Dataset
     #: Length of Pixel Data (7FE0,0010) without offset table; 0 where there is none.
     pixel_bytes: int
+    #: Digest of Patient ID (0010,0020) and Issuer of Patient ID (0010,0021), 16 hex digits; empty without an ID.
+    patient_key: str
+    #: Digest of Accession Number (0008,0050), as above.
+    accession_key: str
+    #: Digest of Study Date (0008,0020), as above.
+    study_date_key: str
 
 
 def read_header(buffer: mmap | bytes, *, offset: int, transfer_syntax_uid: str) -> Header:
@@ -83,7 +95,14 @@ def read_header(buffer: mmap | bytes, *, offset: int, transfer_syntax_uid: str) 
     dataset = _decode(b"".join(walk.wanted.values()), explicit=explicit)
     uids = {keyword: _raw_text(dataset, keyword) for keyword in UIDS}
     _drop_undecodable(dataset)
-    return Header(uids=uids, dataset=dataset, pixel_bytes=walk.pixel_bytes)
+    return Header(
+        uids=uids,
+        dataset=dataset,
+        pixel_bytes=walk.pixel_bytes,
+        patient_key=walk.key("PatientID", "IssuerOfPatientID"),
+        accession_key=walk.key("AccessionNumber"),
+        study_date_key=walk.key("StudyDate"),
+    )
 
 
 class _Kind(Enum):
@@ -116,6 +135,12 @@ class _Walk:
         #: Encoded outermost elements that are wanted, by tag.
         self.wanted: dict[int, bytes] = {}
         self.pixel_bytes = 0
+        self._identity: dict[int, bytes] = {}
+
+    def key(self, *keywords: str) -> str:
+        """A short digest of outermost values as they are encoded, without padding; empty where the first is empty."""
+        values = [self._identity.get(tag_for_keyword(keyword) or 0, b"").strip(b"\0 ") for keyword in keywords]
+        return hashlib.sha256(b"\\".join(values)).hexdigest()[:16] if values[0] else ""
 
     def run(self) -> None:
         """Walk to the end."""
@@ -152,9 +177,14 @@ class _Walk:
         elif vr == b"SQ":
             self._enter(level, _Kind.SEQUENCE, length, explicit=level.explicit)
         else:
-            if tag == _PIXEL_DATA and len(self._levels) == 1:
-                self.pixel_bytes = length
+            start = self._position
             self._skip(level, length)
+            if len(self._levels) > 1:
+                return
+            if tag == _PIXEL_DATA:
+                self.pixel_bytes = length
+            if tag in _IDENTITY and length <= _MAX_VALUE:
+                self._identity.setdefault(tag, self._buffer[start : self._position])
 
     def _explicit(self, level: _Level) -> tuple[bytes, int]:
         """VR and length of an element with explicit VR; moves to its value. VRs yet to come have long lengths."""

@@ -54,6 +54,22 @@ def test_the_attributes_that_decide_are_read(syntax: str) -> None:
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
+def test_identity_is_known_by_digests(syntax: str) -> None:
+    """Two images of one patient, order and day have the same keys, another patient has another, and none has none."""
+
+    def keys(**attributes: str) -> tuple[str, str, str]:
+        header = read(encode_data_set(mammogram(**attributes), syntax), syntax)
+        return header.patient_key, header.accession_key, header.study_date_key
+
+    one = keys(PatientID="JD-1", IssuerOfPatientID="A", AccessionNumber="7", StudyDate="20260102")
+    assert one == keys(PatientID="JD-1 ", IssuerOfPatientID="A", AccessionNumber=" 7", StudyDate="20260102")
+    assert all(len(key) == 16 for key in one)
+    assert one[0] != keys(PatientID="JD-1", IssuerOfPatientID="B")[0]
+    assert one[0] != keys(PatientID="JD-2", IssuerOfPatientID="A")[0]
+    assert keys(PatientID="", IssuerOfPatientID="A", AccessionNumber="", StudyDate="") == ("", "", "")
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
 def test_every_truncation_is_noticed(syntax: str) -> None:
     """A data set cut at any byte within an element is refused, however late the cut."""
     encoded = encode_data_set(mammogram(), syntax)
