@@ -65,13 +65,19 @@ class App:
             deliver=partial(deliver, calling_ae_title=settings.dicom.ae_title),
             clock=utc_now,
         )
-        self._workflow = ExamWorkflow(settings=settings, ledger=self.ledger, steps=steps, clock=utc_now)
         self._listener = Listener(
             settings.dicom,
             Spool(self._folders.spool),
             self.ledger,
             further_ae_titles=[profile.ae_title for profile in settings.profiles],
             metrics=self._metrics,
+        )
+        self._workflow = ExamWorkflow(
+            settings=settings,
+            ledger=self.ledger,
+            steps=steps,
+            clock=utc_now,
+            sending=self._listener.exams_being_sent,
         )
         checks = {"ledger": self._check_ledger, "ticker": self._check_ticker, "triton": self._check_triton}
         self._web = WebServer(

@@ -16,7 +16,7 @@ from pydicom.filereader import read_file_meta_info
 from tetraview.domain.exam import Exam, exam_id_of
 from tetraview.domain.instance import Decision, Instance
 from tetraview.errors import InstanceRefused
-from tetraview.exam.completeness import choose_images
+from tetraview.exam.choice import Choice, choose_images
 from tetraview.intake.accept import describe
 from tetraview.intake.file_meta import StoreRequest
 from tetraview.intake.header import read_header
@@ -55,10 +55,14 @@ def find_exams(paths: Iterable[Path], *, called_ae_title: str = Dicom().ae_title
             instances.append(instance)
     instances.sort(key=lambda instance: instance.study_instance_uid)
     studies = groupby(instances, key=lambda instance: instance.study_instance_uid)
-    exams = tuple(_exam(tuple(images)) for _, images in studies)
-    used = {instance.path for exam in exams for instance in exam.images.values()}
-    left_out += [(Path(i.path), "NOT_CHOSEN: another image fills the slot") for i in instances if i.path not in used]
-    return FileExams(exams=exams, left_out=tuple(left_out))
+    exams = []
+    for _, images in studies:
+        of_study = tuple(images)
+        choice = choose_images(of_study)
+        left_out += [(Path(path), f"{decision}: {because}") for path, (decision, because) in choice.others.items()]
+        if choice.images:
+            exams.append(_exam(of_study[0], choice))
+    return FileExams(exams=tuple(exams), left_out=tuple(left_out))
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -98,11 +102,10 @@ def _instance(path: Path, *, called_ae_title: str) -> Instance | str:
     return replace(instance, path=str(path.resolve()))
 
 
-def _exam(instances: tuple[Instance, ...]) -> Exam:
-    first = instances[0]
+def _exam(first: Instance, choice: Choice) -> Exam:
     return Exam(
         exam_id=exam_id_of(called_ae_title=first.called_ae_title, study_instance_uid=first.study_instance_uid),
         generation=1,
-        images=choose_images(instances),
+        images=choice.images,
         settled_at=datetime.now(UTC),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from functools import partial
@@ -21,7 +21,7 @@ from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetWorkflowID, StepOp
 
 from tetraview.domain.exam import Exam
 from tetraview.errors import Permanent, TetraviewError, Transient
-from tetraview.exam.completeness import choose_images, is_due
+from tetraview.exam import is_due, judge
 from tetraview.ledger import Ledger
 from tetraview.settings import Settings
 from tetraview.steps import Steps
@@ -60,11 +60,14 @@ class ExamWorkflow(DBOSConfiguredInstance):
         ledger: Ledger,
         steps: Steps,
         clock: Callable[[], datetime],
+        sending: Callable[[], Collection[str]] = tuple,
         name: str = "exams",
     ) -> None:
         # DBOS finds this object again under its name after a restart; the name is unique within a process.
         super().__init__(name)
         self._completeness = settings.completeness
+        self._requires_of = settings.requires_of
+        self._sending = sending
         self._destinations = {destination.name: destination for destination in settings.destinations}
         self._ledger = ledger
         self._steps = steps
@@ -97,16 +100,21 @@ class ExamWorkflow(DBOSConfiguredInstance):
 
     def settle_due_exams(self) -> None:
         """Start reading every exam whose views are complete and quiet, or whose time is up."""
+        sending = self._sending()
         for waiting in self._ledger.unsettled():
-            images = choose_images(waiting.instances)
+            requires = self._requires_of(waiting.called_ae_title)
+            verdict = judge(waiting.instances, requires=requires, forced=waiting.forced)
             due = is_due(
-                filled=len(images),
+                filled=len(verdict.images),
+                first_image_at=waiting.first_image_at,
                 # Senders could not reach us before the start, so what is missing may still come.
                 last_image_at=max(waiting.last_image_at, self._started_at),
                 now=self._now(),
                 settings=self._completeness,
+                is_sending=waiting.exam_id in sending,
+                forced=waiting.forced,
             )
-            exam = self._ledger.settle(waiting, images) if due else None
+            exam = self._ledger.settle(waiting, verdict) if due else None
             if exam is not None:
                 killpoint("workflow.settled")
                 self.enqueue(exam)

@@ -14,7 +14,7 @@ from tetraview.domain.instance import Decision, Eligibility, Instance
 from tetraview.domain.reading import Reading
 from tetraview.domain.view import View
 from tetraview.errors import DeliveryRefused, DestinationUnavailable
-from tetraview.exam.completeness import choose_images
+from tetraview.exam import judge
 from tetraview.ledger import Ledger, open_engine
 from tetraview.settings import Destination, Settings
 from tetraview.steps import Steps
@@ -80,7 +80,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger = Ledger(engine, clock=lambda: NOW)
     ledger.record_instance(IMAGE)
     (waiting,) = ledger.unsettled()
-    ledger.settle(waiting, choose_images(waiting.instances))
+    ledger.settle(waiting, judge(waiting.instances))
     ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations={"pacs": "ohif", "gone": "ohif"})
     yield ledger
     engine.dispose()

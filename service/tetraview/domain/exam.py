@@ -24,9 +24,29 @@ class ExamState(StrEnum):
     READING = "reading"
     DELIVERING = "delivering"
     DONE = "done"
-    #: Received, but holds no image that is read.
+    #: Received, but not read: it holds no image that is, or not those that a policy asks for.
     SKIPPED = "skipped"
+    #: Not read because its images contradict each other about whose they are.
+    HELD = "held"
     FAILED = "failed"
+
+
+class Remark(StrEnum):
+    """What is special about an exam as a whole; the value is the code people see."""
+
+    #: One breast has images, the other none: not the same as a transfer that was cut short.
+    UNILATERAL = "UNILATERAL"
+    INCOMPLETE = "INCOMPLETE"
+    #: A view came as several images of parts of the breast.
+    MOSAIC = "MOSAIC"
+    #: The policy of the AE title called asks for views that did not come.
+    REQUIRES_MORE = "REQUIRES_MORE"
+    #: Tomosynthesis only.
+    NO_2D = "NO_2D"
+    #: Nothing of it is read.
+    NO_IMAGE = "NO_IMAGE"
+    #: Its images name more than one patient, order or day.
+    IDENTITY_DIFFERS = "IDENTITY_DIFFERS"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,6 +51,10 @@ class Decision(StrEnum):
     MOSAIC = "MOSAIC"
 
 
+#: What is kept and shown with an exam but is no image of it.
+NOTED = frozenset({Decision.OWN_RESULT, Decision.RESULT_OBJECT, Decision.NOT_MAMMOGRAPHY})
+
+
 class Flag(StrEnum):
     """What people should know of an image whether it is read or not."""
 

@@ -1,1 +1,6 @@
 """Which images make an exam, and when it is ready to be read."""
+
+from tetraview.exam.completeness import is_due
+from tetraview.exam.judgement import judge
+
+__all__ = ["is_due", "judge"]

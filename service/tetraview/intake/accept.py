@@ -136,6 +136,8 @@ class Reception:
         self._part: Part | None = None
         #: The answer, once no more bytes can change it.
         self.refused: Status | None = None
+        #: The exam of the instance, once it is accepted.
+        self.exam_id: str | None = None
         if not (is_uid(request.sop_class_uid) and is_uid(request.sop_instance_uid)):
             self.refuse(Status.ILLEGAL_UID)
             return
@@ -193,9 +195,10 @@ class Reception:
             _log.critical("intake_failed", exc_info=error)
             self.refuse(Status.PROCESSING_FAILURE)
         else:
+            self.exam_id = _exam_id(instance)
             _log.info(
                 "instance_stored",
-                exam_id=_exam_id(instance),
+                exam_id=self.exam_id,
                 called_ae_title=instance.called_ae_title,
                 decision=instance.eligibility.decision,
                 because=instance.eligibility.because,

@@ -73,6 +73,8 @@ class Association:
         self._reader = PduReader(connection, pdu_seconds=min(settings.pdu_seconds, settings.idle_seconds))
         self._message = _Message()
         self._quiet_since = time.monotonic()
+        #: The exam of the last instance that was accepted: more of it may come as long as the association is open.
+        self.exam_id: str | None = None
 
     @property
     def quiet_seconds(self) -> float:
@@ -209,6 +211,8 @@ class Association:
         if command is None or context_id is None:
             raise protocol_fault()
         response = encode_response(command, self._message.finish())
+        if self._message.reception is not None:
+            self.exam_id = self._message.reception.exam_id or self.exam_id
         self._send(encode_command_fragments(context_id, response, max_pdu_bytes=agreement.max_pdu_bytes))
         killpoint("intake.answered")
         self._quiet_since = time.monotonic()

@@ -89,6 +89,11 @@ class Listener:
         self._thread.start()
         return self.port
 
+    def exams_being_sent(self) -> frozenset[str]:
+        """The exams that open associations send: a sender that has gone on to the next exam has done with the last."""
+        with self._changed:
+            return frozenset(association.exam_id for association in self._admitted if association.exam_id)
+
     def stop(self, grace_seconds: float = 30.0) -> None:
         """Reject newcomers, let associations finish what they are sending, then close.
 

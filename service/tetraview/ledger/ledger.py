@@ -12,18 +12,19 @@ import sqlalchemy as sa
 
 from tetraview.domain.delivery import Delivery, DeliveryState, ResultObject
 from tetraview.domain.exam import Exam, ExamState, exam_id_of
-from tetraview.domain.instance import Instance, Recorded
+from tetraview.domain.instance import NOTED, Instance, Recorded
 from tetraview.domain.reading import Reading
-from tetraview.domain.view import View
+from tetraview.domain.verdict import Verdict
 from tetraview.errors import StorageUnavailable
 from tetraview.ledger.database import migrate
 from tetraview.ledger.documents import exam_document, reading_document, results_document
-from tetraview.ledger.generations import is_generation, open_generation, set_state
+from tetraview.ledger.generations import is_generation, set_state
 from tetraview.ledger.owed import close_exam, delivery_of, owe
-from tetraview.ledger.received import compare, instances_in_force, keep
+from tetraview.ledger.received import compare, instances_in_force, keep, mark
 from tetraview.ledger.selection import EVERY, Selection, conditions
+from tetraview.ledger.settling import settle_exam
 from tetraview.ledger.summary import ExamSummary, summarise
-from tetraview.ledger.tables import deliveries, exams, instances, readings
+from tetraview.ledger.tables import Moment, deliveries, exams, instances, readings
 
 #: Tries to write a row that another association may be writing at the same moment.
 _TRIES = 3
@@ -36,7 +37,13 @@ class Unsettled:
     """An exam with images that no generation has considered."""
 
     exam_id: str
+    #: Our AE title that it was sent to.
+    called_ae_title: str
+    #: When the first of the images came that no generation has considered.
+    first_image_at: datetime
     last_image_at: datetime
+    #: Whether a person asked for reading what is there.
+    forced: bool
     #: The images in force.
     instances: tuple[Instance, ...]
 
@@ -101,6 +108,7 @@ class Ledger:
                     state=ExamState.COLLECTING,
                     generation=0,
                     unsettled=True,
+                    waiting_since=instance.received_at,
                     first_image_at=instance.received_at,
                     detail="",
                     **moments,
@@ -108,9 +116,11 @@ class Ledger:
             )
             return
         # A re-send of the same bytes changes nothing, unless a person re-sends what failed.
-        changes = recorded is not Recorded.SAME and instance.eligibility.view is not None
+        changes = recorded is not Recorded.SAME and instance.eligibility.decision not in NOTED
         if changes or known == ExamState.FAILED:
-            connection.execute(exams.update().where(exams.c.exam_id == exam_id).values(unsettled=True, **moments))
+            waiting_since = sa.func.coalesce(exams.c.waiting_since, sa.literal(instance.received_at, Moment))
+            change = {"unsettled": True, "waiting_since": waiting_since, **moments}
+            connection.execute(exams.update().where(exams.c.exam_id == exam_id).values(**change))
 
     def has_path(self, path: str) -> bool:
         """Whether a spooled file belongs to a row."""
@@ -126,38 +136,43 @@ class Ledger:
 
     def unsettled(self) -> list[Unsettled]:
         """The exams that wait for more images or for their reading, oldest first."""
-        waiting = sa.select(exams.c.exam_id, exams.c.last_image_at).where(exams.c.unsettled)
+        waiting = sa.select(exams).where(exams.c.unsettled)
         with self._begin() as connection:
             rows = connection.execute(waiting.order_by(exams.c.last_image_at)).all()
             return [
                 Unsettled(
                     exam_id=row.exam_id,
+                    called_ae_title=row.called_ae_title,
+                    # Unset where a service of a version before wrote the row.
+                    first_image_at=row.waiting_since or row.first_image_at,
                     last_image_at=row.last_image_at,
+                    forced=row.forced,
                     instances=instances_in_force(connection, row.exam_id),
                 )
                 for row in rows
             ]
 
-    def settle(self, waiting: Unsettled, images: Mapping[View, Instance]) -> Exam | None:
-        """Open the next generation from this choice among the images of a waiting exam.
+    def settle(self, waiting: Unsettled, verdict: Verdict) -> Exam | None:
+        """Let a waiting exam become what the verdict on its images says.
 
         Returns:
-            The exam to read; None where nothing is to be read: no eligible image, the choice was read already, or
-            an image has come since the exam was looked at, which leaves it waiting.
+            The next generation, which is to be read; None where nothing is to be read: the exam is skipped or held,
+            the choice was read already, or an image has come since the exam was looked at, which leaves it waiting.
         """
-        exam_id = waiting.exam_id
         with self._begin() as connection:
-            current = self._hold_exam(connection, exam_id)
-            if not current.unsettled or instances_in_force(connection, exam_id) != waiting.instances:
+            current = self._hold_exam(connection, waiting.exam_id)
+            if not current.unsettled or instances_in_force(connection, waiting.exam_id) != waiting.instances:
                 return None
-            settled: dict[str, Any] = {"unsettled": False}
-            if not images:
-                settled |= {} if current.generation else {"state": ExamState.SKIPPED, "detail": "no image is read"}
-            exam = open_generation(connection, current, images, self._now())
-            if exam is not None:
-                settled |= {"state": ExamState.READING, "generation": exam.generation, "detail": ""}
-            connection.execute(exams.update().where(exams.c.exam_id == exam_id).values(**settled))
-            return exam
+            mark(connection, waiting.instances, verdict.others)
+            return settle_exam(connection, current, verdict, self._now())
+
+    def force(self, exam_id: str) -> bool:
+        """Ask for the reading of what an exam holds now, whatever is missing; whether there is such an exam."""
+        this = exams.c.exam_id == exam_id
+        waiting_since = sa.func.coalesce(exams.c.waiting_since, sa.literal(self._now(), Moment))
+        asked = {"forced": True, "unsettled": True, "waiting_since": waiting_since}
+        with self._begin() as connection:
+            return bool(connection.execute(exams.update().where(this).values(**asked)).rowcount)
 
     def unread(self) -> list[Exam]:
         """The settled exams that have no result yet: what a start has to make sure is under way."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import sqlalchemy as sa
 
-from tetraview.domain.instance import Instance, Recorded
+from tetraview.domain.instance import Decision, Instance, Recorded
 from tetraview.ledger.documents import instance_document
 from tetraview.ledger.tables import instances
 
@@ -39,6 +41,22 @@ def keep(connection: sa.Connection, exam_id: str, instance: Instance) -> None:
             document=instance_document.dump_python(instance, mode="json"),
         )
     )
+
+
+def mark(connection: sa.Connection, considered: Iterable[Instance], others: Mapping[str, tuple[Decision, str]]) -> None:
+    """Keep what settling an exam decided of its images.
+
+    Args:
+        connection: a transaction that holds the exam's row.
+        considered: the images in force.
+        others: decision and reason of those that fill no slot although they might, by path.
+    """
+    for instance in considered:
+        if instance.eligibility.view is None:
+            continue
+        decision, because = others.get(instance.path, (instance.eligibility.decision, None))
+        change = {"decision": decision, "because": because}
+        connection.execute(instances.update().where(instances.c.path == instance.path).values(**change))
 
 
 def instances_in_force(connection: sa.Connection, exam_id: str) -> tuple[Instance, ...]:

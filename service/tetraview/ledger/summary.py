@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tetraview.domain.exam import ExamState
+from tetraview.domain.exam import ExamState, Remark
 from tetraview.domain.view import View
 from tetraview.ledger.documents import instance_document, reading_document
 from tetraview.ledger.tables import instances, readings
@@ -24,6 +24,8 @@ class ImageSummary:
     because: str
     view: View | None
     superseded: bool
+    #: Coded remarks, for example ``BURNED_IN``.
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,8 @@ class ExamSummary:
     detail: str
     #: The views of the newest reading that could not be read; none before there is one.
     failed: tuple[View, ...] = ()
+    #: What is special about the exam as a whole; None where nothing is.
+    remark: Remark | None = None
 
     @property
     def views(self) -> frozenset[View]:
@@ -55,7 +59,7 @@ class ExamSummary:
 def summarise(connection: sa.Connection, row: sa.Row[Any]) -> ExamSummary:
     """A row of exams with what belongs to it."""
     images = connection.execute(
-        sa.select(instances.c.document, instances.c.superseded)
+        sa.select(instances.c.document, instances.c.decision, instances.c.because, instances.c.superseded)
         .where(instances.c.exam_id == row.exam_id)
         .order_by(instances.c.id)
     ).all()
@@ -78,14 +82,16 @@ def summarise(connection: sa.Connection, row: sa.Row[Any]) -> ExamSummary:
         stage_seconds={} if newest is None else newest.stage_seconds,
         detail=row.detail,
         failed=() if reading is None else reading.failed,
+        remark=Remark(row.remark) if row.remark else None,
     )
 
 
-def _image_summary(row: sa.Row[Any, Any]) -> ImageSummary:
+def _image_summary(row: sa.Row[Any, Any, Any, Any]) -> ImageSummary:
     eligibility = instance_document.validate_python(row.document).eligibility
     return ImageSummary(
-        decision=eligibility.decision,
-        because=eligibility.because,
+        decision=row.decision,
+        because=row.because or eligibility.because,
         view=eligibility.view,
         superseded=row.superseded,
+        flags=eligibility.flags,
     )

@@ -6,7 +6,7 @@ as ``TETRAVIEW_DICOM__PORT=11112``. Unknown keys in the file are errors.
 
 from __future__ import annotations
 
-from tetraview.settings.completeness import Completeness
+from tetraview.settings.completeness import Completeness, Requires
 from tetraview.settings.destination import Destination
 from tetraview.settings.dicom import Dicom
 from tetraview.settings.imaging import Imaging
@@ -26,6 +26,7 @@ __all__ = [
     "OutputProfile",
     "Profile",
     "Report",
+    "Requires",
     "SegmenterName",
     "Settings",
     "Stages",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tetraview.settings.completeness import Requires
 from tetraview.settings.section import AETitle, Section
 from tetraview.settings.triton import ClassifierName, DetectorName, SegmenterName
 
@@ -17,3 +18,5 @@ class Profile(Section):
     """Triton model that outlines them, or `none`; unset, that of `triton`."""
     classifier: ClassifierName | None = None
     """Triton model that grades them, or `none`; unset, that of `triton`."""
+    requires: Requires | None = None
+    """Views without which an exam is not read; unset, those of `completeness`."""

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from tetraview.domain.output import DEFAULT_OUTPUT, OUTPUTS, Output
 from tetraview.errors import SettingsInvalid
-from tetraview.settings.completeness import Completeness
+from tetraview.settings.completeness import Completeness, Requires
 from tetraview.settings.destination import Destination
 from tetraview.settings.dicom import Dicom
 from tetraview.settings.imaging import Imaging
@@ -111,10 +111,16 @@ class Settings(BaseSettings):
             return self.triton.stages
         for profile in self.profiles:
             if profile.ae_title == ae_title:
-                return self.triton.stages.model_copy(update=profile.model_dump(exclude={"ae_title"}, exclude_none=True))
+                chosen = profile.model_dump(include=set(Stages.model_fields), exclude_none=True)
+                return self.triton.stages.model_copy(update=chosen)
         raise SettingsInvalid(
             f"no profile of the settings has the AE title {ae_title}: add one, and send again what was sent to it"
         )
+
+    def requires_of(self, ae_title: str) -> Requires:
+        """The views without which an exam sent to one of our AE titles is not read."""
+        own = (profile.requires for profile in self.profiles if profile.ae_title == ae_title)
+        return next(own, None) or self.completeness.requires
 
     @field_validator("profiles")
     @classmethod

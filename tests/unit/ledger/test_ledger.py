@@ -20,7 +20,7 @@ from tetraview.domain.instance import Decision, Eligibility, Instance, Recorded
 from tetraview.domain.reading import Reading, ViewReading
 from tetraview.domain.view import Route, View
 from tetraview.errors import StorageUnavailable
-from tetraview.exam.completeness import choose_images
+from tetraview.exam import judge
 from tetraview.ledger import Ledger, check_database, open_engine
 from tetraview.ledger.database import migrate
 from tetraview.ledger.received import compare
@@ -63,12 +63,12 @@ def owed(*, state: DeliveryState, destination: str = "pacs") -> Delivery:
 
 def settle(ledger: Ledger) -> Exam | None:
     (unsettled,) = ledger.unsettled()
-    return ledger.settle(unsettled, choose_images(unsettled.instances))
+    return ledger.settle(unsettled, judge(unsettled.instances))
 
 
 def settle_exam(ledger: Ledger, exam_id: str) -> Exam | None:
     (unsettled,) = [waiting for waiting in ledger.unsettled() if waiting.exam_id == exam_id]
-    return ledger.settle(unsettled, choose_images(unsettled.instances))
+    return ledger.settle(unsettled, judge(unsettled.instances))
 
 
 def test_commits_are_synchronous(engine: sa.Engine, ledger: Ledger) -> None:
@@ -160,6 +160,7 @@ def test_a_late_image_opens_a_generation(ledger: Ledger) -> None:
     ledger.record_instance(image(View.L_CC, number=1))
     first = settle(ledger)
     ledger.record_instance(image(None, number=2))
+    assert settle(ledger) is None
     assert ledger.unsettled() == []
     ledger.record_instance(image(View.R_CC, number=3, at=START + timedelta(seconds=9)))
     second = settle(ledger)
@@ -174,7 +175,7 @@ def test_an_image_that_comes_while_an_exam_is_settled_is_considered(ledger: Ledg
     ledger.record_instance(image(View.L_CC, number=1))
     (seen,) = ledger.unsettled()
     ledger.record_instance(image(View.R_CC, number=2))
-    assert ledger.settle(seen, choose_images(seen.instances)) is None
+    assert ledger.settle(seen, judge(seen.instances)) is None
     exam = settle(ledger)
     assert exam is not None
     assert (exam.generation, set(exam.images)) == (1, {View.L_CC, View.R_CC})
@@ -184,7 +185,7 @@ def test_two_replicas_settle_an_exam_once(ledger: Ledger) -> None:
     """Of two that looked at the same waiting exam one settles it and the other finds nothing to do."""
     ledger.record_instance(image(View.L_CC, number=1))
     (seen,) = ledger.unsettled()
-    chosen = choose_images(seen.instances)
+    chosen = judge(seen.instances)
     assert ledger.settle(seen, chosen) is not None
     assert ledger.settle(seen, chosen) is None
     assert ledger.unsettled() == []

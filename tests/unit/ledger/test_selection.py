@@ -13,7 +13,7 @@ from tetraview.domain.geometry import Box
 from tetraview.domain.instance import Decision, Eligibility, Instance
 from tetraview.domain.reading import Reading, ViewReading
 from tetraview.domain.view import Route, View
-from tetraview.exam.completeness import choose_images
+from tetraview.exam import judge
 from tetraview.ledger import EVERY, Ledger, Outcome, Selection
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -64,7 +64,7 @@ def read(view: View, came_to: str) -> ViewReading:
 
 def settle(ledger: Ledger) -> None:
     for waiting in ledger.unsettled():
-        ledger.settle(waiting, choose_images(waiting.instances))
+        ledger.settle(waiting, judge(waiting.instances))
 
 
 def note_reading(ledger: Ledger, study: str, came_to: tuple[str, str]) -> None:

@@ -1,0 +1,25 @@
+"""What was decided of an exam as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tetraview.domain.exam import ExamState, Remark
+from tetraview.domain.instance import Decision, Instance
+from tetraview.domain.view import View
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Read, skipped or held, and why."""
+
+    #: What the exam becomes: reading, skipped or held.
+    state: ExamState
+    #: The image of each slot; of an exam that is not read those that would have been.
+    images: Mapping[View, Instance]
+    #: Decision and reason of each eligible image that fills no slot, by its path.
+    others: Mapping[str, tuple[Decision, str]]
+    remark: Remark | None = None
+    #: The remark in a sentence.
+    detail: str = ""

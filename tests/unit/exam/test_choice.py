@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from tetraview.domain.instance import Decision
+from tetraview.domain.view import View
+from tetraview.exam.choice import choose_images
+
+WHOLE = {"field_mm2": 72000.0, "acquired_at": "20260102101500"}
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "reason"),
+    [
+        ({}, {"partial": True, "field_mm2": 90000.0}, "shows the whole breast"),
+        ({}, {"displaced": True, "acquired_at": "20260102111500"}, "is no displaced view"),
+        ({}, {"field_mm2": 43000.0, "acquired_at": "20260102111500"}, "has a larger field"),
+        ({"acquired_at": "20260102101501"}, {}, "was acquired later"),
+        ({"acquired_at": "20260102101501"}, {"acquired_at": ""}, "was acquired later"),
+        ({"field_mm2": 72300.0, "acquired_at": "20260102101501"}, {"field_mm2": 72400.0}, "was acquired later"),
+        ({}, {}, "has a higher UID, with nothing else to tell them apart"),
+    ],
+)
+def test_the_better_of_two_images_fills_the_slot(
+    image: Any, better: dict[str, Any], worse: dict[str, Any], reason: str
+) -> None:
+    """Of two images for one slot the better one is read, in either order, and the other is told why it is not."""
+    first, second = image(View.L_CC, uid="2", **(WHOLE | better)), image(View.L_CC, uid="1", **(WHOLE | worse))
+    for order in permutations([first, second]):
+        choice = choose_images(order)
+        assert choice.images == {View.L_CC: first}
+        assert choice.others == {second.path: (Decision.NOT_CHOSEN, f"the image that fills L-CC {reason}")}
+
+
+def test_an_image_that_is_not_eligible_fills_no_slot(image: Any) -> None:
+    """An image that is not read by itself is no candidate, and the choice says nothing about it."""
+    choice = choose_images([image(None)])
+    assert (choice.images, choice.others, choice.missing) == ({}, {}, tuple(View))
+
+
+def test_synthetic_images_fill_slots_only_among_themselves(image: Any) -> None:
+    """An exam of synthetic images is read; with one exposed image it is read from that alone."""
+    synthetic = [image(view, uid=str(view), synthetic=True) for view in View]
+    assert set(choose_images(synthetic).images) == set(View)
+    exposed = image(View.L_CC, uid="9")
+    choice = choose_images([*synthetic, exposed])
+    assert choice.images == {View.L_CC: exposed}
+    assert {decision for decision, _ in choice.others.values()} == {Decision.NOT_CHOSEN}
+    assert len(choice.others) == 4
+
+
+def test_parts_of_a_breast_are_a_mosaic(image: Any) -> None:
+    """Several images that each show a part fill no slot; one that shows a part alone, or a whole one beside, does."""
+    tiles = [image(View.R_MLO, uid=uid, partial=True) for uid in "12"]
+    choice = choose_images(tiles)
+    assert (choice.images, choice.mosaics) == ({}, (View.R_MLO,))
+    assert {decision for decision, _ in choice.others.values()} == {Decision.MOSAIC}
+    assert set(choose_images(tiles[:1]).images) == {View.R_MLO}
+    whole = image(View.R_MLO, uid="0")
+    choice = choose_images([*tiles, whole])
+    assert (choice.images, choice.mosaics) == ({View.R_MLO: whole}, ())
+
+
+def test_the_order_of_arrival_does_not_matter(image: Any) -> None:
+    """Every order of the images makes the same choice."""
+    images = [image(view, uid=uid) for view in (View.L_CC, View.R_CC) for uid in "12"]
+    assert len({tuple(choose_images(order).images.items()) for order in permutations(images)}) == 1

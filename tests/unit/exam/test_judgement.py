@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tetraview.domain.exam import ExamState, Remark
+from tetraview.domain.instance import Decision
+from tetraview.domain.view import View
+from tetraview.exam import judge
+from tetraview.settings import Requires
+
+LEFT = (View.L_CC, View.L_MLO)
+THREE = (View.R_CC, View.L_CC, View.L_MLO)
+
+
+@pytest.mark.parametrize(
+    ("views", "requires", "state", "remark", "detail"),
+    [
+        (tuple(View), "any", ExamState.READING, None, ""),
+        (tuple(View), "four", ExamState.READING, None, ""),
+        (THREE, "any", ExamState.READING, Remark.INCOMPLETE, "R-MLO did not come"),
+        (LEFT, "any", ExamState.READING, Remark.UNILATERAL, "no image of the right breast"),
+        (LEFT[:1], "any", ExamState.READING, Remark.UNILATERAL, "no image of the right breast"),
+        (LEFT, "per_breast", ExamState.READING, Remark.UNILATERAL, "no image of the right breast"),
+        (
+            *(THREE, "per_breast", ExamState.SKIPPED, Remark.REQUIRES_MORE),
+            "the policy `requires = per_breast` asks for R-MLO too",
+        ),
+        (
+            *(LEFT, "four", ExamState.SKIPPED, Remark.REQUIRES_MORE),
+            "the policy `requires = four` asks for R-CC, R-MLO too",
+        ),
+        ((), "any", ExamState.SKIPPED, Remark.NO_IMAGE, "no image of it is read"),
+    ],
+)
+def test_an_exam_is_read_as_far_as_its_policy_goes(
+    *, image: Any, views: tuple[View, ...], requires: Requires, state: ExamState, remark: Remark | None, detail: str
+) -> None:
+    """Missing views are named; whether the rest is read depends on the policy, and a single breast is no fault."""
+    verdict = judge([image(view, uid=str(view)) for view in views], requires=requires)
+    assert (verdict.state, verdict.remark, verdict.detail) == (state, remark, detail)
+    assert set(verdict.images) == set(views)
+
+
+def test_a_person_can_have_an_exam_read_that_its_policy_skips(image: Any) -> None:
+    """Asking for the reading lifts the requirement, and the exam still says what is missing."""
+    verdict = judge([image(view, uid=str(view)) for view in THREE], requires="four", forced=True)
+    assert (verdict.state, verdict.remark) == (ExamState.READING, Remark.INCOMPLETE)
+
+
+def test_tomosynthesis_alone_is_skipped(image: Any) -> None:
+    """An exam of tomosynthesis only says that there is nothing two-dimensional to read."""
+    verdict = judge([image(None, decision=Decision.TOMOSYNTHESIS)])
+    assert (verdict.state, verdict.remark) == (ExamState.SKIPPED, Remark.NO_2D)
+
+
+def test_a_mosaic_is_said_where_it_leaves_a_slot_empty(image: Any) -> None:
+    """An exam of parts only is skipped as a mosaic; with other views these are read and the mosaic is named."""
+    tiles = [image(View.R_MLO, uid=uid, partial=True) for uid in "12"]
+    assert judge(tiles).remark is Remark.MOSAIC
+    verdict = judge([*tiles, image(View.R_CC, uid="3")])
+    assert (verdict.state, verdict.remark) == (ExamState.READING, Remark.MOSAIC)
+    assert set(verdict.images) == {View.R_CC}
+
+
+@pytest.mark.parametrize(
+    ("facts", "attribute"),
+    [
+        ({"patient_key": "q"}, "PatientID (0010,0020)"),
+        ({"patient_key": ""}, "PatientID (0010,0020)"),
+        ({"accession_key": "b"}, "AccessionNumber (0008,0050)"),
+        ({"study_date_key": "b"}, "StudyDate (0008,0020)"),
+    ],
+)
+@pytest.mark.parametrize("forced", [False, True])
+def test_images_of_two_identities_are_held(image: Any, facts: dict[str, str], attribute: str, *, forced: bool) -> None:
+    """An exam whose images disagree about patient, order or day is never read, whoever asks for it."""
+    known = {"accession_key": "a", "study_date_key": "a"}
+    images = [image(View.L_CC, uid="1", **known), image(View.R_CC, uid="2", **(known | facts))]
+    verdict = judge(images, forced=forced)
+    assert (verdict.state, verdict.remark) == (ExamState.HELD, Remark.IDENTITY_DIFFERS)
+    assert verdict.detail.startswith(f"{attribute} differs between images of this study")
+
+
+def test_an_image_that_is_not_read_can_have_an_exam_held(image: Any) -> None:
+    """Also an ineligible mammogram of another patient shows that a study is mixed up; a foreign report does not."""
+    ours = image(View.L_CC, uid="1")
+    assert judge([ours, image(None, uid="2", patient_key="q")]).state is ExamState.HELD
+    noted = image(None, uid="2", patient_key="q", decision=Decision.NOT_MAMMOGRAPHY)
+    assert judge([ours, noted]).state is ExamState.READING
+
+
+@pytest.mark.parametrize("keys", [{"accession_key": ""}, {"study_date_key": ""}])
+def test_an_empty_order_or_date_contradicts_nothing(image: Any, keys: dict[str, str]) -> None:
+    """Many modalities leave the Accession Number of some images empty."""
+    known = {"accession_key": "a", "study_date_key": "a"}
+    images = [image(View.L_CC, uid="1", **known), image(View.R_CC, uid="2", **(known | keys))]
+    assert judge(images).state is ExamState.READING

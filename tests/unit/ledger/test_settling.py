@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tetraview.domain.exam import Exam, ExamState, Remark, exam_id_of
+from tetraview.domain.instance import Decision, Eligibility, Instance
+from tetraview.domain.view import View
+from tetraview.exam import judge
+from tetraview.ledger import ExamSummary, Ledger
+
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+EXAM = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid="2.25.1")
+
+
+def image(view: View | None, *, number: int, decision: Decision = Decision.IMPLANT, **facts: Any) -> Instance:
+    eligibility = Eligibility(decision=Decision.READ if view else decision, view=view, because="a test")
+    known: dict[str, Any] = {
+        "sop_instance_uid": f"2.25.1.{number}",
+        "sop_class_uid": "1.2.840.10008.5.1.4.1.1.1.2",
+        "study_instance_uid": "2.25.1",
+        "series_instance_uid": "2.25.1.9",
+        "transfer_syntax_uid": "1.2.840.10008.1.2.1",
+        "calling_ae_title": "MODALITY",
+        "called_ae_title": "TETRAVIEW",
+        "sha256": f"{number:064d}",
+        "size": 1000,
+        "path": f"0/{number}",
+        "received_at": START + timedelta(seconds=number),
+        "eligibility": eligibility,
+    }
+    return Instance(**(known | facts))
+
+
+def settle(ledger: Ledger, **policy: Any) -> Exam | None:
+    (waiting,) = ledger.unsettled()
+    return ledger.settle(waiting, judge(waiting.instances, forced=waiting.forced, **policy))
+
+
+def summary(ledger: Ledger) -> ExamSummary:
+    found = ledger.exam(EXAM)
+    assert found is not None
+    return found
+
+
+def test_the_time_of_waiting_starts_with_the_first_new_image(ledger: Ledger) -> None:
+    """An exam waits since the first image that no reading considered, and anew after each settling."""
+    for number in (1, 2):
+        ledger.record_instance(image(list(View)[number], number=number))
+    assert ledger.unsettled()[0].first_image_at == START + timedelta(seconds=1)
+    settle(ledger)
+    for number in (3, 4):
+        ledger.record_instance(image(None, number=number))
+    (waiting,) = ledger.unsettled()
+    assert waiting.first_image_at == START + timedelta(seconds=3)
+    assert waiting.last_image_at == START + timedelta(seconds=4)
+
+
+def test_an_exam_of_two_patients_is_held_until_it_is_corrected(ledger: Ledger) -> None:
+    """A held exam is not read; when the wrong image comes again corrected it is."""
+    ledger.record_instance(image(View.L_CC, number=1, patient_key="a"))
+    wrong = image(View.R_CC, number=2, patient_key="b")
+    ledger.record_instance(wrong)
+    assert settle(ledger) is None
+    held = summary(ledger)
+    assert (held.state, held.remark, held.generation) == (ExamState.HELD, Remark.IDENTITY_DIFFERS, 0)
+    assert held.detail.startswith("PatientID (0010,0020) differs")
+    ledger.record_instance(replace(wrong, patient_key="a", sha256="f" * 64, path="f/2"))
+    exam = settle(ledger)
+    assert exam is not None
+    assert set(exam.images) == {View.L_CC, View.R_CC}
+    assert (summary(ledger).state, summary(ledger).remark) == (ExamState.READING, Remark.INCOMPLETE)
+
+
+def test_a_reading_that_is_there_outlasts_a_hold(ledger: Ledger) -> None:
+    """An exam that was read, then held for a stray image, is done again once that image is corrected."""
+    ledger.record_instance(image(View.L_CC, number=1, patient_key="a"))
+    settle(ledger)
+    ledger.open_deliveries(EXAM, 1, results=[], destinations={})
+    assert summary(ledger).state is ExamState.DONE
+    stray = image(None, number=2, patient_key="b")
+    ledger.record_instance(stray)
+    assert settle(ledger) is None
+    assert summary(ledger).state is ExamState.HELD
+    ledger.record_instance(replace(stray, patient_key="a", sha256="f" * 64, path="f/2"))
+    assert settle(ledger) is None
+    done = summary(ledger)
+    assert (done.state, done.generation, done.remark) == (ExamState.DONE, 1, Remark.UNILATERAL)
+
+
+def test_a_stray_image_does_not_stop_what_is_under_way(ledger: Ledger) -> None:
+    """While an exam is read a contradiction is remarked, and the reading goes on."""
+    ledger.record_instance(image(View.L_CC, number=1, patient_key="a"))
+    settle(ledger)
+    ledger.record_instance(image(None, number=2, patient_key="b"))
+    assert settle(ledger) is None
+    assert (summary(ledger).state, summary(ledger).remark) == (ExamState.READING, Remark.IDENTITY_DIFFERS)
+
+
+def test_a_skipped_exam_is_read_when_what_was_missing_comes(ledger: Ledger) -> None:
+    """An exam that its policy skips says which views it wants, and is read with the last of them."""
+    for number, view in enumerate(list(View)[:3]):
+        ledger.record_instance(image(view, number=number))
+    assert settle(ledger, requires="four") is None
+    assert (summary(ledger).state, summary(ledger).remark) == (ExamState.SKIPPED, Remark.REQUIRES_MORE)
+    ledger.record_instance(image(View.L_MLO, number=4))
+    exam = settle(ledger, requires="four")
+    assert exam is not None
+    assert (exam.generation, set(exam.images)) == (1, set(View))
+    assert summary(ledger).remark is None
+
+
+def test_a_person_can_have_a_skipped_exam_read(ledger: Ledger) -> None:
+    """Asking for the reading of an exam wakes it, once."""
+    ledger.record_instance(image(View.L_CC, number=1))
+    assert settle(ledger, requires="four") is None
+    assert ledger.unsettled() == []
+    assert ledger.force(EXAM)
+    assert not ledger.force("0" * 16)
+    exam = settle(ledger, requires="four")
+    assert exam is not None
+    assert ledger.unsettled() == []
+    ledger.record_instance(image(View.L_MLO, number=2))
+    assert not ledger.unsettled()[0].forced
+
+
+def test_what_became_of_each_image_is_kept(ledger: Ledger) -> None:
+    """The image that another one won against says so, and again takes the slot when it is sent as the better one."""
+    early = Eligibility(decision=Decision.READ, view=View.L_CC, acquired_at="2026", flags=("BURNED_IN",))
+    late = replace(early, acquired_at="2027")
+    ledger.record_instance(image(View.L_CC, number=1, eligibility=early))
+    ledger.record_instance(image(View.L_CC, number=2, eligibility=late))
+    ledger.record_instance(image(None, number=3))
+    settle(ledger)
+    assert [(each.decision, each.because) for each in summary(ledger).images] == [
+        ("NOT_CHOSEN", "the image that fills L-CC was acquired later"),
+        ("READ", ""),
+        ("IMPLANT", "a test"),
+    ]
+    assert summary(ledger).images[0].flags == ("BURNED_IN",)
+    newest = replace(late, acquired_at="2028")
+    ledger.record_instance(image(View.L_CC, number=1, eligibility=newest, sha256="f" * 64, path="f/1"))
+    settle(ledger)
+    in_force = [each.decision for each in summary(ledger).images if not each.superseded]
+    assert in_force == ["NOT_CHOSEN", "IMPLANT", "READ"]
+
+
+@pytest.mark.parametrize("decision", [Decision.OWN_RESULT, Decision.RESULT_OBJECT])
+def test_results_that_come_back_wake_nothing(ledger: Ledger, decision: Decision) -> None:
+    """Our results and those of others are noted with the exam, which does not wait for more because of them."""
+    ledger.record_instance(image(View.L_CC, number=1))
+    settle(ledger)
+    ledger.record_instance(image(None, number=2, decision=decision))
+    assert ledger.unsettled() == []
+    assert [each.decision for each in summary(ledger).images] == ["READ", decision]
