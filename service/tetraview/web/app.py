@@ -20,6 +20,7 @@ from tetraview.domain.view import View
 from tetraview.errors import TetraviewError
 from tetraview.ledger.selection import Selection
 from tetraview.ledger.summary import ExamSummary
+from tetraview.web.api import add_api
 from tetraview.web.hanging import preview_file
 from tetraview.web.headers import SecurityHeaders
 from tetraview.web.inside import file_inside
@@ -70,6 +71,7 @@ def create_app(
     app.add_api_route("/exams/{exam_id}/{generation}", pages.generation, response_class=HTMLResponse)
     app.add_api_route("/exams/{exam_id}/{generation}/{view}.png", pages.preview, response_class=FileResponse)
     app.add_api_route("/exams/{exam_id}/{generation}/objects/{path:path}", pages.result, response_class=FileResponse)
+    add_api(app, ledger)
     app.mount("/static", _Static(directory=Path(__file__).parent / "static"))
     explain_problems(app)
     return app

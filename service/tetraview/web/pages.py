@@ -8,9 +8,10 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tetraview.domain.exam import ExamState
+from tetraview.domain.exam import ExamState, Remark
 from tetraview.domain.finding import Finding
 from tetraview.domain.reading import Reading
+from tetraview.domain.view import View
 from tetraview.ledger.selection import Outcome
 from tetraview.ledger.summary import ExamSummary
 from tetraview.report.contact_sheet import STATEMENT
@@ -76,7 +77,15 @@ def exam_page(
         objects=objects,
         stage_seconds=_stage_seconds(summary, reading, generation=generation),
         under_way=summary.state in _UNDER_WAY,
+        can_be_read=summary.state is ExamState.COLLECTING or summary.remark is Remark.REQUIRES_MORE,
+        flags=_flags(summary),
     )
+
+
+def _flags(summary: ExamSummary) -> Mapping[View, tuple[str, ...]]:
+    """What is remarked of the image that fills each slot."""
+    by_view = dict.fromkeys(View, ())
+    return by_view | {image.view: image.flags for image in summary.images if image.view and image.decision == "READ"}
 
 
 def _stage_seconds(summary: ExamSummary, reading: Reading | None, *, generation: int) -> Mapping[str, float]:

@@ -31,6 +31,9 @@ class WebLedger(Protocol):
     def exam(self, exam_id: str) -> ExamSummary | None:
         """One exam, or None where there is none of this identifier."""
 
+    def force(self, exam_id: str) -> bool:
+        """Ask for the reading of what an exam holds now; whether there is such an exam."""
+
     def reading(self, exam_id: str, generation: int | None = None) -> Reading | None:
         """What the models said in one generation, by default the newest that was read."""
 

@@ -23,6 +23,8 @@ class MemoryLedger:
     owed: list[Delivery] = field(default_factory=list)
     #: By exam and generation.
     written: dict[tuple[str, int], tuple[ResultObject, ...]] = field(default_factory=dict)
+    #: Exams that somebody wants read at once.
+    forced: list[str] = field(default_factory=list)
 
     def exams(self, *, limit: int, offset: int, selection: Selection) -> Sequence[ExamSummary]:
         """The exams selected, newest first."""
@@ -39,6 +41,12 @@ class MemoryLedger:
     def exam(self, exam_id: str) -> ExamSummary | None:
         """One exam, or None where there is none of this identifier."""
         return next((summary for summary in self.summaries if summary.exam_id == exam_id), None)
+
+    def force(self, exam_id: str) -> bool:
+        """Ask for the reading of what an exam holds now; whether there is such an exam."""
+        known = any(summary.exam_id == exam_id for summary in self.summaries)
+        self.forced += [exam_id] * known
+        return known
 
     def reading(self, exam_id: str, generation: int | None = None) -> Reading | None:
         """What the models said in one generation, by default the newest that was read."""

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tetraview.domain.exam import ExamState, Remark
+from tetraview.ledger.summary import ImageSummary
+
+EXAM_ID = "0f3ab2c4d5e6f708"
+
+
+def test_an_exam_is_told_with_every_decision_and_delivery(site: Any) -> None:
+    """The API says of an exam what its page does: its state, each image's decision and reason, each delivery."""
+    told = site.client.get(f"/api/exams/{EXAM_ID}").json()
+    summary = site.ledger.summaries[0]
+    assert (told["exam_id"], told["state"], told["generation"]) == (EXAM_ID, summary.state, summary.generation)
+    assert [(image["decision"], image["because"], image["view"]) for image in told["images"]] == [
+        (image.decision, image.because, image.view) for image in summary.images
+    ]
+    assert [delivery["state"] for delivery in told["deliveries"]] == [
+        delivery.state for delivery in site.ledger.deliveries(EXAM_ID)
+    ]
+
+
+def test_the_list_of_exams_can_be_selected(site: Any) -> None:
+    """The API lists the exams in a state, and none in another."""
+    state = site.ledger.summaries[0].state
+    listed = site.client.get("/api/exams", params={"state": state}).json()
+    assert [exam["exam_id"] for exam in listed] == [EXAM_ID]
+    other = next(each for each in ExamState if each is not state)
+    assert site.client.get("/api/exams", params={"state": other}).json() == []
+
+
+def test_an_unknown_exam_is_not_found(site: Any) -> None:
+    """Neither asking for an exam nor having it read works where there is none."""
+    assert site.client.get(f"/api/exams/{'0' * 16}").status_code == 404
+    assert site.client.post(f"/exams/{'0' * 16}/read").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("state", "remark", "offered"),
+    [
+        (ExamState.COLLECTING, None, True),
+        (ExamState.SKIPPED, Remark.REQUIRES_MORE, True),
+        (ExamState.SKIPPED, Remark.NO_IMAGE, False),
+        (ExamState.HELD, Remark.IDENTITY_DIFFERS, False),
+        (ExamState.DONE, Remark.INCOMPLETE, False),
+    ],
+)
+def test_an_exam_that_waits_can_be_read_now(
+    site: Any, state: ExamState, remark: Remark | None, *, offered: bool
+) -> None:
+    """The page offers to read an exam that waits for more, says its remark, and the request leads back to the page."""
+    site.ledger.summaries[0] = replace(site.ledger.summaries[0], state=state, remark=remark, detail="a sentence")
+    page = site.client.get(f"/exams/{EXAM_ID}").text
+    assert (f'action="/exams/{EXAM_ID}/read"' in page) is offered
+    assert remark is None or remark.value in page
+    answer = site.client.post(f"/exams/{EXAM_ID}/read", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/exams/{EXAM_ID}")
+    assert site.ledger.forced == [EXAM_ID]
+
+
+def test_flags_of_an_image_are_shown(site: Any) -> None:
+    """What is remarked of an image that is read stands on the page with its slot."""
+    image = ImageSummary(
+        decision="READ", because="", view=site.ledger.summaries[0].images[0].view, superseded=False, flags=("LOSSY",)
+    )
+    site.ledger.summaries[0] = replace(site.ledger.summaries[0], images=(image,))
+    assert "LOSSY" in site.client.get(f"/exams/{EXAM_ID}").text
