@@ -173,12 +173,13 @@ class Service:
 
         eventually(shown, seconds=10, what=line)
 
-    def await_exam(self, *, seconds: float = 60) -> ExamSummary:
-        """The exam once it is done."""
+    def await_exam(self, *, generation: int = 0, seconds: float = 60) -> ExamSummary:
+        """The exam once it is done, with this or a later generation."""
 
         def done() -> ExamSummary | None:
             exam = self.exam()
-            return exam if exam and exam.state in {ExamState.DONE, ExamState.FAILED, ExamState.SKIPPED} else None
+            ended = exam is not None and exam.state in {ExamState.DONE, ExamState.FAILED, ExamState.SKIPPED}
+            return exam if exam is not None and ended and exam.generation >= generation else None
 
         found: ExamSummary = eventually(done, seconds=seconds, what="the exam is done")
         return found
