@@ -68,7 +68,7 @@ def running_pacs(folder: Path) -> Iterator[Pacs]:
 
 @contextmanager
 def _orthanc(executable: str, folder: Path) -> Iterator[Pacs]:
-    dicom_port, http_port = _free_port(), _free_port()
+    dicom_port, http_port = free_port(), free_port()
     configuration = folder / "orthanc.json"
     configuration.write_text(json.dumps(_configuration(folder, dicom_port=dicom_port, http_port=http_port), indent=2))
     with (folder / "orthanc.log").open("wb") as log:
@@ -156,6 +156,7 @@ def _destination(port: int) -> Destination:
     return Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=port, retry_seconds=1.0)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])

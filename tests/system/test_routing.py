@@ -1,0 +1,150 @@
+"""A real Orthanc with the shipped recipe routes exams to the service and takes its results."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import dcmread
+
+from tetraview.demo.pacs import Pacs, free_port
+from tetraview.domain.exam import ExamState
+from tetraview.settings import Destination
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+
+RECIPE = Path(__file__).parents[2] / "deploy" / "routing"
+ORTHANC = Path("/usr/sbin/Orthanc")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Router:
+    """An Orthanc that routes."""
+
+    pacs: Pacs
+    #: Where it takes the service to be.
+    service_port: int
+
+    def ask(self, path: str, *, body: bytes | None = None, method: str | None = None) -> Any:
+        """What its REST API answers."""
+        request = urllib.request.Request(f"{self.pacs.http}/{path}", data=body, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read() or b"null")
+
+    def jobs(self, state: str) -> list[str]:
+        """The identifiers of its jobs in a state."""
+        return [job["ID"] for job in self.ask("jobs?expand") if job["State"] == state]
+
+    def modalities(self) -> list[str]:
+        """The modality of every series that it holds."""
+        return sorted(series["MainDicomTags"]["Modality"] for series in self.ask("series?expand"))
+
+
+def recipe(folder: Path, changes: Mapping[str, Any], *, http_port: int) -> Path:
+    """The shipped configuration and script with the ports and pauses of a test."""
+    script = (RECIPE / "orthanc.lua").read_text()
+    for shipped, here in (("127.0.0.1:8042", f"127.0.0.1:{http_port}"), ("= 5, 300", "= 1, 1")):
+        assert script.count(shipped) == 1
+        script = script.replace(shipped, here)
+    (folder / "route.lua").write_text(script)
+    configuration = json.loads((RECIPE / "orthanc.json").read_text()) | changes
+    path = folder / "orthanc.json"
+    path.write_text(json.dumps(configuration))
+    return path
+
+
+def wait(question: Callable[[], Any], what: str, *, seconds: float = 60.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := question():
+            return answer
+        time.sleep(0.1)
+    pytest.fail(f"after {seconds:g} s still not: {what}")
+
+
+@pytest.fixture
+def router(tmp_path: Path) -> Iterator[Router]:
+    folder = tmp_path / "router"
+    folder.mkdir()
+    dicom_port, http_port, service_port = free_port(), free_port(), free_port()
+    path = recipe(
+        folder,
+        {
+            "StorageDirectory": str(folder),
+            "IndexDirectory": str(folder),
+            "DicomPort": dicom_port,
+            "HttpPort": http_port,
+            "StableAge": 1,
+            "DicomAlwaysAllowStore": True,
+            "LuaScripts": [str(folder / "route.lua")],
+            "DicomModalities": {"tetraview": ["TETRAVIEW", "127.0.0.1", service_port]},
+        },
+        http_port=http_port,
+    )
+    destination = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=dicom_port)
+    pacs = Pacs(name="Orthanc", destination=destination, http=f"http://127.0.0.1:{http_port}", folder=folder)
+    router = Router(pacs=pacs, service_port=service_port)
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([ORTHANC, str(path)], stdout=log, stderr=log)
+        try:
+            wait(lambda: process.poll() is not None or _up(router), "Orthanc answers")
+            assert process.poll() is None, (folder / "log").read_text()
+            yield router
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _up(router: Router) -> bool:
+    try:
+        return bool(router.ask("system"))
+    except OSError:
+        return False
+
+
+def test_a_pacs_routes_each_exam_once_and_takes_the_results(service: Any, router: Router, phantom_exam: Path) -> None:
+    """While the service is away the PACS keeps trying; then the exam is read once, and its results start no loop."""
+    service.pacs, service.port = router.pacs, router.service_port
+    for path in sorted(phantom_exam.glob("*.dcm")):
+        router.ask("instances", body=path.read_bytes())
+    wait(lambda: router.jobs("Failure") or router.jobs("Running"), "the PACS has tried to send")
+    service.start()
+    exam = service.await_exam()
+    assert (exam.state, exam.generation, len(exam.images)) == (ExamState.DONE, 1, 4)
+    wait(lambda: not router.jobs("Running") and not router.jobs("Pending"), "all jobs have ended")
+    assert {"MG", "SR"} < set(router.modalities())
+    # The study is stable again a second after the results came, which calls the script again.
+    (study,) = router.ask("studies?expand")
+    wait(lambda: router.ask(f"studies/{study['ID']}")["IsStable"], "the study is stable with its results")
+    sent = router.ask("jobs?expand")
+    assert [job["State"] for job in sent] == ["Success"]
+    assert sent[0]["Content"]["InstancesCount"] == 4
+    assert [image.decision for image in service.exam().images] == ["READ"] * 4
+
+
+def test_a_view_that_comes_late_to_the_pacs_is_sent_too(service: Any, router: Router, phantom_exam: Path) -> None:
+    """A fourth view that the PACS gets after the exam was routed makes it send again, and a second generation."""
+    service.pacs, service.port = router.pacs, router.service_port
+    service.start()
+    *three, fourth = sorted(phantom_exam.glob("*.dcm"))
+    for path in three:
+        router.ask("instances", body=path.read_bytes())
+    first = service.await_exam()
+    assert (first.state, first.generation) == (ExamState.DONE, 1)
+    router.ask("instances", body=fourth.read_bytes())
+    second = service.await_exam(generation=2)
+    assert second.state is ExamState.DONE
+    assert len(second.views) == 4
+    assert second.views == {*first.views, dcm_view(fourth)}
+
+
+def dcm_view(path: Path) -> str:
+    header = dcmread(path, stop_before_pixels=True)
+    return f"{header.ImageLaterality}-{header.ViewPosition}"
