@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -17,21 +15,20 @@ from pydicom.misc import is_dicom
 from rich.console import Console
 from rich.progress import track
 
-from tetraview.app import App, open_models
+from tetraview.app import App
 from tetraview.conformance.statement import conformance_statement
-from tetraview.delivery import echo, store_files
+from tetraview.delivery import store_files
 from tetraview.demo.demo import run_demo
+from tetraview.doctor import Health, examine
 from tetraview.domain.reading import Reading
 from tetraview.errors import TetraviewError
 from tetraview.files import find_exams
 from tetraview.inference.server import TritonServer
-from tetraview.ledger import check_database
 from tetraview.offline import read_as, read_to_folder, triton_at_hand
 from tetraview.phantom import DEMO_SEED, RECIPES, generate
 from tetraview.phantom.dicom import write_exam
 from tetraview.probe.probe import run_probe
-from tetraview.settings import ClassifierName, DetectorName, SegmenterName, Settings, load_settings
-from tetraview.steps import Folders
+from tetraview.settings import ClassifierName, DetectorName, SegmenterName, load_settings
 from tetraview.tables import findings_table, settings_text
 
 app = typer.Typer(
@@ -46,8 +43,8 @@ errors = Console(stderr=True, style="red", markup=False, highlight=False, soft_w
 ConfigFile = Annotated[Path | None, typer.Option("--config", envvar="TETRAVIEW_CONFIG", help="Settings file (TOML).")]
 DicomPaths = Annotated[list[Path], typer.Argument(help="DICOM files, or folders of them.")]
 
-#: Free space that the doctor wants: a day of a busy screening site.
-_MIN_FREE_BYTES = 20 << 30
+#: Of what the doctor says.
+_COLOURS = {Health.GOOD: "green", Health.REMARK: "yellow", Health.FAULT: "red"}
 
 
 def main() -> None:
@@ -196,18 +193,12 @@ def doctor(config: ConfigFile = None) -> None:
     for destination in settings.destinations:
         objects = ", ".join(settings.output(destination.output).objects)
         console.print(f"  {destination.name} gets {objects} ({destination.output})", markup=False, highlight=False)
-    checks: dict[str, Callable[[], object]] = {
-        "data folder": lambda: _check_data(settings),
-        "Triton": lambda: _check_triton(settings),
-    }
-    if settings.database_url:
-        checks["database"] = partial(check_database, settings.database_url)
-    for destination in settings.destinations:
-        checks[f"destination {destination.name}"] = partial(echo, destination)
-    healthy = [_check(what, check) for what, check in checks.items()]
-    if not settings.destinations:
-        console.print("! no destination is set: results stay in the data folder", style="yellow")
-    if not all(healthy):
+    healthy = True
+    for diagnosis in examine(settings):
+        healthy &= diagnosis.health is not Health.FAULT
+        line = f"{diagnosis.health} {diagnosis.what}{': ' * bool(diagnosis.sentence)}{diagnosis.sentence}"
+        (errors if diagnosis.health is Health.FAULT else console).print(line, style=_COLOURS[diagnosis.health])
+    if not healthy:
         sys.exit(1)
 
 
@@ -246,30 +237,6 @@ def phantom(
         folder = out / str(number) if count > 1 else out
         write_exam(generate(number, recipe=RECIPES["native"]), folder, truth=truth)
     console.print(f"{count * 4} images in {out}")
-
-
-def _check(what: str, check: Callable[[], object]) -> bool:
-    try:
-        check()
-    except TetraviewError as error:
-        errors.print(f"✗ {what}: {error}")
-        return False
-    console.print(f"✓ {what}", style="green")
-    return True
-
-
-def _check_triton(settings: Settings) -> None:
-    models = open_models(settings)
-    models.check()
-    if settings.emits_probability:
-        models.check_calibration()
-
-
-def _check_data(settings: Settings) -> None:
-    Folders(data=settings.data_dir).make()
-    free = shutil.disk_usage(settings.data_dir).free
-    if free < _MIN_FREE_BYTES:
-        raise TetraviewError(f"{settings.data_dir} has {free >> 30} GiB free: make room or move `data_dir`")
 
 
 @contextmanager

@@ -128,6 +128,7 @@ def test_doctor_names_what_is_wrong(tmp_path: Path) -> None:
     assert "✓ settings" in ran.stdout
     assert "TETRA_B: mommi_detector, unetpp_segmenter, none" in ran.stdout
     assert "pacs gets SEG, SR, CAD SR (pacs)" in ran.stdout
+    assert "! listener TETRAVIEW: TETRAVIEW at 127.0.0.1:11112: it does not answer" in ran.stdout.replace("\n", " ")
     assert "✗ database" in ran.stderr
     assert "✗ Triton" in ran.stderr
     assert "✗ destination pacs" in ran.stderr

@@ -1,0 +1,120 @@
+"""What the service needs, looked at one by one, each with a sentence that says what to fix."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+
+from tetraview.app import open_models
+from tetraview.delivery import echo
+from tetraview.durable import write_file
+from tetraview.errors import DestinationUnavailable, SettingsInvalid, TetraviewError
+from tetraview.ledger import check_database
+from tetraview.settings import Destination, Settings
+from tetraview.steps import Folders
+
+#: Free space for a day of a busy screening site.
+_MIN_FREE_BYTES = 20 << 30
+#: State of adjtimex(2) while the kernel's clock is not synchronised.
+_TIME_ERROR = 5
+_TIMEX_BYTES = 512
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses that are looked up, not listened on
+
+
+class Health(StrEnum):
+    """What a check came to; the value is the mark people see."""
+
+    GOOD = "✓"
+    #: Something to know; the service runs.
+    REMARK = "!"
+    FAULT = "✗"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """The outcome of one check."""
+
+    health: Health
+    what: str
+    #: What to fix; empty where nothing is.
+    sentence: str = ""
+
+
+class _Remark(TetraviewError):
+    """The service runs with it, and a person should know."""
+
+
+def examine(settings: Settings) -> Iterator[Diagnosis]:
+    """Check after check, as each is done.
+
+    Args:
+        settings: those that the service runs with.
+    """
+    for what, check in _checks(settings):
+        try:
+            check()
+        except _Remark as remark:
+            yield Diagnosis(health=Health.REMARK, what=what, sentence=str(remark))
+        except TetraviewError as fault:
+            yield Diagnosis(health=Health.FAULT, what=what, sentence=str(fault))
+        else:
+            yield Diagnosis(health=Health.GOOD, what=what)
+
+
+def _checks(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
+    yield "data folder", partial(_check_data, settings)
+    yield "clock", _check_clock
+    if settings.database_url:
+        yield "database", partial(check_database, settings.database_url)
+    yield "Triton", partial(_check_triton, settings)
+    yield f"listener {settings.dicom.ae_title}", partial(_check_listener, settings)
+    for destination in settings.destinations:
+        yield f"destination {destination.name}", partial(echo, destination)
+    if not settings.destinations:
+        yield "destinations", _no_destination
+
+
+def _check_data(settings: Settings) -> None:
+    """The folder is there, has room, and what is written reaches the disk."""
+    Folders(data=settings.data_dir).make()
+    free = shutil.disk_usage(settings.data_dir).free
+    if free < _MIN_FREE_BYTES:
+        raise SettingsInvalid(f"{settings.data_dir} has {free >> 30} GiB free: make room or move `data_dir`")
+    trial = settings.data_dir / f"doctor-{os.getpid()}"
+    write_file(trial, b"trial")
+    trial.unlink()
+
+
+def _check_clock() -> None:
+    """Times of results are compared with those of other machines; adjtimex(2) changes nothing when it is asked."""
+    state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+    if state == _TIME_ERROR:
+        raise _Remark("the clock of this machine is not synchronised: set up chrony or another NTP client")
+    if state < 0:
+        raise _Remark(f"the system does not say whether its clock is right ({os.strerror(ctypes.get_errno())})")
+
+
+def _check_triton(settings: Settings) -> None:
+    models = open_models(settings)
+    models.check()
+    if settings.emits_probability:
+        models.check_calibration()
+
+
+def _check_listener(settings: Settings) -> None:
+    """Our own listener answers at the address that senders use, if the service runs."""
+    dicom = settings.dicom
+    host = _EVERYWHERE.get(dicom.host, dicom.host)
+    try:
+        echo(Destination(name="listener", ae_title=dicom.ae_title, host=host, port=dicom.port))
+    except DestinationUnavailable as fault:
+        raise _Remark(f"{fault}. If the service is not started yet, run this again when it is") from fault
+
+
+def _no_destination() -> None:
+    raise _Remark("none is set: results stay in the data folder")
