@@ -131,7 +131,7 @@ def read(
     settings = read_as(
         settings, ae_title=called, outputs=outputs, detector=detector, segmenter=segmenter, classifier=classifier
     )
-    found = find_exams(paths, called_ae_title=called)
+    found = find_exams(paths, called_ae_title=called, policy=settings.images_of(called))
     for path, reason in found.left_out:
         console.print(f"left out {path}: {reason}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     if not found.exams:

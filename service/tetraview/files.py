@@ -20,7 +20,8 @@ from tetraview.exam.choice import Choice, choose_images
 from tetraview.intake.accept import describe
 from tetraview.intake.file_meta import StoreRequest
 from tetraview.intake.header import read_header
-from tetraview.settings import Dicom
+from tetraview.intake.negotiation import TRANSFER_SYNTAXES
+from tetraview.settings import Dicom, Images
 
 #: Preamble and prefix (PS3.10 7.1), and the element that says how long the file meta information is.
 _BEFORE_META = 128 + 4 + 12
@@ -35,17 +36,20 @@ class FileExams:
     left_out: tuple[tuple[Path, str], ...]
 
 
-def find_exams(paths: Iterable[Path], *, called_ae_title: str = Dicom().ae_title) -> FileExams:
+def find_exams(
+    paths: Iterable[Path], *, called_ae_title: str = Dicom().ae_title, policy: Images | None = None
+) -> FileExams:
     """The exams in files and folders, one a study, each with the images that would be read.
 
     Args:
         paths: files and folders of any depth.
         called_ae_title: our AE title that they are taken to be sent to.
+        policy: which images are read; None for what is usual.
     """
     instances: list[Instance] = []
     left_out: list[tuple[Path, str]] = []
     for path in _files(paths):
-        instance = _instance(path, called_ae_title=called_ae_title)
+        instance = _instance(path, called_ae_title=called_ae_title, policy=policy or Images())
         if isinstance(instance, str):
             left_out.append((path, instance))
         elif instance.eligibility.decision is not Decision.READ:
@@ -73,10 +77,12 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
-def _instance(path: Path, *, called_ae_title: str) -> Instance | str:
+def _instance(path: Path, *, called_ae_title: str, policy: Images) -> Instance | str:
     """The file as an instance, or why it is none."""
     try:
         meta = read_file_meta_info(path)
+        if meta.TransferSyntaxUID not in TRANSFER_SYNTAXES:
+            return f"its transfer syntax is not accepted: {meta.TransferSyntaxUID.name}"
         offset = _BEFORE_META + int(meta.FileMetaInformationGroupLength)
         request = StoreRequest(
             sop_class_uid=meta.MediaStorageSOPClassUID,
@@ -96,7 +102,7 @@ def _instance(path: Path, *, called_ae_title: str) -> Instance | str:
     except (InvalidDicomError, AttributeError, ValueError, TypeError, EOFError):
         return "not a DICOM file (Part 10)"
     try:
-        instance = describe(header, request, sha256=sha256, size=size, received_at=datetime.now(UTC))
+        instance = describe(header, request, sha256=sha256, size=size, received_at=datetime.now(UTC), policy=policy)
     except InstanceRefused as error:
         return str(error)
     return replace(instance, path=str(path.resolve()))

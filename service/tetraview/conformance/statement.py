@@ -19,7 +19,7 @@ from tetraview.domain.instance import Decision
 from tetraview.domain.output import OUTPUTS
 from tetraview.domain.view import Route
 from tetraview.inference.card import operating_points
-from tetraview.intake.eligibility import UNREAD_TYPES
+from tetraview.intake.eligibility.tables import MODIFIERS, PADDLES, PROJECTIONS, UNREAD_TYPES
 from tetraview.intake.negotiation import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from tetraview.intake.status import SENTENCES
 from tetraview.report import codes
@@ -51,6 +51,9 @@ def conformance_statement() -> str:
         statuses=SENTENCES,
         decisions=[decision.value for decision in Decision],
         unread_types=sorted(UNREAD_TYPES),
+        projections=PROJECTIONS,
+        modifiers=MODIFIERS,
+        paddles=sorted(PADDLES),
         dicom=Dicom(),
         destination={name: field.default for name, field in Destination.model_fields.items()},
         proposed_syntaxes=PROPOSED_SYNTAXES,

@@ -35,10 +35,17 @@ _MAX_VALUE = 1 << 16
 UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 _KEYWORDS = (
     *UIDS,
-    *("ImageType", "Modality", "PresentationIntentType", "Manufacturer"),
-    *("EstimatedRadiographicMagnificationFactor", "ImagerPixelSpacing", "ViewPosition"),
-    *("Laterality", "ImageLaterality", "SamplesPerPixel", "NumberOfFrames", "Rows", "Columns", "PixelSpacing"),
-    *("BitsAllocated", "BitsStored", "HighBit", "BreastImplantPresent", "ViewCodeSequence"),
+    *("ImageType", "Modality", "PresentationIntentType", "Manufacturer", "ManufacturerModelName", "SoftwareVersions"),
+    *("AcquisitionDate", "AcquisitionTime", "ContentDate", "ContentTime"),
+    *("VolumetricProperties", "VolumeBasedCalculationTechnique", "SourceImageSequence", "BiopsyTargetSequence"),
+    *("QualityControlImage", "BurnedInAnnotation", "LossyImageCompression", "SpecimenDescriptionSequence"),
+    *("ImageLaterality", "Laterality", "FrameLaterality", "SharedFunctionalGroupsSequence", "PatientOrientation"),
+    *("ViewCodeSequence", "ViewPosition", "BreastImplantPresent", "PartialView"),
+    *("EstimatedRadiographicMagnificationFactor", "FocalSpots", "PaddleDescription", "FieldOfViewDimensions"),
+    *("ImagerPixelSpacing", "PixelSpacing", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel"),
+    *("PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit"),
+    *("ProcedureCodeSequence", "RequestedProcedureCodeSequence", "ReasonForRequestedProcedureCodeSequence"),
+    "RequestAttributesSequence",
 )
 _WANTED = frozenset(tag_for_keyword(keyword) for keyword in _KEYWORDS)
 

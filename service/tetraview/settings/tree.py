@@ -15,6 +15,7 @@ from tetraview.errors import SettingsInvalid
 from tetraview.settings.completeness import Completeness, Requires
 from tetraview.settings.destination import Destination
 from tetraview.settings.dicom import Dicom
+from tetraview.settings.images import Images
 from tetraview.settings.imaging import Imaging
 from tetraview.settings.profile import Profile
 from tetraview.settings.report import OutputProfile, Report
@@ -45,6 +46,7 @@ class Settings(BaseSettings):
     completeness: Completeness = Completeness()
     triton: Triton = Triton()
     profiles: tuple[Profile, ...] = ()
+    images: Images = Images()
     imaging: Imaging = Imaging()
     report: Report = Report()
     web: Web = Web()
@@ -107,12 +109,25 @@ class Settings(BaseSettings):
         Raises:
             SettingsInvalid: it is none of ours, or is no longer.
         """
+        profile = self._profile(ae_title)
+        return profile.stages(self.triton.stages) if profile else self.triton.stages
+
+    def images_of(self, ae_title: str) -> Images:
+        """Which images are read of those sent to one of our AE titles.
+
+        Raises:
+            SettingsInvalid: it is none of ours, or is no longer.
+        """
+        profile = self._profile(ae_title)
+        return profile.images(self.images) if profile else self.images
+
+    def _profile(self, ae_title: str) -> Profile | None:
+        """The profile of one of our AE titles; None for the default one."""
         if ae_title == self.dicom.ae_title:
-            return self.triton.stages
+            return None
         for profile in self.profiles:
             if profile.ae_title == ae_title:
-                chosen = profile.model_dump(include=set(Stages.model_fields), exclude_none=True)
-                return self.triton.stages.model_copy(update=chosen)
+                return profile
         raise SettingsInvalid(
             f"no profile of the settings has the AE title {ae_title}: add one, and send again what was sent to it"
         )

@@ -18,6 +18,7 @@ from tetraview.intake.spool import Spool
 from tetraview.intake.status import SENTENCES, Status
 from tetraview.intake.sweep import sweep
 from tetraview.intake.testing import MAMMOGRAPHY, MemoryLedger, encode_data_set, mammogram
+from tetraview.settings import Images
 
 
 class Intake:
@@ -225,7 +226,7 @@ def test_a_start_adopts_what_the_ledger_does_not_know(intake: Intake) -> None:
     intake.send(mammogram())
     known = list(intake.ledger.instances)
     intake.ledger.instances.clear()
-    report = sweep(intake.spool, intake.ledger)
+    report = sweep(intake.spool, intake.ledger, policy_of=lambda _: Images())
     assert (report.adopted, report.unusable, report.missing) == (1, (), ())
     (adopted,) = intake.ledger.instances
     assert replace(adopted, received_at=known[0].received_at) == known[0]
@@ -242,6 +243,6 @@ def test_a_start_reports_what_it_cannot_mend(intake: Intake) -> None:
         file.seek(-1, 2)
         file.write(b"\1")
     (intake.spool.folder / "incoming/x.part").write_bytes(b"")
-    report = sweep(intake.spool, intake.ledger)
+    report = sweep(intake.spool, intake.ledger, policy_of=lambda _: Images())
     assert (report.parts, report.adopted, report.unusable, report.missing) == (1, 0, (rotten,), (gone,))
     assert (intake.spool.folder / rotten).exists()
