@@ -277,7 +277,7 @@ class _Walk:
 
 
 #: What pydicom raises for values that are not of their VR; its warnings too, where warnings are errors.
-_UNDECODABLE = (
+UNDECODABLE = (
     *(BytesLengthException, ValueError, TypeError, ArithmeticError, LookupError, AttributeError),
     *(NotImplementedError, UserWarning),
 )
@@ -286,7 +286,7 @@ _UNDECODABLE = (
 def _decode(encoded: bytes, *, explicit: bool) -> Dataset:
     try:
         return read_dataset(BytesIO(encoded), is_implicit_VR=not explicit, is_little_endian=True)
-    except _UNDECODABLE as error:
+    except UNDECODABLE as error:
         raise refusal(Status.NOT_PARSABLE) from error
 
 
@@ -302,7 +302,7 @@ def _drop_undecodable(dataset: Dataset) -> None:
     for tag in list(dataset.keys()):
         try:
             element = dataset[tag]
-        except _UNDECODABLE:
+        except UNDECODABLE:
             del dataset[tag]
             continue
         for item in element.value if element.VR == "SQ" else ():

@@ -12,7 +12,7 @@ from pydicom import dcmread
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from tetraview.domain.instance import Decision, Eligibility, Flag
 from tetraview.domain.view import View
@@ -75,6 +75,12 @@ def image_type(*values: str) -> Attributes:
 
 def decide(attributes: Attributes, policy: Images = SCREENING) -> Eligibility:
     return eligibility_of(mammogram(**attributes), pixel_bytes=32, policy=policy)
+
+
+def sop_class(branch: str) -> str:
+    value = UID(f"{CLASS}.{branch}")
+    named = f" ({value.name})" if value.name != value else ""
+    return f"SOPClassUID (0008,0016) = {value}{named}"
 
 
 DISPLACED = modified(("399209000", "SCT"))
@@ -171,19 +177,19 @@ NOT_READ: list[tuple[Attributes, Decision, str]] = [
         "Manufacturer (0008,0070) = tetraview",
     ),
     *(
-        ({"SOPClassUID": f"{CLASS}.{branch}"}, Decision.RESULT_OBJECT, f"SOPClassUID (0008,0016) = {CLASS}.{branch}")
+        ({"SOPClassUID": f"{CLASS}.{branch}"}, Decision.RESULT_OBJECT, sop_class(branch))
         for branch in ("88.50", "88.67", "88.59", "88.22", "11.1", "66.4", "66.7", "7", "7.2")
     ),
     *(
-        ({"SOPClassUID": f"{CLASS}.{branch}"}, Decision.TOMOSYNTHESIS, f"SOPClassUID (0008,0016) = {CLASS}.{branch}")
+        ({"SOPClassUID": f"{CLASS}.{branch}"}, Decision.TOMOSYNTHESIS, sop_class(branch))
         for branch in ("13.1.3", "13.1.4", "13.1.5")
     ),
     *(
-        ({"SOPClassUID": f"{CLASS}.{branch}"}, Decision.NOT_MAMMOGRAPHY, f"SOPClassUID (0008,0016) = {CLASS}.{branch}")
+        ({"SOPClassUID": f"{CLASS}.{branch}"}, Decision.NOT_MAMMOGRAPHY, sop_class(branch))
         for branch in ("1.1", "2", "4", "66", "104.1", "77.1")
     ),
     ({"SOPClassUID": None}, Decision.NOT_MAMMOGRAPHY, "SOPClassUID (0008,0016) = absent"),
-    (PROCESSING, Decision.FOR_PROCESSING, f"SOPClassUID (0008,0016) = {CLASS}.1.2.1"),
+    (PROCESSING, Decision.FOR_PROCESSING, sop_class("1.2.1")),
     ({"Modality": "CR"}, Decision.NOT_MAMMOGRAPHY, "Modality (0008,0060) = CR"),
     ({"Modality": None}, Decision.NOT_MAMMOGRAPHY, "Modality (0008,0060) = absent"),
     (
@@ -563,22 +569,22 @@ def test_the_walk_keeps_what_decides(attributes: Attributes, decision: Decision,
     assert (eligibility.decision, eligibility.because) == (decision, because)
 
 
-DOSE_REPORT = f"RESULT_OBJECT: SOPClassUID (0008,0016) = {CLASS}.88.67"
+DOSE_REPORT = f"RESULT_OBJECT: {sop_class('88.67')}"
 #: Two stereotactic images of a biopsy whose only sign is the small window, twins For Processing, dose reports, a test
 #: image and a digitised film as secondary captures, and a tomosynthesis.
 HEADERS = {
-    "MG-Im-GE-SenDS-scaled.dcm": f"FOR_PROCESSING: SOPClassUID (0008,0016) = {CLASS}.1.2.1",
+    "MG-Im-GE-SenDS-scaled.dcm": f"FOR_PROCESSING: {sop_class('1.2.1')}",
     "MG-Im-GE_Seno_1_ForPresentation.dcm": "EXTRA_VIEW: FieldOfViewDimensions (0018,1149) = 79\\99",
-    "MG-Im-GE_Seno_1_ForProcessing.dcm": f"FOR_PROCESSING: SOPClassUID (0008,0016) = {CLASS}.1.2.1",
+    "MG-Im-GE_Seno_1_ForProcessing.dcm": f"FOR_PROCESSING: {sop_class('1.2.1')}",
     "MG-Im-GE_Seno_2_ForPresentation.dcm": "EXTRA_VIEW: FieldOfViewDimensions (0018,1149) = 79\\99",
-    "MG-Im-Hologic-PropProj.dcm": f"RESULT_OBJECT: SOPClassUID (0008,0016) = {CLASS}.7",
+    "MG-Im-Hologic-PropProj.dcm": f"RESULT_OBJECT: {sop_class('7')}",
     "MG-RDSR-GEPristina-2D.dcm": DOSE_REPORT,
     "MG-RDSR-GEPristina-DBT.dcm": DOSE_REPORT,
     "MG-RDSR-Giotto-DBT.dcm": DOSE_REPORT,
     "MG-RDSR-Hologic_2D.dcm": DOSE_REPORT,
     "MG-RDSR-Hologic_mix.dcm": DOSE_REPORT,
-    "dbt_hologic_4frames.dcm": f"TOMOSYNTHESIS: SOPClassUID (0008,0016) = {CLASS}.13.1.3",
-    "mg_as_secondary_capture.dcm": f"RESULT_OBJECT: SOPClassUID (0008,0016) = {CLASS}.7",
+    "dbt_hologic_4frames.dcm": f"TOMOSYNTHESIS: {sop_class('13.1.3')}",
+    "mg_as_secondary_capture.dcm": f"RESULT_OBJECT: {sop_class('7')}",
 }
 
 

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
+from pydicom.uid import UID
 
 from tetraview.domain.instance import Decision
 from tetraview.intake.eligibility.tables import CODING_SCHEMES, MEANINGS, TERMS
@@ -85,6 +86,9 @@ _NOT_SHOWN = "not a value of this attribute"
 
 
 def _showable(value: str, *, numeric: bool) -> str:
-    if value in TERMS or _DICOM_UID.fullmatch(value) or (numeric and _NUMBER.fullmatch(value)):
+    if value in TERMS or (numeric and _NUMBER.fullmatch(value)):
         return value
+    if _DICOM_UID.fullmatch(value):
+        name = UID(value).name
+        return value if name == value else f"{value} ({name})"
     return _NOT_SHOWN
