@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tetraview.domain.instance import Decision
-from tetraview.survey.tally import Tally
+from tetraview.survey.tally import Tally, ranked
 
 #: Pixels of the longest bar.
 _LONGEST = 420
@@ -25,9 +25,9 @@ class Bar:
 
 def picture(tally: Tally) -> str:
     """Two rows of bars, one of exams and one of images, as an SVG document."""
-    exams = [Bar(label=name, count=count, is_read=True) for name, count in tally.read.most_common()]
-    exams += [Bar(label=name, count=count, is_read=False) for name, count in tally.skipped.most_common()]
-    images = [Bar(label=name, count=count, is_read=name == Decision.READ) for name, count in tally.images.most_common()]
+    exams = [Bar(label=name, count=count, is_read=True) for name, count in ranked(tally.read)]
+    exams += [Bar(label=name, count=count, is_read=False) for name, count in ranked(tally.skipped)]
+    images = [Bar(label=name, count=count, is_read=name == Decision.READ) for name, count in ranked(tally.images)]
     environment = Environment(
         loader=PackageLoader("tetraview.survey", "."), autoescape=True, trim_blocks=True, undefined=StrictUndefined
     )

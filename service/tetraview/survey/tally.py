@@ -46,17 +46,22 @@ class Tally:
 
     def sentences(self) -> Iterator[str]:
         """The result in words."""
-        read, skipped = self.read.total(), self.skipped.total()
-        yield f"of {_count(self.exams, 'exam')} {_share(read, self.exams)} would be read{_listed(self.read)}"
+        exams, skipped = self.exams, self.skipped.total()
+        yield f"of {_count(exams, 'exam')} {_share(exams - skipped, exams)} would be read{_listed(self.read, of=exams)}"
         if skipped:
-            yield f"{_share(skipped, self.exams)} would be skipped or held{_listed(self.skipped)}"
-        yield f"of {_count(self.images.total(), 'image')}{_listed(self.images)}"
+            yield f"{_share(skipped, exams)} would be skipped or held{_listed(self.skipped, of=exams)}"
+        yield f"of {_count(self.images.total(), 'image')}{_listed(self.images, of=self.images.total())}"
         if self.flags:
             yield f"flags of what would be read{_listed(self.flags)}"
         if self.other_studies:
             yield f"{_count(self.other_studies, 'study', 'studies')} without a mammogram"
         if self.unusable:
             yield f"{_count(self.unusable.total(), 'file')} left out{_listed(self.unusable)}"
+
+
+def ranked(counts: Counter[str]) -> list[tuple[str, int]]:
+    """The largest first, equal ones by name."""
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _count(number: int, one: str, many: str = "") -> str:
@@ -67,6 +72,6 @@ def _share(number: int, total: int) -> str:
     return f"{number} ({number / total:.0%})" if total else f"{number}"
 
 
-def _listed(counts: Counter[str]) -> str:
-    listed = "; ".join(f"{count} {name}" for name, count in counts.most_common())
+def _listed(counts: Counter[str], *, of: int = 0) -> str:
+    listed = "; ".join(f"{_share(count, of)} {name}" for name, count in ranked(counts))
     return f": {listed}" if listed else ""
