@@ -83,7 +83,7 @@ class Eligibility:
     decision: Decision
     #: The slot it can fill; None unless the decision is READ.
     view: View | None = None
-    #: Attribute and value that decided, for example ``ImplantPresent (0028,1300) = YES``; no patient data.
+    #: Attribute and value that decided, for example ``BreastImplantPresent (0028,1300) = YES``; no patient data.
     because: str = ""
     #: Coded remarks, in the order of `Flag`.
     flags: tuple[str, ...] = ()

@@ -109,33 +109,26 @@ class Settings(BaseSettings):
         Raises:
             SettingsInvalid: it is none of ours, or is no longer.
         """
+        if ae_title not in self.called_ae_titles:
+            raise SettingsInvalid(
+                f"no profile of the settings has the AE title {ae_title}: add one, and send again what was sent to it"
+            )
         profile = self._profile(ae_title)
         return profile.stages(self.triton.stages) if profile else self.triton.stages
 
     def images_of(self, ae_title: str) -> Images:
-        """Which images are read of those sent to one of our AE titles.
-
-        Raises:
-            SettingsInvalid: it is none of ours, or is no longer.
-        """
+        """Which images are read of those sent to one of our AE titles."""
         profile = self._profile(ae_title)
         return profile.images(self.images) if profile else self.images
 
-    def _profile(self, ae_title: str) -> Profile | None:
-        """The profile of one of our AE titles; None for the default one."""
-        if ae_title == self.dicom.ae_title:
-            return None
-        for profile in self.profiles:
-            if profile.ae_title == ae_title:
-                return profile
-        raise SettingsInvalid(
-            f"no profile of the settings has the AE title {ae_title}: add one, and send again what was sent to it"
-        )
-
     def requires_of(self, ae_title: str) -> Requires:
         """The views without which an exam sent to one of our AE titles is not read."""
-        own = (profile.requires for profile in self.profiles if profile.ae_title == ae_title)
-        return next(own, None) or self.completeness.requires
+        profile = self._profile(ae_title)
+        return (profile and profile.requires) or self.completeness.requires
+
+    def _profile(self, ae_title: str) -> Profile | None:
+        """The profile of one of our AE titles; None for the default one, and for one that is no longer ours."""
+        return next((profile for profile in self.profiles if profile.ae_title == ae_title), None)
 
     @field_validator("profiles")
     @classmethod

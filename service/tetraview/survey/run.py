@@ -45,6 +45,8 @@ def run_survey(
         SettingsInvalid: no profile has the AE title.
         OSError: a file cannot be written.
     """
+    # Nothing can be sent to a title that is none of ours: this says so.
+    settings.stages_of(ae_title)
     tally, table = Tally(), _table()
     found = look_at(
         track(files_in(paths), "looking at files", total=None, console=console, transient=True),

@@ -145,6 +145,7 @@ READ: list[tuple[Attributes, View, tuple[Flag, ...]]] = [
     ({"PaddleDescription": "18x24 FLEX"}, View.L_CC, ()),
     ({"PaddleDescription": "SMALL BREAST"}, View.L_CC, ()),
     ({"FieldOfViewDimensions": [229, 191]}, View.L_CC, ()),
+    ({"FieldOfViewDimensions": [24, 18]}, View.L_CC, ()),
     ({"PartialView": "YES"}, View.L_CC, (Flag.PARTIAL,)),
     ({"PartialView": "NO"}, View.L_CC, ()),
     ({"ImagerPixelSpacing": None, "PixelSpacing": [0.07, 0.07]}, View.L_CC, ()),

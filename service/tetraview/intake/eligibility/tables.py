@@ -30,7 +30,7 @@ TOMOSYNTHESIS = frozenset(
 )
 _STORAGE = "1.2.840.10008.5.1.4.1.1"
 #: SOP classes of results: structured reports and key objects, presentation states, segmentations, secondary captures.
-RESULTS = tuple(f"{_STORAGE}.{branch}." for branch in ("88", "11", "66.4", "66.7", "7"))
+RESULTS = tuple(f"{_STORAGE}.{branch}." for branch in ("88", "11", "66.4", "66.5", "66.7", "7"))
 
 #: Image Type (0008,0008) value 3 (PS3.3 C.8.11.7.1.4) of images that are not for reading.
 UNREAD_TYPES: dict[str, Decision] = {

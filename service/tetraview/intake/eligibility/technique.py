@@ -16,9 +16,9 @@ from tetraview.settings import Images
 _CONTACT_MAGNIFICATION = 1.1
 #: Focal Spots (0018,1190) in mm: contact views take 0.3, magnification needs 0.1.
 _FINE_FOCUS_MM = 0.15
-#: Shorter side of Field of View Dimensions (0018,1149) in mm: spot and biopsy windows have up to 100, paddles for a
-#: whole breast from 180.
-_WHOLE_BREAST_MM = 120
+#: Shorter side of Field of View Dimensions (0018,1149) in mm: spot and biopsy windows have 40 to 100, paddles for a
+#: whole breast from 180; still less is no millimetres.
+_WINDOW_MM = (30, 120)
 
 
 def against_technique(dataset: Dataset, policy: Images) -> Iterator[Objection]:
@@ -63,8 +63,8 @@ def _against_paddle(dataset: Dataset) -> Iterator[Objection]:
     for word in re.findall(r"[A-Z]+", text(dataset, "PaddleDescription").upper()):
         if word in PADDLES:
             yield PADDLES[word], stated("PaddleDescription", word)
-    field = numbers(dataset, "FieldOfViewDimensions")
-    if 0 < min(field, default=0) < _WHOLE_BREAST_MM:
+    least, most = _WINDOW_MM
+    if least < min(numbers(dataset, "FieldOfViewDimensions"), default=0) < most:
         yield Decision.EXTRA_VIEW, shown(dataset, "FieldOfViewDimensions")
 
 
