@@ -23,7 +23,7 @@ class Images(Section):
     low_energy: Choice = "read"
     """Low-energy images of contrast mammography, which look like usual ones."""
     synthetic: Choice = "reject"
-    """Two-dimensional images computed from tomosynthesis; read, they fill a slot that no exposed image fills."""
+    """Two-dimensional images computed from tomosynthesis; they are never mixed with exposed ones in one exam."""
     burned_in: Action = "flag"
     """Images with writing burned into the pixels."""
     lossy: Action = "flag"

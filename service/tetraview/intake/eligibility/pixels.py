@@ -10,9 +10,9 @@ from tetraview.domain.instance import Decision
 from tetraview.intake.eligibility.values import Objection, number, numbers, shown, stated, text, texts
 
 #: Pixel spacing of mammograms and of coarse copies of them, in mm.
-_SPACING_MM = (0.01, 1.0)
+SPACING_MM = (0.01, 1.0)
 #: Fewest Rows and Columns: less is a thumbnail.
-_MIN_SIDE = 256
+MIN_SIDE = 256
 
 
 def against_pixels(dataset: Dataset, *, pixel_bytes: int) -> Iterator[Objection]:
@@ -22,7 +22,7 @@ def against_pixels(dataset: Dataset, *, pixel_bytes: int) -> Iterator[Objection]
     if not pixel_bytes:
         yield Decision.NO_PIXELS, stated("PixelData", "empty")
     for keyword in ("Rows", "Columns"):
-        if number(dataset, keyword) < _MIN_SIDE:
+        if number(dataset, keyword) < MIN_SIDE:
             yield Decision.NO_PIXELS, shown(dataset, keyword)
     for keyword in ("NumberOfFrames", "SamplesPerPixel"):
         if number(dataset, keyword, default=1) != 1:
@@ -57,5 +57,5 @@ def _spacing_keyword(dataset: Dataset) -> str:
 def _spacing(dataset: Dataset) -> list[float]:
     """Of rows and columns, in mm; empty where it is unknown or cannot be right."""
     spacing = numbers(dataset, _spacing_keyword(dataset))
-    least, most = _SPACING_MM
+    least, most = SPACING_MM
     return spacing if len(spacing) == 2 and least <= min(spacing) and max(spacing) <= most else []  # noqa: PLR2004
