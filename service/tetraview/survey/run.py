@@ -29,7 +29,7 @@ def run_survey(
     picture_path: Path | None,
     images: bool,
     console: Console,
-) -> Tally:
+) -> None:
     """Say what would become of the exams in files and folders.
 
     Args:
@@ -68,7 +68,6 @@ def run_survey(
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     if picture_path:
         write_file(picture_path, picture(tally).encode())
-    return tally
 
 
 def _table() -> Table:
