@@ -71,6 +71,7 @@ class App:
             self.ledger,
             further_ae_titles=[profile.ae_title for profile in settings.profiles],
             metrics=self._metrics,
+            policy_of=settings.images_of,
         )
         self._workflow = ExamWorkflow(
             settings=settings,

@@ -29,6 +29,7 @@ from tetraview.phantom import DEMO_SEED, RECIPES, generate
 from tetraview.phantom.dicom import write_exam
 from tetraview.probe.probe import run_probe
 from tetraview.settings import ClassifierName, DetectorName, SegmenterName, load_settings
+from tetraview.survey import run_survey
 from tetraview.tables import findings_table, settings_text
 
 app = typer.Typer(
@@ -131,7 +132,7 @@ def read(
     settings = read_as(
         settings, ae_title=called, outputs=outputs, detector=detector, segmenter=segmenter, classifier=classifier
     )
-    found = find_exams(paths, called_ae_title=called)
+    found = find_exams(paths, called_ae_title=called, policy=settings.images_of(called))
     for path, reason in found.left_out:
         console.print(f"left out {path}: {reason}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     if not found.exams:
@@ -143,6 +144,24 @@ def read(
             folder = out / exam.exam_id if len(found.exams) > 1 else out
             console.print(f"reading {', '.join(exam.images)} into {folder}")
             _show(read_to_folder(exam, folder, settings=settings, outputs=outputs).reading)
+
+
+@app.command()
+def survey(
+    paths: DicomPaths,
+    *,
+    csv: Annotated[Path | None, typer.Option(help="CSV of files to write; that of exams is put beside it.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Picture to write, SVG.")] = None,
+    images: Annotated[bool, typer.Option("--images", help="Also list every file.")] = False,
+    ae_title: Annotated[str | None, typer.Option(help="As if sent to this AE title of ours.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Say which exams of an archive would be read and why others would not, without reading any."""
+    settings = load_settings(config)
+    called = ae_title or settings.dicom.ae_title
+    run_survey(
+        paths, settings=settings, ae_title=called, sheet=csv, picture_path=picture, images=images, console=console
+    )
 
 
 def _show(reading: Reading) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+import os
+import struct
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,6 +15,7 @@ from pathlib import Path
 
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
+from pydicom.uid import UID
 
 from tetraview.domain.exam import Exam, exam_id_of
 from tetraview.domain.instance import Decision, Instance
@@ -19,11 +23,14 @@ from tetraview.errors import InstanceRefused
 from tetraview.exam.choice import Choice, choose_images
 from tetraview.intake.accept import describe
 from tetraview.intake.file_meta import StoreRequest
-from tetraview.intake.header import read_header
-from tetraview.settings import Dicom
+from tetraview.intake.header import UNDECODABLE, read_header
+from tetraview.intake.negotiation import TRANSFER_SYNTAXES
+from tetraview.settings import Dicom, Images
 
 #: Preamble and prefix (PS3.10 7.1), and the element that says how long the file meta information is.
 _BEFORE_META = 128 + 4 + 12
+#: Why a file is left out whose image another file holds.
+SAME_INSTANCE = "another file holds the same SOP instance"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,23 +42,30 @@ class FileExams:
     left_out: tuple[tuple[Path, str], ...]
 
 
-def find_exams(paths: Iterable[Path], *, called_ae_title: str = Dicom().ae_title) -> FileExams:
+def find_exams(
+    paths: Iterable[Path], *, called_ae_title: str = Dicom().ae_title, policy: Images | None = None
+) -> FileExams:
     """The exams in files and folders, one a study, each with the images that would be read.
 
     Args:
         paths: files and folders of any depth.
         called_ae_title: our AE title that they are taken to be sent to.
+        policy: which images are read; None for what is usual.
     """
     instances: list[Instance] = []
     left_out: list[tuple[Path, str]] = []
-    for path in _files(paths):
-        instance = _instance(path, called_ae_title=called_ae_title)
+    known: set[str] = set()
+    for path in files_in(paths):
+        instance = instance_of(path, called_ae_title=called_ae_title, policy=policy or Images())
         if isinstance(instance, str):
             left_out.append((path, instance))
+        elif instance.sop_instance_uid in known:
+            left_out.append((path, SAME_INSTANCE))
         elif instance.eligibility.decision is not Decision.READ:
             eligibility = instance.eligibility
             left_out.append((path, f"{eligibility.decision}: {eligibility.because}"))
         else:
+            known.add(instance.sop_instance_uid)
             instances.append(instance)
     instances.sort(key=lambda instance: instance.study_instance_uid)
     studies = groupby(instances, key=lambda instance: instance.study_instance_uid)
@@ -65,19 +79,49 @@ def find_exams(paths: Iterable[Path], *, called_ae_title: str = Dicom().ae_title
     return FileExams(exams=tuple(exams), left_out=tuple(left_out))
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
+def files_in(paths: Iterable[Path]) -> Iterator[Path]:
+    """Files, and the files below folders, a folder at a time."""
     for path in paths:
-        if path.is_dir():
-            yield from sorted(child for child in path.rglob("*") if child.is_file())
-        else:
+        if not path.is_dir():
             yield path
+        for root, folders, names in os.walk(path):
+            folders.sort()
+            yield from (file for file in map(Path(root).joinpath, sorted(names)) if file.is_file())
 
 
-def _instance(path: Path, *, called_ae_title: str) -> Instance | str:
-    """The file as an instance, or why it is none."""
+def instance_of(path: Path, *, called_ae_title: str, policy: Images, digest: bool = True) -> Instance | str:
+    """The file as an instance, or why it is none.
+
+    Args:
+        path: any file.
+        called_ae_title: our AE title that it is taken to be sent to.
+        policy: which images are read.
+        digest: whether to read all of it for its SHA-256, which stays empty otherwise.
+    """
     try:
+        request, offset = _request(path, called_ae_title)
+        if request.transfer_syntax_uid not in TRANSFER_SYNTAXES:
+            return f"its transfer syntax is not accepted: {_syntax_name(request.transfer_syntax_uid)}"
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
+            header = read_header(buffer, offset=offset, transfer_syntax_uid=request.transfer_syntax_uid)
+            sha256 = hashlib.sha256(memoryview(buffer)[offset:]).hexdigest() if digest else ""
+            size = len(buffer) - offset
+        instance = describe(header, request, sha256=sha256, size=size, received_at=datetime.now(UTC), policy=policy)
+    except OSError as error:
+        return f"cannot be opened: {error.strerror}"
+    except InstanceRefused as error:
+        return str(error)
+    except (InvalidDicomError, EOFError, struct.error, *UNDECODABLE):
+        return "not a DICOM file (Part 10)"
+    return replace(instance, path=str(path.resolve()))
+
+
+def _request(path: Path, called_ae_title: str) -> tuple[StoreRequest, int]:
+    """What a sender of the file would say about it, and where its data set begins."""
+    with warnings.catch_warnings():
+        # pydicom quotes what is wrong with a file.
+        warnings.simplefilter("ignore")
         meta = read_file_meta_info(path)
-        offset = _BEFORE_META + int(meta.FileMetaInformationGroupLength)
         request = StoreRequest(
             sop_class_uid=meta.MediaStorageSOPClassUID,
             sop_instance_uid=meta.MediaStorageSOPInstanceUID,
@@ -85,21 +129,13 @@ def _instance(path: Path, *, called_ae_title: str) -> Instance | str:
             calling_ae_title="FILES",
             called_ae_title=called_ae_title,
         )
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
-            header = read_header(buffer, offset=offset, transfer_syntax_uid=request.transfer_syntax_uid)
-            sha256 = hashlib.sha256(memoryview(buffer)[offset:]).hexdigest()
-            size = len(buffer) - offset
-    except OSError as error:
-        return f"cannot be opened: {error.strerror}"
-    except InstanceRefused as error:
-        return str(error)
-    except (InvalidDicomError, AttributeError, ValueError, TypeError, EOFError):
-        return "not a DICOM file (Part 10)"
-    try:
-        instance = describe(header, request, sha256=sha256, size=size, received_at=datetime.now(UTC))
-    except InstanceRefused as error:
-        return str(error)
-    return replace(instance, path=str(path.resolve()))
+        return request, _BEFORE_META + int(meta.FileMetaInformationGroupLength)
+
+
+def _syntax_name(uid: str) -> str:
+    """A transfer syntax by its name in the standard; another may be anything and is not repeated."""
+    name = UID(uid).name
+    return name if name != uid else "none of DICOM's"
 
 
 def _exam(first: Instance, choice: Choice) -> Exam:

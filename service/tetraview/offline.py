@@ -65,6 +65,7 @@ def read_as(
     return settings.model_copy(
         update={
             "dicom": settings.dicom.model_copy(update={"ae_title": ae_title}),
+            "images": settings.images_of(ae_title),
             "triton": settings.triton.model_copy(update=stages),
             "profiles": (),
         }

@@ -140,6 +140,16 @@ def test_config_prints_a_settings_file() -> None:
     assert {"dicom", "completeness", "triton", "imaging", "report", "web"} <= set(printed)
 
 
+def test_survey_says_what_would_be_read(phantom_exam: Path, tmp_path: Path) -> None:
+    """A dry run names what would be read, lists the files when asked to, and writes sheets and picture."""
+    ran = tetraview("survey", phantom_exam, "--images", "--csv", tmp_path / "s.csv", "--picture", tmp_path / "s.svg")
+    assert ran.returncode == 0, ran.stderr
+    assert "of 1 exam 1 (100%) would be read: 1 (100%) tri" in ran.stdout
+    assert "READ L-MLO" in ran.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {"s.csv", "s-exams.csv", "s.svg"}
+    assert tetraview("survey", phantom_exam, "--ae-title", "NOBODY").stderr.startswith("tetraview: no profile")
+
+
 def test_send_stores_every_file(service: Any, phantom_exam: Path) -> None:
     """`tetraview send` stores a folder over one association and says how many."""
     service.start()

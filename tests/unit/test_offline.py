@@ -11,7 +11,7 @@ from tetraview.errors import SettingsInvalid
 from tetraview.files import find_exams
 from tetraview.intake.testing import mammogram
 from tetraview.offline import read_as, read_to_folder
-from tetraview.settings import Profile, Settings, Stages, Triton
+from tetraview.settings import Images, Profile, Settings, Stages, Triton
 
 SETTINGS = Settings.model_construct(
     triton=Triton(segmenter="rescunet"), profiles=(Profile(ae_title="TETRA_B", detector="yolo_msp_detector"),)
@@ -27,6 +27,16 @@ def test_files_are_an_exam_of_the_ae_title(tmp_path: Path) -> None:
     assert exam.exam_id == exam_id_of(called_ae_title="TETRA_B", study_instance_uid="2.25.1")
 
 
+def test_an_image_in_two_files_is_read_once(tmp_path: Path) -> None:
+    """Of files that hold the same SOP instance the first is taken, and the others are told."""
+    image = mammogram()
+    for name in ("a", "b"):
+        image.save_as(tmp_path / name, implicit_vr=True, little_endian=True, enforce_file_format=True)
+    found = find_exams([tmp_path])
+    assert [Path(image.path).name for exam in found.exams for image in exam.images.values()] == ["a"]
+    assert found.left_out == ((tmp_path / "b", "another file holds the same SOP instance"),)
+
+
 @pytest.mark.parametrize(
     ("ae_title", "stages"),
     [
@@ -38,6 +48,13 @@ def test_a_profile_reads_files_by_its_models(ae_title: str, stages: Stages) -> N
     """Read as if sent to an AE title, files are read by the models of its profile, and no other model is needed."""
     settings = read_as(SETTINGS, ae_title=ae_title, outputs=())
     assert (settings.called_ae_titles, settings.stages_of(ae_title)) == ((ae_title,), stages)
+
+
+def test_a_profile_reads_the_images_that_it_names() -> None:
+    """Read as if sent to an AE title, those images are read that its profile allows."""
+    profiles = (Profile(ae_title="TETRA_B", implants="read"),)
+    settings = read_as(Settings().model_copy(update={"profiles": profiles}), ae_title="TETRA_B", outputs=())
+    assert settings.images_of("TETRA_B") == Images(implants="read")
 
 
 def test_single_models_can_be_chosen_for_files() -> None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from tetraview.domain.output import OUTPUTS, CodingScheme
 from tetraview.errors import SettingsInvalid
-from tetraview.settings import Destination, Settings, Stages, load_settings
+from tetraview.settings import Destination, Images, Settings, Stages, load_settings
 from tetraview.tables import settings_text
 
 
@@ -58,6 +58,20 @@ def test_a_profile_changes_what_it_names(tmp_path: Path) -> None:
     assert settings.called_ae_titles == ("TETRAVIEW", "TETRA_B")
     assert settings.stages_of("TETRAVIEW") == Stages(segmenter="rescunet")
     assert settings.stages_of("TETRA_B") == Stages(detector="yolo_msp_detector", segmenter="rescunet")
+
+
+def test_a_profile_says_which_images_are_read_there(tmp_path: Path) -> None:
+    """Each AE title of ours may read other images; what its profile does not say is as in `[images]`."""
+    file = tmp_path / "tetraview.toml"
+    file.write_text(
+        '[images]\nlossy = "reject"\ndevices = ["GE*/*"]\n'
+        '[[profiles]]\nae_title = "TETRA_B"\nimplants = "read"\ndevices = []\npurpose = "screening"\n'
+    )
+    settings = load_settings(file)
+    usual = Images(lossy="reject", devices=("GE*/*",))
+    assert settings.images_of("TETRAVIEW") == usual
+    assert settings.images_of("TETRA_B") == Images(lossy="reject", implants="read", purpose="screening")
+    assert settings.images_of("NO_LONGER_OURS") == usual
 
 
 def test_what_was_sent_to_a_profile_that_is_gone_is_not_read_by_another() -> None:

@@ -15,11 +15,12 @@ from tetraview.conformance.objects import MADE
 from tetraview.delivery.scu import PROPOSED_SYNTAXES, STATUSES
 from tetraview.domain import product
 from tetraview.domain.detection import routes_of
-from tetraview.domain.instance import Decision
+from tetraview.domain.instance import Decision, Flag
 from tetraview.domain.output import OUTPUTS
 from tetraview.domain.view import Route
 from tetraview.inference.card import operating_points
-from tetraview.intake.eligibility import UNREAD_TYPES
+from tetraview.intake.eligibility.pixels import MIN_SIDE, SPACING_MM
+from tetraview.intake.eligibility.tables import MODIFIERS, PADDLES, PROJECTIONS, UNREAD_TYPES
 from tetraview.intake.negotiation import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from tetraview.intake.status import SENTENCES
 from tetraview.report import codes
@@ -50,7 +51,13 @@ def conformance_statement() -> str:
         transfer_syntaxes=TRANSFER_SYNTAXES,
         statuses=SENTENCES,
         decisions=[decision.value for decision in Decision],
+        flags=[flag.value for flag in Flag],
+        spacing_mm=SPACING_MM,
+        min_side=MIN_SIDE,
         unread_types=sorted(UNREAD_TYPES),
+        projections=PROJECTIONS,
+        modifiers=MODIFIERS,
+        paddles=sorted(PADDLES),
         dicom=Dicom(),
         destination={name: field.default for name, field in Destination.model_fields.items()},
         proposed_syntaxes=PROPOSED_SYNTAXES,

@@ -19,6 +19,7 @@ class Decision(StrEnum):
     RESULT_OBJECT = "RESULT_OBJECT"
     NOT_MAMMOGRAPHY = "NOT_MAMMOGRAPHY"
     FOR_PROCESSING = "FOR_PROCESSING"
+    FOR_PRESENTATION = "FOR_PRESENTATION"
     TOMOSYNTHESIS = "TOMOSYNTHESIS"
     #: Made from other images for another purpose.
     NOT_PRIMARY = "NOT_PRIMARY"
@@ -82,7 +83,7 @@ class Eligibility:
     decision: Decision
     #: The slot it can fill; None unless the decision is READ.
     view: View | None = None
-    #: Attribute and value that decided, for example ``ImplantPresent (0028,1300) = YES``; no patient data.
+    #: Attribute and value that decided, for example ``BreastImplantPresent (0028,1300) = YES``; no patient data.
     because: str = ""
     #: Coded remarks, in the order of `Flag`.
     flags: tuple[str, ...] = ()

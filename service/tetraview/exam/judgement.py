@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tetraview.domain.exam import ExamState, Remark
-from tetraview.domain.instance import Decision, Instance
+from tetraview.domain.instance import NOTED, Decision, Instance
 from tetraview.domain.verdict import Verdict
 from tetraview.domain.view import Laterality, View
 from tetraview.exam.choice import Choice, choose_images
 from tetraview.exam.identity import contradictions
 from tetraview.settings import Requires
+
+#: Slices, projections and what is computed from them.
+_OF_TOMOSYNTHESIS = frozenset({Decision.TOMOSYNTHESIS, Decision.SYNTHETIC})
 
 
 def judge(instances: Sequence[Instance], *, requires: Requires = "any", forced: bool = False) -> Verdict:
@@ -46,7 +49,8 @@ def _verdict(state: ExamState, choice: Choice, remark: Remark | None, detail: st
 def _nothing_to_read(instances: Sequence[Instance], choice: Choice) -> tuple[Remark, str]:
     if choice.mosaics:
         return Remark.MOSAIC, f"{_listed(choice.mosaics)} came as images of parts of the breast"
-    if any(instance.eligibility.decision is Decision.TOMOSYNTHESIS for instance in instances):
+    decisions = {instance.eligibility.decision for instance in instances} - NOTED
+    if Decision.TOMOSYNTHESIS in decisions and decisions <= _OF_TOMOSYNTHESIS:
         return Remark.NO_2D, "tomosynthesis only, which is not read"
     return Remark.NO_IMAGE, "no image of it is read"
 

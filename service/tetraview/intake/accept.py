@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Protocol
@@ -25,6 +25,7 @@ from tetraview.intake.file_meta import StoreRequest, encode_file_meta
 from tetraview.intake.header import Header, read_header
 from tetraview.intake.spool import Part, Spool, path_of
 from tetraview.intake.status import Status, refusal
+from tetraview.settings import Images
 from tetraview.telemetry.killpoint import killpoint
 from tetraview.telemetry.metrics import Metrics
 
@@ -61,6 +62,7 @@ class Acceptor:
     Args:
         max_object_bytes: largest data set.
         metrics: where answers and decisions are counted.
+        policy_of: which images are read of those sent to one of our AE titles.
     """
 
     def __init__(
@@ -70,11 +72,13 @@ class Acceptor:
         *,
         max_object_bytes: int,
         metrics: Metrics | None = None,
+        policy_of: Callable[[str], Images] = lambda _: Images(),
     ) -> None:
         self.max_object_bytes = max_object_bytes
         self.metrics = metrics or Metrics(CollectorRegistry())
         self._spool = spool
         self._ledger = ledger
+        self._policy_of = policy_of
         # The same data set may come twice at once, and has one path: keeping and recording it is one step.
         self._shards = tuple(threading.Lock() for _ in range(256))
 
@@ -100,7 +104,14 @@ class Acceptor:
         sha256 = part.finish()
         with part.mapped() as buffer:
             header = read_header(buffer, offset=part.data_set_offset, transfer_syntax_uid=request.transfer_syntax_uid)
-        instance = describe(header, request, sha256=sha256, size=part.size, received_at=datetime.now(UTC))
+        instance = describe(
+            header,
+            request,
+            sha256=sha256,
+            size=part.size,
+            received_at=datetime.now(UTC),
+            policy=self._policy_of(request.called_ae_title),
+        )
         with self._shards[int(instance.sha256[:2], 16)]:
             self._spool.keep(part, instance.path)
             recorded = self._record(instance)
@@ -207,7 +218,9 @@ class Reception:
         return self.refused or Status.SUCCESS
 
 
-def describe(header: Header, request: StoreRequest, *, sha256: str, size: int, received_at: datetime) -> Instance:
+def describe(
+    header: Header, request: StoreRequest, *, sha256: str, size: int, received_at: datetime, policy: Images
+) -> Instance:
     """The instance that a walked data set and its sender's words make together.
 
     Raises:
@@ -231,7 +244,7 @@ def describe(header: Header, request: StoreRequest, *, sha256: str, size: int, r
         size=size,
         path=path_of(f"{sha256}-{hashlib.sha256(request.called_ae_title.encode()).hexdigest()[:8]}"),
         received_at=received_at,
-        eligibility=eligibility_of(header.dataset, pixel_bytes=header.pixel_bytes),
+        eligibility=eligibility_of(header.dataset, pixel_bytes=header.pixel_bytes, policy=policy),
         patient_key=header.patient_key,
         accession_key=header.accession_key,
         study_date_key=header.study_date_key,

@@ -35,10 +35,17 @@ _MAX_VALUE = 1 << 16
 UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 _KEYWORDS = (
     *UIDS,
-    *("ImageType", "Modality", "PresentationIntentType", "Manufacturer"),
-    *("EstimatedRadiographicMagnificationFactor", "ImagerPixelSpacing", "ViewPosition"),
-    *("Laterality", "ImageLaterality", "SamplesPerPixel", "NumberOfFrames", "Rows", "Columns", "PixelSpacing"),
-    *("BitsAllocated", "BitsStored", "HighBit", "BreastImplantPresent", "ViewCodeSequence"),
+    *("ImageType", "Modality", "PresentationIntentType", "Manufacturer", "ManufacturerModelName", "SoftwareVersions"),
+    *("AcquisitionDate", "AcquisitionTime", "ContentDate", "ContentTime"),
+    *("VolumetricProperties", "VolumeBasedCalculationTechnique", "SourceImageSequence", "BiopsyTargetSequence"),
+    *("QualityControlImage", "BurnedInAnnotation", "LossyImageCompression", "SpecimenDescriptionSequence"),
+    *("ImageLaterality", "Laterality", "FrameLaterality", "SharedFunctionalGroupsSequence", "PatientOrientation"),
+    *("ViewCodeSequence", "ViewPosition", "BreastImplantPresent", "PartialView"),
+    *("EstimatedRadiographicMagnificationFactor", "FocalSpots", "PaddleDescription", "FieldOfViewDimensions"),
+    *("ImagerPixelSpacing", "PixelSpacing", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel"),
+    *("PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit"),
+    *("ProcedureCodeSequence", "RequestedProcedureCodeSequence", "ReasonForRequestedProcedureCodeSequence"),
+    "RequestAttributesSequence",
 )
 _WANTED = frozenset(tag_for_keyword(keyword) for keyword in _KEYWORDS)
 
@@ -270,7 +277,7 @@ class _Walk:
 
 
 #: What pydicom raises for values that are not of their VR; its warnings too, where warnings are errors.
-_UNDECODABLE = (
+UNDECODABLE = (
     *(BytesLengthException, ValueError, TypeError, ArithmeticError, LookupError, AttributeError),
     *(NotImplementedError, UserWarning),
 )
@@ -279,7 +286,7 @@ _UNDECODABLE = (
 def _decode(encoded: bytes, *, explicit: bool) -> Dataset:
     try:
         return read_dataset(BytesIO(encoded), is_implicit_VR=not explicit, is_little_endian=True)
-    except _UNDECODABLE as error:
+    except UNDECODABLE as error:
         raise refusal(Status.NOT_PARSABLE) from error
 
 
@@ -295,7 +302,7 @@ def _drop_undecodable(dataset: Dataset) -> None:
     for tag in list(dataset.keys()):
         try:
             element = dataset[tag]
-        except _UNDECODABLE:
+        except UNDECODABLE:
             del dataset[tag]
             continue
         for item in element.value if element.VR == "SQ" else ():

@@ -6,7 +6,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import Self
 
@@ -17,7 +17,7 @@ from tetraview.intake.association import Association
 from tetraview.intake.spool import Spool
 from tetraview.intake.sweep import sweep
 from tetraview.intake.upper_layer import Rejection
-from tetraview.settings import Dicom
+from tetraview.settings import Dicom, Images
 from tetraview.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
@@ -39,6 +39,7 @@ class Listener:
 
     Args:
         further_ae_titles: AE titles that may be called beside that of the settings.
+        policy_of: which images are read of those sent to one of our AE titles.
     """
 
     def __init__(
@@ -49,12 +50,16 @@ class Listener:
         *,
         further_ae_titles: Collection[str] = (),
         metrics: Metrics | None = None,
+        policy_of: Callable[[str], Images] = lambda _: Images(),
     ) -> None:
         self._settings = settings
         self._called_ae_titles = frozenset({settings.ae_title, *further_ae_titles})
         self._spool = spool
         self._ledger = ledger
-        self._acceptor = Acceptor(spool, ledger, max_object_bytes=settings.max_object_bytes, metrics=metrics)
+        self._policy_of = policy_of
+        self._acceptor = Acceptor(
+            spool, ledger, max_object_bytes=settings.max_object_bytes, metrics=metrics, policy_of=policy_of
+        )
         self._changed = threading.Condition()
         self._draining = False
         self._connections: set[Association] = set()
@@ -77,7 +82,7 @@ class Listener:
             StorageUnavailable: the ledger does not answer.
             OSError: the address cannot be listened on.
         """
-        sweep(self._spool, self._ledger)
+        sweep(self._spool, self._ledger, policy_of=self._policy_of)
         family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
         address = (self._settings.host, self._settings.port)
         listening = socket.create_server(address, family=family, backlog=_BACKLOG)

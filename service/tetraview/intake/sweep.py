@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from mmap import ACCESS_READ, mmap
@@ -17,6 +18,7 @@ from tetraview.intake.accept import InstanceLedger, describe
 from tetraview.intake.file_meta import read_file_meta
 from tetraview.intake.header import read_header
 from tetraview.intake.spool import Spool
+from tetraview.settings import Images
 
 _log = structlog.get_logger()
 
@@ -35,8 +37,13 @@ class SweepReport:
     missing: tuple[str, ...]
 
 
-def sweep(spool: Spool, ledger: InstanceLedger) -> SweepReport:
+def sweep(spool: Spool, ledger: InstanceLedger, *, policy_of: Callable[[str], Images]) -> SweepReport:
     """Bring spool and ledger together, before anything is received.
+
+    Args:
+        spool: the files.
+        ledger: the rows.
+        policy_of: which images are read of those sent to one of our AE titles.
 
     Raises:
         StorageUnavailable: the ledger does not answer.
@@ -44,7 +51,7 @@ def sweep(spool: Spool, ledger: InstanceLedger) -> SweepReport:
     parts = spool.delete_parts()
     files, rows = set(spool.paths()), set(ledger.paths())
     orphans = sorted(files - rows)
-    unusable = tuple(path for path in orphans if not _adopt(spool.folder, path, ledger))
+    unusable = tuple(path for path in orphans if not _adopt(spool.folder, path, ledger, policy_of))
     report = SweepReport(
         parts=parts, adopted=len(orphans) - len(unusable), unusable=unusable, missing=tuple(sorted(rows - files))
     )
@@ -56,16 +63,16 @@ def sweep(spool: Spool, ledger: InstanceLedger) -> SweepReport:
     return report
 
 
-def _adopt(folder: Path, path: str, ledger: InstanceLedger) -> bool:
+def _adopt(folder: Path, path: str, ledger: InstanceLedger, policy_of: Callable[[str], Images]) -> bool:
     """Record a file without a row; False where it is not what its name says."""
     try:
-        instance = _read_instance(folder / path)
+        instance = _read_instance(folder / path, policy_of)
     except (InstanceRefused, InvalidDicomError, AttributeError, OSError, ValueError):
         return False
     return instance.path == path and ledger.record_instance(instance) is not Recorded.CONFLICT
 
 
-def _read_instance(path: Path) -> Instance:
+def _read_instance(path: Path, policy_of: Callable[[str], Images]) -> Instance:
     request, offset = read_file_meta(path)
     with path.open("rb") as file:
         received_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
@@ -73,4 +80,11 @@ def _read_instance(path: Path) -> Instance:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         with mmap(file.fileno(), 0, access=ACCESS_READ) as buffer:
             header = read_header(buffer, offset=offset, transfer_syntax_uid=request.transfer_syntax_uid)
-            return describe(header, request, sha256=sha256, size=len(buffer) - offset, received_at=received_at)
+            return describe(
+                header,
+                request,
+                sha256=sha256,
+                size=len(buffer) - offset,
+                received_at=received_at,
+                policy=policy_of(request.called_ae_title),
+            )

@@ -55,10 +55,10 @@ class MemoryLedger:
 
 
 def mammogram(*, pixel_bytes: int = 32, **attributes: Any) -> Dataset:
-    """A left CC image of 4 columns that is read.
+    """A left CC image that is read.
 
     Args:
-        pixel_bytes: length of the pixel data, a multiple of 8.
+        pixel_bytes: length of the pixel data, which is all zeros and need not be the whole image.
         attributes: by keyword, in place of the usual; None leaves one out.
     """
     view = Dataset()
@@ -79,8 +79,8 @@ def mammogram(*, pixel_bytes: int = 32, **attributes: Any) -> Dataset:
         "ViewPosition": "CC",
         "SamplesPerPixel": 1,
         "PhotometricInterpretation": "MONOCHROME2",
-        "Rows": pixel_bytes // 8,
-        "Columns": 4,
+        "Rows": 512,
+        "Columns": 256,
         "BitsAllocated": 16,
         "BitsStored": 12,
         "HighBit": 11,

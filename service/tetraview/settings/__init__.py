@@ -9,6 +9,7 @@ from __future__ import annotations
 from tetraview.settings.completeness import Completeness, Requires
 from tetraview.settings.destination import Destination
 from tetraview.settings.dicom import Dicom
+from tetraview.settings.images import Images
 from tetraview.settings.imaging import Imaging
 from tetraview.settings.profile import Profile
 from tetraview.settings.report import OutputProfile, Report
@@ -22,6 +23,7 @@ __all__ = [
     "Destination",
     "DetectorName",
     "Dicom",
+    "Images",
     "Imaging",
     "OutputProfile",
     "Profile",

@@ -15,6 +15,7 @@ from tetraview.errors import SettingsInvalid
 from tetraview.settings.completeness import Completeness, Requires
 from tetraview.settings.destination import Destination
 from tetraview.settings.dicom import Dicom
+from tetraview.settings.images import Images
 from tetraview.settings.imaging import Imaging
 from tetraview.settings.profile import Profile
 from tetraview.settings.report import OutputProfile, Report
@@ -45,6 +46,7 @@ class Settings(BaseSettings):
     completeness: Completeness = Completeness()
     triton: Triton = Triton()
     profiles: tuple[Profile, ...] = ()
+    images: Images = Images()
     imaging: Imaging = Imaging()
     report: Report = Report()
     web: Web = Web()
@@ -107,20 +109,26 @@ class Settings(BaseSettings):
         Raises:
             SettingsInvalid: it is none of ours, or is no longer.
         """
-        if ae_title == self.dicom.ae_title:
-            return self.triton.stages
-        for profile in self.profiles:
-            if profile.ae_title == ae_title:
-                chosen = profile.model_dump(include=set(Stages.model_fields), exclude_none=True)
-                return self.triton.stages.model_copy(update=chosen)
-        raise SettingsInvalid(
-            f"no profile of the settings has the AE title {ae_title}: add one, and send again what was sent to it"
-        )
+        if ae_title not in self.called_ae_titles:
+            raise SettingsInvalid(
+                f"no profile of the settings has the AE title {ae_title}: add one, and send again what was sent to it"
+            )
+        profile = self._profile(ae_title)
+        return profile.stages(self.triton.stages) if profile else self.triton.stages
+
+    def images_of(self, ae_title: str) -> Images:
+        """Which images are read of those sent to one of our AE titles."""
+        profile = self._profile(ae_title)
+        return profile.images(self.images) if profile else self.images
 
     def requires_of(self, ae_title: str) -> Requires:
         """The views without which an exam sent to one of our AE titles is not read."""
-        own = (profile.requires for profile in self.profiles if profile.ae_title == ae_title)
-        return next(own, None) or self.completeness.requires
+        profile = self._profile(ae_title)
+        return (profile and profile.requires) or self.completeness.requires
+
+    def _profile(self, ae_title: str) -> Profile | None:
+        """The profile of one of our AE titles; None for the default one, and for one that is no longer ours."""
+        return next((profile for profile in self.profiles if profile.ae_title == ae_title), None)
 
     @field_validator("profiles")
     @classmethod

@@ -55,6 +55,13 @@ def test_tomosynthesis_alone_is_skipped(image: Any) -> None:
     assert (verdict.state, verdict.remark) == (ExamState.SKIPPED, Remark.NO_2D)
 
 
+def test_tomosynthesis_beside_images_that_are_not_read_is_no_reason(image: Any) -> None:
+    """An exam that has two-dimensional images, which are not read, is not said to be tomosynthesis only."""
+    decisions = (Decision.TOMOSYNTHESIS, Decision.IMPLANT)
+    verdict = judge([image(None, decision=decision, uid=decision) for decision in decisions])
+    assert (verdict.state, verdict.remark) == (ExamState.SKIPPED, Remark.NO_IMAGE)
+
+
 def test_a_mosaic_is_said_where_it_leaves_a_slot_empty(image: Any) -> None:
     """An exam of parts only is skipped as a mosaic; with other views these are read and the mosaic is named."""
     tiles = [image(View.R_MLO, uid=uid, partial=True) for uid in "12"]

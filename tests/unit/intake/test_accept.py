@@ -18,6 +18,7 @@ from tetraview.intake.spool import Spool
 from tetraview.intake.status import SENTENCES, Status
 from tetraview.intake.sweep import sweep
 from tetraview.intake.testing import MAMMOGRAPHY, MemoryLedger, encode_data_set, mammogram
+from tetraview.settings import Images
 
 
 class Intake:
@@ -123,6 +124,27 @@ def test_what_cannot_be_stored_has_a_permanent_status(
     assert not intake.ledger.instances
 
 
+def test_which_images_are_read_depends_on_the_title_called(tmp_path: Path) -> None:
+    """The same image may be read where it is sent to one AE title of ours, and not where it is sent to another."""
+    ledger = MemoryLedger()
+    policies = {"TETRA_A": Images(), "TETRA_B": Images(implants="read")}
+    acceptor = Acceptor(Spool(tmp_path), ledger, max_object_bytes=1 << 20, policy_of=policies.__getitem__)
+    sent = mammogram(BreastImplantPresent="YES")
+    for title in policies:
+        reception = acceptor.begin(
+            StoreRequest(
+                sop_class_uid=sent.SOPClassUID,
+                sop_instance_uid=sent.SOPInstanceUID,
+                transfer_syntax_uid=ImplicitVRLittleEndian,
+                calling_ae_title="MODALITY",
+                called_ae_title=title,
+            )
+        )
+        reception.write(encode_data_set(sent))
+        assert reception.finish() is Status.SUCCESS
+    assert [instance.eligibility.decision for instance in ledger.instances] == [Decision.IMPLANT, Decision.READ]
+
+
 @pytest.mark.parametrize("uid", [b"1.2\n", b"1\0.2", b"../x", b"    ", b"\0\0\0\0"])
 def test_a_uid_is_judged_as_it_stands_in_the_data_set(intake: Intake, uid: bytes) -> None:
     """Line ends, NULs and paths within a UID are seen and refused, not repaired."""
@@ -225,7 +247,7 @@ def test_a_start_adopts_what_the_ledger_does_not_know(intake: Intake) -> None:
     intake.send(mammogram())
     known = list(intake.ledger.instances)
     intake.ledger.instances.clear()
-    report = sweep(intake.spool, intake.ledger)
+    report = sweep(intake.spool, intake.ledger, policy_of=lambda _: Images())
     assert (report.adopted, report.unusable, report.missing) == (1, (), ())
     (adopted,) = intake.ledger.instances
     assert replace(adopted, received_at=known[0].received_at) == known[0]
@@ -242,6 +264,6 @@ def test_a_start_reports_what_it_cannot_mend(intake: Intake) -> None:
         file.seek(-1, 2)
         file.write(b"\1")
     (intake.spool.folder / "incoming/x.part").write_bytes(b"")
-    report = sweep(intake.spool, intake.ledger)
+    report = sweep(intake.spool, intake.ledger, policy_of=lambda _: Images())
     assert (report.parts, report.adopted, report.unusable, report.missing) == (1, 0, (rotten,), (gone,))
     assert (intake.spool.folder / rotten).exists()

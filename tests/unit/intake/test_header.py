@@ -47,7 +47,7 @@ def test_the_attributes_that_decide_are_read(syntax: str) -> None:
     header = read(encode_data_set(sent, syntax), syntax)
     assert header.dataset.SOPInstanceUID == sent.SOPInstanceUID
     assert header.dataset.ViewCodeSequence[0].CodeValue == "399162004"
-    assert header.dataset.Rows == 100
+    assert header.dataset.Rows == 512
     assert header.pixel_bytes == 800
     assert "PatientName" not in header.dataset
     assert "PatientID" not in header.dataset
