@@ -43,10 +43,10 @@ MODEL = Model(
 def images(study: str) -> list[Dataset]:
     """The four views of a study."""
     facts = {"StudyInstanceUID": study, "SeriesInstanceUID": f"{study}.1", "ViewCodeSequence": None}
-    square = {"Rows": 64, "Columns": 64, "PatientOrientation": ["A", "R"]}
+    square = {"Rows": 256, "Columns": 256, "PatientOrientation": ["A", "R"]}
     return [
         mammogram(
-            pixel_bytes=2 * 64 * 64,
+            pixel_bytes=2 * 256 * 256,
             SOPInstanceUID=f"{study}.{number}",
             ImageLaterality=view.laterality.value,
             ViewPosition=view.position.value,
