@@ -16,7 +16,7 @@ from tetraview.domain.reading import Reading
 from tetraview.settings import Settings
 
 #: Settings that are lists of sections.
-_LISTS = frozenset({"destinations", "outputs", "profiles"})
+_LISTS = frozenset({"destinations", "outputs", "profiles", "senders"})
 #: What stands between user and host of a URL.
 _PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
 

@@ -18,6 +18,7 @@ from tetraview.settings.dicom import Dicom
 from tetraview.settings.imaging import Imaging
 from tetraview.settings.profile import Profile
 from tetraview.settings.report import OutputProfile, Report
+from tetraview.settings.senders import Sender
 from tetraview.settings.triton import Stages, Triton
 from tetraview.settings.web import Web
 
@@ -44,6 +45,7 @@ class Settings(BaseSettings):
     dicom: Dicom = Dicom()
     completeness: Completeness = Completeness()
     triton: Triton = Triton()
+    senders: tuple[Sender, ...] = ()
     profiles: tuple[Profile, ...] = ()
     imaging: Imaging = Imaging()
     report: Report = Report()
@@ -132,6 +134,14 @@ class Settings(BaseSettings):
         if twice:
             raise ValueError(f"more than one profile, or one and dicom.ae_title, is named {twice}")
         return profiles
+
+    @field_validator("senders")
+    @classmethod
+    def _certificates_need_tls(cls, senders: tuple[Sender, ...], info: ValidationInfo) -> tuple[Sender, ...]:
+        dicom = info.data.get("dicom")
+        if dicom and not dicom.tls and (named := [sender.ae_title for sender in senders if sender.certificate]):
+            raise ValueError(f"the certificate of {', '.join(named)} is seen only where [dicom.tls] is set")
+        return senders
 
     @field_validator("outputs")
     @classmethod
