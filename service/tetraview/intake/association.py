@@ -45,6 +45,8 @@ _CLOSE_SECONDS = 2.0
 _SILENT = frozenset(
     {Outcome.CLOSED_BY_SENDER, Outcome.ABORTED_BY_SENDER, Outcome.IDLE, Outcome.STALLED, Outcome.TLS_FAILED}
 )
+#: Outcomes that go without saying, or have been said.
+_TOLD = frozenset({Outcome.RELEASED, Outcome.CLOSED_BY_SENDER, Outcome.REJECTED, Outcome.TLS_FAILED})
 #: What a sender is told that is not let in: nothing about whether its AE title is known from elsewhere.
 _REJECTIONS = {
     Refusal.UNKNOWN_SENDER: Rejection.CALLING_AE_TITLE_UNKNOWN,
@@ -260,7 +262,7 @@ class Association:
 
     def _say_goodbye(self, end: Ended) -> None:
         """Send what the sender is due, its place being free already."""
-        if end.outcome not in {Outcome.RELEASED, Outcome.CLOSED_BY_SENDER}:
+        if end.outcome not in _TOLD:
             _log.info("association_ended", state=end.outcome)
         with suppress(Ended):
             if end.outcome is Outcome.RELEASED:

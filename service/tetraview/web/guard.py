@@ -16,8 +16,8 @@ from tetraview.web.pages import problem_page
 _THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 #: Methods that change nothing.
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-#: Who may ask without naming a site: the address bar, and what is no browser.
-_OURS = frozenset({"", "same-origin", "none"})
+#: Who may ask for changes: our own pages, and a person by the browser itself.
+_OURS = frozenset({"same-origin", "none"})
 
 
 class Guard:
@@ -60,10 +60,11 @@ def _host_name(host: str) -> str:
 
 
 def _is_same_origin(headers: Headers) -> bool:
-    origin = headers.get("origin")
-    if origin is None:
-        return headers.get("sec-fetch-site", "") in _OURS
-    return origin.partition("://")[2].lower() == headers.get("host", "").lower()
+    """What the browser says itself counts; over plain HTTP to other machines it names the origin only."""
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None:
+        return site in _OURS
+    return origin is None or origin.partition("://")[2].lower() == headers.get("host", "").lower()
 
 
 def _page(status: HTTPStatus, detail: str) -> HTMLResponse:

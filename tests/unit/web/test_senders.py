@@ -147,7 +147,7 @@ def test_only_our_names_are_answered(client: httpx.Client, host: str, status: in
         ({"origin": "https://Tetraview.example", "host": "tetraview.example"}, 303),
         ({"sec-fetch-site": "cross-site"}, 403),
         ({"sec-fetch-site": "same-site"}, 403),
-        ({"sec-fetch-site": "same-origin"}, 303),
+        ({"sec-fetch-site": "same-origin", "origin": "null"}, 303),
     ],
 )
 def test_no_other_site_can_change_anything(
