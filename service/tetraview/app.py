@@ -8,6 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self, TextIO
 
+import sqlalchemy as sa
 import structlog
 from prometheus_client import CollectorRegistry
 
@@ -15,9 +16,10 @@ from tetraview.delivery import deliver
 from tetraview.errors import SettingsInvalid, TetraviewError, TritonUnavailable
 from tetraview.imaging.limits import DecodeLimits
 from tetraview.inference import Models
+from tetraview.intake.gate import Gate
 from tetraview.intake.scp import Listener
 from tetraview.intake.spool import Spool
-from tetraview.ledger import Ledger, open_engine
+from tetraview.ledger import Ledger, SenderBook, open_engine
 from tetraview.reader import ExamReader
 from tetraview.settings import Settings
 from tetraview.steps import Folders, Steps
@@ -25,6 +27,8 @@ from tetraview.telemetry.log import configure_logging
 from tetraview.telemetry.metrics import Metrics
 from tetraview.telemetry.redaction import Redaction, load_key
 from tetraview.web.app import create_app
+from tetraview.web.guard import Guard
+from tetraview.web.senders import add_sender_pages
 from tetraview.web.server import WebServer
 from tetraview.workflow import ExamWorkflow
 
@@ -53,7 +57,7 @@ class App:
         configure_logging(level=settings.log_level, stream=log, redaction=redaction)
         registry = CollectorRegistry()
         self._metrics = Metrics(registry)
-        self._engine = open_engine(settings.database_url or f"sqlite:///{settings.data_dir}/ledger.sqlite")
+        self._engine = ledger_engine(settings)
         self._dbos_engine = open_engine(settings.database_url or f"sqlite:///{settings.data_dir}/workflow.sqlite")
         self.ledger = Ledger(self._engine, clock=utc_now)
         self._models = open_models(settings)
@@ -65,11 +69,13 @@ class App:
             deliver=partial(deliver, calling_ae_title=settings.dicom.ae_title),
             clock=utc_now,
         )
+        senders = SenderBook(self._engine, clock=utc_now)
+        self._gate = Gate(settings.called_ae_titles, senders=settings.senders, ledger=senders, metrics=self._metrics)
         self._listener = Listener(
             settings.dicom,
             Spool(self._folders.spool),
             self.ledger,
-            further_ae_titles=[profile.ae_title for profile in settings.profiles],
+            gate=self._gate,
             metrics=self._metrics,
             policy_of=settings.images_of,
         )
@@ -81,10 +87,15 @@ class App:
             sending=self._listener.exams_being_sent,
         )
         checks = {"ledger": self._check_ledger, "ticker": self._check_ticker, "triton": self._check_triton}
+        pages = create_app(ledger=self.ledger, results=self._folders.data / "results", registry=registry, checks=checks)
+        add_sender_pages(pages, senders, senders=settings.senders)
+        pages.add_middleware(Guard, allowed_hosts=[settings.web.host, *settings.web.allowed_hosts])
         self._web = WebServer(
-            create_app(ledger=self.ledger, results=self._folders.data / "results", registry=registry, checks=checks),
+            pages,
             host=settings.web.host,
             port=settings.web.port,
+            certificate=settings.web.certificate,
+            key=settings.web.key,
         )
         self._stopping = threading.Event()
         self._ticker = threading.Thread(target=self._keep_ticking, name="tick")
@@ -97,7 +108,8 @@ class App:
     @property
     def web_url(self) -> str:
         """Address of the pages, once started."""
-        return f"http://{self._settings.web.host}:{self._web.port}"
+        scheme = "https" if self._settings.web.certificate else "http"
+        return f"{scheme}://{self._settings.web.host}:{self._web.port}"
 
     def start(self) -> None:
         """Start in the order that what is started can rely on what it needs; what cannot all start is stopped.
@@ -170,6 +182,7 @@ class App:
         self._metrics.exams_waiting.set(self.ledger.count_unsettled())
         names = tuple(destination.name for destination in self._settings.destinations)
         self._metrics.set_queues(self.ledger.count_pending(), destinations=names)
+        self._gate.flush()
 
     def _check_ticker(self) -> None:
         if not self._ticker.is_alive():
@@ -182,6 +195,11 @@ class App:
         self._metrics.triton_ready.set(0)
         self._models.check()
         self._metrics.triton_ready.set(1)
+
+
+def ledger_engine(settings: Settings) -> sa.Engine:
+    """The database of the ledger."""
+    return open_engine(settings.database_url or f"sqlite:///{settings.data_dir}/ledger.sqlite")
 
 
 def open_models(settings: Settings) -> Models:

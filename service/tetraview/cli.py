@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from tetraview.app import App
+from tetraview.cli_senders import senders_app
 from tetraview.conformance.statement import conformance_statement
 from tetraview.delivery import store_files
 from tetraview.demo.demo import run_demo
@@ -38,6 +39,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(senders_app, name="senders")
 console = Console()
 errors = Console(stderr=True, style="red", markup=False, highlight=False, soft_wrap=True)
 
@@ -216,7 +218,9 @@ def doctor(config: ConfigFile = None) -> None:
     for diagnosis in examine(settings):
         healthy &= diagnosis.health is not Health.FAULT
         line = f"{diagnosis.health} {diagnosis.what}{': ' * bool(diagnosis.sentence)}{diagnosis.sentence}"
-        (errors if diagnosis.health is Health.FAULT else console).print(line, style=_COLOURS[diagnosis.health])
+        (errors if diagnosis.health is Health.FAULT else console).print(
+            line, style=_COLOURS[diagnosis.health], markup=False, highlight=False
+        )
     if not healthy:
         sys.exit(1)
 

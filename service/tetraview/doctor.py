@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,14 +16,16 @@ from tetraview.delivery import echo
 from tetraview.durable import write_file
 from tetraview.errors import DestinationUnavailable, SettingsInvalid, TetraviewError
 from tetraview.ledger import check_database
-from tetraview.settings import Destination, Settings
+from tetraview.settings import Destination, Settings, Tls
 from tetraview.steps import Folders
+from tetraview.tls import server_context
 
 #: Free space for a day of a busy screening site.
 _MIN_FREE_BYTES = 20 << 30
 #: State of adjtimex(2) while the kernel's clock is not synchronised.
 _TIME_ERROR = 5
 _TIMEX_BYTES = 512
+_CONNECT_SECONDS = 5.0
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses that are looked up, not listened on
 
 
@@ -72,6 +75,9 @@ def _checks(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
     if settings.database_url:
         yield "database", partial(check_database, settings.database_url)
     yield "Triton", partial(_check_triton, settings)
+    if settings.dicom.tls:
+        yield "TLS of the listener", partial(_check_tls, settings.dicom.tls)
+    yield from _exposure(settings)
     yield f"listener {settings.dicom.ae_title}", partial(_check_listener, settings)
     for destination in settings.destinations:
         yield f"destination {destination.name}", partial(echo, destination)
@@ -107,13 +113,53 @@ def _check_triton(settings: Settings) -> None:
 
 
 def _check_listener(settings: Settings) -> None:
-    """Our own listener answers at the address that senders use, if the service runs."""
+    """Our own listener answers at the address that senders use, if the service runs.
+
+    Where this machine may not send, or has to show a certificate, it is only connected to.
+    """
     dicom = settings.dicom
     host = _EVERYWHERE.get(dicom.host, dicom.host)
     try:
-        echo(Destination(name="listener", ae_title=dicom.ae_title, host=host, port=dicom.port))
+        if dicom.tls or settings.senders:
+            _connect(host, dicom.port)
+        else:
+            echo(Destination(name="listener", ae_title=dicom.ae_title, host=host, port=dicom.port))
     except DestinationUnavailable as fault:
         raise _Remark(f"{fault}. If the service is not started yet, run this again when it is") from fault
+
+
+def _connect(host: str, port: int) -> None:
+    try:
+        socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
+    except OSError as error:
+        raise DestinationUnavailable(f"nobody listens at {host}:{port} ({error.strerror})") from error
+
+
+def _check_tls(tls: Tls) -> None:
+    server_context(tls.certificate, tls.key, trusted_certificates=tls.trusted_certificates)
+
+
+def _exposure(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
+    """What the network can see or do, and what it cannot although somebody may expect it."""
+    dicom, web = settings.dicom, settings.web
+    if not _is_this_machine(dicom.host):
+        if dicom.tls is None:
+            remark = "images come in unencrypted: set [dicom.tls], or keep that network to itself"
+            yield "network", partial(_remark, remark)
+        if not settings.senders:
+            remark = "no [[senders]] is set: only this machine, and whom `tetraview senders allow` names, may send"
+            yield "senders", partial(_remark, remark)
+    if web.certificate is None and not _is_this_machine(web.host):
+        remark = "they are shown unencrypted and without login: set web.certificate, or put a proxy in front"
+        yield "pages", partial(_remark, remark)
+
+
+def _is_this_machine(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def _remark(sentence: str) -> None:
+    raise _Remark(sentence)
 
 
 def _no_destination() -> None:

@@ -16,7 +16,7 @@ from tetraview.domain.reading import Reading
 from tetraview.settings import Settings
 
 #: Settings that are lists of sections.
-_LISTS = frozenset({"destinations", "outputs", "profiles"})
+_LISTS = frozenset({"destinations", "outputs", "profiles", "senders"})
 #: What stands between user and host of a URL.
 _PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
 
@@ -70,13 +70,15 @@ def settings_text(settings: Settings) -> str:
 
 
 def _section(section: BaseModel, path: tuple[str, ...]) -> Iterator[str]:
-    nested = {}
+    nested, absent = {}, {}
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
         if isinstance(value, BaseModel):
             nested[name] = [value]
         elif name in _LISTS:
             nested[name] = list(value)
+        elif value is None and (table := _table_of(field.annotation)):
+            absent[name] = table
         else:
             yield f"# {field.description}{_choices(field.annotation)}"
             yield f"# {name} =" if value is None else f"{name} = {_toml(value)}"
@@ -86,16 +88,27 @@ def _section(section: BaseModel, path: tuple[str, ...]) -> Iterator[str]:
             yield f"\n{brackets[0]}{'.'.join((*path, name))}{brackets[1]}"
             yield from _section(member, (*path, name))
         if not members:
-            yield from _example(name, get_args(type(section).model_fields[name].annotation)[0])
+            yield from _example(f"[[{name}]]", get_args(type(section).model_fields[name].annotation)[0])
+    for name, table in absent.items():
+        yield from _example(f"[{'.'.join((*path, name))}]", table)
 
 
-def _example(name: str, section: type[BaseModel]) -> Iterator[str]:
-    """A section of which there may be several, commented out."""
+def _table_of(annotation: Any) -> type[BaseModel] | None:
+    """The section that a setting is where it is set."""
+    kinds = (kind for kind in get_args(annotation) if isinstance(kind, type) and issubclass(kind, BaseModel))
+    return next(kinds, None)
+
+
+def _example(heading: str, section: type[BaseModel]) -> Iterator[str]:
+    """A section that may be added, commented out, and within it once more what may be left out."""
     yield f"\n# {section.__doc__}"
-    yield f"# [[{name}]]"
+    yield f"# {heading}"
     for key, field in section.model_fields.items():
         yield f"## {field.description}{_choices(field.annotation)}"
-        yield f"# {key} =" + ("" if field.is_required() or field.default is None else f" {_toml(field.default)}")
+        if field.is_required():
+            yield f"# {key} ="
+        else:
+            yield f"## {key} =" if field.default is None else f"# {key} = {_toml(field.default)}"
 
 
 def _choices(annotation: Any) -> str:

@@ -22,6 +22,8 @@ BROWSER_FLAGS = (
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
     "--ignore-gpu-blocklist",
+    # A name that browsers do not trust without TLS, unlike localhost.
+    "--host-resolver-rules=MAP *.test 127.0.0.1",
 )
 DETECTOR = "mommi_detector"
 POINTS = ("high_sensitivity", "balanced", "high_specificity")

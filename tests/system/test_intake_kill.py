@@ -29,6 +29,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 import structlog
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+from tetraview.intake.gate import Gate
 from tetraview.intake.scp import Listener
 from tetraview.intake.spool import Spool
 from tetraview.ledger import Ledger, open_engine
@@ -36,7 +37,7 @@ from tetraview.settings import Dicom
 folder = Path(sys.argv[1])
 ledger = Ledger(open_engine(f"sqlite:///{folder}/ledger.sqlite"), clock=lambda: datetime.now(UTC))
 spool = Spool(folder / "spool")
-with Listener(Dicom(port=0), spool, ledger, further_ae_titles=["TETRA_B"]) as listener:
+with Listener(Dicom(port=0), spool, ledger, gate=Gate(["TETRAVIEW", "TETRA_B"])) as listener:
     print(listener.port, flush=True)
     sys.stdin.read()
 """

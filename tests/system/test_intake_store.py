@@ -21,13 +21,14 @@ from pynetdicom.status import code_to_category
 from tetraview.domain.instance import Instance, Recorded
 from tetraview.domain.view import View
 from tetraview.intake.accept import InstanceLedger
+from tetraview.intake.gate import Gate
 from tetraview.intake.negotiation import TRANSFER_SYNTAXES
 from tetraview.intake.scp import Listener
 from tetraview.intake.spool import Spool
 from tetraview.intake.status import Status
 from tetraview.intake.testing import MAMMOGRAPHY, VERIFICATION, MemoryLedger, RawSender, encode_data_set, mammogram
 from tetraview.ledger import Ledger, open_engine
-from tetraview.settings import Dicom
+from tetraview.settings import Dicom, Sender
 
 
 @pytest.fixture
@@ -177,8 +178,8 @@ def rejection(port: int, **titles: str) -> tuple[int, ...]:
 
 def test_strangers_are_rejected_for_good(spool: Spool) -> None:
     """A wrong called AE title and a calling one that is not listed are rejected permanently, each with its reason."""
-    settings = Dicom(port=0, calling_ae_titles=("MODALITY",))
-    with Listener(settings, spool, MemoryLedger()) as listener:
+    gate = Gate(["TETRAVIEW"], senders=[Sender(ae_title="MODALITY", addresses=("127.0.0.1",))])
+    with Listener(Dicom(port=0), spool, MemoryLedger(), gate=gate) as listener:
         assert rejection(listener.port, called="OTHER", calling="MODALITY") == (1, 1, 7)
         assert rejection(listener.port, calling="STRANGER") == (1, 1, 3)
         with RawSender(listener.port, calling="MODALITY") as sender:
@@ -190,7 +191,7 @@ def test_every_ae_title_of_ours_has_exams_of_its_own(spool: Spool, ledger: Insta
     told: list[Instance] = []
     noting = NotingLedger(ledger, told)
     sent = mammogram()
-    with Listener(Dicom(port=0), spool, noting, further_ae_titles=["TETRA_B"]) as listener:
+    with Listener(Dicom(port=0), spool, noting, gate=Gate(["TETRAVIEW", "TETRA_B"])) as listener:
         for called in ("TETRAVIEW", "TETRA_B", "TETRA_B"):
             with RawSender(listener.port, called=called) as sender:
                 sender.associate()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
+
 from pynetdicom import AE
 
 from tetraview.domain.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from tetraview.errors import SettingsInvalid
+from tetraview.settings import Destination
+from tetraview.tls import client_context
 
 
 def application_entity(ae_title: str, *, connect_seconds: float, response_seconds: float) -> AE:
@@ -28,3 +32,17 @@ def application_entity(ae_title: str, *, connect_seconds: float, response_second
     entity.connection_timeout = entity.acse_timeout = connect_seconds
     entity.dimse_timeout = entity.network_timeout = response_seconds
     return entity
+
+
+def tls_arguments(destination: Destination) -> tuple[ssl.SSLContext, str] | None:
+    """What pynetdicom needs to open an association by TLS, the certificate's name being checked; None without.
+
+    Files are read each time, so that a renewed certificate counts from the next association on.
+
+    Raises:
+        SettingsInvalid: a file cannot be read or does not hold what it should.
+    """
+    if destination.tls_ca_file is None:
+        return None
+    context = client_context(destination.tls_ca_file, certificate=destination.tls_certificate, key=destination.tls_key)
+    return context, destination.host

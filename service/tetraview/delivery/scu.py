@@ -11,7 +11,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_context, evt
 from pynetdicom.association import Association
 
-from tetraview.delivery.entity import application_entity
+from tetraview.delivery.entity import application_entity, tls_arguments
 from tetraview.domain.delivery import ResultObject
 from tetraview.errors import DeliveryRefused, DestinationUnavailable, StorageUnavailable
 from tetraview.settings import Destination
@@ -111,6 +111,7 @@ def _associate(result: ResultObject, destination: Destination, *, calling_ae_tit
             destination.port,
             ae_title=destination.ae_title,
             contexts=[build_context(result.sop_class_uid, syntax) for syntax in PROPOSED_SYNTAXES],
+            tls_args=tls_arguments(destination),
             evt_handlers=[(evt.EVT_CONN_OPEN, _limit_silence, [destination.response_seconds])],
         )
     except OSError as error:
@@ -139,7 +140,8 @@ def _no_association(
     if association.rejected_contexts and not association.accepted_contexts:
         return DeliveryRefused(f"{destination.name} does not accept {result.kind} objects: allow their SOP class there")
     address = f"{destination.ae_title} at {destination.host}:{destination.port}"
-    return DestinationUnavailable(f"{destination.name} ({address}) does not answer: check its address and that it runs")
+    what = "address and certificate" if destination.tls_ca_file else "address"
+    return DestinationUnavailable(f"{destination.name} ({address}) does not answer: check its {what} and that it runs")
 
 
 def _judged(answer: Dataset, result: ResultObject, destination: Destination) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from tetraview.delivery.entity import application_entity
+from tetraview.delivery.entity import application_entity, tls_arguments
 from tetraview.delivery.scu import Outcome, outcome_of
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.settings import Destination
@@ -65,7 +66,9 @@ def echo(destination: Destination) -> None:
     """
     entity = _entity("TETRAVIEW")
     entity.add_requested_context(Verification)
-    association = _associate(entity, destination.host, destination.port, destination.ae_title)
+    association = _associate(
+        entity, destination.host, destination.port, destination.ae_title, tls=tls_arguments(destination)
+    )
     status = association.send_c_echo()
     association.release()
     if getattr(status, "Status", None) != 0:
@@ -76,15 +79,18 @@ def _entity(ae_title: str) -> AE:
     return application_entity(ae_title, connect_seconds=_CONNECT_SECONDS, response_seconds=_RESPONSE_SECONDS)
 
 
-def _associate(entity: AE, host: str, port: int, ae_title: str) -> Association:
+def _associate(
+    entity: AE, host: str, port: int, ae_title: str, *, tls: tuple[ssl.SSLContext, str] | None = None
+) -> Association:
     try:
-        association = entity.associate(host, port, ae_title=ae_title)
+        association = entity.associate(host, port, ae_title=ae_title, tls_args=tls)
     except OSError as error:
         raise DestinationUnavailable(f"no host {host} is found ({error.strerror}): correct the address") from error
     if association.is_established:
         return association
     answer = "it rejected the association" if association.is_rejected else "it does not answer"
-    raise DestinationUnavailable(f"{ae_title} at {host}:{port}: {answer}; check address, AE titles and that it runs")
+    what = "address, AE titles, certificates" if tls else "address, AE titles"
+    raise DestinationUnavailable(f"{ae_title} at {host}:{port}: {answer}; check {what} and that it runs")
 
 
 def _context(file: Path) -> tuple[str, str] | None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import socket
 import struct
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
 
+from tetraview.domain.sender import Refusal
+from tetraview.errors import StorageUnavailable
 from tetraview.intake.accept import Acceptor, Reception
+from tetraview.intake.channel import Channel, HandshakeFailed
 from tetraview.intake.command import MAX_COMMAND_BYTES, Command, Field, decode_command, encode_response
 from tetraview.intake.file_meta import StoreRequest
+from tetraview.intake.gate import Caller, Gate
 from tetraview.intake.negotiation import Agreement, agree, decode_request, reject
 from tetraview.intake.status import Status
 from tetraview.intake.upper_layer import (
@@ -39,7 +42,18 @@ _REQUEST_SECONDS = 5.0
 #: Longest time a sender has to close after our last PDU.
 _CLOSE_SECONDS = 2.0
 #: Outcomes after which nothing more is expected from the sender.
-_SILENT = frozenset({Outcome.CLOSED_BY_SENDER, Outcome.ABORTED_BY_SENDER, Outcome.IDLE, Outcome.STALLED})
+_SILENT = frozenset(
+    {Outcome.CLOSED_BY_SENDER, Outcome.ABORTED_BY_SENDER, Outcome.IDLE, Outcome.STALLED, Outcome.TLS_FAILED}
+)
+#: Outcomes that go without saying, or have been said.
+_TOLD = frozenset({Outcome.RELEASED, Outcome.CLOSED_BY_SENDER, Outcome.REJECTED, Outcome.TLS_FAILED})
+#: What a sender is told that is not let in: nothing about whether its AE title is known from elsewhere.
+_REJECTIONS = {
+    Refusal.UNKNOWN_SENDER: Rejection.CALLING_AE_TITLE_UNKNOWN,
+    Refusal.WRONG_ADDRESS: Rejection.CALLING_AE_TITLE_UNKNOWN,
+    Refusal.WRONG_CERTIFICATE: Rejection.CALLING_AE_TITLE_UNKNOWN,
+    Refusal.WRONG_CALLED_AE_TITLE: Rejection.CALLED_AE_TITLE_UNKNOWN,
+}
 _MAX_REQUEST_BYTES = 1 << 17
 #: Length, presentation context and message control header of a presentation data value (PS3.8 9.3.5.1, annex E.2).
 _FRAGMENT = struct.Struct(">LBB")
@@ -49,28 +63,31 @@ class Association:
     """Serves one connection.
 
     Args:
-        called_ae_titles: AE titles that may be called.
+        address: IP address of the sender.
+        gate: says who is let in.
         admit: asked once the sender has said who it is; a rejection, or None with a place taken.
         dismiss: told when the place is free again.
     """
 
     def __init__(
         self,
-        connection: socket.socket,
+        channel: Channel,
         *,
+        address: str,
         settings: Dicom,
         acceptor: Acceptor,
-        called_ae_titles: Collection[str],
+        gate: Gate,
         admit: Callable[[Association], Rejection | None],
         dismiss: Callable[[Association], None],
     ) -> None:
-        self._connection = connection
+        self._channel = channel
+        self._address = address
         self._settings = settings
         self._acceptor = acceptor
-        self._called_ae_titles = called_ae_titles
+        self._gate = gate
         self._admit = admit
         self._dismiss = dismiss
-        self._reader = PduReader(connection, pdu_seconds=min(settings.pdu_seconds, settings.idle_seconds))
+        self._reader = PduReader(channel, pdu_seconds=min(settings.pdu_seconds, settings.idle_seconds))
         self._message = _Message()
         self._quiet_since = time.monotonic()
         #: The exam of the last instance that was accepted: more of it may come as long as the association is open.
@@ -93,7 +110,7 @@ class Association:
             self._dismiss(self)
             self._say_goodbye(end)
         finally:
-            self._connection.close()
+            self._channel.close()
 
     def _serve(self) -> Ended:
         try:
@@ -102,6 +119,9 @@ class Association:
                 self._serve_pdu(agreement)
         except Ended as end:
             return end
+        except HandshakeFailed as fault:
+            self._gate.note(Caller(address=self._address), Refusal.TLS, detail=str(fault))
+            return Ended(Outcome.TLS_FAILED)
         except Exception as error:  # noqa: BLE001 - the loop's edge: the sender is told by an A-ABORT
             _log.critical("association_failed", exc_info=error)
             return Ended(Outcome.FAILED, abort=AbortReason.NOT_SPECIFIED)
@@ -113,23 +133,39 @@ class Association:
         if length > _MAX_REQUEST_BYTES:
             raise protocol_fault()
         rejection, agreement = self._consider(self._reader.read(length), length)
-        rejection = rejection or self._admit(self)
+        rejection = rejection or self._judge(agreement) or self._admit(self)
         if rejection is not None:
-            _log.warning(
-                "association_rejected",
-                reason=rejection.name.lower(),
-                calling_ae_title=agreement.calling_ae_title,
-                called_ae_title=agreement.called_ae_title,
-            )
+            if rejection not in _REJECTIONS.values():
+                _log.warning(
+                    "association_rejected",
+                    reason=rejection.name.lower(),
+                    calling_ae_title=agreement.calling_ae_title,
+                    called_ae_title=agreement.called_ae_title,
+                )
             self._send(encode_reject(rejection))
             raise Ended(Outcome.REJECTED)
         self._send(agreement.answer)
         return agreement
 
+    def _judge(self, agreement: Agreement) -> Rejection | None:
+        """Whether this sender is let in; where nobody can tell, it may come back."""
+        caller = Caller(
+            address=self._address,
+            names=self._channel.names,
+            calling_ae_title=agreement.calling_ae_title,
+            called_ae_title=agreement.called_ae_title,
+        )
+        try:
+            refusal = self._gate.refusal(caller)
+        except StorageUnavailable as fault:
+            _log.warning("senders_unknown", reason=str(fault))
+            return Rejection.TEMPORARILY_CONGESTED
+        return None if refusal is None else _REJECTIONS[refusal]
+
     def _consider(self, encoded: bytes, length: int) -> tuple[Rejection | None, Agreement]:
         try:
             request = decode_request(struct.pack(">BxL", PduType.ASSOCIATE_RQ, length) + encoded)
-            rejection = reject(request, self._settings, called_ae_titles=self._called_ae_titles)
+            rejection = reject(request)
             return rejection, agree(request, self._settings)
         except Exception as error:
             raise protocol_fault() from error
@@ -220,13 +256,13 @@ class Association:
 
     def _send(self, pdu: bytes) -> None:
         try:
-            self._connection.sendall(pdu)
+            self._channel.send(pdu)
         except OSError as error:
             raise Ended(Outcome.CLOSED_BY_SENDER) from error
 
     def _say_goodbye(self, end: Ended) -> None:
         """Send what the sender is due, its place being free already."""
-        if end.outcome not in {Outcome.RELEASED, Outcome.CLOSED_BY_SENDER}:
+        if end.outcome not in _TOLD:
             _log.info("association_ended", state=end.outcome)
         with suppress(Ended):
             if end.outcome is Outcome.RELEASED:

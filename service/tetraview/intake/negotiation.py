@@ -1,4 +1,4 @@
-"""What an association is about: SOP classes, transfer syntaxes and who may call."""
+"""What an association is about: SOP classes and transfer syntaxes."""
 
 from __future__ import annotations
 
@@ -81,24 +81,12 @@ def decode_request(encoded: bytes) -> A_ASSOCIATE_RQ:
     return request
 
 
-def reject(request: A_ASSOCIATE_RQ, settings: Dicom, *, called_ae_titles: Collection[str]) -> Rejection | None:
-    """Why a sender may never associate like this, or None.
-
-    Args:
-        request: what the sender asked for.
-        settings: who may call.
-        called_ae_titles: who may be called.
-    """
-    primitive = request.to_primitive()
-    allowed = settings.calling_ae_titles
+def reject(request: A_ASSOCIATE_RQ) -> Rejection | None:
+    """Why nobody may ever associate like this, or None."""
     if not request.protocol_version & 1:
         return Rejection.PROTOCOL_VERSION_UNSUPPORTED
-    if primitive.application_context_name != _APPLICATION_CONTEXT:
+    if request.to_primitive().application_context_name != _APPLICATION_CONTEXT:
         return Rejection.CONTEXT_NAME_UNSUPPORTED
-    if primitive.called_ae_title.strip() not in called_ae_titles:
-        return Rejection.CALLED_AE_TITLE_UNKNOWN
-    if allowed and primitive.calling_ae_title.strip() not in allowed:
-        return Rejection.CALLING_AE_TITLE_UNKNOWN
     return None
 
 

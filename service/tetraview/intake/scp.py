@@ -6,7 +6,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -14,11 +14,14 @@ import structlog
 
 from tetraview.intake.accept import Acceptor, InstanceLedger
 from tetraview.intake.association import Association
+from tetraview.intake.channel import Channel, PlainChannel, TlsChannel
+from tetraview.intake.gate import Gate, plain_address
 from tetraview.intake.spool import Spool
 from tetraview.intake.sweep import sweep
 from tetraview.intake.upper_layer import Rejection
 from tetraview.settings import Dicom, Images
 from tetraview.telemetry.metrics import Metrics
+from tetraview.tls import RenewedContext
 
 _log = structlog.get_logger()
 
@@ -32,14 +35,19 @@ _DRAIN_STEP_SECONDS = 0.1
 _CLOSE_SECONDS = 5.0
 #: Pause when the process is out of file descriptors or threads.
 _EXHAUSTED_SECONDS = 0.1
+#: An association looks at its deadline at least so often.
+_TICK_SECONDS = 0.25
 
 
 class Listener:
     """Receives instances over DIMSE.
 
     Args:
-        further_ae_titles: AE titles that may be called beside that of the settings.
+        gate: says who is let in; without one this machine is, if it calls the AE title of the settings.
         policy_of: which images are read of those sent to one of our AE titles.
+
+    Raises:
+        SettingsInvalid: the certificates of TLS are not usable.
     """
 
     def __init__(
@@ -48,18 +56,19 @@ class Listener:
         spool: Spool,
         ledger: InstanceLedger,
         *,
-        further_ae_titles: Collection[str] = (),
+        gate: Gate | None = None,
         metrics: Metrics | None = None,
         policy_of: Callable[[str], Images] = lambda _: Images(),
     ) -> None:
         self._settings = settings
-        self._called_ae_titles = frozenset({settings.ae_title, *further_ae_titles})
+        self._gate = gate or Gate([settings.ae_title])
         self._spool = spool
         self._ledger = ledger
         self._policy_of = policy_of
         self._acceptor = Acceptor(
             spool, ledger, max_object_bytes=settings.max_object_bytes, metrics=metrics, policy_of=policy_of
         )
+        self._certificates = _certificates(settings)
         self._changed = threading.Condition()
         self._draining = False
         self._connections: set[Association] = set()
@@ -142,21 +151,22 @@ class Listener:
 
     def _accept_one(self, listening: socket.socket) -> None:
         try:
-            connection, _ = listening.accept()
-            self._serve(connection)
+            connection, address = listening.accept()
+            self._serve(connection, plain_address(address[0]))
         except BlockingIOError:
             return
         except (OSError, RuntimeError) as error:
             _log.error("connection_not_served", exc_info=error)
             threading.Event().wait(_EXHAUSTED_SECONDS)
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, connection: socket.socket, address: str) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         association = Association(
-            connection,
+            self._channel(connection),
+            address=address,
             settings=self._settings,
             acceptor=self._acceptor,
-            called_ae_titles=self._called_ae_titles,
+            gate=self._gate,
             admit=self._admit,
             dismiss=self._dismiss,
         )
@@ -174,6 +184,14 @@ class Listener:
             self._dismiss(association)
             self._forget(association)
             raise
+
+    def _channel(self, connection: socket.socket) -> Channel:
+        pdu_seconds = min(self._settings.pdu_seconds, self._settings.idle_seconds)
+        tick_seconds = min(_TICK_SECONDS, pdu_seconds / 4)
+        if self._certificates is None:
+            return PlainChannel(connection, tick_seconds=tick_seconds, send_seconds=pdu_seconds)
+        context = self._certificates.current
+        return TlsChannel(connection, context, tick_seconds=tick_seconds, send_seconds=pdu_seconds)
 
     def _run(self, association: Association) -> None:
         try:
@@ -203,3 +221,10 @@ class Listener:
         with self._changed:
             self._connections.discard(association)
             self._changed.notify_all()
+
+
+def _certificates(settings: Dicom) -> RenewedContext | None:
+    tls = settings.tls
+    if tls is None:
+        return None
+    return RenewedContext(tls.certificate, tls.key, trusted_certificates=tls.trusted_certificates)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -113,6 +114,7 @@ class RawSender:
         called: AE title that is called.
         calling: AE title we say we have.
         timeout_seconds: longest wait for an answer.
+        tls: by which the association is secured, the certificate being checked for ``localhost``.
     """
 
     def __init__(
@@ -123,9 +125,12 @@ class RawSender:
         called: str = "TETRAVIEW",
         calling: str = "RAW",
         timeout_seconds: float = 10.0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_seconds)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         self._contexts = contexts or {
             1: (MAMMOGRAPHY, [ImplicitVRLittleEndian]),
             3: (VERIFICATION, [ImplicitVRLittleEndian]),

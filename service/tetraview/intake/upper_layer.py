@@ -6,19 +6,18 @@ sender sends or announces.
 
 from __future__ import annotations
 
-import socket
 import struct
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from enum import Enum, IntEnum, StrEnum
 
+from tetraview.intake.channel import Channel
+
 #: Bytes read from the network at once, and the longest PDU that is read whole.
 _BUFFER_BYTES = 1 << 18
 #: Bytes taken from a sender that goes on after we have said goodbye; more than are on their way.
 _MAX_DISCARDED_BYTES = 1 << 24
-#: A read looks at its deadline at least so often.
-_TICK_SECONDS = 0.25
 _HEADER = struct.Struct(">BxL")
 
 
@@ -66,6 +65,8 @@ class Outcome(StrEnum):
     STALLED = "stalled"
     PROTOCOL_FAULT = "protocol_fault"
     OBJECT_TOO_LARGE = "object_too_large"
+    #: No secure connection came about.
+    TLS_FAILED = "tls_failed"
     #: Ended by us, because the service stops or needs the place.
     CANCELLED = "cancelled"
     FAILED = "failed"
@@ -91,18 +92,15 @@ def protocol_fault(reason: AbortReason = AbortReason.INVALID_PARAMETER) -> Ended
 
 
 class PduReader:
-    """Reads PDUs from a socket, each within a deadline of its own.
+    """Reads PDUs from a channel, each within a deadline of its own.
 
     Args:
+        channel: gives up a wait for bytes often enough for the deadlines to be kept.
         pdu_seconds: longest time from a PDU's first byte to its last.
     """
 
-    def __init__(self, connection: socket.socket, *, pdu_seconds: float) -> None:
-        # One system call a read: a timeout of Python's own would add two.
-        connection.settimeout(None)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(min(_TICK_SECONDS, pdu_seconds / 4)))
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(pdu_seconds))
-        self._connection = connection
+    def __init__(self, channel: Channel, *, pdu_seconds: float) -> None:
+        self._channel = channel
         self._pdu_seconds = pdu_seconds
         self._view = memoryview(bytearray(_BUFFER_BYTES))
         self._start = self._end = 0
@@ -154,8 +152,7 @@ class PduReader:
     def cancel(self) -> None:
         """End the association from another thread as soon as it reads again."""
         self._cancelled = True
-        with suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RD)
+        self._channel.interrupt()
 
     def _fill(self, deadline: float, late: Outcome) -> None:
         """Receive something. A sender that drips is late although there is always something to receive."""
@@ -174,9 +171,7 @@ class PduReader:
     def _receive(self) -> int | None:
         """Bytes received, 0 when the sender has closed; None when a tick has passed."""
         try:
-            return self._connection.recv_into(self._view[self._end :])
-        except BlockingIOError:
-            return None
+            return self._channel.receive_into(self._view[self._end :])
         except OSError as error:
             raise Ended(Outcome.CLOSED_BY_SENDER) from error
 
@@ -188,10 +183,6 @@ class PduReader:
             rest = bytes(self._view[self._start : self._end])
             self._view[: len(rest)] = rest
             self._start, self._end = 0, len(rest)
-
-
-def _timeval(seconds: float) -> bytes:
-    return struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6))
 
 
 def encode_reject(rejection: Rejection) -> bytes:

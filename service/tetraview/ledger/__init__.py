@@ -3,6 +3,7 @@
 from tetraview.ledger.database import check_database, open_engine
 from tetraview.ledger.ledger import Ledger
 from tetraview.ledger.selection import EVERY, Outcome, Selection
+from tetraview.ledger.senders import SenderBook
 from tetraview.ledger.summary import ExamSummary, ImageSummary
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Ledger",
     "Outcome",
     "Selection",
+    "SenderBook",
     "check_database",
     "open_engine",
 ]

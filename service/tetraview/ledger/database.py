@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,23 @@ def open_engine(url: str) -> sa.Engine:
     return sa.create_engine(
         url, pool_pre_ping=True, connect_args={"options": options, "connect_timeout": _LOCK_SECONDS}
     )
+
+
+@contextmanager
+def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction that is committed at the end.
+
+    Raises:
+        StorageUnavailable: the database is locked, full or away.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+        fault = type(getattr(error, "orig", error)).__name__
+        raise StorageUnavailable(
+            f"the ledger did not answer ({fault}): check free space, and the database where `database_url` is set"
+        ) from error
 
 
 def check_database(url: str) -> None:

@@ -16,7 +16,7 @@ from tetraview.domain.instance import NOTED, Instance, Recorded
 from tetraview.domain.reading import Reading
 from tetraview.domain.verdict import Verdict
 from tetraview.errors import StorageUnavailable
-from tetraview.ledger.database import migrate
+from tetraview.ledger.database import migrate, transaction
 from tetraview.ledger.documents import exam_document, reading_document, results_document
 from tetraview.ledger.generations import is_generation, set_state
 from tetraview.ledger.owed import close_exam, delivery_of, owe
@@ -64,14 +64,8 @@ class Ledger:
 
     @contextmanager
     def _begin(self) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
-            fault = type(getattr(error, "orig", error)).__name__
-            raise StorageUnavailable(
-                f"the ledger did not answer ({fault}): check free space, and the database where `database_url` is set"
-            ) from error
+        with transaction(self._engine) as connection:
+            yield connection
 
     # Intake
 

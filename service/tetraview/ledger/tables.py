@@ -96,3 +96,28 @@ deliveries = sa.Table(
     sa.Column("result", sa.JSON, nullable=False),
     sa.ForeignKeyConstraint(["exam_id", "generation"], ["readings.exam_id", "readings.generation"]),
 )
+
+#: Senders that a person let in, beside those of the settings.
+allowed_senders = sa.Table(
+    "allowed_senders",
+    metadata,
+    sa.Column("ae_title", sa.String(16), primary_key=True),
+    sa.Column("address", sa.String(45), primary_key=True),
+    sa.Column("certificate", sa.String(253), nullable=False),
+    sa.Column("allowed_at", Moment, nullable=False),
+)
+
+#: Senders that were not let in; the oldest make room.
+rejected_senders = sa.Table(
+    "rejected_senders",
+    metadata,
+    sa.Column("calling_ae_title", sa.String(16), primary_key=True),
+    sa.Column("address", sa.String(45), primary_key=True),
+    sa.Column("called_ae_title", sa.String(16), primary_key=True),
+    sa.Column("reason", sa.String(32), primary_key=True),
+    sa.Column("certificate", sa.String(253), nullable=False),
+    sa.Column("detail", sa.String(200), nullable=False),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Column("first_at", Moment, nullable=False),
+    sa.Column("last_at", Moment, nullable=False, index=True),
+)

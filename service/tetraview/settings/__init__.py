@@ -13,6 +13,8 @@ from tetraview.settings.images import Images
 from tetraview.settings.imaging import Imaging
 from tetraview.settings.profile import Profile
 from tetraview.settings.report import OutputProfile, Report
+from tetraview.settings.senders import Sender
+from tetraview.settings.tls import Tls
 from tetraview.settings.tree import Settings, load_settings
 from tetraview.settings.triton import ClassifierName, DetectorName, SegmenterName, Stages, Triton
 from tetraview.settings.web import Web
@@ -30,8 +32,10 @@ __all__ = [
     "Report",
     "Requires",
     "SegmenterName",
+    "Sender",
     "Settings",
     "Stages",
+    "Tls",
     "Triton",
     "Web",
     "load_settings",

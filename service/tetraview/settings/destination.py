@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tetraview.domain.output import DEFAULT_OUTPUT
 from tetraview.settings.section import AETitle, Seconds, Section, ShortName
@@ -27,7 +28,21 @@ class Destination(Section):
     """Longest time to connect and associate."""
     response_seconds: Seconds = 30.0
     """Longest time until the answer to one C-STORE."""
+    tls_ca_file: Path | None = None
+    """Authorities that may have signed the destination's certificate, PEM; set, associations are opened by TLS."""
+    tls_certificate: Path | None = None
+    """Our certificate, PEM, for a destination that asks for one."""
+    tls_key: Path | None = None
+    """Its private key, PEM, not encrypted."""
     retry_seconds: Seconds = 30.0
     """Pause after the first failed try; doubled up to an hour."""
     retry_hours: Annotated[float, Field(gt=0)] = 72.0
     """How long delivery is tried before the object becomes a dead letter."""
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.tls_certificate is None) is not (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key need each other")
+        if self.tls_certificate is not None and self.tls_ca_file is None:
+            raise ValueError("tls_certificate needs tls_ca_file, by which the destination's certificate is checked")
+        return self

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tetraview.settings.section import AETitle, Bytes, Port, Seconds, Section
+from tetraview.settings.tls import Tls
 
 
 class Dicom(Section):
@@ -18,8 +19,6 @@ class Dicom(Section):
     """Address to listen on."""
     port: Port = 11112
     """Port to listen on; 0 takes a free one."""
-    calling_ae_titles: tuple[AETitle, ...] = ()
-    """AE titles that may send; empty allows every sender."""
     max_associations: Annotated[int, Field(ge=1)] = 50
     """Associations served at the same time; more are told to try later."""
     pdu_seconds: Seconds = 15.0
@@ -30,3 +29,5 @@ class Dicom(Section):
     """PDU size offered to senders and enforced on receipt."""
     max_object_bytes: Bytes = 1 << 30
     """Largest data set accepted."""
+    tls: Tls | None = None
+    """TLS; unset, the port takes plain connections only."""

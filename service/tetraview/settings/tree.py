@@ -19,6 +19,7 @@ from tetraview.settings.images import Images
 from tetraview.settings.imaging import Imaging
 from tetraview.settings.profile import Profile
 from tetraview.settings.report import OutputProfile, Report
+from tetraview.settings.senders import Sender
 from tetraview.settings.triton import Stages, Triton
 from tetraview.settings.web import Web
 
@@ -45,6 +46,7 @@ class Settings(BaseSettings):
     dicom: Dicom = Dicom()
     completeness: Completeness = Completeness()
     triton: Triton = Triton()
+    senders: tuple[Sender, ...] = ()
     profiles: tuple[Profile, ...] = ()
     images: Images = Images()
     imaging: Imaging = Imaging()
@@ -140,6 +142,14 @@ class Settings(BaseSettings):
         if twice:
             raise ValueError(f"more than one profile, or one and dicom.ae_title, is named {twice}")
         return profiles
+
+    @field_validator("senders")
+    @classmethod
+    def _certificates_need_tls(cls, senders: tuple[Sender, ...], info: ValidationInfo) -> tuple[Sender, ...]:
+        dicom = info.data.get("dicom")
+        if dicom and not dicom.tls and (named := [sender.ae_title for sender in senders if sender.certificate]):
+            raise ValueError(f"the certificate of {', '.join(named)} is seen only where [dicom.tls] is set")
+        return senders
 
     @field_validator("outputs")
     @classmethod

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
 from tetraview.settings.section import Port, Section
 
 
@@ -12,3 +17,15 @@ class Web(Section):
     """Address to listen on."""
     port: Port = 8080
     """Port to listen on; 0 takes a free one."""
+    certificate: Path | None = None
+    """Certificate for HTTPS, PEM; unset, pages are served by HTTP."""
+    key: Path | None = None
+    """Its private key, PEM, not encrypted."""
+    allowed_hosts: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")], ...] = ()
+    """Further names by which browsers may ask for the pages; host, localhost and the address called always may."""
+
+    @model_validator(mode="after")
+    def _certificate_has_a_key(self) -> Self:
+        if (self.certificate is None) is not (self.key is None):
+            raise ValueError("certificate and key need each other")
+        return self

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from tetraview.domain.delivery import DeliveryState
 from tetraview.domain.exam import ExamState
 from tetraview.domain.instance import Decision
+from tetraview.domain.sender import Refusal
 from tetraview.domain.view import Route
 
 _STAGE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -28,6 +29,9 @@ class Metrics:
         gauge = partial(Gauge, namespace="tetraview", registry=registry)
         histogram = partial(Histogram, namespace="tetraview", registry=registry)
         self.images_received = counter("images_received_total", "Images stored, by decision.", ["decision"])
+        self.associations_rejected = counter(
+            "associations_rejected_total", "Senders that were not let in, by reason.", ["reason"]
+        )
         self.store_responses = counter("store_responses_total", "C-STORE answers, by DIMSE status.", ["status"])
         self.exams = gauge("exams", "Exams in the ledger, by state.", ["state"])
         self.exams_waiting = gauge("exams_waiting", "Exams with images that no reading has considered yet.")
@@ -57,6 +61,8 @@ class Metrics:
         """Show every known series from the start, so that the first event is a rise that a rule can see."""
         for decision in Decision:
             self.images_received.labels(decision=decision)
+        for reason in Refusal:
+            self.associations_rejected.labels(reason=reason)
         self.set_exams({})
 
     def expect(self, ae_titles: Iterable[str]) -> None:

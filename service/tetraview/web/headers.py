@@ -12,7 +12,8 @@ HEADERS = {
     ),
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    "referrer-policy": "no-referrer",
+    # With no-referrer browsers would call the origin of our own forms null.
+    "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
     # Nothing about an exam stays in a cache that others may read.
     "cache-control": "private, no-store",

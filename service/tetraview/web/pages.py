@@ -11,11 +11,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from tetraview.domain.exam import ExamState, Remark
 from tetraview.domain.finding import Finding
 from tetraview.domain.reading import Reading
+from tetraview.domain.sender import AllowedSender, Refusal, RejectedSender
 from tetraview.domain.view import View
 from tetraview.ledger.selection import Outcome
 from tetraview.ledger.summary import ExamSummary
 from tetraview.report.contact_sheet import STATEMENT
 from tetraview.report.summary import PREVALENCE
+from tetraview.settings import Sender
 from tetraview.web.hanging import HANGING, panels
 from tetraview.web.objects import SentObject
 from tetraview.web.worklist import Worklist
@@ -28,6 +30,17 @@ _OUTCOMES = {
     Outcome.NO_FINDINGS: "without findings",
     Outcome.UNREAD_VIEWS: "views could not be read",
 }
+
+#: Why a sender was not let in, in words.
+_REFUSALS = {
+    Refusal.UNKNOWN_SENDER: "no sender of this AE title is known",
+    Refusal.WRONG_ADDRESS: "its AE title is known from other addresses",
+    Refusal.WRONG_CERTIFICATE: "its AE title belongs to another certificate",
+    Refusal.WRONG_CALLED_AE_TITLE: "it called an AE title that is none of ours",
+    Refusal.TLS: "no secure connection came about",
+}
+#: Reasons that a person can do away with here.
+_MENDED_BY_ALLOWING = frozenset({Refusal.UNKNOWN_SENDER, Refusal.WRONG_ADDRESS, Refusal.WRONG_CERTIFICATE})
 
 
 def _environment() -> Environment:
@@ -98,6 +111,25 @@ def _stage_seconds(summary: ExamSummary, reading: Reading | None, *, generation:
 def _by_lesion(finding: Finding) -> tuple[int, str, int]:
     """Order of the table: L2 before L10, and a lesion's views together."""
     return len(finding.lesion), finding.lesion, HANGING.index(finding.view)
+
+
+def senders_page(
+    *, settings: Sequence[Sender], allowed: Sequence[AllowedSender], rejected: Sequence[RejectedSender]
+) -> str:
+    """Who may send and who was not let in.
+
+    Args:
+        settings: senders of the settings.
+        allowed: senders that a person let in since, by AE title.
+        rejected: senders that were not let in, latest first.
+    """
+    return _TEMPLATES.get_template("senders.html").render(
+        settings=settings,
+        allowed=allowed,
+        rejected=rejected,
+        words=_REFUSALS,
+        mended_by_allowing=_MENDED_BY_ALLOWING,
+    )
 
 
 def problem_page(title: str, *, detail: str) -> str:

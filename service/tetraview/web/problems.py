@@ -16,6 +16,7 @@ from tetraview.web.pages import problem_page
 
 _DETAILS = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address. The exam may have been removed.",
+    HTTPStatus.BAD_REQUEST: "This cannot be done: what was sent is not complete.",
     HTTPStatus.METHOD_NOT_ALLOWED: "These pages can only be looked at.",
 }
 

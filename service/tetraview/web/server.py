@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 import threading
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 
 from tetraview.errors import SettingsInvalid
+from tetraview.tls import page_context
 
 _BACKLOG = 128
 #: Longest wait for answers under way when the server stops, seconds.
@@ -22,9 +24,16 @@ class WebServer:
         app: what is served.
         host: address to listen on.
         port: port to listen on; 0 takes a free one.
+        certificate: for HTTPS, PEM; None for HTTP.
+        key: its private key, PEM.
+
+    Raises:
+        SettingsInvalid: certificate and key are not usable.
     """
 
-    def __init__(self, app: FastAPI, *, host: str, port: int) -> None:
+    def __init__(
+        self, app: FastAPI, *, host: str, port: int, certificate: Path | None = None, key: Path | None = None
+    ) -> None:
         self._host = host
         self._port = port
         config = uvicorn.Config(
@@ -37,6 +46,9 @@ class WebServer:
             timeout_graceful_shutdown=_GRACE_SECONDS,
             ws="none",
         )
+        if certificate is not None and key is not None:
+            context = page_context(certificate, key)
+            config.ssl_context_factory = lambda *_: context
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None
 

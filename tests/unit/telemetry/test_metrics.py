@@ -48,7 +48,7 @@ def test_no_label_can_name_a_person(registry: CollectorRegistry, metrics: Metric
     metrics.stage_seconds.labels(stage="decode").observe(0.1)
     metrics.store_responses.labels(status="0x0000").inc()
     labels = {label for family in registry.collect() for sample in family.samples for label in sample.labels}
-    assert labels == {"decision", "status", "state", "stage", "le", "ae_title", "route", "destination"}
+    assert labels == {"decision", "status", "state", "stage", "le", "ae_title", "route", "destination", "reason"}
 
 
 def test_known_series_exist_before_their_first_event(registry: CollectorRegistry, metrics: Metrics) -> None:

@@ -55,7 +55,7 @@ def test_titles_and_addresses_hold_nothing_but_the_opaque_identifier(site: Site,
     page = site.client.get(path).text
     addresses = [a["href"] for a in tags_of(page, "a") + tags_of(page, "image") + tags_of(page, "link")]
     file = r"[LR]-(CC|MLO)\.png|objects/[a-z]+/[a-z]+(-[LR]-(CC|MLO))?\.dcm"
-    allowed = re.compile(rf"/|/\?state=[a-z]+|/static/[a-z.]+|/exams/[0-9a-f]{{16}}(/\d+(/({file}))?)?")
+    allowed = re.compile(rf"/|/senders|/\?state=[a-z]+|/static/[a-z.]+|/exams/[0-9a-f]{{16}}(/\d+(/({file}))?)?")
     assert addresses
     assert all(allowed.fullmatch(str(address)) for address in addresses), addresses
     assert re.search(r"<title>(Exams|Exam 0f3ab2c4d5e6f708) · tetraview</title>", page)

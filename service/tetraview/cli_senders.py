@@ -1,0 +1,98 @@
+"""The command line's part about senders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tetraview.app import ledger_engine, utc_now
+from tetraview.errors import SettingsInvalid
+from tetraview.ledger import Ledger, SenderBook
+from tetraview.settings import Sender, load_settings
+from tetraview.steps import Folders
+
+senders_app = typer.Typer(help="Who may send and who was not let in.", invoke_without_command=True)
+console = Console()
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", envvar="TETRAVIEW_CONFIG", help="Settings file (TOML).")]
+SenderName = Annotated[str, typer.Argument(metavar="AE@ADDRESS", help="AE title and IP address, as they are shown.")]
+
+
+@senders_app.callback()
+def senders(context: typer.Context, config: ConfigFile = None) -> None:
+    """Show who may send and who was not let in."""
+    if context.invoked_subcommand is not None:
+        return
+    with _book(config) as (book, from_settings):
+        console.print(_allowed_table(book, from_settings))
+        console.print(_rejected_table(book))
+
+
+@senders_app.command()
+def allow(
+    sender: SenderName,
+    certificate: Annotated[str, typer.Option(help="Name in its certificate; without it, any that we trust.")] = "",
+    config: ConfigFile = None,
+) -> None:
+    """Let a sender in, at once; a running service need not be told."""
+    ae_title, address = _parts(sender)
+    with _book(config) as (book, _):
+        book.allow(ae_title, address, certificate=certificate)
+    console.print(f"{ae_title} may send from {address}", markup=False, highlight=False)
+
+
+@senders_app.command()
+def forget(sender: SenderName, config: ConfigFile = None) -> None:
+    """Let a sender in no more, and strike it off those that were not let in."""
+    ae_title, address = _parts(sender)
+    with _book(config) as (book, _):
+        known = [book.withdraw(ae_title, address), book.forget(ae_title, address)]
+    if not any(known):
+        raise SettingsInvalid(f"no sender {sender} was allowed or turned away: `tetraview senders` shows all")
+    console.print(f"{sender} is forgotten", markup=False, highlight=False)
+
+
+def _parts(sender: str) -> tuple[str, str]:
+    ae_title, _, address = sender.rpartition("@")
+    return ae_title, address
+
+
+@contextmanager
+def _book(config: Path | None) -> Iterator[tuple[SenderBook, tuple[Sender, ...]]]:
+    settings = load_settings(config)
+    Folders(data=settings.data_dir).make()
+    engine = ledger_engine(settings)
+    try:
+        Ledger(engine, clock=utc_now)
+        yield SenderBook(engine, clock=utc_now), settings.senders
+    finally:
+        engine.dispose()
+
+
+def _allowed_table(book: SenderBook, from_settings: tuple[Sender, ...]) -> Table:
+    table = Table("AE title", "addresses", "certificate", "since", title="let in", title_justify="left")
+    for sender in from_settings:
+        addresses = ", ".join(map(str, sender.addresses))
+        table.add_row(escape(sender.ae_title), addresses, escape(sender.certificate or "any"), "settings")
+    if not from_settings:
+        table.add_row("*", "this machine", "any", escape("no [[senders]] in the settings"))
+    for allowed in book.allowed_senders():
+        certificate = escape(allowed.certificate or "any")
+        table.add_row(escape(allowed.ae_title), allowed.address, certificate, f"{allowed.allowed_at:%F %T}")
+    return table
+
+
+def _rejected_table(book: SenderBook) -> Table:
+    table = Table("AE title", "address", "called", "why", "times", "last", title="not let in", title_justify="left")
+    for sender in book.rejected_senders():
+        why = ": ".join(filter(None, (sender.reason.value.replace("_", " "), sender.detail)))
+        titles = sender.calling_ae_title or "–", sender.address, sender.called_ae_title or "–"
+        table.add_row(*map(escape, (*titles, why)), str(sender.count), f"{sender.last_at:%F %T}")
+    return table

@@ -1,0 +1,54 @@
+"""Who sends to us: whom we let in, and whom we did not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Refusal(StrEnum):
+    """Why a sender was not let in."""
+
+    #: No sender of this AE title is known.
+    UNKNOWN_SENDER = "unknown_sender"
+    #: The AE title is known from other addresses.
+    WRONG_ADDRESS = "wrong_address"
+    #: The AE title belongs to another certificate.
+    WRONG_CERTIFICATE = "wrong_certificate"
+    #: The AE title that was called is none of ours.
+    WRONG_CALLED_AE_TITLE = "wrong_called_ae_title"
+    #: No secure connection came about, so there is no AE title.
+    TLS = "tls"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllowedSender:
+    """A sender that a person let in while the service ran."""
+
+    ae_title: str
+    #: IP address.
+    address: str
+    #: A name in its certificate; empty where any certificate that we trust will do, and without TLS.
+    certificate: str
+    allowed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class RejectedSender:
+    """A sender that was not let in, once or more often, for one reason."""
+
+    #: Empty where it never said.
+    calling_ae_title: str
+    #: IP address.
+    address: str
+    #: Empty where it never said.
+    called_ae_title: str
+    reason: Refusal
+    #: A name in the certificate that it showed; empty without.
+    certificate: str
+    #: What is wrong in words, where the reason does not say it all.
+    detail: str
+    count: int
+    first_at: datetime
+    last_at: datetime

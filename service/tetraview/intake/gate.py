@@ -1,0 +1,218 @@
+"""Who is let in: the senders of the settings and those that a person allowed since; and a book of all others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Protocol
+
+import structlog
+
+from tetraview.domain.sender import AllowedSender, Refusal, RejectedSender
+from tetraview.settings import Sender
+from tetraview.telemetry.metrics import Metrics
+from tetraview.telemetry.quota import Quota
+
+_log = structlog.get_logger()
+
+#: Senders remembered between two flushes; more are only counted.
+_MAX_UNWRITTEN = 1000
+#: Log lines about senders that are not let in: so many at most in so many seconds.
+_LINES, _LINES_SECONDS = 20, 10.0
+_THIS_MACHINE = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+
+class SenderLedger(Protocol):
+    """What the gate needs of the ledger.
+
+    Raises:
+        StorageUnavailable: from any method, when the database is locked, full or away.
+    """
+
+    def allowed_senders(self) -> Sequence[AllowedSender]:
+        """Those that a person let in."""
+
+    def note_rejections(self, rejections: Iterable[RejectedSender]) -> None:
+        """Add to what is known of senders that were not let in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Whoever opened a connection, with what it has said so far."""
+
+    address: str
+    #: Names in its certificate; none without TLS.
+    names: tuple[str, ...] = ()
+    calling_ae_title: str = ""
+    called_ae_title: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rule:
+    """Of whom a sender may be."""
+
+    #: ``*`` is any.
+    ae_title: str
+    networks: tuple[IPv4Network | IPv6Network, ...]
+    #: Empty where any certificate will do.
+    certificate: str
+
+    def admits(self, caller: Caller) -> bool:
+        return (
+            self.ae_title in {"*", caller.calling_ae_title}
+            and self.has_address(caller)
+            and (not self.certificate or self.certificate.lower() in {name.lower() for name in caller.names})
+        )
+
+    def has_address(self, caller: Caller) -> bool:
+        address = _address(caller.address)
+        return any(address in network for network in self.networks)
+
+
+class Gate:
+    """Says who may send, and remembers who was not let in.
+
+    Args:
+        called_ae_titles: AE titles that may be called.
+        senders: those of the settings; without any, this machine under every AE title.
+        ledger: who was allowed by hand, and where rejections are kept; None keeps none.
+    """
+
+    def __init__(
+        self,
+        called_ae_titles: Collection[str],
+        *,
+        senders: Sequence[Sender] = (),
+        ledger: SenderLedger | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._called_ae_titles = frozenset(called_ae_titles)
+        self._rules = tuple(map(_rule_of_settings, senders)) or (
+            _Rule(ae_title="*", networks=_THIS_MACHINE, certificate=""),
+        )
+        self._ledger = ledger
+        self._metrics = metrics
+        self._lock = threading.Lock()
+        self._unwritten: dict[tuple[str, str, str, Refusal], RejectedSender] = {}
+        self._quota = Quota(_LINES, seconds=_LINES_SECONDS)
+
+    def refusal(self, caller: Caller) -> Refusal | None:
+        """Why a caller is not let in, or None.
+
+        Raises:
+            StorageUnavailable: the settings do not let it in, and the ledger cannot be asked.
+        """
+        reason = _refusal(caller, self._rules, self._allowed)
+        if reason is None and caller.called_ae_title not in self._called_ae_titles:
+            reason = Refusal.WRONG_CALLED_AE_TITLE
+        if reason is not None:
+            self.note(caller, reason)
+        return reason
+
+    def note(self, caller: Caller, reason: Refusal, *, detail: str = "") -> None:
+        """Count a caller that is not let in."""
+        rejection = _rejection(caller, reason, detail)
+        if self._metrics is not None:
+            self._metrics.associations_rejected.labels(reason=reason).inc()
+        with self._lock:
+            self._add(rejection)
+        left_out = self._quota.take()
+        if left_out is not None:
+            _log.warning(
+                "security_alert",
+                reason=reason,
+                detail=detail,
+                calling_ae_title=rejection.calling_ae_title,
+                called_ae_title=rejection.called_ae_title,
+                peer=caller.address,
+                count=left_out + 1,
+            )
+
+    def flush(self) -> None:
+        """Write what was noted since the last time into the ledger.
+
+        Raises:
+            StorageUnavailable: the ledger does not answer; nothing is forgotten.
+        """
+        if self._ledger is None or not self._unwritten:
+            return
+        with self._lock:
+            taken, self._unwritten = self._unwritten, {}
+        try:
+            self._ledger.note_rejections(taken.values())
+        except BaseException:
+            with self._lock:
+                for rejection in taken.values():
+                    self._add(rejection)
+            raise
+
+    def _add(self, rejection: RejectedSender) -> None:
+        key = (rejection.calling_ae_title, rejection.address, rejection.called_ae_title, rejection.reason)
+        known = self._unwritten.get(key)
+        if known is not None:
+            rejection = replace(
+                rejection,
+                count=known.count + rejection.count,
+                first_at=min(known.first_at, rejection.first_at),
+                last_at=max(known.last_at, rejection.last_at),
+            )
+        if known is not None or len(self._unwritten) < _MAX_UNWRITTEN:
+            self._unwritten[key] = rejection
+
+    def _allowed(self) -> tuple[_Rule, ...]:
+        return () if self._ledger is None else tuple(map(_rule_of_ledger, self._ledger.allowed_senders()))
+
+
+def _refusal(caller: Caller, rules: Sequence[_Rule], allowed: Callable[[], Sequence[_Rule]]) -> Refusal | None:
+    if any(rule.admits(caller) for rule in rules):
+        return None
+    rules = [*rules, *allowed()]
+    if any(rule.admits(caller) for rule in rules):
+        return None
+    own = [rule for rule in rules if rule.ae_title == caller.calling_ae_title]
+    if not own:
+        return Refusal.UNKNOWN_SENDER
+    at_address = any(rule.has_address(caller) for rule in own)
+    return Refusal.WRONG_CERTIFICATE if at_address else Refusal.WRONG_ADDRESS
+
+
+def _rule_of_settings(sender: Sender) -> _Rule:
+    return _Rule(ae_title=sender.ae_title, networks=sender.addresses, certificate=sender.certificate or "")
+
+
+def _rule_of_ledger(sender: AllowedSender) -> _Rule:
+    networks = (ip_network(sender.address),)
+    return _Rule(ae_title=sender.ae_title, networks=networks, certificate=sender.certificate)
+
+
+def plain_address(address: str) -> str:
+    """An IP address as it is compared and shown: IPv4 also where it came over IPv6, and without a zone."""
+    return str(_address(address))
+
+
+def _address(address: str) -> IPv4Address | IPv6Address:
+    known = ip_address(address.partition("%")[0])
+    return getattr(known, "ipv4_mapped", None) or known
+
+
+def _rejection(caller: Caller, reason: Refusal, detail: str) -> RejectedSender:
+    now = datetime.now(UTC)
+    return RejectedSender(
+        calling_ae_title=_printable(caller.calling_ae_title),
+        address=caller.address,
+        called_ae_title=_printable(caller.called_ae_title),
+        reason=reason,
+        certificate=next(iter(caller.names), ""),
+        detail=detail,
+        count=1,
+        first_at=now,
+        last_at=now,
+    )
+
+
+def _printable(ae_title: str) -> str:
+    """What a sender said, as far as it can stand in a row and on a page."""
+    return "".join(character if " " <= character <= "~" else "?" for character in ae_title[:16])

@@ -1,0 +1,71 @@
+"""Keeps other web sites from asking through a browser that can reach us."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import HTMLResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tetraview.web.headers import HEADERS
+from tetraview.web.pages import problem_page
+
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+#: Methods that change nothing.
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+#: Who may ask for changes: our own pages, and a person by the browser itself.
+_OURS = frozenset({"same-origin", "none"})
+
+
+class Guard:
+    """Refuses requests under a name that is not ours (DNS rebinding), and changes that another site asks for (CSRF).
+
+    What is no browser sends no Origin and passes.
+
+    Args:
+        app: what is guarded.
+        allowed_hosts: names that are ours beside those of this machine and the address that was called.
+    """
+
+    def __init__(self, app: ASGIApp, allowed_hosts: Collection[str]) -> None:
+        self._app = app
+        self._allowed_hosts = _THIS_MACHINE | {host.lower() for host in allowed_hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or refuse it."""
+        refusal = self._refusal(scope) if scope["type"] == "http" else None
+        await (refusal or self._app)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> HTMLResponse | None:
+        headers = Headers(scope=scope)
+        host = _host_name(headers.get("host", ""))
+        if host not in self._allowed_hosts and host != str((scope.get("server") or ("",))[0]):
+            return _page(
+                HTTPStatus.MISDIRECTED_REQUEST,
+                "The service does not go by this name: add it to web.allowed_hosts, or use another address.",
+            )
+        if scope["method"] not in _SAFE and not _is_same_origin(headers):
+            return _page(HTTPStatus.FORBIDDEN, "Another site asked for this change: open the page here and try again.")
+        return None
+
+
+def _host_name(host: str) -> str:
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _is_same_origin(headers: Headers) -> bool:
+    """What the browser says itself counts; over plain HTTP to other machines it names the origin only."""
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None:
+        return site in _OURS
+    return origin is None or origin.partition("://")[2].lower() == headers.get("host", "").lower()
+
+
+def _page(status: HTTPStatus, detail: str) -> HTMLResponse:
+    return HTMLResponse(problem_page(status.phrase, detail=detail), status_code=status, headers=HEADERS)

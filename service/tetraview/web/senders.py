@@ -1,0 +1,94 @@
+"""The page of senders: who is let in, who was not, and one click to change that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Annotated, Protocol
+
+import structlog
+from fastapi import FastAPI, Form, HTTPException
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from tetraview.domain.sender import AllowedSender, RejectedSender
+from tetraview.errors import SettingsInvalid
+from tetraview.settings import Sender
+from tetraview.web.pages import senders_page
+
+_log = structlog.get_logger()
+
+_Title = Annotated[str, Form(max_length=16)]
+_Address = Annotated[str, Form(max_length=45)]
+_Certificate = Annotated[str, Form(max_length=253)]
+
+
+class SenderBook(Protocol):
+    """What the page asks of the ledger.
+
+    Raises:
+        StorageUnavailable: from any method, when the ledger cannot be asked.
+    """
+
+    def allowed_senders(self) -> Sequence[AllowedSender]:
+        """Those that a person let in, by AE title."""
+
+    def allow(self, ae_title: str, address: str, *, certificate: str = "") -> None:
+        """Let a sender in from now on."""
+
+    def withdraw(self, ae_title: str, address: str) -> bool:
+        """Let a sender in no more."""
+
+    def rejected_senders(self) -> Sequence[RejectedSender]:
+        """Those that were not let in, latest first."""
+
+    def forget(self, calling_ae_title: str, address: str) -> bool:
+        """Strike a sender off those that were not let in."""
+
+
+def add_sender_pages(app: FastAPI, book: SenderBook, *, senders: Sequence[Sender]) -> None:
+    """Serve ``/senders``.
+
+    Args:
+        app: gets the page and what its buttons do.
+        book: the ledger's part about senders.
+        senders: those of the settings, who are shown.
+    """
+    pages = _Pages(book, senders)
+    app.add_api_route("/senders", pages.senders, response_class=HTMLResponse)
+    app.add_api_route("/senders/allow", pages.allow, methods=["POST"])
+    app.add_api_route("/senders/withdraw", pages.withdraw, methods=["POST"])
+    app.add_api_route("/senders/forget", pages.forget, methods=["POST"])
+
+
+class _Pages:
+    def __init__(self, book: SenderBook, senders: Sequence[Sender]) -> None:
+        self._book = book
+        self._senders = senders
+
+    def senders(self) -> str:
+        return senders_page(
+            settings=self._senders,
+            allowed=self._book.allowed_senders(),
+            rejected=self._book.rejected_senders(),
+        )
+
+    def allow(self, ae_title: _Title, address: _Address, certificate: _Certificate = "") -> RedirectResponse:
+        try:
+            self._book.allow(ae_title, address, certificate=certificate)
+        except SettingsInvalid:
+            raise HTTPException(HTTPStatus.BAD_REQUEST) from None
+        _log.warning("sender_allowed", calling_ae_title=ae_title, peer=address)
+        return _back()
+
+    def withdraw(self, ae_title: _Title, address: _Address) -> RedirectResponse:
+        if self._book.withdraw(ae_title, address):
+            _log.warning("sender_withdrawn", calling_ae_title=ae_title, peer=address)
+        return _back()
+
+    def forget(self, address: _Address, ae_title: _Title = "") -> RedirectResponse:
+        self._book.forget(ae_title, address)
+        return _back()
+
+
+def _back() -> RedirectResponse:
+    return RedirectResponse("/senders", status_code=HTTPStatus.SEE_OTHER)

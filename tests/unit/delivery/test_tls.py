@@ -1,0 +1,126 @@
+"""Delivery by TLS, to DCMTK."""
+
+from __future__ import annotations
+
+import gc
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+from pydantic import ValidationError
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian
+
+from tetraview.delivery import deliver, echo
+from tetraview.domain.delivery import ResultKind, ResultObject
+from tetraview.errors import DestinationUnavailable, SettingsInvalid
+from tetraview.settings import Destination
+
+STORESCP = Path("/usr/bin/storescp")
+RESULT = ResultObject(
+    kind=ResultKind.MEASUREMENT_REPORT,
+    sop_class_uid=str(ComprehensiveSRStorage),
+    sop_instance_uid="2.25.42",
+    path="sr.dcm",
+)
+
+# pynetdicom leaves a socket that was never or no longer connected to the garbage collector, which closes it at once.
+pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """What pynetdicom left is collected here, not in the middle of another file's test."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Certificates of a PACS called localhost and of ours, and an object."""
+    folder, ca = tmp_path_factory.mktemp("tls"), trustme.CA()
+    ca.cert_pem.write_to_path(folder / "ca.pem")
+    trustme.CA().cert_pem.write_to_path(folder / "rogue.pem")
+    for name, leaf in {"pacs": ca.issue_cert("localhost"), "us": ca.issue_cert("tetraview.example")}.items():
+        leaf.cert_chain_pems[0].write_to_path(folder / f"{name}.pem")
+        leaf.private_key_pem.write_to_path(folder / f"{name}-key.pem")
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ComprehensiveSRStorage, RESULT.sop_instance_uid
+    dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    dataset.save_as(folder / "sr.dcm")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pacs(folder: Path) -> Iterator[Destination]:
+    """DCMTK's storescp, which wants a certificate from those who call."""
+    if not STORESCP.exists():
+        pytest.skip("DCMTK is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    shown = ["+tls", str(folder / "pacs-key.pem"), str(folder / "pacs.pem"), "+cf", str(folder / "ca.pem")]
+    process = subprocess.Popen([STORESCP, *shown, "-aet", "PACS", "--ignore", str(port)])
+    try:
+        wait_for(port)
+        yield Destination(
+            name="pacs",
+            ae_title="PACS",
+            host="localhost",
+            port=port,
+            tls_ca_file=folder / "ca.pem",
+            tls_certificate=folder / "us.pem",
+            tls_key=folder / "us-key.pem",
+            response_seconds=5,
+        )
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def wait_for(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            continue
+        return
+
+
+def test_an_object_is_delivered_by_tls(folder: Path, pacs: Destination) -> None:
+    """A destination that wants our certificate gets it, stores the object and answers C-ECHO."""
+    assert deliver(folder / "sr.dcm", RESULT, pacs) == "0x0000 success"
+    echo(pacs)
+
+
+@pytest.mark.parametrize("what", ["plain", "without ours", "untrusted", "other name"])
+def test_nothing_is_sent_where_tls_does_not_hold(folder: Path, pacs: Destination, what: str) -> None:
+    """Without TLS or our certificate, or to a peer that is untrusted or of another name, delivery fails, for now."""
+    changes: dict[str, object] = {
+        "plain": {"tls_ca_file": None, "tls_certificate": None, "tls_key": None},
+        "without ours": {"tls_certificate": None, "tls_key": None},
+        "untrusted": {"tls_ca_file": folder / "rogue.pem"},
+        "other name": {"host": "127.0.0.1"},
+    }[what]
+    destination = pacs.model_copy(update=changes)
+    with pytest.raises(DestinationUnavailable):
+        deliver(folder / "sr.dcm", RESULT, destination)
+    with pytest.raises(DestinationUnavailable, match="check address, AE titles"):
+        echo(destination)
+
+
+def test_tls_settings_are_whole() -> None:
+    """A certificate needs its key and the authorities of the other side; files that are missing are named."""
+    there = {"name": "pacs", "ae_title": "PACS", "host": "localhost", "port": 104}
+    with pytest.raises(ValidationError, match="need each other"):
+        Destination(**there, tls_ca_file=Path("ca.pem"), tls_certificate=Path("us.pem"))
+    with pytest.raises(ValidationError, match="needs tls_ca_file"):
+        Destination(**there, tls_certificate=Path("us.pem"), tls_key=Path("key.pem"))
+    with pytest.raises(SettingsInvalid, match=r"none\.pem"):
+        echo(Destination(**there, tls_ca_file=Path("none.pem")))
