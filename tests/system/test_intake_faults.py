@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tetraview.domain.instance import Instance
 from tetraview.intake.scp import Listener
@@ -340,3 +341,16 @@ def test_nothing_is_acknowledged_before_its_row(spool: Spool) -> None:
         release.set()
         sender.socket.settimeout(5)
         assert sender.read_status() == Status.SUCCESS
+
+
+def test_probes_do_not_fill_the_log(listener: Listener) -> None:
+    """Of many connections that speak no DICOM only the first are logged, and the others counted in a later line."""
+    with structlog.testing.capture_logs() as log:
+        for _ in range(80):
+            with connect(listener.port) as probe:
+                probe.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                # The A-ABORT: the line is written by now, and we close first.
+                assert probe.recv(10)[:1] == b"\7"
+        assert eventually(lambda: threads() == 0)
+    assert 1 <= len(log) <= 50
+    assert {event["state"] for event in log} == {"protocol_fault"}

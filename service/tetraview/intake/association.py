@@ -34,6 +34,7 @@ from tetraview.intake.upper_layer import (
 )
 from tetraview.settings import Dicom
 from tetraview.telemetry.killpoint import killpoint
+from tetraview.telemetry.quota import Quota
 
 _log = structlog.get_logger()
 
@@ -65,6 +66,7 @@ class Association:
     Args:
         address: IP address of the sender.
         gate: says who is let in.
+        quota: of log lines that a peer can provoke.
         admit: asked once the sender has said who it is; a rejection, or None with a place taken.
         dismiss: told when the place is free again.
     """
@@ -77,6 +79,7 @@ class Association:
         settings: Dicom,
         acceptor: Acceptor,
         gate: Gate,
+        quota: Quota,
         admit: Callable[[Association], Rejection | None],
         dismiss: Callable[[Association], None],
     ) -> None:
@@ -85,6 +88,7 @@ class Association:
         self._settings = settings
         self._acceptor = acceptor
         self._gate = gate
+        self._quota = quota
         self._admit = admit
         self._dismiss = dismiss
         self._reader = PduReader(channel, pdu_seconds=min(settings.pdu_seconds, settings.idle_seconds))
@@ -136,7 +140,8 @@ class Association:
         rejection = rejection or self._judge(agreement) or self._admit(self)
         if rejection is not None:
             if rejection not in _REJECTIONS.values():
-                _log.warning(
+                self._tell(
+                    _log.warning,
                     "association_rejected",
                     reason=rejection.name.lower(),
                     calling_ae_title=agreement.calling_ae_title,
@@ -260,10 +265,16 @@ class Association:
         except OSError as error:
             raise Ended(Outcome.CLOSED_BY_SENDER) from error
 
+    def _tell(self, log: Callable[..., object], event: str, **fields: object) -> None:
+        """Log, unless peers have just made the log long enough; the next line counts what was left out."""
+        left_out = self._quota.take()
+        if left_out is not None:
+            log(event, count=left_out + 1, **fields)
+
     def _say_goodbye(self, end: Ended) -> None:
         """Send what the sender is due, its place being free already."""
         if end.outcome not in _TOLD:
-            _log.info("association_ended", state=end.outcome)
+            self._tell(_log.info, "association_ended", state=end.outcome)
         with suppress(Ended):
             if end.outcome is Outcome.RELEASED:
                 self._send(encode_release())

@@ -21,6 +21,7 @@ from tetraview.intake.sweep import sweep
 from tetraview.intake.upper_layer import Rejection
 from tetraview.settings import Dicom, Images
 from tetraview.telemetry.metrics import Metrics
+from tetraview.telemetry.quota import Quota
 from tetraview.tls import RenewedContext
 
 _log = structlog.get_logger()
@@ -37,6 +38,8 @@ _CLOSE_SECONDS = 5.0
 _EXHAUSTED_SECONDS = 0.1
 #: An association looks at its deadline at least so often.
 _TICK_SECONDS = 0.25
+#: Log lines about associations that went wrong: so many at most in so many seconds.
+_LINES, _LINES_SECONDS = 50, 10.0
 
 
 class Listener:
@@ -69,6 +72,7 @@ class Listener:
             spool, ledger, max_object_bytes=settings.max_object_bytes, metrics=metrics, policy_of=policy_of
         )
         self._certificates = _certificates(settings)
+        self._quota = Quota(_LINES, seconds=_LINES_SECONDS)
         self._changed = threading.Condition()
         self._draining = False
         self._connections: set[Association] = set()
@@ -167,6 +171,7 @@ class Listener:
             settings=self._settings,
             acceptor=self._acceptor,
             gate=self._gate,
+            quota=self._quota,
             admit=self._admit,
             dismiss=self._dismiss,
         )
