@@ -25,7 +25,7 @@ from tetraview.domain.delivery import DeliveryState, ResultKind, ResultObject
 from tetraview.domain.exam import ExamState, exam_id_of
 from tetraview.domain.instance import Decision, Eligibility, Instance
 from tetraview.domain.view import View
-from tetraview.exam.completeness import choose_images
+from tetraview.exam import judge
 from tetraview.ledger import Ledger, open_engine
 from tetraview.outbox import Outbox
 from tetraview.settings import Completeness, Destination, Settings
@@ -153,7 +153,7 @@ def delivering(folder: Path, *destinations: Destination) -> Iterator[tuple[ExamW
     ledger = Ledger(engine, clock=lambda: NOW)
     ledger.record_instance(IMAGE)
     (waiting,) = ledger.unsettled()
-    ledger.settle(waiting, choose_images(waiting.instances))
+    ledger.settle(waiting, judge(waiting.instances))
     ledger.open_deliveries(EXAM, 1, results=REPORTS, destinations=dict.fromkeys((d.name for d in destinations), "pacs"))
     folders = Folders(data=folder)
     for report in REPORTS:

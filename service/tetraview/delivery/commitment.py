@@ -20,7 +20,7 @@ from tetraview.settings import Destination
 
 _REQUEST_COMMITMENT = 1
 #: How long the association stays open for an answer; most destinations answer later, by one of their own.
-_ANSWER_SECONDS = 2.0
+ANSWER_SECONDS = 2.0
 #: N-ACTION statuses that pass (PS3.7 10.1.4.1.10): processing failure, resource limitation.
 _LATER = frozenset({0x0110, 0x0213})
 
@@ -58,7 +58,7 @@ def ask_for_commitment(
     )
     try:
         _judge(_send(association, request_of(transaction_uid, result)), destination)
-        answered.wait(_ANSWER_SECONDS)
+        answered.wait(ANSWER_SECONDS)
     finally:
         if association.is_established:
             association.release()

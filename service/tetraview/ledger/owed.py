@@ -15,7 +15,7 @@ from tetraview.ledger.tables import deliveries, exams
 
 _REFUSED = "a destination refused a result"
 #: The detail of an exam whose last refusal is withdrawn.
-_without_refusal = sa.case((exams.c.detail == _REFUSED, ""), else_=exams.c.detail)
+_WITHOUT_REFUSAL = sa.case((exams.c.detail == _REFUSED, ""), else_=exams.c.detail)
 
 
 def owe(connection: sa.Connection, exam_id: str, generation: int, destination: str, result: ResultObject) -> None:
@@ -65,4 +65,4 @@ def close_exam(connection: sa.Connection, exam_id: str, generation: int) -> bool
         return False
     if any(delivery.state is DeliveryState.REFUSED for delivery in owed):
         return set_state(connection, exam_id, generation, state=ExamState.FAILED, detail=_REFUSED)
-    return set_state(connection, exam_id, generation, state=ExamState.DONE, detail=_without_refusal)
+    return set_state(connection, exam_id, generation, state=ExamState.DONE, detail=_WITHOUT_REFUSAL)

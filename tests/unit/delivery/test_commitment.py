@@ -45,7 +45,7 @@ def _collected() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tetraview.delivery.commitment._ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr("tetraview.delivery.commitment.ANSWER_SECONDS", 0.3)
 
 
 class Pacs:
