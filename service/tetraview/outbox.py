@@ -129,7 +129,6 @@ class Outbox:
             return
         transaction_uid = str(generate_uid(prefix=None))
         self._ledger.open_commitment(key, transaction_uid=transaction_uid, commit_by=self._commit_by(there))
-        killpoint("ask.recorded")
         answered = self._answered[transaction_uid] = threading.Event()
         try:
             self._ask_for_commitment(transaction_uid, delivery.result, there, take=self.take, answered=answered)

@@ -39,8 +39,7 @@ class Destination(Section):
     retry_hours: Annotated[float, Field(gt=0)] = 72.0
     """How long delivery is tried before the object becomes a dead letter."""
     commitment: bool = False
-    """Ask for storage commitment of every object: an exam is done only when the PACS has said that it keeps them. Its
-    AE title must be allowed to call us, since most answer by an association of their own."""
+    """Have exams done only when the PACS has committed to store them; it must be allowed to call our AE title."""
     commitment_hours: Annotated[float, Field(gt=0)] = 24.0
     """How long that answer may take; then the object is sent again, twice at most before it is a dead letter."""
 
