@@ -15,6 +15,7 @@ from pydicom.misc import is_dicom
 from rich.progress import track
 
 from tetraview.app import App
+from tetraview.cli_jobs import jobs, requeue
 from tetraview.cli_senders import senders_app
 from tetraview.conformance.statement import conformance_statement
 from tetraview.delivery import store_files
@@ -24,7 +25,6 @@ from tetraview.domain.reading import Reading
 from tetraview.errors import TetraviewError
 from tetraview.files import find_exams
 from tetraview.inference.server import TritonServer
-from tetraview.jobs import jobs, requeue
 from tetraview.offline import read_as, read_to_folder, triton_at_hand
 from tetraview.phantom import DEMO_SEED, RECIPES, generate
 from tetraview.phantom.dicom import write_exam

@@ -39,7 +39,7 @@ class Destination(Section):
     retry_hours: Annotated[float, Field(gt=0)] = 72.0
     """How long delivery is tried before the object becomes a dead letter."""
     commitment: bool = False
-    """Have exams done only when the PACS has committed to store them; it must be allowed to call our AE title."""
+    """Have exams done only when the PACS has committed to store them; it answers by calling us, as one of `senders`."""
     commitment_hours: Annotated[float, Field(gt=0)] = 24.0
     """How long that answer may take; then the object is sent again, twice at most before it is a dead letter."""
 
