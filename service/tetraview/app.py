@@ -12,7 +12,7 @@ import sqlalchemy as sa
 import structlog
 from prometheus_client import CollectorRegistry
 
-from tetraview.delivery import deliver
+from tetraview.delivery import ask_for_commitment, deliver
 from tetraview.errors import SettingsInvalid, TetraviewError, TritonUnavailable
 from tetraview.imaging.limits import DecodeLimits
 from tetraview.inference import Models
@@ -20,6 +20,7 @@ from tetraview.intake.gate import Gate
 from tetraview.intake.scp import Listener
 from tetraview.intake.spool import Spool
 from tetraview.ledger import Ledger, SenderBook, open_engine
+from tetraview.outbox import Outbox
 from tetraview.reader import ExamReader
 from tetraview.settings import Settings
 from tetraview.steps import Folders, Steps
@@ -61,13 +62,21 @@ class App:
         self._dbos_engine = open_engine(settings.database_url or f"sqlite:///{settings.data_dir}/workflow.sqlite")
         self.ledger = Ledger(self._engine, clock=utc_now)
         self._models = open_models(settings)
+        outbox = Outbox(
+            settings=settings,
+            ledger=self.ledger,
+            metrics=self._metrics,
+            deliver=partial(deliver, calling_ae_title=settings.dicom.ae_title),
+            ask_for_commitment=partial(ask_for_commitment, calling_ae_title=settings.dicom.ae_title),
+            results_folder=self._folders.results,
+            clock=utc_now,
+        )
         steps = Steps(
             settings=settings,
             ledger=self.ledger,
             metrics=self._metrics,
             reader=open_reader(settings, self._models, probabilities=settings.emits_probability),
-            deliver=partial(deliver, calling_ae_title=settings.dicom.ae_title),
-            clock=utc_now,
+            outbox=outbox,
         )
         senders = SenderBook(self._engine, clock=utc_now)
         self._gate = Gate(settings.called_ae_titles, senders=settings.senders, ledger=senders, metrics=self._metrics)
@@ -78,11 +87,13 @@ class App:
             gate=self._gate,
             metrics=self._metrics,
             policy_of=settings.images_of,
+            take_commitment=outbox.take,
         )
         self._workflow = ExamWorkflow(
             settings=settings,
             ledger=self.ledger,
             steps=steps,
+            outbox=outbox,
             clock=utc_now,
             sending=self._listener.exams_being_sent,
         )
@@ -178,11 +189,14 @@ class App:
 
     def _tick(self) -> None:
         self._workflow.settle_due_exams()
+        self._workflow.deliver_again()
         self._metrics.set_exams(self.ledger.count_exams())
         self._metrics.exams_waiting.set(self.ledger.count_unsettled())
         names = tuple(destination.name for destination in self._settings.destinations)
         self._metrics.set_queues(self.ledger.count_pending(), destinations=names)
         self._gate.flush()
+        for name, is_open in self._workflow.open_destinations().items():
+            self._metrics.destination_open.labels(destination=name).set(is_open)
 
     def _check_ticker(self) -> None:
         if not self._ticker.is_alive():

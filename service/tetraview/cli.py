@@ -12,10 +12,10 @@ from typing import Annotated, NoReturn
 
 import typer
 from pydicom.misc import is_dicom
-from rich.console import Console
 from rich.progress import track
 
 from tetraview.app import App
+from tetraview.cli_jobs import jobs, requeue
 from tetraview.cli_senders import senders_app
 from tetraview.conformance.statement import conformance_statement
 from tetraview.delivery import store_files
@@ -32,6 +32,7 @@ from tetraview.probe.probe import run_probe
 from tetraview.settings import ClassifierName, DetectorName, SegmenterName, load_settings
 from tetraview.survey import run_survey
 from tetraview.tables import findings_table, settings_text
+from tetraview.terminal import ConfigFile, console, errors
 
 app = typer.Typer(
     help="Reads screening mammograms four views at a time. Research software, not for clinical use.",
@@ -40,10 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(senders_app, name="senders")
-console = Console()
-errors = Console(stderr=True, style="red", markup=False, highlight=False, soft_wrap=True)
 
-ConfigFile = Annotated[Path | None, typer.Option("--config", envvar="TETRAVIEW_CONFIG", help="Settings file (TOML).")]
 DicomPaths = Annotated[list[Path], typer.Argument(help="DICOM files, or folders of them.")]
 
 #: Of what the doctor says.
@@ -234,6 +232,10 @@ def probe(
     """Send a synthetic exam with known marks to a destination and print what a viewer there should show."""
     settings = load_settings(config)
     run_probe(settings, settings.destination(to), out=out, console=console)
+
+
+app.command()(jobs)
+app.command()(requeue)
 
 
 @app.command()

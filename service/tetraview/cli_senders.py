@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -17,11 +16,9 @@ from tetraview.errors import SettingsInvalid
 from tetraview.ledger import Ledger, SenderBook
 from tetraview.settings import Sender, load_settings
 from tetraview.steps import Folders
+from tetraview.terminal import ConfigFile, console
 
 senders_app = typer.Typer(help="Who may send and who was not let in.", invoke_without_command=True)
-console = Console()
-
-ConfigFile = Annotated[Path | None, typer.Option("--config", envvar="TETRAVIEW_CONFIG", help="Settings file (TOML).")]
 SenderName = Annotated[str, typer.Argument(metavar="AE@ADDRESS", help="AE title and IP address, as they are shown.")]
 
 

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import fcntl
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
 import structlog
 
-from tetraview.domain.delivery import Delivery, DeliveryState, ResultObject
-from tetraview.domain.exam import Exam, ExamState
+from tetraview.domain.exam import Exam
 from tetraview.domain.reading import Reading
-from tetraview.errors import DeliveryRefused, Permanent, SettingsInvalid, Transient
+from tetraview.errors import Permanent, SettingsInvalid
 from tetraview.ledger import Ledger
+from tetraview.outbox import Outbox
 from tetraview.report import write_report
-from tetraview.settings import Destination, Settings
+from tetraview.settings import Settings
+from tetraview.stage_time import timed
 from tetraview.telemetry.killpoint import killpoint
 from tetraview.telemetry.metrics import Metrics
 
@@ -75,13 +72,6 @@ class ReadsExams(Protocol):
         """Read the exam and leave its previews in the folder."""
 
 
-class Delivers(Protocol):
-    """Sends one result object to one destination."""
-
-    def __call__(self, path: Path, result: ResultObject, destination: Destination) -> str:
-        """Send the file and return the answer in words; raise DestinationUnavailable or DeliveryRefused."""
-
-
 class Steps:
     """What the workflow does with one exam, step by step."""
 
@@ -92,18 +82,15 @@ class Steps:
         ledger: Ledger,
         metrics: Metrics,
         reader: ReadsExams,
-        deliver: Delivers,
-        clock: Callable[[], datetime],
+        outbox: Outbox,
     ) -> None:
         self._settings = settings
         self._folders = Folders(data=settings.data_dir)
-        self._destinations = {destination.name: destination for destination in settings.destinations}
         self._ledger = ledger
         self._metrics = metrics
         self._metrics.expect(settings.called_ae_titles)
         self._reader = reader
-        self._deliver = deliver
-        self._now = clock
+        self._outbox = outbox
 
     def read(self, exam_id: str, generation: int) -> None:
         """Images to reading."""
@@ -121,7 +108,7 @@ class Steps:
         reading = self._ledger.reading(exam_id, generation)
         if reading is None:
             raise Permanent(f"generation {generation} has no reading to report")
-        with self._timed("report", exam_id, generation):
+        with timed("report", exam_id, generation, ledger=self._ledger, metrics=self._metrics):
             results = write_report(
                 self._ledger.settled_exam(exam_id, generation),
                 reading,
@@ -132,45 +119,8 @@ class Steps:
                 predecessors=self._ledger.results_before(exam_id, generation),
             )
         killpoint("report.written")
-        outputs = {name: destination.output for name, destination in self._destinations.items()}
-        closed = self._ledger.open_deliveries(exam_id, generation, results=results, destinations=outputs)
+        self._outbox.owe(exam_id, generation, results)
         killpoint("report.recorded")
-        if closed:
-            self._note_end(exam_id, generation)
-
-    def owed(self, exam_id: str, generation: int) -> list[tuple[str, str]]:
-        """Destination and SOP Instance UID of every object still to be delivered."""
-        return [
-            (delivery.destination, delivery.result.sop_instance_uid)
-            for delivery in self._ledger.deliveries(exam_id)
-            if delivery.generation == generation and delivery.state is DeliveryState.PENDING
-        ]
-
-    def send(self, exam_id: str, generation: int, destination: str, sop_instance_uid: str) -> None:
-        """One object to one destination, unless it is there already."""
-        delivery = self._delivery(exam_id, generation, destination, sop_instance_uid)
-        if delivery.state is not DeliveryState.PENDING:
-            return
-        if destination not in self._destinations:
-            raise DeliveryRefused(f"{destination} is no destination of the settings any more")
-        tried = replace(delivery, attempts=delivery.attempts + 1)
-        path = self._folders.results(exam_id, generation) / delivery.result.path
-        try:
-            with self._timed("deliver", exam_id, generation):
-                answer = self._deliver(path, delivery.result, self._destinations[destination])
-        except Transient as fault:
-            self._ledger.record_delivery(replace(tried, detail=str(fault)))
-            _log.warning("result_delayed", exam_id=exam_id, destination=destination, reason=str(fault))
-            raise
-        killpoint("send.answered")
-        self._close(replace(tried, state=DeliveryState.DELIVERED, detail=answer))
-        killpoint("send.recorded")
-
-    def refuse(self, exam_id: str, generation: int, destination: str, sop_instance_uid: str, reason: str) -> None:
-        """An object that its destination will not take becomes a dead letter that a person sees."""
-        delivery = self._delivery(exam_id, generation, destination, sop_instance_uid)
-        self._close(replace(delivery, state=DeliveryState.REFUSED, detail=reason))
-        _log.error("result_refused", exam_id=exam_id, destination=destination, reason=reason)
 
     def fail(self, exam_id: str, generation: int, reason: str) -> None:
         """An exam that cannot be read says so."""
@@ -179,19 +129,6 @@ class Steps:
         _log.error(
             "exam_failed", exam_id=exam_id, generation=generation, called_ae_title=called_ae_title, reason=reason
         )
-
-    def _delivery(self, exam_id: str, generation: int, destination: str, sop_instance_uid: str) -> Delivery:
-        key = (generation, destination, sop_instance_uid)
-        for delivery in self._ledger.deliveries(exam_id):
-            if (delivery.generation, delivery.destination, delivery.result.sop_instance_uid) == key:
-                return delivery
-        raise Permanent(f"nothing is owed to {destination} under this UID")
-
-    def _close(self, delivery: Delivery) -> None:
-        closed = self._ledger.record_delivery(delivery)
-        self._metrics.deliveries.labels(destination=delivery.destination, state=delivery.state).inc()
-        if closed:
-            self._note_end(delivery.exam_id, delivery.generation)
 
     def _note_reading(self, reading: Reading, *, ae_title: str) -> None:
         for stage, seconds in reading.stage_seconds.items():
@@ -206,17 +143,3 @@ class Steps:
             called_ae_title=ae_title,
             count=len(reading.findings),
         )
-
-    def _note_end(self, exam_id: str, generation: int) -> None:
-        exam = self._ledger.exam(exam_id)
-        if exam is not None and exam.state is ExamState.DONE:
-            self._metrics.exam_seconds.observe((self._now() - exam.last_image_at).total_seconds())
-            _log.info("exam_done", exam_id=exam_id, generation=generation, called_ae_title=exam.called_ae_title)
-
-    @contextmanager
-    def _timed(self, stage: str, exam_id: str, generation: int) -> Iterator[None]:
-        started = time.monotonic()
-        yield
-        seconds = time.monotonic() - started
-        self._metrics.stage_seconds.labels(stage=stage).observe(seconds)
-        self._ledger.add_stage_seconds(exam_id, generation, stage=stage, seconds=seconds)

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import astuple
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -19,10 +20,13 @@ import sqlalchemy as sa
 import structlog
 from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetWorkflowID, StepOptions
 
+from tetraview.breaker import Breaker
+from tetraview.domain.delivery import DeliveryKey
 from tetraview.domain.exam import Exam
 from tetraview.errors import Permanent, TetraviewError, Transient
 from tetraview.exam import is_due, judge
 from tetraview.ledger import Ledger
+from tetraview.outbox import Outbox
 from tetraview.settings import Settings
 from tetraview.steps import Steps
 from tetraview.telemetry.killpoint import killpoint
@@ -59,6 +63,7 @@ class ExamWorkflow(DBOSConfiguredInstance):
         settings: Settings,
         ledger: Ledger,
         steps: Steps,
+        outbox: Outbox,
         clock: Callable[[], datetime],
         sending: Callable[[], Collection[str]] = tuple,
         name: str = "exams",
@@ -71,11 +76,19 @@ class ExamWorkflow(DBOSConfiguredInstance):
         self._destinations = {destination.name: destination for destination in settings.destinations}
         self._ledger = ledger
         self._steps = steps
+        self._outbox = outbox
         self._now = clock
         self._started_at = clock()
         self._stopping = threading.Event()
         self._readers = threading.Semaphore(_READERS)
-        self._senders = {name: threading.Semaphore(_SENDERS) for name in self._destinations}
+        self._breakers = {
+            there.name: Breaker(there.name, places=_SENDERS, pause_seconds=there.retry_seconds)
+            for there in settings.destinations
+        }
+        #: Queues that DBOS looks at.
+        self._queues: set[str] = set()
+        #: What was queued in a later round and is not there yet.
+        self._requeued: frozenset[DeliveryKey] = frozenset()
 
     def launch(self, engine: sa.Engine, *, executor_id: str) -> None:
         """Start DBOS, which continues what was under way, and queue what was settled but never queued."""
@@ -88,15 +101,20 @@ class ExamWorkflow(DBOSConfiguredInstance):
         )
         DBOS(config=config)
         DBOS.launch()
-        for queue in ("read", *map(_delivery_queue, self._destinations)):
-            DBOS.register_queue(queue, worker_concurrency=_UNDER_WAY, polling_interval_sec=_QUEUE_POLL_SECONDS)
+        # What is owed to a destination that is gone from the settings ends as a dead letter.
+        for queue in ("read", *map(_delivery_queue, {*self._destinations, *self._ledger.count_pending()})):
+            self._open_queue(queue)
         for exam in self._ledger.unread():
             self.enqueue(exam)
 
     def stop(self) -> None:
         """End DBOS without waiting for the next try of a step; what is under way continues with the next launch."""
         self._stopping.set()
+        for breaker in self._breakers.values():
+            breaker.wake()
         DBOS.destroy()
+        self._queues.clear()
+        self._requeued = frozenset()
 
     def settle_due_exams(self) -> None:
         """Start reading every exam whose views are complete and quiet, or whose time is up."""
@@ -119,10 +137,33 @@ class ExamWorkflow(DBOSConfiguredInstance):
                 killpoint("workflow.settled")
                 self.enqueue(exam)
 
+    def deliver_again(self) -> None:
+        """Queue what a person asked for again, and what was not committed in time."""
+        self._outbox.renew()
+        requeued = frozenset(delivery.key for delivery in self._ledger.requeued())
+        for key in requeued - self._requeued:
+            self._enqueue_delivery(key)
+        self._requeued = requeued
+
     def enqueue(self, exam: Exam) -> None:
         """Queue one generation of an exam; one that is queued or under way stays as it is."""
         with SetWorkflowID(f"{exam.exam_id}-{exam.generation}"):
             DBOS.enqueue_workflow("read", self.read_exam, exam.exam_id, exam.generation)
+
+    def open_destinations(self) -> dict[str, bool]:
+        """For each destination whether it is left alone but for single tries."""
+        return {name: breaker.is_open for name, breaker in self._breakers.items()}
+
+    def _enqueue_delivery(self, key: DeliveryKey) -> None:
+        queue = _delivery_queue(key.destination)
+        self._open_queue(queue)
+        with SetWorkflowID(key.workflow_id):
+            DBOS.enqueue_workflow(queue, self.deliver_result, *astuple(key))
+
+    def _open_queue(self, name: str) -> None:
+        if name not in self._queues:
+            DBOS.register_queue(name, worker_concurrency=_UNDER_WAY, polling_interval_sec=_QUEUE_POLL_SECONDS)
+            self._queues.add(name)
 
     @DBOS.workflow()
     def read_exam(self, exam_id: str, generation: int) -> None:
@@ -134,22 +175,35 @@ class ExamWorkflow(DBOSConfiguredInstance):
         except TetraviewError as fault:
             self._step(self._steps.fail, *key, str(fault))
             return
-        for destination, sop_instance_uid in self._step(self._steps.owed, *key):
-            with SetWorkflowID(f"{exam_id}-{generation}-{destination}-{sop_instance_uid}"):
-                queue = _delivery_queue(destination)
-                DBOS.enqueue_workflow(queue, self.deliver_result, *key, destination, sop_instance_uid)
+        for destination, uid in self._step(self._outbox.owed, *key):
+            self._enqueue_delivery(
+                DeliveryKey(exam_id=exam_id, generation=generation, destination=destination, sop_instance_uid=uid)
+            )
 
     @DBOS.workflow()
-    def deliver_result(self, exam_id: str, generation: int, destination: str, sop_instance_uid: str) -> None:
-        """Send one result object to one destination until it is safe there or refused."""
-        key = (exam_id, generation, destination, sop_instance_uid)
-        # A destination may be gone from the settings since; the step then says so.
-        there = self._destinations.get(destination)
-        pauses = _pauses(there.retry_seconds, hours=there.retry_hours) if there else iter(())
+    def deliver_result(
+        self, exam_id: str, generation: int, destination: str, sop_instance_uid: str, turn: int = 0
+    ) -> None:
+        """Send one result object to one destination until it is there or refused, and ask whether it is safe there."""
+        key = DeliveryKey(
+            exam_id=exam_id,
+            generation=generation,
+            destination=destination,
+            sop_instance_uid=sop_instance_uid,
+            round=turn,
+        )
         try:
-            self._step(self._steps.send, *key, place=self._senders.get(destination), pauses=pauses)
+            self._step_there(self._outbox.send, key)
+            self._step_there(self._outbox.ask, key)
         except TetraviewError as fault:
-            self._step(self._steps.refuse, *key, str(fault))
+            self._step(self._outbox.refuse, key, str(fault))
+
+    def _step_there(self, function: Callable[[DeliveryKey], None], key: DeliveryKey) -> None:
+        """Run a step that opens associations with a destination."""
+        # It may be gone from the settings since; the step then says so.
+        there = self._destinations.get(key.destination)
+        pauses = _pauses(there.retry_seconds, hours=there.retry_hours) if there else iter(())
+        self._step(function, key, breaker=self._breakers.get(key.destination), pauses=pauses)
 
     def _step(
         self,
@@ -157,11 +211,13 @@ class ExamWorkflow(DBOSConfiguredInstance):
         *arguments: Any,
         place: AbstractContextManager[Any] | None = None,
         pauses: Iterator[float] | None = None,
+        breaker: Breaker | None = None,
     ) -> Any:
         """Run a step whose outcome is kept; a Transient fault is tried again after each of the pauses, in seconds.
 
         The pauses are ours: those of DBOS sleep through a request to stop, for up to an hour. The place is taken for
-        each try and free during the pauses.
+        each try and free during the pauses. A breaker gives the places of its destination, and ends the pauses when
+        that answers again.
         """
         pauses = _pauses(_READ_RETRY_SECONDS, hours=_READ_HOURS) if pauses is None else pauses
         options: StepOptions = {
@@ -170,9 +226,9 @@ class ExamWorkflow(DBOSConfiguredInstance):
             "max_attempts": sys.maxsize,
             "interval_seconds": 0.0,
             "backoff_rate": 1.0,
-            "should_retry": partial(self._wait_for_retry, pauses),
+            "should_retry": partial(self._wait_for_retry, pauses, breaker),
         }
-        return DBOS.run_step(options, partial(self._try, function, place or nullcontext()), *arguments)
+        return DBOS.run_step(options, partial(self._try, function, place or breaker or nullcontext()), *arguments)
 
     def _try(self, function: Callable[..., Any], place: AbstractContextManager[Any], *arguments: Any) -> Any:
         """One try; a fault that the step did not foresee is Permanent, so that the exam ends where people see it."""
@@ -189,12 +245,16 @@ class ExamWorkflow(DBOSConfiguredInstance):
                 sentence = f"{function.__name__} failed unexpectedly ({type(fault).__name__}): see the log"
                 raise Permanent(sentence) from None
 
-    def _wait_for_retry(self, pauses: Iterator[float], fault: BaseException) -> bool:
+    def _wait_for_retry(self, pauses: Iterator[float], breaker: Breaker | None, fault: BaseException) -> bool:
         """Wait for the next try; False where there is none."""
         pause = next(pauses, None) if isinstance(fault, Transient) else None
         if pause is None:
             return False
-        if self._stopping.wait(pause):
+        if breaker is None:
+            self._stopping.wait(pause)
+        else:
+            breaker.wait(pause, unless=self._stopping)
+        if self._stopping.is_set():
             raise _Stopping
         return True
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from dbos import DBOS
 
+from tetraview.domain.delivery import DeliveryKey
 from tetraview.domain.exam import exam_id_of
 from tetraview.domain.instance import Decision, Eligibility, Instance
 from tetraview.domain.view import View
@@ -46,14 +47,17 @@ class RecordingSteps:
     def owed(self, _exam_id: str, _generation: int) -> list[tuple[str, str]]:
         return self.owes
 
-    def send(self, _exam_id: str, _generation: int, destination: str, sop_instance_uid: str) -> None:
-        self.ran.append(("send", destination, sop_instance_uid))
-        if destination != "pacs":
+    def send(self, key: DeliveryKey) -> None:
+        self.ran.append(("send", key.destination, key.sop_instance_uid))
+        if key.destination != "pacs":
             raise DeliveryRefused("no destination of the settings any more")
+
+    def ask(self, key: DeliveryKey) -> None:
+        self.ran.append(("ask", key.destination, key.sop_instance_uid))
         self.finished.set()
 
-    def refuse(self, _exam_id: str, _generation: int, destination: str, _sop_instance_uid: str, reason: str) -> None:
-        self.ran.append(("refuse", destination, reason))
+    def refuse(self, key: DeliveryKey, reason: str) -> None:
+        self.ran.append(("refuse", key.destination, reason))
         self.finished.set()
 
     def fail(self, _exam_id: str, _generation: int, reason: str) -> None:
@@ -77,6 +81,7 @@ def workflow(tmp_path: Path, steps: RecordingSteps) -> Iterator[ExamWorkflow]:
         settings=settings,
         ledger=ledger,
         steps=steps,  # type: ignore[arg-type]
+        outbox=steps,  # type: ignore[arg-type]
         clock=clock,
         name=tmp_path.name,
     )
@@ -111,7 +116,7 @@ def test_an_exam_goes_its_way_once(workflow: ExamWorkflow, steps: RecordingSteps
     for exam in workflow._ledger.unread():
         workflow.enqueue(exam)
     assert steps.finished.wait(10)
-    assert steps.ran == [("read", EXAM, 1), ("report", 1), ("send", "pacs", "2.25.7")]
+    assert steps.ran == [("read", EXAM, 1), ("report", 1), ("send", "pacs", "2.25.7"), ("ask", "pacs", "2.25.7")]
 
 
 def test_a_transient_fault_is_tried_again(workflow: ExamWorkflow, steps: RecordingSteps) -> None:
@@ -119,7 +124,7 @@ def test_a_transient_fault_is_tried_again(workflow: ExamWorkflow, steps: Recordi
     steps.faults = [TritonUnavailable()]
     workflow.settle_due_exams()
     assert steps.finished.wait(10)
-    assert [step[0] for step in steps.ran] == ["read", "read", "report", "send"]
+    assert [step[0] for step in steps.ran] == ["read", "read", "report", "send", "ask"]
 
 
 def test_a_permanent_fault_fails_the_exam(workflow: ExamWorkflow, steps: RecordingSteps) -> None:
@@ -151,7 +156,7 @@ def test_a_full_disk_while_reporting_passes(
     monkeypatch.setattr(steps, "report", report)
     workflow.settle_due_exams()
     assert steps.finished.wait(10)
-    assert steps.ran == [("read", EXAM, 1), ("send", "pacs", "2.25.7")]
+    assert steps.ran == [("read", EXAM, 1), ("send", "pacs", "2.25.7"), ("ask", "pacs", "2.25.7")]
 
 
 def test_a_removed_destination_is_a_dead_letter(workflow: ExamWorkflow, steps: RecordingSteps) -> None:
@@ -175,7 +180,13 @@ def test_an_exam_that_waits_does_not_hold_up_others(
     workflow.settle_due_exams()
     assert steps.finished.wait(10)
     other = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid="2.25.2")
-    assert steps.ran == [("read", EXAM, 1), ("read", other, 1), ("report", 1), ("send", "pacs", "2.25.7")]
+    assert steps.ran == [
+        ("read", EXAM, 1),
+        ("read", other, 1),
+        ("report", 1),
+        ("send", "pacs", "2.25.7"),
+        ("ask", "pacs", "2.25.7"),
+    ]
 
 
 def test_stopping_does_not_wait_for_the_next_try(
@@ -206,7 +217,7 @@ def test_what_waited_at_a_stop_goes_on_at_the_next_start(
     engine = open_engine(f"sqlite:///{tmp_path}/workflow.sqlite")
     workflow.launch(engine, executor_id="test")
     assert steps.finished.wait(20)
-    assert [step[0] for step in steps.ran] == ["read", "read", "report", "send"]
+    assert [step[0] for step in steps.ran] == ["read", "read", "report", "send", "ask"]
     workflow.stop()
     engine.dispose()
 

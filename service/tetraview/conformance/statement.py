@@ -11,7 +11,9 @@ from pydicom.uid import UID
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
 from tetraview import __version__
+from tetraview.breaker import FAILURES
 from tetraview.conformance.objects import MADE
+from tetraview.delivery.commitment import ANSWER_SECONDS
 from tetraview.delivery.scu import PROPOSED_SYNTAXES, STATUSES
 from tetraview.domain import product
 from tetraview.domain.detection import routes_of
@@ -62,6 +64,8 @@ def conformance_statement() -> str:
         destination={name: field.default for name, field in Destination.model_fields.items()},
         proposed_syntaxes=PROPOSED_SYNTAXES,
         answers=STATUSES,
+        failures=FAILURES,
+        answer_seconds=ANSWER_SECONDS,
         made=MADE,
         outputs=OUTPUTS.values(),
         detectors={name: (routes_of(name), operating_points(name)) for name in ("mommi_detector", "yolo_msp_detector")},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from io import BytesIO
 from pathlib import Path
@@ -10,6 +11,8 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_context, evt
 from pynetdicom.association import Association
+from pynetdicom.events import EventHandlerType
+from pynetdicom.presentation import PresentationContext
 
 from tetraview.delivery.entity import application_entity, tls_arguments
 from tetraview.domain.delivery import ResultObject
@@ -71,7 +74,9 @@ def deliver(path: Path, result: ResultObject, destination: Destination, *, calli
         StorageUnavailable: the file cannot be read.
     """
     dataset = _read(path)
-    association = _associate(result, destination, calling_ae_title=calling_ae_title)
+    contexts = [build_context(result.sop_class_uid, syntax) for syntax in PROPOSED_SYNTAXES]
+    unaccepted = f"{result.kind} objects: allow their SOP class there"
+    association = associate(destination, contexts, unaccepted=unaccepted, calling_ae_title=calling_ae_title)
     try:
         answer = association.send_c_store(dataset)
     except RuntimeError:
@@ -99,7 +104,27 @@ def _read(path: Path) -> Dataset:
         raise StorageUnavailable(f"the result {path.name} cannot be read: {error.strerror}") from error
 
 
-def _associate(result: ResultObject, destination: Destination, *, calling_ae_title: str) -> Association:
+def associate(
+    destination: Destination,
+    contexts: list[PresentationContext],
+    *,
+    unaccepted: str,
+    calling_ae_title: str,
+    handlers: Sequence[EventHandlerType] = (),
+) -> Association:
+    """Open an association with a destination.
+
+    Args:
+        destination: who is called.
+        contexts: what is proposed.
+        unaccepted: what it does not accept where it accepts no context, and the remedy.
+        calling_ae_title: our AE title.
+        handlers: of pynetdicom's events.
+
+    Raises:
+        DestinationUnavailable: it does not answer, or asks for another try.
+        DeliveryRefused: it rejects us, or what is proposed, for good.
+    """
     entity = application_entity(
         calling_ae_title,
         connect_seconds=destination.connect_seconds,
@@ -110,15 +135,15 @@ def _associate(result: ResultObject, destination: Destination, *, calling_ae_tit
             destination.host,
             destination.port,
             ae_title=destination.ae_title,
-            contexts=[build_context(result.sop_class_uid, syntax) for syntax in PROPOSED_SYNTAXES],
+            contexts=contexts,
             tls_args=tls_arguments(destination),
-            evt_handlers=[(evt.EVT_CONN_OPEN, _limit_silence, [destination.response_seconds])],
+            evt_handlers=[(evt.EVT_CONN_OPEN, _limit_silence, [destination.response_seconds]), *handlers],
         )
     except OSError as error:
         raise DestinationUnavailable(f"{destination.name}: no host {destination.host}: check its address") from error
     if association.is_established:
         return association
-    raise _no_association(association, result, destination)
+    raise _no_association(association, destination, unaccepted=unaccepted)
 
 
 def _limit_silence(event: evt.Event, seconds: float) -> None:
@@ -129,7 +154,7 @@ def _limit_silence(event: evt.Event, seconds: float) -> None:
 
 
 def _no_association(
-    association: Association, result: ResultObject, destination: Destination
+    association: Association, destination: Destination, *, unaccepted: str
 ) -> DestinationUnavailable | DeliveryRefused:
     answer = association.acceptor.primitive
     if association.is_rejected and answer is not None:
@@ -138,7 +163,7 @@ def _no_association(
             return DeliveryRefused(f"{destination.name} {reason}")
         return DestinationUnavailable(f"{destination.name} {reason}")
     if association.rejected_contexts and not association.accepted_contexts:
-        return DeliveryRefused(f"{destination.name} does not accept {result.kind} objects: allow their SOP class there")
+        return DeliveryRefused(f"{destination.name} does not accept {unaccepted}")
     address = f"{destination.ae_title} at {destination.host}:{destination.port}"
     what = "address and certificate" if destination.tls_ca_file else "address"
     return DestinationUnavailable(f"{destination.name} ({address}) does not answer: check its {what} and that it runs")

@@ -9,7 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
+from pydicom.uid import ImplicitVRLittleEndian
+from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr-defined]  # made at import
 
+from tetraview.commitment import TakesReports
 from tetraview.domain.sender import Refusal
 from tetraview.errors import StorageUnavailable
 from tetraview.intake.accept import Acceptor, Reception
@@ -18,6 +21,7 @@ from tetraview.intake.command import MAX_COMMAND_BYTES, Command, Field, decode_c
 from tetraview.intake.file_meta import StoreRequest
 from tetraview.intake.gate import Caller, Gate
 from tetraview.intake.negotiation import Agreement, agree, decode_request, reject
+from tetraview.intake.report import ReportReception
 from tetraview.intake.status import Status
 from tetraview.intake.upper_layer import (
     AbortReason,
@@ -67,6 +71,7 @@ class Association:
         address: IP address of the sender.
         gate: says who is let in.
         quota: of log lines that a peer can provoke.
+        take_commitment: keeps reports of storage commitment.
         admit: asked once the sender has said who it is; a rejection, or None with a place taken.
         dismiss: told when the place is free again.
     """
@@ -80,6 +85,7 @@ class Association:
         acceptor: Acceptor,
         gate: Gate,
         quota: Quota,
+        take_commitment: TakesReports,
         admit: Callable[[Association], Rejection | None],
         dismiss: Callable[[Association], None],
     ) -> None:
@@ -89,6 +95,7 @@ class Association:
         self._acceptor = acceptor
         self._gate = gate
         self._quota = quota
+        self._take_commitment = take_commitment
         self._admit = admit
         self._dismiss = dismiss
         self._reader = PduReader(channel, pdu_seconds=min(settings.pdu_seconds, settings.idle_seconds))
@@ -231,6 +238,8 @@ class Association:
             self._answer(agreement)
         elif message.command.field == Field.C_STORE_RQ:
             message.reception = self._begin(agreement, message.command)
+        elif message.command.field == Field.N_EVENT_REPORT_RQ:
+            message.reception = self._begin_report(agreement, message.command)
 
     def _begin(self, agreement: Agreement, command: Command) -> Reception:
         sop_class_uid, transfer_syntax_uid = agreement.contexts[self._message.context_id or 0]
@@ -244,6 +253,17 @@ class Association:
             )
         )
         if command.sop_class_uid != sop_class_uid and reception.refused is None:
+            reception.refuse(Status.SOP_CLASS_NOT_SUPPORTED)
+        return reception
+
+    def _begin_report(self, agreement: Agreement, command: Command) -> ReportReception:
+        sop_class_uid, transfer_syntax_uid = agreement.contexts[self._message.context_id or 0]
+        reception = ReportReception(
+            command.event_type,
+            is_implicit_vr=transfer_syntax_uid == ImplicitVRLittleEndian,
+            take=self._take_commitment,
+        )
+        if not command.sop_class_uid == sop_class_uid == StorageCommitmentPushModel:
             reception.refuse(Status.SOP_CLASS_NOT_SUPPORTED)
         return reception
 
@@ -293,7 +313,7 @@ class _Message:
     encoded: bytearray = field(default_factory=bytearray)
     command: Command | None = None
     #: Where the data set goes; None where it is dropped.
-    reception: Reception | None = None
+    reception: Reception | ReportReception | None = None
 
     @property
     def is_too_large(self) -> bool:

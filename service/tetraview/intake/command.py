@@ -22,6 +22,7 @@ class Field(IntEnum):
 
     C_STORE_RQ = 0x0001
     C_ECHO_RQ = 0x0030
+    N_EVENT_REPORT_RQ = 0x0100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,8 @@ class Command:
     sop_instance_uid: str
     #: Whether a data set follows.
     has_data_set: bool
+    #: Event Type ID (0000,1002) of an N-EVENT-REPORT.
+    event_type: int | None = None
 
 
 def decode_command(encoded: bytes) -> Command:
@@ -51,6 +54,7 @@ def decode_command(encoded: bytes) -> Command:
         sop_class_uid=_text(values, 0x0002),
         sop_instance_uid=_text(values, 0x1000),
         has_data_set=_number(values, 0x0800) != _NO_DATA_SET,
+        event_type=_number(values, 0x1002) if 0x1002 in values else None,  # noqa: PLR2004 - the element
     )
 
 
@@ -64,6 +68,7 @@ def encode_response(command: Command, status: Status) -> bytes:
         (0x0900, struct.pack("<H", status)),
         (0x0902, b"" if status is Status.SUCCESS else _even(SENTENCES[status].encode(), b" ")),
         (0x1000, _uid(command.sop_instance_uid)),
+        (0x1002, b"" if command.event_type is None else struct.pack("<H", command.event_type)),
     ]
     body = b"".join(_ELEMENT.pack(0, element, len(value)) + value for element, value in response if value)
     return _ELEMENT.pack(0, 0, 4) + struct.pack("<L", len(body)) + body

@@ -15,7 +15,10 @@ from pynetdicom.pdu_primitives import (
     SCP_SCU_RoleSelectionNegotiation,
 )
 from pynetdicom.presentation import PresentationContext, build_context, negotiate_as_acceptor
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at import
+    StorageCommitmentPushModel,
+    Verification,
+)
 
 from tetraview.domain.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from tetraview.intake.upper_layer import Rejection
@@ -114,7 +117,10 @@ def agree(request: A_ASSOCIATE_RQ, settings: Dicom) -> Agreement:
 
 def _supported() -> Collection[PresentationContext]:
     storage = [build_context(sop_class, list(TRANSFER_SYNTAXES)) for sop_class in STORAGE_CLASSES]
-    return [*storage, build_context(Verification, list(TRANSFER_SYNTAXES[:2]))]
+    # Destinations report to us: they are its SCP although they open the association (PS3.4 J.3.3, PS3.7 D.3.3.4).
+    commitment = build_context(StorageCommitmentPushModel, list(TRANSFER_SYNTAXES[:2]))
+    commitment.scu_role, commitment.scp_role = False, True
+    return [*storage, build_context(Verification, list(TRANSFER_SYNTAXES[:2])), commitment]
 
 
 def _accept(

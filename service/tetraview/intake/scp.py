@@ -1,4 +1,4 @@
-"""The C-STORE and C-ECHO listener: one thread accepts, one thread serves each association."""
+"""The listener for C-STORE, C-ECHO and commitment reports: one thread accepts, one thread serves each association."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Self
 
 import structlog
 
+from tetraview.commitment import TakesReports
 from tetraview.intake.accept import Acceptor, InstanceLedger
 from tetraview.intake.association import Association
 from tetraview.intake.channel import Channel, PlainChannel, TlsChannel
@@ -48,6 +49,7 @@ class Listener:
     Args:
         gate: says who is let in; without one this machine is, if it calls the AE title of the settings.
         policy_of: which images are read of those sent to one of our AE titles.
+        take_commitment: keeps reports of storage commitment; without it no transaction is ours.
 
     Raises:
         SettingsInvalid: the certificates of TLS are not usable.
@@ -62,9 +64,11 @@ class Listener:
         gate: Gate | None = None,
         metrics: Metrics | None = None,
         policy_of: Callable[[str], Images] = lambda _: Images(),
+        take_commitment: TakesReports = lambda _: False,
     ) -> None:
         self._settings = settings
         self._gate = gate or Gate([settings.ae_title])
+        self._take_commitment = take_commitment
         self._spool = spool
         self._ledger = ledger
         self._policy_of = policy_of
@@ -172,6 +176,7 @@ class Listener:
             acceptor=self._acceptor,
             gate=self._gate,
             quota=self._quota,
+            take_commitment=self._take_commitment,
             admit=self._admit,
             dismiss=self._dismiss,
         )

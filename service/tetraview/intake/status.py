@@ -1,4 +1,4 @@
-"""What a sender is told: the DIMSE statuses of C-STORE, each with one sentence.
+"""What a sender is told: the DIMSE statuses of our answers, each with one sentence.
 
 A7xx asks the sender to try again later, and modalities do so for ever: a permanent fault never has such a status.
 """
@@ -11,10 +11,12 @@ from tetraview.errors import InstanceRefused
 
 
 class Status(IntEnum):
-    """DIMSE status (PS3.7 C; PS3.4 B.2.3); C5xx are ours."""
+    """DIMSE status (PS3.7 C; PS3.4 B.2.3, J.3); C5xx are ours."""
 
     SUCCESS = 0x0000
     PROCESSING_FAILURE = 0x0110
+    NO_SUCH_EVENT_TYPE = 0x0113
+    INVALID_ARGUMENT = 0x0115
     SOP_CLASS_NOT_SUPPORTED = 0x0122
     NOT_AUTHORISED = 0x0124
     UNRECOGNISED_OPERATION = 0x0211
@@ -31,10 +33,12 @@ class Status(IntEnum):
 #: Error Comment (0000,0902), at most 64 characters (VR LO), without patient data.
 SENTENCES = {
     Status.SUCCESS: "Stored.",
-    Status.PROCESSING_FAILURE: "Internal error; the instance was not stored.",
+    Status.PROCESSING_FAILURE: "Internal error; nothing was stored.",
+    Status.NO_SUCH_EVENT_TYPE: "Not an event type of storage commitment.",
+    Status.INVALID_ARGUMENT: "Not a report on a transaction of ours.",
     Status.SOP_CLASS_NOT_SUPPORTED: "SOP class is not the one of the presentation context.",
     Status.NOT_AUTHORISED: "Another sender stored this SOP instance with other content.",
-    Status.UNRECOGNISED_OPERATION: "Only C-ECHO and C-STORE are served here.",
+    Status.UNRECOGNISED_OPERATION: "C-ECHO, C-STORE and commitment reports only; we commit nothing.",
     Status.OUT_OF_RESOURCES: "Storage is not available now; send again later.",
     Status.DATA_SET_MISMATCH: "SOP class or instance UID differs between command and data set.",
     Status.NOT_PARSABLE: "The data set breaks the encoding of its transfer syntax.",

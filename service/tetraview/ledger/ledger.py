@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
-from tetraview.domain.delivery import Delivery, DeliveryState, ResultObject
+from tetraview.domain.delivery import ResultObject
 from tetraview.domain.exam import Exam, ExamState, exam_id_of
 from tetraview.domain.instance import NOTED, Instance, Recorded
 from tetraview.domain.reading import Reading
 from tetraview.domain.verdict import Verdict
 from tetraview.errors import StorageUnavailable
-from tetraview.ledger.database import migrate, transaction
+from tetraview.ledger.deliveries import Deliveries
 from tetraview.ledger.documents import exam_document, reading_document, results_document
 from tetraview.ledger.generations import is_generation, set_state
-from tetraview.ledger.owed import close_exam, delivery_of, owe
 from tetraview.ledger.received import compare, instances_in_force, keep, mark
 from tetraview.ledger.selection import EVERY, Selection, conditions
+from tetraview.ledger.session import DETAIL
 from tetraview.ledger.settling import settle_exam
 from tetraview.ledger.summary import ExamSummary, summarise
-from tetraview.ledger.tables import Moment, deliveries, exams, instances, readings
+from tetraview.ledger.tables import Moment, exams, instances, readings
 
 #: Tries to write a row that another association may be writing at the same moment.
 _TRIES = 3
-#: Longest explanation kept in a row.
-_DETAIL = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,24 +43,12 @@ class Unsettled:
     instances: tuple[Instance, ...]
 
 
-class Ledger:
+class Ledger(Deliveries):
     """The tables behind tetraview; every change is committed when its method returns.
 
     Raises:
         StorageUnavailable: from any method, when the database is locked, full or away.
     """
-
-    def __init__(self, engine: sa.Engine, *, clock: Callable[[], datetime]) -> None:
-        self._engine = engine
-        self._now = clock
-        with self._begin():
-            pass
-        migrate(engine)
-
-    @contextmanager
-    def _begin(self) -> Iterator[sa.Connection]:
-        with transaction(self._engine) as connection:
-            yield connection
 
     # Intake
 
@@ -208,66 +191,13 @@ class Ledger:
             document = connection.execute(query.order_by(readings.c.generation.desc())).scalars().first()
         return None if document is None else reading_document.validate_python(document)
 
-    # Delivering
-
-    def open_deliveries(
-        self, exam_id: str, generation: int, *, results: Sequence[ResultObject], destinations: Mapping[str, str]
-    ) -> bool:
-        """Keep the results and owe each destination those of its output profile; doing it twice changes nothing.
-
-        Args:
-            exam_id: the exam.
-            generation: which of its generations.
-            results: of all output profiles.
-            destinations: the name of the output profile by that of the destination.
-
-        Returns:
-            Whether nothing is owed, so that the exam is now done.
-        """
-        self._update_reading(exam_id, generation, results=results_document.dump_python(tuple(results), mode="json"))
-        owed = {
-            (destination, result)
-            for destination, output in destinations.items()
-            for result in results
-            if result.output == output
-        }
-        known = {
-            (delivery.destination, delivery.result.sop_instance_uid)
-            for delivery in self.deliveries(exam_id)
-            if delivery.generation == generation
-        }
-        with self._begin() as connection:
-            self._hold_exam(connection, exam_id)
-            for destination, result in sorted(owed, key=lambda pair: (pair[0], pair[1].path)):
-                if (destination, result.sop_instance_uid) not in known:
-                    owe(connection, exam_id, generation, destination, result)
-            set_state(connection, exam_id, generation, state=ExamState.DELIVERING)
-            return close_exam(connection, exam_id, generation)
-
-    def record_delivery(self, delivery: Delivery) -> bool:
-        """Keep the outcome of one attempt.
-
-        Returns:
-            Whether it was the exam's last and the exam is now done or failed.
-        """
-        key = sa.and_(
-            deliveries.c.exam_id == delivery.exam_id,
-            deliveries.c.generation == delivery.generation,
-            deliveries.c.destination == delivery.destination,
-            deliveries.c.sop_instance_uid == delivery.result.sop_instance_uid,
-        )
-        change = {"state": delivery.state, "attempts": delivery.attempts, "detail": delivery.detail[:_DETAIL]}
-        with self._begin() as connection:
-            # Two last deliveries at once must not each see the other as pending.
-            self._hold_exam(connection, delivery.exam_id)
-            connection.execute(deliveries.update().where(key).values(**change))
-            return close_exam(connection, delivery.exam_id, delivery.generation)
+    # Ends
 
     def fail_exam(self, exam_id: str, generation: int, *, detail: str) -> None:
         """Say that a generation of an exam could not be read, and why; a newer generation is not touched."""
         with self._begin() as connection:
             self._hold_exam(connection, exam_id)
-            set_state(connection, exam_id, generation, state=ExamState.FAILED, detail=detail[:_DETAIL])
+            set_state(connection, exam_id, generation, state=ExamState.FAILED, detail=detail[:DETAIL])
 
     def results(self, exam_id: str, generation: int) -> tuple[ResultObject, ...]:
         """The result objects of one generation, whether or not anybody is owed them; none before they are written."""
@@ -282,13 +212,6 @@ class Ledger:
         """The results of the newest earlier generation that has any."""
         earlier = (self.results(exam_id, number) for number in range(generation - 1, 0, -1))
         return next(filter(None, earlier), ())
-
-    def deliveries(self, exam_id: str) -> list[Delivery]:
-        """Every delivery of an exam, by generation, destination and file."""
-        query = sa.select(deliveries).where(deliveries.c.exam_id == exam_id)
-        with self._begin() as connection:
-            found = [delivery_of(row) for row in connection.execute(query)]
-        return sorted(found, key=lambda d: (d.generation, d.destination, d.result.path))
 
     # Looking
 
@@ -321,32 +244,6 @@ class Ledger:
         """How many exams have images that no generation has considered."""
         with self._begin() as connection:
             return connection.execute(sa.select(sa.func.count()).where(exams.c.unsettled)).scalar_one()
-
-    def count_pending(self) -> dict[str, int]:
-        """How many objects each destination is still owed."""
-        pending = deliveries.c.state == DeliveryState.PENDING
-        query = sa.select(deliveries.c.destination, sa.func.count()).where(pending).group_by(deliveries.c.destination)
-        with self._begin() as connection:
-            return {row[0]: row[1] for row in connection.execute(query)}
-
-    # Rows
-
-    def _reading_row(self, exam_id: str, generation: int) -> sa.Row[Any]:
-        with self._begin() as connection:
-            return connection.execute(sa.select(readings).where(is_generation(exam_id, generation))).one()
-
-    def _update_reading(self, exam_id: str, generation: int, **change: Any) -> None:
-        with self._begin() as connection:
-            connection.execute(readings.update().where(is_generation(exam_id, generation)).values(**change))
-
-    def _hold_exam(self, connection: sa.Connection, exam_id: str) -> sa.Row[Any]:
-        """The exam's row, which nobody else changes until the transaction ends.
-
-        It is held by writing it: SQLite begins its transaction with the first write and has no SELECT FOR UPDATE.
-        """
-        this = exams.c.exam_id == exam_id
-        connection.execute(exams.update().where(this).values(updated_at=self._now()))
-        return connection.execute(sa.select(exams).where(this)).one()
 
 
 def _hold_state(connection: sa.Connection, exam_id: str, instance: Instance) -> str | None:

@@ -1,16 +1,21 @@
-"""Rows of result objects that destinations are owed."""
+"""Rows of result objects that destinations are owed, and of the promises to keep them."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 
-from tetraview.domain.delivery import Delivery, DeliveryState, ResultObject
+from tetraview.domain.delivery import Delivery, DeliveryKey, DeliveryState, ResultObject
 from tetraview.domain.exam import ExamState
 from tetraview.ledger.documents import result_document
 from tetraview.ledger.generations import set_state
-from tetraview.ledger.tables import deliveries
+from tetraview.ledger.tables import deliveries, exams
+
+_REFUSED = "a destination refused a result"
+#: The detail of an exam whose last refusal is withdrawn.
+_WITHOUT_REFUSAL = sa.case((exams.c.detail == _REFUSED, ""), else_=exams.c.detail)
 
 
 def owe(connection: sa.Connection, exam_id: str, generation: int, destination: str, result: ResultObject) -> None:
@@ -25,6 +30,8 @@ def owe(connection: sa.Connection, exam_id: str, generation: int, destination: s
             attempts=0,
             detail="",
             result=result_document.dump_python(result, mode="json"),
+            round=0,
+            renewals=0,
         )
     )
 
@@ -39,16 +46,23 @@ def delivery_of(row: sa.Row[Any]) -> Delivery:
         state=DeliveryState(row.state),
         attempts=row.attempts,
         detail=row.detail,
+        round=row.round,
+        renewals=row.renewals,
+        commit_by=row.commit_by,
     )
 
 
+def is_row_of(key: DeliveryKey) -> sa.ColumnElement[bool]:
+    """The row of a delivery, if it is still in that round."""
+    return sa.and_(*(deliveries.c[name] == value for name, value in asdict(key).items()))
+
+
 def close_exam(connection: sa.Connection, exam_id: str, generation: int) -> bool:
-    """Set the exam done once no delivery of its generation is pending, failed where one was refused."""
-    query = sa.select(deliveries.c.state).where(deliveries.c.exam_id == exam_id, deliveries.c.generation == generation)
-    states = set(connection.execute(query).scalars())
-    if DeliveryState.PENDING in states:
+    """Set the exam done once no delivery of its generation is open, failed where one was refused."""
+    query = sa.select(deliveries).where(deliveries.c.exam_id == exam_id, deliveries.c.generation == generation)
+    owed = [delivery_of(row) for row in connection.execute(query)]
+    if any(delivery.is_open for delivery in owed):
         return False
-    if DeliveryState.REFUSED in states:
-        failed = {"state": ExamState.FAILED, "detail": "a destination refused a result"}
-        return set_state(connection, exam_id, generation, **failed)
-    return set_state(connection, exam_id, generation, state=ExamState.DONE)
+    if any(delivery.state is DeliveryState.REFUSED for delivery in owed):
+        return set_state(connection, exam_id, generation, state=ExamState.FAILED, detail=_REFUSED)
+    return set_state(connection, exam_id, generation, state=ExamState.DONE, detail=_WITHOUT_REFUSAL)

@@ -94,7 +94,29 @@ deliveries = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("detail", sa.String(500), nullable=False),
     sa.Column("result", sa.JSON, nullable=False),
+    #: How often it was queued again, and how often of late because it was not committed.
+    sa.Column("round", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("renewals", sa.Integer, nullable=False, server_default="0"),
+    #: When a delivered object is sent again unless it is committed; None where nobody waits for that.
+    sa.Column("commit_by", Moment),
     sa.ForeignKeyConstraint(["exam_id", "generation"], ["readings.exam_id", "readings.generation"]),
+)
+
+#: One row a transaction of storage commitment: which object was asked about, and in which round of its delivery.
+commitments = sa.Table(
+    "commitments",
+    metadata,
+    sa.Column("transaction_uid", sa.String(64), primary_key=True),
+    sa.Column("exam_id", sa.String(16), nullable=False),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("destination", sa.String(32), nullable=False),
+    sa.Column("sop_instance_uid", sa.String(64), nullable=False),
+    sa.Column("round", sa.Integer, nullable=False),
+    sa.Column("asked_at", Moment, nullable=False),
+    sa.ForeignKeyConstraint(
+        ["exam_id", "generation", "destination", "sop_instance_uid"],
+        [deliveries.c[name] for name in ("exam_id", "generation", "destination", "sop_instance_uid")],
+    ),
 )
 
 #: Senders that a person let in, beside those of the settings.

@@ -35,9 +35,13 @@ class Destination(Section):
     tls_key: Path | None = None
     """Its private key, PEM, not encrypted."""
     retry_seconds: Seconds = 30.0
-    """Pause after the first failed try; doubled up to an hour."""
+    """Pause after the first failed try; doubled up to ten minutes."""
     retry_hours: Annotated[float, Field(gt=0)] = 72.0
     """How long delivery is tried before the object becomes a dead letter."""
+    commitment: bool = False
+    """Have exams done only when the PACS has committed to store them; it answers by calling us, as one of `senders`."""
+    commitment_hours: Annotated[float, Field(gt=0)] = 24.0
+    """How long that answer may take; then the object is sent again, twice at most before it is a dead letter."""
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:

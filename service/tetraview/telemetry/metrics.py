@@ -39,7 +39,9 @@ class Metrics:
             "stage_seconds", "Time that one stage of reading one exam took.", ["stage"], buckets=_STAGE_BUCKETS
         )
         self.exam_seconds = histogram(
-            "exam_seconds", "Time from an exam's last image until its results are delivered.", buckets=_EXAM_BUCKETS
+            "exam_seconds",
+            "Time from an exam's last image until its results are delivered, and committed where asked for.",
+            buckets=_EXAM_BUCKETS,
         )
         self.exams_read = counter("exams_read_total", "Exams read, by the AE title they were sent to.", ["ae_title"])
         self.findings = counter(
@@ -52,6 +54,11 @@ class Metrics:
         )
         self.delivery_queue_depth = gauge(
             "delivery_queue_depth", "Result objects that a destination is still owed.", ["destination"]
+        )
+        self.destination_open = gauge(
+            "destination_open",
+            "1 while a destination that did not answer is left alone but for single tries.",
+            ["destination"],
         )
         self.triton_ready = gauge("triton_ready", "1 while Triton and its models are ready, else 0.")
         ProcessCollector(registry=registry)

@@ -19,11 +19,12 @@ _exam_document = TypeAdapter(ExamSummary)
 
 
 def add_api(app: FastAPI, ledger: WebLedger) -> None:
-    """Add the addresses below ``/api`` and the request to read an exam now."""
+    """Add the addresses below ``/api`` and the requests to read an exam now and to send it again."""
     api = _Api(ledger)
     app.add_api_route("/api/exams", api.exams)
     app.add_api_route("/api/exams/{exam_id}", api.exam)
     app.add_api_route("/exams/{exam_id}/read", api.read, methods=["POST"], response_class=RedirectResponse)
+    app.add_api_route("/exams/{exam_id}/requeue", api.requeue, methods=["POST"], response_class=RedirectResponse)
 
 
 class _Api:
@@ -54,6 +55,13 @@ class _Api:
         """Have an exam read at once from what is there; a browser is led back to its page."""
         if not self._ledger.force(exam_id):
             raise HTTPException(HTTPStatus.NOT_FOUND)
+        return RedirectResponse(f"/exams/{exam_id}", HTTPStatus.SEE_OTHER)
+
+    def requeue(self, exam_id: str) -> RedirectResponse:
+        """Send again what destinations refused of an exam; a browser is led back to its page."""
+        if self._ledger.exam(exam_id) is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        self._ledger.requeue(exam_id=exam_id)
         return RedirectResponse(f"/exams/{exam_id}", HTTPStatus.SEE_OTHER)
 
 

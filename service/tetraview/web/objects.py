@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from tetraview.domain.delivery import Delivery, ResultObject
+from tetraview.domain.delivery import Delivery, DeliveryState, ResultObject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +17,11 @@ class SentObject:
     #: Of its file.
     address: str
     deliveries: tuple[Delivery, ...]
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether any destination refused it."""
+        return any(delivery.state is DeliveryState.REFUSED for delivery in self.deliveries)
 
 
 def sent_objects(

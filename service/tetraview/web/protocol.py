@@ -34,6 +34,9 @@ class WebLedger(Protocol):
     def force(self, exam_id: str) -> bool:
         """Ask for the reading of what an exam holds now; whether there is such an exam."""
 
+    def requeue(self, *, exam_id: str) -> int:
+        """Send again what was refused of an exam; how many objects."""
+
     def reading(self, exam_id: str, generation: int | None = None) -> Reading | None:
         """What the models said in one generation, by default the newest that was read."""
 

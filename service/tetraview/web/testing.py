@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from tetraview.domain.delivery import Delivery, ResultObject
+from tetraview.domain.delivery import Delivery, DeliveryState, ResultObject
 from tetraview.domain.exam import ExamState
 from tetraview.domain.reading import Reading
 from tetraview.ledger.selection import Outcome, Selection
@@ -47,6 +47,18 @@ class MemoryLedger:
         known = any(summary.exam_id == exam_id for summary in self.summaries)
         self.forced += [exam_id] * known
         return known
+
+    def requeue(self, *, exam_id: str) -> int:
+        """Send again what was refused of an exam; how many objects."""
+        again = [
+            replace(owed, state=DeliveryState.PENDING, round=owed.round + 1)
+            if owed.exam_id == exam_id and owed.state is DeliveryState.REFUSED
+            else owed
+            for owed in self.owed
+        ]
+        count = sum(before is not after for before, after in zip(self.owed, again, strict=True))
+        self.owed = again
+        return count
 
     def reading(self, exam_id: str, generation: int | None = None) -> Reading | None:
         """What the models said in one generation, by default the newest that was read."""

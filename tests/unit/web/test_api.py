@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tetraview.domain.delivery import DeliveryState
 from tetraview.domain.exam import ExamState, Remark
 from tetraview.ledger.summary import ImageSummary
 
@@ -69,3 +70,14 @@ def test_flags_of_an_image_are_shown(site: Any) -> None:
     )
     site.ledger.summaries[0] = replace(site.ledger.summaries[0], images=(image,))
     assert "LOSSY" in site.client.get(f"/exams/{EXAM_ID}").text
+
+
+def test_what_was_refused_can_be_sent_again(site: Any) -> None:
+    """The page offers it only where a destination refused something, and the request leads back to the page."""
+    form = f'action="/exams/{EXAM_ID}/requeue"'
+    assert form in site.client.get(f"/exams/{EXAM_ID}").text
+    answer = site.client.post(f"/exams/{EXAM_ID}/requeue", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/exams/{EXAM_ID}")
+    assert [(owed.state, owed.round) for owed in site.ledger.owed] == [(DeliveryState.PENDING, 1)]
+    assert form not in site.client.get(f"/exams/{EXAM_ID}").text
+    assert site.client.post(f"/exams/{'0' * 16}/requeue").status_code == 404

@@ -1,0 +1,104 @@
+"""The switch on the way to one destination: open, for a while, when nobody answers at its end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+from tetraview.errors import DeliveryRefused, DestinationUnavailable
+
+#: Tries in a row without an answer after which no more associations are opened.
+FAILURES = 3
+#: The pause doubles after each single try up to this.
+_LONGEST_PAUSE_SECONDS = 600.0
+
+
+class Breaker:
+    """Lets some tries at once through to a destination, and single ones while it does not answer.
+
+    A try is a ``with`` block: DestinationUnavailable out of it is a failure; an end without fault or a DeliveryRefused
+    is an answer. After a few failures in a row the breaker opens: entering raises DestinationUnavailable, no
+    association is made, and only after a pause is one try let through. Its answer closes the breaker and wakes all who
+    wait; its failure doubles the pause.
+
+    Args:
+        name: of the destination.
+        places: tries let through at once.
+        pause_seconds: the first pause.
+        clock: seconds that never go back.
+    """
+
+    def __init__(
+        self, name: str, *, places: int, pause_seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._name = name
+        self._places = threading.Semaphore(places)
+        self._first_pause = self._pause = pause_seconds
+        self._now = clock
+        self._changed = threading.Condition()
+        self._failures = 0
+        #: When a single try is let through; None while the switch is closed and all are.
+        self._open_until: float | None = None
+        self._is_trying = False
+        self._wakes = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the destination is left alone but for single tries, as by an open switch."""
+        return self._open_until is not None
+
+    def wait(self, seconds: float, *, unless: threading.Event) -> None:
+        """Wait so long, but not after the destination has answered again, nor when woken for the event."""
+        with self._changed:
+            before = self._wakes
+            self._changed.wait_for(lambda: unless.is_set() or self._wakes != before, timeout=seconds)
+
+    def wake(self) -> None:
+        """Have all who wait look at their event."""
+        with self._changed:
+            self._wakes += 1
+            self._changed.notify_all()
+
+    def __enter__(self) -> None:
+        self._places.acquire()
+        try:
+            with self._changed:
+                self._admit()
+        except DestinationUnavailable:
+            self._places.release()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._places.release()
+        with self._changed:
+            was_trying, self._is_trying = self._is_trying, False
+            if isinstance(fault, DestinationUnavailable):
+                self._fail(was_trying=was_trying)
+            elif fault is None or isinstance(fault, DeliveryRefused):
+                self._succeed()
+
+    def _admit(self) -> None:
+        if self._open_until is None:
+            return
+        if self._is_trying or self._now() < self._open_until:
+            raise DestinationUnavailable(f"{self._name} has not answered for a while: a single try comes first")
+        self._is_trying = True
+
+    def _fail(self, *, was_trying: bool) -> None:
+        self._failures += 1
+        if self._open_until is None and self._failures >= FAILURES:
+            self._open_until = self._now() + self._pause
+        elif was_trying:
+            self._pause = min(2 * self._pause, max(self._pause, _LONGEST_PAUSE_SECONDS))
+            self._open_until = self._now() + self._pause
+
+    def _succeed(self) -> None:
+        self._failures, self._pause = 0, self._first_pause
+        if self._open_until is not None:
+            self._open_until = None
+            self._wakes += 1
+            self._changed.notify_all()

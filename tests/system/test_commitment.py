@@ -1,0 +1,160 @@
+"""A real Orthanc commits to what it was sent, over associations of its own."""
+
+from __future__ import annotations
+
+import gc
+import json
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import dcmread
+from tests.conftest import PacsContent, eventually, missing
+from tests.delivering import EXAM, REPORTS, Delivering, delivering
+
+from tetraview.commitment import CommitmentReport
+from tetraview.delivery import ask_for_commitment
+from tetraview.demo.pacs import running_pacs
+from tetraview.domain.delivery import DeliveryState, ResultObject
+from tetraview.domain.exam import ExamState
+from tetraview.intake.scp import Listener
+from tetraview.intake.spool import Spool
+from tetraview.intake.testing import MemoryLedger
+from tetraview.outbox import Outbox
+from tetraview.settings import Destination, Dicom
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.timeout(120),
+    # pynetdicom leaves a socket that was never connected to the garbage collector, which closes it at once.
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"),
+]
+COMMITTED = {DeliveryState.COMMITTED}
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """What pynetdicom left is collected here, not in the middle of another file's test."""
+    yield
+    gc.collect()
+
+
+def request(orthanc: Any, path: str, *, body: Any = None, method: str) -> None:
+    data = None if body is None else json.dumps(body).encode()
+    urllib.request.urlopen(
+        urllib.request.Request(f"{orthanc.pacs.http}/{path}", data=data, method=method), timeout=10
+    ).close()
+
+
+def introduce(orthanc: Any, port: int) -> None:
+    """Tell Orthanc where it reports to."""
+    us = {"AET": "TETRAVIEW", "Host": "127.0.0.1", "Port": port, "AllowStorageCommitment": True}
+    request(orthanc, "modalities/tetraview", body=us, method="PUT")
+
+
+def held(orthanc: Any) -> list[str]:
+    """The SOP Instance UIDs that Orthanc holds."""
+    return sorted(instance["MainDicomTags"]["SOPInstanceUID"] for instance in orthanc.instances())
+
+
+@contextmanager
+def committing(folder: Path, orthanc: Any, **options: Any) -> Iterator[tuple[Delivering, list[CommitmentReport]]]:
+    """Three reports on their way to Orthanc, which commits; beside them what it said."""
+    said: list[CommitmentReport] = []
+    outboxes: list[Outbox] = []
+
+    def take(report: CommitmentReport) -> bool:
+        said.append(report)
+        return outboxes[0].take(report)
+
+    there = orthanc.pacs.destination.model_copy(update={"commitment": True, "retry_seconds": 0.5})
+    with Listener(Dicom(port=0), Spool(folder / "spool"), MemoryLedger(), take_commitment=take) as listener:
+        introduce(orthanc, listener.port)
+        with delivering(folder, there, reports=REPORTS[:3], **options) as sending:
+            outboxes.append(sending.outbox)
+            yield sending, said
+
+
+def test_an_exam_is_done_when_orthanc_has_committed(orthanc: Any, tmp_path: Path) -> None:
+    """Orthanc reports each object as committed, and only then the exam is done."""
+    with committing(tmp_path, orthanc) as (sending, said):
+        eventually(lambda: sending.states("pacs") == COMMITTED, seconds=30, what="Orthanc has committed")
+        assert sending.ledger.count_exams() == {ExamState.DONE: 1}
+    assert sorted(uid for report in said for uid in report.committed) == held(orthanc)
+    assert held(orthanc) == [report.sop_instance_uid for report in REPORTS[:3]]
+
+
+def test_what_orthanc_has_lost_is_sent_again(orthanc: Any, tmp_path: Path) -> None:
+    """An object that vanished after it was stored is reported as 0112, sent again byte for byte, and committed."""
+    lost: list[bytes] = []
+    one_at_a_time = threading.Lock()
+
+    def lose_the_first(transaction_uid: str, result: ResultObject, destination: Destination, **arguments: Any) -> None:
+        with one_at_a_time:
+            if not lost:
+                identifier = identifier_of(orthanc, result.sop_instance_uid)
+                lost.append(data_set(orthanc, identifier))
+                request(orthanc, f"instances/{identifier}", method="DELETE")
+        ask_for_commitment(transaction_uid, result, destination, **arguments)
+
+    with committing(tmp_path, orthanc, ask=lose_the_first) as (sending, said):
+        eventually(lambda: sending.states("pacs") == COMMITTED, seconds=60, what="Orthanc has committed")
+        rounds = [delivery.round for delivery in sending.ledger.deliveries(EXAM)]
+    assert sorted(rounds) == [0, 0, 1]
+    (failure,) = [report.failed for report in said if report.failed]
+    assert set(failure.values()) == {0x0112}
+    assert held(orthanc) == [report.sop_instance_uid for report in REPORTS[:3]]
+    (uid,) = failure
+    assert data_set(orthanc, identifier_of(orthanc, uid)) == lost[0]
+
+
+def test_after_an_outage_orthanc_gets_everything(tmp_path: Path) -> None:
+    """While Orthanc is down its objects wait and it is left alone; when it is up again all of them arrive."""
+    folder = tmp_path / "orthanc"
+    with running_pacs(folder) as pacs:
+        if pacs.http is None:
+            missing("Orthanc")
+    there = pacs.destination.model_copy(update={"retry_seconds": 0.1})
+    with delivering(tmp_path, there, reports=REPORTS[:3]) as sending:
+        eventually(lambda: sending.workflow.open_destinations()["pacs"], seconds=30, what="Orthanc is left alone")
+        assert sending.states("pacs") == {DeliveryState.PENDING}
+        with subprocess.Popen(["/usr/sbin/Orthanc", folder / "orthanc.json"], stderr=subprocess.DEVNULL) as process:
+            eventually(lambda: sending.states("pacs") == {DeliveryState.DELIVERED}, seconds=60, what="all are there")
+            assert held(PacsContent(pacs=pacs)) == [report.sop_instance_uid for report in REPORTS[:3]]
+            process.terminate()
+    assert sending.ledger.count_exams() == {ExamState.DONE: 1}
+
+
+def identifier_of(orthanc: Any, sop_instance_uid: str) -> str:
+    """What Orthanc calls an object."""
+    held = {instance["MainDicomTags"]["SOPInstanceUID"]: instance["ID"] for instance in orthanc.instances()}
+    return str(held[sop_instance_uid])
+
+
+def data_set(orthanc: Any, identifier: str) -> bytes:
+    """A data set as Orthanc holds it."""
+    with urllib.request.urlopen(f"{orthanc.pacs.http}/instances/{identifier}/file", timeout=10) as answer:
+        file = answer.read()
+    return file[dcmread(BytesIO(file), stop_before_pixels=True).file_meta.FileMetaInformationGroupLength + 144 :]
+
+
+def test_killed_after_asking_everything_is_committed_once(service: Any, orthanc: Any, phantom_exam: Path) -> None:
+    """After kill -9 at the moment of the answer the service asks again, and Orthanc holds each object once."""
+    service.profiles = "commitment = true"
+    service.start(killpoint="ask.answered")
+    introduce(orthanc, service.port)
+    assert all(service.store(path) for path in sorted(phantom_exam.glob("*.dcm")))
+    service.process.wait(60)
+    assert service.process.returncode == -9
+    service.start()
+    assert service.await_exam().state is ExamState.DONE
+    with service.ledger() as ledger:
+        deliveries = ledger.deliveries(service.exam().exam_id)
+    assert {delivery.state for delivery in deliveries} == COMMITTED
+    assert held(orthanc) == sorted(delivery.result.sop_instance_uid for delivery in deliveries)

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tetraview.breaker import FAILURES, Breaker
+from tetraview.errors import DeliveryRefused, DestinationUnavailable, StorageUnavailable
+
+PAUSE = 30.0
+
+
+class Clock:
+    """Seconds that pass when told."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def breaker(clock: Clock) -> Breaker:
+    return Breaker("pacs", places=2, pause_seconds=PAUSE, clock=clock)
+
+
+def attempt(breaker: Breaker, fault: Exception | None = None) -> bool:
+    """Whether a try that ends in this fault was let through."""
+    ran = False
+    try:
+        with breaker:
+            ran = True
+            if fault is not None:
+                raise fault
+    except (DestinationUnavailable, DeliveryRefused, StorageUnavailable):
+        pass
+    return ran
+
+
+def fail(breaker: Breaker, times: int = FAILURES) -> None:
+    for _ in range(times):
+        assert attempt(breaker, DestinationUnavailable())
+
+
+def test_a_destination_that_answers_now_and_then_is_not_left_alone(breaker: Breaker) -> None:
+    """Only failures in a row count: a refusal is an answer too."""
+    for answer in (None, DeliveryRefused()):
+        fail(breaker, FAILURES - 1)
+        assert attempt(breaker, answer)
+    assert not breaker.is_open
+
+
+def test_a_destination_that_does_not_answer_is_left_alone(breaker: Breaker, clock: Clock) -> None:
+    """After three failures in a row nothing is let through until the pause is over, and then a single try."""
+    fail(breaker)
+    assert breaker.is_open
+    clock.now = PAUSE - 1
+    assert not attempt(breaker)
+    clock.now = PAUSE
+    with breaker:
+        assert not attempt(breaker)
+    assert not breaker.is_open
+    assert attempt(breaker)
+
+
+def test_the_pause_doubles_up_to_ten_minutes(breaker: Breaker, clock: Clock) -> None:
+    """A destination that stays away is tried after 30, 60, 120, 240, 480, 600, 600 seconds, then anew."""
+    fail(breaker)
+    pauses = []
+    for _ in range(7):
+        before = clock.now
+        while not attempt(breaker, DestinationUnavailable()):
+            clock.now += 10
+        pauses.append(clock.now - before)
+    assert pauses == [30, 60, 120, 240, 480, 600, 600]
+    clock.now += 600
+    assert attempt(breaker)
+    fail(breaker)
+    clock.now += PAUSE
+    assert attempt(breaker)
+
+
+def test_a_fault_of_our_own_says_nothing_of_the_destination(breaker: Breaker, clock: Clock) -> None:
+    """A file that cannot be read neither opens the breaker nor closes it, and gives its single try to the next."""
+    for _ in range(FAILURES):
+        attempt(breaker, StorageUnavailable())
+    assert not breaker.is_open
+    fail(breaker)
+    clock.now = PAUSE
+    assert attempt(breaker, StorageUnavailable())
+    assert breaker.is_open
+    assert attempt(breaker)
+
+
+def test_an_answer_wakes_all_who_wait(breaker: Breaker, clock: Clock) -> None:
+    """Whoever waits for its next try goes on when the destination answers again, not after its own long pause."""
+    fail(breaker)
+    never = threading.Event()
+    waiting = [threading.Thread(target=breaker.wait, args=(60,), kwargs={"unless": never}) for _ in range(2)]
+    for thread in waiting:
+        thread.start()
+    clock.now = PAUSE
+    while any(thread.is_alive() for thread in waiting):
+        assert attempt(breaker)
+        fail(breaker)
+        clock.now += PAUSE
+    for thread in waiting:
+        thread.join(0)
+
+
+def test_a_stop_wakes_all_who_wait(breaker: Breaker) -> None:
+    """A service that stops does not wait for pauses, neither for those under way nor for those that begin."""
+    stopping = threading.Event()
+    waiting = threading.Thread(target=breaker.wait, args=(60,), kwargs={"unless": stopping})
+    waiting.start()
+    stopping.set()
+    breaker.wake()
+    waiting.join(10)
+    assert not waiting.is_alive()
+    breaker.wait(60, unless=stopping)
+
+
+def test_places_are_limited_and_given_back(breaker: Breaker, clock: Clock) -> None:
+    """Two tries run at once, a third waits for its place, and one that is turned away takes none."""
+    fail(breaker)
+    assert not any(attempt(breaker) for _ in range(5))
+    clock.now = PAUSE
+    assert attempt(breaker)
+    third = threading.Thread(target=attempt, args=(breaker,))
+    with breaker, breaker:
+        third.start()
+        third.join(0.1)
+        assert third.is_alive()
+    third.join(10)
+    assert not third.is_alive()

@@ -1,0 +1,163 @@
+"""Destinations beside each other, with real sockets: what one of them does is felt by nobody else."""
+
+from __future__ import annotations
+
+import gc
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from pydicom.uid import ComprehensiveSRStorage
+from pynetdicom import AE, evt
+from tests.conftest import eventually
+from tests.delivering import EXAM, delivering
+
+from tetraview.breaker import FAILURES
+from tetraview.domain.delivery import DeliveryState
+from tetraview.domain.exam import ExamState
+from tetraview.settings import Destination
+
+# pynetdicom leaves a socket that was never or no longer connected to the garbage collector, which closes it at once.
+pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+FAILED = {ExamState.FAILED: 1}
+DELIVERED = {DeliveryState.DELIVERED}
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """What pynetdicom left is collected here, not in the middle of another file's test."""
+    yield
+    gc.collect()
+
+
+def keeping(received: list[bytes], *, status: int = 0x0000) -> Callable[[evt.Event], int]:
+    """Notes each data set and answers with the status."""
+
+    def keep(event: evt.Event) -> int:
+        received.append(event.encoded_dataset(include_meta=False))
+        return status
+
+    return keep
+
+
+@contextmanager
+def pacs(answer: Callable[[evt.Event], int], *, port: int = 0) -> Iterator[int]:
+    """A PACS that answers each C-STORE as told; yields its port."""
+    entity = AE("PACS")
+    entity.add_supported_context(ComprehensiveSRStorage)
+    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, answer)])
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+
+
+@contextmanager
+def peer(connections: list[socket.socket], script: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A socket that keeps every connection and does with it what the script says; yields its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    return
+                connections.append(connection)
+                threading.Thread(target=script, args=(connection,), daemon=True).start()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+        for connection in connections:
+            connection.close()
+
+
+def silent(_: socket.socket) -> None:
+    """Say nothing."""
+
+
+def close(connection: socket.socket) -> None:
+    connection.close()
+
+
+def to(name: str, port: int) -> Destination:
+    return Destination(
+        name=name,
+        ae_title="PACS",
+        host="127.0.0.1",
+        port=port,
+        connect_seconds=0.3,
+        response_seconds=2.0,
+        retry_seconds=0.05,
+    )
+
+
+@pytest.mark.parametrize("script", [silent, close])
+def test_a_destination_that_does_not_answer_holds_up_nobody_else(
+    tmp_path: Path, script: Callable[[socket.socket], None]
+) -> None:
+    """Beside a silent or closing destination, which is left alone after some tries, another gets all its objects."""
+    connections: list[socket.socket] = []
+    received: list[bytes] = []
+    with peer(connections, script) as dead, pacs(keeping(received)) as healthy:
+        there = to("dead", dead).model_copy(update={"retry_seconds": 60.0})
+        with delivering(tmp_path, there, to("healthy", healthy)) as sending:
+            eventually(lambda: sending.states("healthy") == DELIVERED, seconds=20, what="the other has all")
+            eventually(lambda: sending.workflow.open_destinations()["dead"], seconds=10, what="it is left alone")
+            assert not sending.workflow.open_destinations()["healthy"]
+            jobs = sending.ledger.jobs()
+    assert len(received) == 8
+    assert [job.destination for job in jobs] == ["dead"] * 8
+    # One more than it takes may be under way at the same time.
+    assert FAILURES <= len(connections) <= FAILURES + 1
+
+
+def test_a_destination_that_comes_back_gets_everything(tmp_path: Path) -> None:
+    """After an outage every object arrives, and the exam is done."""
+    received: list[bytes] = []
+    with pacs(keeping([])) as port:
+        pass
+    with delivering(tmp_path, to("pacs", port)) as sending:
+        eventually(lambda: sending.workflow.open_destinations()["pacs"], seconds=20, what="the PACS is left alone")
+        with pacs(keeping(received), port=port):
+            eventually(lambda: sending.states("pacs") == DELIVERED, seconds=20, what="the PACS has all")
+        assert not sending.workflow.open_destinations()["pacs"]
+        assert sending.ledger.count_exams() == {ExamState.DONE: 1}
+    assert len(received) == len(set(received)) == 8
+
+
+def test_an_unknown_outcome_is_sent_again_byte_for_byte(tmp_path: Path) -> None:
+    """Where a PACS has taken an object and closes before its answer, the same bytes come once more and no others."""
+    received: list[bytes] = []
+
+    def answer_only_what_is_known(event: evt.Event) -> int:
+        data_set = event.encoded_dataset(include_meta=False)
+        if data_set not in received:
+            event.assoc.abort()
+        received.append(data_set)
+        return 0x0000
+
+    with pacs(answer_only_what_is_known) as port, delivering(tmp_path, to("pacs", port)) as sending:
+        eventually(lambda: sending.states("pacs") == DELIVERED, seconds=20, what="the PACS has all")
+    assert sorted(Counter(received).values()) == [2] * 8
+
+
+def test_a_dead_letter_is_sent_again_when_a_person_asks(tmp_path: Path) -> None:
+    """The running service takes up what is requeued: the exam goes back from failed to delivering and is then done."""
+    received: list[bytes] = []
+    with pacs(keeping(received, status=0x0124)) as port, delivering(tmp_path, to("pacs", port)) as sending:
+        for round_ in (1, 2):
+            eventually(lambda: sending.ledger.count_exams() == FAILED, seconds=20, what="the exam failed")
+            assert len(received) == 8 * round_
+            assert sending.ledger.requeue(exam_id=EXAM) == 8
+            assert sending.ledger.count_exams() == {ExamState.DELIVERING: 1}
+            for _ in range(2):
+                sending.workflow.deliver_again()
+    assert set(received[:8]) == set(received[8:16])

@@ -1,0 +1,124 @@
+"""`tetraview jobs` and `tetraview requeue` beside a ledger that a service uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tetraview.cli import app
+from tetraview.domain.delivery import Delivery, DeliveryState, ResultKind, ResultObject
+from tetraview.domain.exam import ExamState, exam_id_of
+from tetraview.domain.instance import Decision, Eligibility, Instance
+from tetraview.domain.view import View
+from tetraview.errors import SettingsInvalid
+from tetraview.exam import judge
+from tetraview.ledger import Ledger, open_engine
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+SEGMENTATION = ResultObject(
+    kind=ResultKind.SEGMENTATION,
+    sop_class_uid="1.2",
+    sop_instance_uid="2.25.7",
+    path="pacs/seg-L-CC.dcm",
+    view=View.L_CC,
+    output="pacs",
+)
+IMAGE = Instance(
+    sop_instance_uid="2.25.1.1",
+    sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
+    study_instance_uid="2.25.1",
+    series_instance_uid="2.25.1.9",
+    transfer_syntax_uid="1.2.840.10008.1.2.1",
+    calling_ae_title="MODALITY",
+    called_ae_title="TETRAVIEW",
+    sha256="a" * 64,
+    size=1,
+    path="a/a.dcm",
+    received_at=NOW,
+    eligibility=Eligibility(decision=Decision.READ, view=View.L_CC),
+)
+
+
+@pytest.fixture
+def exams(tmp_path: Path) -> list[str]:
+    """Two exams, each with an object that the PACS refused and one that another destination is owed."""
+    engine = open_engine(f"sqlite:///{tmp_path}/ledger.sqlite")
+    ledger = Ledger(engine, clock=lambda: NOW)
+    found = []
+    for study in ("2.25.1", "2.25.2"):
+        exam_id = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid=study)
+        image = replace(IMAGE, study_instance_uid=study, sop_instance_uid=f"{study}.1")
+        ledger.record_instance(image)
+        (waiting,) = ledger.unsettled()
+        ledger.settle(waiting, judge(waiting.instances))
+        ledger.open_deliveries(exam_id, 1, results=[SEGMENTATION], destinations={"north": "pacs", "south": "pacs"})
+        refused = Delivery(
+            exam_id=exam_id,
+            generation=1,
+            destination="north",
+            result=SEGMENTATION,
+            state=DeliveryState.REFUSED,
+            attempts=4,
+            detail="0x0122 SOP class not supported",
+        )
+        ledger.record_delivery(refused)
+        found.append(exam_id)
+    engine.dispose()
+    return found
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, exams: list[str]) -> Iterator[Ledger]:
+    engine = open_engine(f"sqlite:///{tmp_path}/ledger.sqlite")
+    yield Ledger(engine, clock=lambda: NOW)
+    engine.dispose()
+
+
+def tetraview(folder: Path, *arguments: str) -> Result:
+    return CliRunner(env={"TETRAVIEW_DATA_DIR": str(folder), "COLUMNS": "160"}).invoke(app, arguments)
+
+
+def refused(ledger: Ledger) -> list[str]:
+    return [job.exam_id for job in ledger.jobs() if job.state is DeliveryState.REFUSED]
+
+
+def test_jobs_lists_what_waits_and_what_was_refused(tmp_path: Path, exams: list[str]) -> None:
+    """Each row names exam, destination, object, attempts and the last answer; above stands how many there are."""
+    shown = tetraview(tmp_path, "jobs").stdout
+    assert "2 waiting, 2 refused" in shown
+    for exam_id in exams:
+        (row,) = [line for line in shown.splitlines() if exam_id in line and "north" in line]
+        cells = [cell.strip() for cell in row.strip("│ ").split("│")]
+        assert cells == [f"{exam_id} 1", "north", "SEG L-CC", "refused", "4", "0x0122 SOP class not supported"]
+    assert len([line for line in shown.splitlines() if "south" in line and "pending" in line]) == 2
+
+
+def test_requeue_takes_one_exam_one_destination_or_all(tmp_path: Path, exams: list[str], ledger: Ledger) -> None:
+    """Only what is named is queued again, and the answer says how much that was."""
+    assert "0 objects queued again" in tetraview(tmp_path, "requeue", "--destination", "south").stdout
+    assert "1 object queued again" in tetraview(tmp_path, "requeue", exams[0]).stdout
+    assert refused(ledger) == [exams[1]]
+    assert "0 objects queued again" in tetraview(tmp_path, "requeue", exams[0], "--all").stdout
+    assert "1 object queued again" in tetraview(tmp_path, "requeue", "--all").stdout
+    assert refused(ledger) == []
+    assert ledger.count_exams() == {ExamState.DELIVERING: 2}
+
+
+def test_requeue_of_nothing_in_particular_is_a_mistake(tmp_path: Path, exams: list[str], ledger: Ledger) -> None:
+    """Without a word nothing is sent to anybody."""
+    ran = tetraview(tmp_path, "requeue")
+    assert ran.exit_code == 2
+    assert "--all" in ran.stderr
+    assert len(refused(ledger)) == 2
+
+
+def test_settings_without_a_ledger_make_none(tmp_path: Path) -> None:
+    """A mistaken data folder is named, and no empty ledger is left in it."""
+    ran = tetraview(tmp_path, "jobs")
+    assert isinstance(ran.exception, SettingsInvalid)
+    assert list(tmp_path.iterdir()) == []
