@@ -190,7 +190,7 @@ def _described(section: type[BaseModel]) -> list[str]:
     for name, field in section.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             missing += _described(field.annotation)
-        elif not field.description and name not in {"destinations", "outputs", "profiles", "senders"}:
+        elif not field.description and name not in {"destinations", "outputs", "profiles", "senders", "worklist"}:
             missing.append(f"{section.__name__}.{name}")
     return missing
 

@@ -25,6 +25,7 @@ from tetraview.ledger.selection import EVERY, Selection, conditions
 from tetraview.ledger.settling import settle_exam
 from tetraview.ledger.summary import ExamSummary, summarise
 from tetraview.ledger.tables import Moment, deliveries, exams, instances, readings
+from tetraview.ledger.workitems import Workitems
 
 #: Tries to write a row that another association may be writing at the same moment.
 _TRIES = 3
@@ -58,6 +59,8 @@ class Ledger:
     def __init__(self, engine: sa.Engine, *, clock: Callable[[], datetime]) -> None:
         self._engine = engine
         self._now = clock
+        #: What is kept of the worklist.
+        self.workitems = Workitems(self._begin)
         with self._begin():
             pass
         migrate(engine)
