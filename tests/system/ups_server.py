@@ -88,6 +88,8 @@ class UpsServer:
     #: Status with which the next requests are answered instead, 0 for none.
     broken: int = 0
     token: str = ""
+    #: Address of the events that subscribers are told instead of the right one.
+    events_at: str = ""
     #: The descriptions of progress that each workitem was told, in their order.
     progress: dict[str, list[str]] = field(default_factory=dict)
     _sockets: dict[str, WebSocket] = field(default_factory=dict)
@@ -97,6 +99,12 @@ class UpsServer:
         """Schedule a workitem and report it."""
         self.workitems[dataset.SOPInstanceUID] = dataset
         self.report(dataset.SOPInstanceUID, STATE_REPORT, ProcedureStepState="SCHEDULED")
+
+    def forget(self) -> None:
+        """Become as new but for the address."""
+        for kept in (self.workitems, self.transactions, self.subscribers, self.log, self.progress):
+            kept.clear()
+        self.broken, self.token, self.events_at = 0, "", ""
 
     def state(self, uid: str) -> str:
         """Procedure Step State of a workitem."""
@@ -118,8 +126,12 @@ class UpsServer:
             **information.to_json_dict(),
         }
         for ae_title in self.subscribers & set(self._sockets):
-            assert self._loop is not None
-            asyncio.run_coroutine_threadsafe(self._sockets[ae_title].send_text(json.dumps(report)), self._loop)
+            self.say(ae_title, json.dumps(report))
+
+    def say(self, ae_title: str, message: str) -> None:
+        """Send a message to somebody who listens."""
+        assert self._loop is not None
+        asyncio.run_coroutine_threadsafe(self._sockets[ae_title].send_text(message), self._loop)
 
     def request_cancellation(self, uid: str, reason: str) -> None:
         """What the Request Cancellation transaction does (PS3.4 CC.2.2.3): scheduled ones are canceled at once."""
@@ -206,7 +218,7 @@ class UpsServer:
         if uid != GLOBAL:
             raise HTTPException(404)
         self.subscribers.add(ae_title)
-        address = f"{self.url.replace('http', 'ws', 1)}/subscribers/{ae_title}"
+        address = self.events_at or f"{self.url.replace('http', 'ws', 1)}/subscribers/{ae_title}"
         return Response(status_code=201, headers={"Content-Location": address})
 
     async def _events(self, socket: WebSocket, ae_title: str) -> None:
