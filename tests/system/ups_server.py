@@ -88,6 +88,8 @@ class UpsServer:
     #: Status with which the next requests are answered instead, 0 for none.
     broken: int = 0
     token: str = ""
+    #: A workitem that is listed but cannot be retrieved.
+    unreadable: str = ""
     #: Address of the events that subscribers are told instead of the right one.
     events_at: str = ""
     #: The descriptions of progress that each workitem was told, in their order.
@@ -104,7 +106,7 @@ class UpsServer:
         """Become as new but for the address."""
         for kept in (self.workitems, self.transactions, self.subscribers, self.log, self.progress):
             kept.clear()
-        self.broken, self.token, self.events_at = 0, "", ""
+        self.broken, self.token, self.unreadable, self.events_at = 0, "", "", ""
 
     def state(self, uid: str) -> str:
         """Procedure Step State of a workitem."""
@@ -171,12 +173,15 @@ class UpsServer:
         return answer
 
     async def _search(self, request: Request) -> Response:
-        wanted = request.query_params.get("ProcedureStepState")
-        found = [one for one in self.workitems.values() if wanted in {None, one.ProcedureStepState}]
-        limit = int(request.query_params.get("limit", len(found)))
-        return _json([one.to_json_dict() for one in found[:limit]]) if found else Response(status_code=204)
+        keys = dict(request.query_params)
+        offset, limit = int(keys.pop("offset", 0)), int(keys.pop("limit", 1000))
+        found = [one for one in self.workitems.values() if all(_matches(one, *key) for key in keys.items())]
+        page = found[offset : offset + limit]
+        return _json([one.to_json_dict() for one in page]) if page else Response(status_code=204)
 
     async def _retrieve(self, uid: str) -> Response:
+        if uid == self.unreadable:
+            raise HTTPException(404)
         return _json([self._find(uid).to_json_dict()])
 
     async def _update(self, uid: str, request: Request) -> Response:
@@ -245,6 +250,14 @@ class UpsServer:
     def _enter(self, found: Dataset, state: str) -> None:
         found.ProcedureStepState = state
         self.report(found.SOPInstanceUID, STATE_REPORT, ProcedureStepState=state)
+
+
+def _matches(found: Dataset, path: str, value: str) -> bool:
+    """Whether an attribute, or one in an item of a sequence, has a value."""
+    keyword, _, inner = path.partition(".")
+    if inner:
+        return any(_matches(item, inner, value) for item in found.get(keyword) or ())
+    return bool(found.get(keyword) == value)
 
 
 def _meets_final_state(found: Dataset, state: str) -> bool:

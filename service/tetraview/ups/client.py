@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -14,13 +14,14 @@ from pydicom.dataset import Dataset
 
 from tetraview.errors import SettingsInvalid, WorkitemRefused, WorklistUnavailable
 from tetraview.settings import Worklist
-from tetraview.ups.workitem import SCHEDULED
+from tetraview.ups.workitem import READY, SCHEDULED
 
 #: UPS Global Subscription SOP Instance (PS3.4 CC.3.1).
 GLOBAL_SUBSCRIPTION = "1.2.840.10008.5.1.4.34.5"
 _JSON = "application/dicom+json"
-#: Workitems looked at in one search; the rest is found once these are taken.
-_SEARCHED = 100
+#: Workitems in one answer to a search, and answers that are asked for.
+_PAGE = 100
+_PAGES = 20
 _CONNECT_SECONDS = 5.0
 #: Answers that may be others later; those about who we are stay until somebody corrects the settings.
 _PASSING = frozenset(
@@ -84,11 +85,30 @@ class WorklistClient:
         """End the connections."""
         self._http.close()
 
-    def search(self, *, limit: int = _SEARCHED) -> list[Dataset]:
-        """The scheduled workitems (PS3.18 11.9)."""
-        parameters = {"ProcedureStepState": SCHEDULED, "limit": str(limit)}
-        answer = self._ask("GET", "/workitems", params=parameters)
-        return _datasets(answer)
+    def search(self, sought: Worklist) -> list[str]:
+        """SOP Instance UIDs of the scheduled workitems whose inputs are ready (PS3.18 11.9).
+
+        Args:
+            sought: says the workitem codes, else the station name, that they are scheduled for.
+        """
+        keyword = "ScheduledWorkitemCodeSequence" if sought.workitem_codes else "ScheduledStationNameCodeSequence"
+        found: dict[str, None] = {}
+        for code in sought.workitem_codes or (sought.station_name,):
+            found |= dict.fromkeys(self._pages({f"{keyword}.CodeValue": code.partition("^")[0]}))
+        return list(found)
+
+    def _pages(self, keys: Mapping[str, str]) -> Iterator[str]:
+        """What a search with more matching keys finds, page by page as far as there are new ones."""
+        seen: set[str] = set()
+        for page in range(_PAGES):
+            window = {"limit": str(_PAGE), "offset": str(page * _PAGE)}
+            parameters = {"ProcedureStepState": SCHEDULED, "InputReadinessState": READY, **keys, **window}
+            datasets = _datasets(self._ask("GET", "/workitems", params=parameters))
+            new = {str(dataset.get("SOPInstanceUID", "")) for dataset in datasets} - seen
+            yield from sorted(new)
+            seen |= new
+            if not new or len(datasets) < _PAGE:
+                return
 
     def retrieve(self, workitem_uid: str) -> Dataset:
         """One workitem (PS3.18 11.5)."""
@@ -170,10 +190,10 @@ def check_worklist(settings: Worklist) -> str:
     """
     client = WorklistClient(settings)
     try:
-        found = len(client.search(limit=1))
+        found = len(client.search(settings))
     finally:
         client.close()
-    return f"{settings.url} answers; {'workitems are' if found else 'no workitem is'} scheduled"
+    return f"{settings.url} answers; scheduled for us: {found}"
 
 
 def _encode(dataset: Dataset) -> bytes:

@@ -55,6 +55,7 @@ class EventListener:
         self._ae_title = ae_title
         self._on_change = on_change
         self._stopping = stopping
+        self._lost = False
         self._thread = threading.Thread(target=self._run, name="worklist-events", daemon=True)
 
     def start(self) -> None:
@@ -71,10 +72,16 @@ class EventListener:
             try:
                 self._listen()
             except (TetraviewError, WebSocketException, OSError) as error:
-                _log.warning("worklist_events_lost", reason=f"searched for instead ({type(error).__name__})")
+                self._say_lost(error)
             except Exception:  # noqa: BLE001 - the loop's edge: polling goes on meanwhile
                 _log.exception("worklist_events_lost")
             self._stopping.wait(self._settings.poll_seconds)
+
+    def _say_lost(self, error: Exception) -> None:
+        """Say once that no events are heard, until some are again."""
+        if not self._lost:
+            _log.warning("worklist_events_lost", reason=f"polling has to do ({type(error).__name__})")
+        self._lost = True
 
     def _listen(self) -> None:
         address = self._client.subscribe(self._ae_title)
@@ -85,6 +92,7 @@ class EventListener:
             open_timeout=self._settings.response_seconds,
             max_size=_LONGEST_MESSAGE,
         ) as connection:
+            self._lost = False
             _log.info("worklist_events_heard")
             self._on_change()
             self._receive(connection)

@@ -23,8 +23,8 @@ from tetraview.ups.workitem import Input, Workitem
 CALLING_AE_TITLE = "UPS"
 #: Instances in the syntax in which they are stored.
 _ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
-#: Statuses of our own that pass.
-_FULL = frozenset({Status.OUT_OF_RESOURCES})
+#: What a study may hold beside its images, and images that another sender brought in another form.
+_LEFT_OUT = frozenset({Status.SUCCESS, Status.SOP_CLASS_NOT_SUPPORTED, Status.NOT_AUTHORISED})
 
 
 class InputFetcher:
@@ -83,10 +83,11 @@ class InputFetcher:
             place = URI.from_string(source.retrieve_url, permissive=True)
         except ValueError:
             raise InputsUnobtainable("the Retrieve URL of an input is none of WADO-RS") from None
-        if not source.sop_instance_uids or place.sop_instance_uid is not None:
-            yield source.retrieve_url
+        series = source.series_instance_uid or place.series_instance_uid
+        if not wanting or series is None:
+            yield str(place)
             return
-        base = f"{place.base_url}/studies/{source.study_instance_uid}/series/{source.series_instance_uid}"
+        base = f"{place.base_url}/studies/{source.study_instance_uid}/series/{series}"
         yield from (f"{base}/instances/{uid}" for uid in wanting)
 
     def _fetch(self, url: str, study_instance_uid: str) -> None:
@@ -132,8 +133,8 @@ def _receive(answer: httpx.Response, body: Body) -> None:
         statuses = {received.status for received in body.finish()}
     finally:
         body.abandon()
-    if statuses & _FULL:
+    if Status.OUT_OF_RESOURCES in statuses:
         raise StorageUnavailable
-    refused = sorted(statuses - {Status.SUCCESS})
+    refused = sorted(statuses - _LEFT_OUT)
     if refused:
         raise InputsUnobtainable(f"an image cannot be stored: {SENTENCES[refused[0]]}")

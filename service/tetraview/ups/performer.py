@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 
 import structlog
@@ -19,7 +20,7 @@ from pydicom.uid import generate_uid
 
 from tetraview.domain.exam import ExamState, exam_id_of
 from tetraview.domain.workitem import Claim, ClaimState
-from tetraview.errors import InputsUnobtainable, Transient, WorkitemRefused, WorklistUnavailable
+from tetraview.errors import InputsUnobtainable, TetraviewError, WorkitemRefused, WorklistUnavailable
 from tetraview.intake.accept import is_uid
 from tetraview.ledger import Ledger
 from tetraview.settings import Worklist
@@ -100,27 +101,47 @@ class Performer:
             WorklistUnavailable: it does not answer.
         """
         try:
-            found = [Workitem.of(dataset) for dataset in self._client.search()]
+            found = self._client.search(self._settings)
         except WorklistUnavailable:
             self._metrics.worklist_ready.set(0)
             raise
         self._metrics.worklist_ready.set(1)
-        for workitem in found:
+        for uid in found:
             if self._stopping.is_set() or len(self._claims.open()) >= _AT_ONCE:
                 return
-            if is_uid(workitem.uid) and workitem.is_for(self._settings) and self._claims.find(workitem.uid) is None:
-                self._consider(workitem.uid)
+            if self._is_new(uid) and not self._try(uid, partial(self._consider, uid)):
+                return
 
     def go_on(self) -> None:
         """Take each workitem that we hold one step further, where it can be taken."""
         for claim in self._claims.open():
             if self._stopping.is_set():
                 return
-            if self._paused.get(claim.workitem_uid, 0.0) <= time.monotonic():
-                self._try(claim)
+            if not self._is_paused(claim.workitem_uid):
+                self._try(claim.workitem_uid, partial(self._step, claim))
+
+    def _is_new(self, workitem_uid: str) -> bool:
+        return is_uid(workitem_uid) and not self._is_paused(workitem_uid) and self._claims.find(workitem_uid) is None
+
+    def _is_paused(self, workitem_uid: str) -> bool:
+        return self._paused.get(workitem_uid, 0.0) > time.monotonic()
+
+    def _try(self, workitem_uid: str, work: Callable[[], None]) -> bool:
+        """Do something about a workitem; whether it could be done. A fault of one leaves the others alone."""
+        try:
+            work()
+        except TetraviewError as fault:
+            _log.warning("workitem_delayed", workitem=workitem_uid, reason=str(fault))
+        except Exception:  # noqa: BLE001 - the loop's edge: the next try may do better
+            _log.exception("workitem_delayed", workitem=workitem_uid)
+        else:
+            self._paused.pop(workitem_uid, None)
+            return True
+        self._paused[workitem_uid] = time.monotonic() + self._settings.poll_seconds
+        return False
 
     def _consider(self, workitem_uid: str) -> None:
-        """Claim a workitem unless its images have yet to be sent to us."""
+        """Claim a workitem that is ours, unless its images have yet to be sent to us."""
         workitem = Workitem.of(self._client.retrieve(workitem_uid))
         study = next(iter(workitem.studies), "")
         exam_id = exam_id_of(called_ae_title=self._ae_title, study_instance_uid=study)
@@ -133,7 +154,8 @@ class Performer:
             started_at=self._now(),
         )
         self._claims.add(claim)
-        self._try(claim)
+        self._metrics.workitems.labels(state=claim.state).inc()
+        self._step(claim)
 
     def _must_wait(self, workitem: Workitem, exam_id: str) -> bool:
         """Whether images that only somebody else can send are not here yet."""
@@ -143,21 +165,6 @@ class Performer:
             for source in workitem.inputs
             if not source.retrieve_url
         )
-
-    def _try(self, claim: Claim) -> None:
-        """Take one step; a fault of one workitem leaves the others alone."""
-        pause = True
-        try:
-            self._step(claim)
-            pause = False
-        except Transient as fault:
-            _log.warning("workitem_delayed", exam_id=claim.exam_id, reason=str(fault))
-        except Exception:  # noqa: BLE001 - the loop's edge: the next try may do better
-            _log.exception("workitem_delayed", exam_id=claim.exam_id)
-        if pause:
-            self._paused[claim.workitem_uid] = time.monotonic() + self._settings.poll_seconds
-        else:
-            self._paused.pop(claim.workitem_uid, None)
 
     def _step(self, claim: Claim) -> None:
         steps = {
@@ -192,25 +199,27 @@ class Performer:
     def _collect(self, claim: Claim) -> None:
         """Have all images here, then have the exam read."""
         workitem = self._retrieve(claim)
-        if workitem.cancellation is not None:
-            self._claims.ask_to_cancel(claim.workitem_uid, workitem.cancellation)
+        # What we wrote there ourselves, before we were killed, is no request.
+        if workitem.cancellation not in {None, claim.detail}:
+            self._claims.ask_to_cancel(claim.workitem_uid, workitem.cancellation or "no reason given")
         claim = self._tell(claim, ExamState.COLLECTING)
+        self._fetching = claim.exam_id
         try:
             self._fetch(claim, workitem)
+            if self._is_asked(claim):
+                self._cancel_as_asked(claim)
+            elif not self._stopping.is_set():
+                self._begin(claim, workitem)
         except InputsUnobtainable as fault:
             self._cancel(claim, str(fault), UNSUITABLE)
-            return
-        if self._is_asked(claim):
-            self._cancel_as_asked(claim)
-        elif not self._stopping.is_set():
-            self._begin(claim, workitem)
+        finally:
+            self._fetching = None
 
     def _begin(self, claim: Claim, workitem: Workitem) -> None:
         """Have the exam read; where it is not said which images there are, completeness decides when."""
         if workitem.sop_instance_uids or any(source.retrieve_url for source in workitem.inputs):
             self._ledger.force(claim.exam_id)
         killpoint("worklist.collected")
-        self._fetching = None
         self._record(replace(claim, state=ClaimState.PERFORMING))
 
     def _fetch(self, claim: Claim, workitem: Workitem) -> None:
@@ -218,7 +227,6 @@ class Performer:
             raise InputsUnobtainable("the inputs of the workitem are not of one study")
         if self._now() - claim.started_at > _INPUT_TIME:
             raise InputsUnobtainable("the images could not be had within a day")
-        self._fetching = claim.exam_id
         received = self._claims.received(claim.exam_id)
         self._fetcher.fetch(workitem, received=received, go_on=lambda: not self._must_stop(claim))
         if self._must_stop(claim):
@@ -283,6 +291,7 @@ class Performer:
 
     def _cancel(self, claim: Claim, reason: str, code: Code) -> None:
         self._withdraw(claim)
+        self._claims.record(replace(claim, detail=reason))
         key = {"transaction_uid": claim.transaction_uid}
         self._client.update(claim.workitem_uid, changes=cancellation(reason, code, now=self._now()), **key)
         self._client.change_state(claim.workitem_uid, state=CANCELED, **key)
@@ -323,7 +332,6 @@ class Performer:
         return told
 
     def _end(self, claim: Claim, state: ClaimState, detail: str) -> None:
-        self._fetching = None
         self._record(replace(claim, state=state, detail=detail))
 
     def _record(self, claim: Claim) -> None:

@@ -14,6 +14,8 @@ SCHEDULED = "SCHEDULED"
 IN_PROGRESS = "IN PROGRESS"
 COMPLETED = "COMPLETED"
 CANCELED = "CANCELED"
+#: Of Input Readiness State (0040,4041).
+READY = "READY"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ class Workitem:
         return cls(
             uid=_text(dataset, "SOPInstanceUID"),
             state=_text(dataset, "ProcedureStepState"),
-            ready=_text(dataset, "InputReadinessState") == "READY",
+            ready=_text(dataset, "InputReadinessState") == READY,
             codes=frozenset(_codes(dataset, "ScheduledWorkitemCodeSequence")),
             stations=frozenset(_codes(dataset, "ScheduledStationNameCodeSequence")),
             inputs=tuple(map(_input, _items(dataset, "InputInformationSequence"))),

@@ -57,10 +57,10 @@ class ImageServer:
     #: Status with which every request is answered instead, 0 for none.
     broken: int = 0
 
-    def add(self, dataset: Dataset) -> tuple[str, str]:
+    def add(self, dataset: Dataset, *, sop_class_uid: str = MAMMOGRAPHY) -> tuple[str, str]:
         """Keep an image; its SOP class and instance UIDs."""
         request = StoreRequest(
-            sop_class_uid=MAMMOGRAPHY,
+            sop_class_uid=sop_class_uid,
             sop_instance_uid=dataset.SOPInstanceUID,
             transfer_syntax_uid=ImplicitVRLittleEndian,
             calling_ae_title="MODALITY",

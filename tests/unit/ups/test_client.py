@@ -14,6 +14,8 @@ from tetraview.ups import check_worklist
 from tetraview.ups.client import WorklistClient
 from tetraview.web.server import WebServer
 
+OURS = Worklist(url="http://unused", workitem_codes=("110004^DCM", "110003^DCM"))
+
 
 @pytest.fixture
 def client(worklist: UpsServer) -> Iterator[WorklistClient]:
@@ -22,13 +24,20 @@ def client(worklist: UpsServer) -> Iterator[WorklistClient]:
     client.close()
 
 
-def test_a_search_finds_what_is_scheduled(worklist: UpsServer, client: WorklistClient) -> None:
-    """Only scheduled workitems are found; where there is none the answer without content is no fault."""
-    assert client.search() == []
-    worklist.add(workitem("2.25.1"))
-    worklist.add(workitem("2.25.2"))
-    worklist.workitems["2.25.2"].ProcedureStepState = "CANCELED"
-    assert [found.SOPInstanceUID for found in client.search()] == ["2.25.1"]
+def test_a_search_finds_what_is_scheduled_for_us(worklist: UpsServer, client: WorklistClient) -> None:
+    """Only scheduled workitems of our codes are found; where there is none the answer without content is no fault."""
+    assert client.search(OURS) == []
+    for number, code in enumerate(("110004^DCM", "110005^DCM", "110003^DCM", "110004^DCM")):
+        worklist.add(workitem(f"2.25.{number}", code=code))
+    worklist.workitems["2.25.3"].ProcedureStepState = "CANCELED"
+    assert client.search(OURS) == ["2.25.0", "2.25.2"]
+
+
+def test_a_search_goes_on_to_the_last_page(worklist: UpsServer, client: WorklistClient) -> None:
+    """Workitems that come after the first hundred are found as well."""
+    for number in range(250):
+        worklist.workitems[f"2.25.{number}"] = workitem(f"2.25.{number}")
+    assert len(client.search(OURS)) == 250
 
 
 def test_a_second_claim_is_refused(worklist: UpsServer, client: WorklistClient) -> None:
@@ -49,9 +58,9 @@ def test_the_token_is_read_anew_for_each_request(worklist: UpsServer, tmp_path: 
     file.write_text("first\n")
     client = WorklistClient(Worklist(url=worklist.url, token_file=file))
     with pytest.raises(WorklistUnavailable, match=r"worklist\.token_file"):
-        client.search()
+        client.search(OURS)
     file.write_text("second\n")
-    assert client.search() == []
+    assert client.search(OURS) == []
     client.close()
 
 
@@ -60,7 +69,7 @@ def test_what_may_pass_is_tried_again(worklist: UpsServer, client: WorklistClien
     """Answers that say nothing about the workitem are transient."""
     worklist.broken = status
     with pytest.raises(WorklistUnavailable, match=str(status)):
-        client.search()
+        client.search(OURS)
 
 
 def test_a_worklist_that_does_not_answer_is_named() -> None:
@@ -88,10 +97,10 @@ def test_what_is_no_worklist_is_said_to_be_none(strange: str, path: str, words: 
 
 
 def test_a_worklist_that_answers_is_said_to(worklist: UpsServer) -> None:
-    """The examination of the installation says that the worklist answers, and whether there is work."""
-    assert check_worklist(Worklist(url=worklist.url)).endswith("no workitem is scheduled")
-    worklist.add(workitem("2.25.1"))
-    assert check_worklist(Worklist(url=worklist.url)).endswith("workitems are scheduled")
+    """The examination of the installation says that the worklist answers, and how much work there is."""
+    assert check_worklist(Worklist(url=worklist.url)).endswith("scheduled for us: 0")
+    worklist.add(workitem("2.25.1", station="TETRAVIEW^99TETRAVIEW"))
+    assert check_worklist(Worklist(url=worklist.url)).endswith("scheduled for us: 1")
 
 
 def test_certificates_that_are_none_are_named(tmp_path: Path) -> None:

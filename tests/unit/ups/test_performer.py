@@ -79,7 +79,7 @@ def test_a_workitem_that_somebody_else_has_is_left_alone(bench: Bench) -> None:
     found = performer._client.retrieve(WORKITEM)
     item.ProcedureStepState = "IN PROGRESS"
     bench.worklist.transactions[WORKITEM] = "2.25.5"
-    performer._client.search = lambda: [found]  # type: ignore[method-assign]  # taken between search and claim
+    performer._client.search = lambda _: [WORKITEM]  # type: ignore[method-assign]  # taken between search and claim
     performer._client.retrieve = lambda _: found  # type: ignore[method-assign]
     performer.look()
     assert claim_state(bench) is ClaimState.LOST
@@ -387,3 +387,46 @@ def test_a_late_image_that_another_sender_brings_is_read_after_a_cancellation(be
     performer.go_on()
     assert bench.state == "CANCELED"
     assert [waiting.exam_id for waiting in bench.ledger.unsettled()] == [EXAM]
+
+
+def test_what_else_a_study_holds_is_no_fault(bench: Bench) -> None:
+    """A whole study may hold objects that are not stored here, and images that came in another form: they are left."""
+    bench.images.add(mammogram(StudyInstanceUID=STUDY))
+    _, twice = bench.images.add(mammogram(StudyInstanceUID=STUDY))
+    bench.store(twice)
+    bench.images.add(mammogram(StudyInstanceUID=STUDY, SOPInstanceUID=twice, Manufacturer="Changed"))
+    bench.images.add(mammogram(StudyInstanceUID=STUDY), sop_class_uid="1.2.840.10008.5.1.4.1.1.104.3")
+    bench.schedule(image_input(STUDY, url=f"{bench.images.url}/studies/{STUDY}"))
+    performer = bench.performer()
+    performer.look()
+    performer.go_on()
+    assert claim_state(bench) is ClaimState.PERFORMING
+    assert len(bench.ledger.workitems.received(EXAM)) == 2
+
+
+def test_a_workitem_that_cannot_be_understood_holds_up_no_other(bench: Bench) -> None:
+    """A workitem that is listed but cannot be retrieved is passed over, and the next one is claimed."""
+    bench.schedule(uid="2.25.1000")
+    bench.schedule()
+    bench.worklist.unreadable = "2.25.1000"
+    performer = bench.performer(poll_seconds=60.0)
+    performer.look()
+    performer.look()
+    assert bench.state == "IN PROGRESS"
+
+
+def test_killed_while_canceling_it_cancels_for_the_same_reason(bench: Bench) -> None:
+    """What we wrote as the reason before the kill is not taken for somebody's request after it."""
+    bench.schedule()
+    bench.images.files.clear()
+    performer = bench.performer()
+    performer.look()
+    change_state = performer._client.change_state
+    performer._client.change_state = lambda *_, **__: 1 / 0  # type: ignore[method-assign]
+    performer.go_on()
+    first = canceled_because(bench)
+    assert bench.state == "IN PROGRESS"
+    performer._client.change_state = change_state  # type: ignore[method-assign]
+    bench.performer().go_on()
+    assert bench.state == "CANCELED"
+    assert canceled_because(bench) == first
