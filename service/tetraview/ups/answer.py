@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from pydicom.dataset import Dataset
@@ -24,6 +25,16 @@ _PROGRESS: Mapping[ExamState, tuple[int, str]] = {
     ExamState.DONE: (100, "The results are delivered."),
 }
 _DESCRIPTION = "Masses marked in the four standard views by neural networks"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """How objects are had from a destination, as far as we know."""
+
+    #: AE title that is asked by C-MOVE or C-GET; empty where there is none.
+    ae_title: str = ""
+    #: Base URL of WADO-RS; empty where there is none.
+    url: str = ""
 
 
 def progress_of(state: ExamState) -> Dataset | None:
@@ -86,25 +97,25 @@ def outputs_of(
     deliveries: Iterable[Delivery],
     *,
     study_instance_uid: str,
-    ae_titles: Mapping[str, str],
+    archives: Mapping[str, Archive],
 ) -> list[Dataset]:
-    """Items of Output Information Sequence (0040,4033): one for each series and each set of places that have it.
+    """Items of Output Information Sequence (0040,4033): one for each series and each set of archives that have it.
 
     Args:
         results: the objects.
         deliveries: theirs.
         study_instance_uid: the study.
-        ae_titles: AE title by destination.
+        archives: how objects are had from each destination, by its name.
     """
-    places: dict[str, set[str]] = {}
+    there: dict[str, set[Archive]] = {}
     for delivery in deliveries:
-        if delivery.state is DeliveryState.DELIVERED and delivery.destination in ae_titles:
-            places.setdefault(delivery.result.sop_instance_uid, set()).add(ae_titles[delivery.destination])
-    series: dict[tuple[str, tuple[str, ...]], list[Dataset]] = {}
+        if delivery.state is DeliveryState.DELIVERED and delivery.destination in archives:
+            there.setdefault(delivery.result.sop_instance_uid, set()).add(archives[delivery.destination])
+    series: dict[tuple[str, frozenset[Archive]], list[Dataset]] = {}
     for uid, result in {result.sop_instance_uid: result for result in results}.items():
-        there = tuple(sorted(places.get(uid, ())))
-        series.setdefault((result.series_instance_uid, there), []).append(_reference(result))
-    return [_output(study_instance_uid, uid, there, instances) for (uid, there), instances in series.items()]
+        key = result.series_instance_uid, frozenset(there.get(uid, ()))
+        series.setdefault(key, []).append(_reference(result))
+    return [_output(study_instance_uid, uid, places, instances) for (uid, places), instances in series.items()]
 
 
 def code_item(code: Code) -> Dataset:
@@ -134,18 +145,23 @@ def _reference(result: ResultObject) -> Dataset:
     return item
 
 
-def _output(study: str, series: str, places: Sequence[str], instances: list[Dataset]) -> Dataset:
+def _output(study: str, series: str, archives: Iterable[Archive], instances: list[Dataset]) -> Dataset:
     """Referenced Instances and Access Macro (PS3.3 Table 10-3b)."""
+    ae_titles = sorted({archive.ae_title for archive in archives} - {""})
+    urls = sorted({f"{archive.url}/studies/{study}/series/{series}" for archive in archives if archive.url})
     item = Dataset()
     item.TypeOfInstances = "DICOM"
     item.StudyInstanceUID = study
     item.SeriesInstanceUID = series
     item.ReferencedSOPSequence = instances
-    item.DICOMRetrievalSequence = [_retrieval(ae_title) for ae_title in places]
+    if ae_titles:
+        item.DICOMRetrievalSequence = [_item("RetrieveAETitle", ae_title) for ae_title in ae_titles]
+    if urls:
+        item.WADORSRetrievalSequence = [_item("RetrieveURL", url) for url in urls]
     return item
 
 
-def _retrieval(ae_title: str) -> Dataset:
+def _item(keyword: str, value: str) -> Dataset:
     item = Dataset()
-    item.RetrieveAETitle = ae_title
+    setattr(item, keyword, value)
     return item

@@ -26,7 +26,7 @@ from tetraview.ledger import Ledger
 from tetraview.settings import Worklist
 from tetraview.telemetry.killpoint import killpoint
 from tetraview.telemetry.metrics import Metrics
-from tetraview.ups.answer import ASKED, FAILED, UNSUITABLE, cancellation, outputs_of, performed, progress_of
+from tetraview.ups.answer import ASKED, FAILED, UNSUITABLE, Archive, cancellation, outputs_of, performed, progress_of
 from tetraview.ups.client import WorklistClient
 from tetraview.ups.inputs import CALLING_AE_TITLE, InputFetcher
 from tetraview.ups.workitem import CANCELED, COMPLETED, IN_PROGRESS, Workitem
@@ -51,7 +51,7 @@ class Performer:
         client: talks to the worklist.
         fetcher: fetches images.
         ledger: keeps claims and exams.
-        ae_titles: AE title of each destination, by its name.
+        archives: how objects are had from each destination, by its name.
         metrics: where workitems are counted.
         clock: tells the time.
         stopping: set when no more should be begun.
@@ -65,7 +65,7 @@ class Performer:
         client: WorklistClient,
         fetcher: InputFetcher,
         ledger: Ledger,
-        ae_titles: Mapping[str, str],
+        archives: Mapping[str, Archive],
         metrics: Metrics,
         clock: Callable[[], datetime],
         stopping: threading.Event,
@@ -76,7 +76,7 @@ class Performer:
         self._fetcher = fetcher
         self._ledger = ledger
         self._claims = ledger.workitems
-        self._ae_titles = ae_titles
+        self._archives = archives
         self._metrics = metrics
         self._now = clock
         self._stopping = stopping
@@ -274,7 +274,7 @@ class Performer:
             self._ledger.results(claim.exam_id, generation),
             deliveries,
             study_instance_uid=next(iter(exam.images.values())).study_instance_uid,
-            ae_titles=self._ae_titles,
+            archives=self._archives,
         )
         changes = performed(
             workitem_codes=workitem.dataset.get("ScheduledWorkitemCodeSequence") or (),

@@ -14,6 +14,7 @@ from tetraview.intake.accept import Acceptor
 from tetraview.ledger import Ledger
 from tetraview.settings import Destination, Worklist
 from tetraview.telemetry.metrics import Metrics
+from tetraview.ups.answer import Archive
 from tetraview.ups.client import WorklistClient
 from tetraview.ups.events import EventListener
 from tetraview.ups.inputs import InputFetcher
@@ -121,7 +122,7 @@ def open_worklist(
         client=client,
         fetcher=InputFetcher(settings, acceptor, called_ae_title=ae_title),
         ledger=ledger,
-        ae_titles={destination.name: destination.ae_title for destination in destinations},
+        archives={destination.name: Archive(ae_title=destination.ae_title) for destination in destinations},
         metrics=metrics,
         clock=clock,
         stopping=stopping,

@@ -27,6 +27,7 @@ from tetraview.intake.testing import MAMMOGRAPHY, encode_data_set, mammogram
 from tetraview.ledger import Ledger, open_engine
 from tetraview.settings import Worklist
 from tetraview.telemetry.metrics import Metrics
+from tetraview.ups.answer import Archive
 from tetraview.ups.client import WorklistClient
 from tetraview.ups.inputs import InputFetcher
 from tetraview.ups.performer import Performer
@@ -116,7 +117,7 @@ class Bench:
             client=WorklistClient(settings),
             fetcher=InputFetcher(settings, self.acceptor, called_ae_title="TETRAVIEW"),
             ledger=self.ledger,
-            ae_titles={"pacs": "PACS"},
+            archives={"pacs": Archive(ae_title="PACS")},
             metrics=self.metrics,
             clock=lambda: self.now,
             stopping=self.stopping,
