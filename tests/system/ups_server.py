@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -282,12 +283,14 @@ def _json(document: Any) -> JSONResponse:
 
 
 @contextmanager
-def running_ups_server() -> Iterator[UpsServer]:
-    """A worklist on a free port of this machine."""
+def running_ups_server(*, certificate: Path | None = None) -> Iterator[UpsServer]:
+    """A worklist on a free port of this machine, over TLS where it has a certificate (PEM, with its key)."""
     server = UpsServer()
     listening = socket.create_server(("127.0.0.1", 0))
-    server.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    config = uvicorn.Config(server.app(), log_level="error", lifespan="off", ws="websockets-sansio")
+    server.url = f"{'https' if certificate else 'http'}://127.0.0.1:{listening.getsockname()[1]}"
+    config = uvicorn.Config(
+        server.app(), log_level="error", lifespan="off", ws="websockets-sansio", ssl_certfile=certificate
+    )
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, args=([listening],), daemon=True)
     thread.start()

@@ -221,10 +221,16 @@ def test_a_worklist_reads_as_one_of_our_ae_titles(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ['url = "ftp://host"', 'url = "http://user:secret@host/"', 'url = "http://host/?key=1"', 'station_name = "ONLY"'],
+    [
+        'url = "ftp://host"',
+        'url = "http://user:secret@host/"',
+        'url = "http://host/?key=1"',
+        'station_name = "ONLY"',
+        'token_file = "token"',
+    ],
 )
 def test_a_worklist_that_cannot_be_is_refused(tmp_path: Path, line: str) -> None:
-    """The address is http or https without credentials and query, and codes are CODE^SCHEME."""
+    """The address is http or https without credentials and query, a token is encrypted, and codes are CODE^SCHEME."""
     path = tmp_path / "tetraview.toml"
     first = "" if line.startswith("url") else 'url = "http://host"'
     path.write_text(f"[worklist]\n{first}\n{line}\n")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tetraview.settings.section import AETitle, Seconds, Section
+
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$")]
 #: Code Value and Coding Scheme Designator.
@@ -35,3 +38,10 @@ class Worklist(Section):
     """File with a bearer token for the worklist, read anew for each request."""
     ca_file: Path | None = None
     """File with the certificates (PEM) that servers are checked by; unset, those of this machine."""
+
+    @model_validator(mode="after")
+    def _token_is_kept_secret(self) -> Self:
+        parts = urlsplit(self.url)
+        if self.token_file and parts.scheme != "https" and parts.hostname not in _THIS_MACHINE:
+            raise ValueError("token_file needs a url that starts with https://, or everybody could read the token")
+        return self

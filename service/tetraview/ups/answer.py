@@ -18,7 +18,7 @@ ASKED = codes.DCM.DiscontinuedForUnspecifiedReason
 FAILED = codes.DCM.EquipmentFailure
 UNSUITABLE = codes.DCM.ObjectSetIncomplete
 #: How far an exam is in percent, and in words, by its state.
-_PROGRESS: Mapping[ExamState, tuple[int, str]] = {
+PROGRESS: Mapping[ExamState, tuple[int, str]] = {
     ExamState.COLLECTING: (10, "The images are being collected."),
     ExamState.READING: (30, "The images are being read."),
     ExamState.DELIVERING: (80, "The results are being delivered."),
@@ -39,9 +39,9 @@ class Archive:
 
 def progress_of(state: ExamState) -> Dataset | None:
     """Procedure Step Progress Information for the state of an exam; None where it has none of its own."""
-    if state not in _PROGRESS:
+    if state not in PROGRESS:
         return None
-    percent, words = _PROGRESS[state]
+    percent, words = PROGRESS[state]
     item = Dataset()
     item.ProcedureStepProgress = str(percent)
     item.ProcedureStepProgressDescription = words

@@ -12,8 +12,9 @@ from urllib.parse import quote, urlsplit
 import httpx
 from pydicom.dataset import Dataset
 
-from tetraview.errors import SettingsInvalid, WorkitemRefused, WorklistUnavailable
+from tetraview.errors import WorkitemRefused, WorklistUnavailable
 from tetraview.settings import Worklist
+from tetraview.tls import client_context
 from tetraview.ups.workitem import READY, SCHEDULED
 
 #: UPS Global Subscription SOP Instance (PS3.4 CC.3.1).
@@ -46,10 +47,7 @@ def tls_context(settings: Worklist) -> ssl.SSLContext:
     Raises:
         SettingsInvalid: `worklist.ca_file` cannot be read or holds no certificate.
     """
-    try:
-        return ssl.create_default_context(cafile=settings.ca_file)
-    except OSError as error:
-        raise SettingsInvalid(f"worklist.ca_file {settings.ca_file} cannot be used: {error.strerror}") from error
+    return ssl.create_default_context() if settings.ca_file is None else client_context(settings.ca_file)
 
 
 def authorization(settings: Worklist) -> dict[str, str]:
@@ -103,12 +101,18 @@ class WorklistClient:
         for page in range(_PAGES):
             window = {"limit": str(_PAGE), "offset": str(page * _PAGE)}
             parameters = {"ProcedureStepState": SCHEDULED, "InputReadinessState": READY, **keys, **window}
-            datasets = _datasets(self._ask("GET", "/workitems", params=parameters))
+            datasets = _datasets(self._search(parameters))
             new = {str(dataset.get("SOPInstanceUID", "")) for dataset in datasets} - seen
             yield from sorted(new)
             seen |= new
             if not new or len(datasets) < _PAGE:
                 return
+
+    def _search(self, parameters: Mapping[str, str]) -> httpx.Response:
+        try:
+            return self._ask("GET", "/workitems", params=parameters)
+        except WorkitemRefused as fault:
+            raise WorklistUnavailable(f"{fault}: check `worklist.url`") from None
 
     def retrieve(self, workitem_uid: str) -> Dataset:
         """One workitem (PS3.18 11.5)."""
@@ -180,20 +184,18 @@ class WorklistClient:
         return WorkitemRefused(status, said)
 
 
-def check_worklist(settings: Worklist) -> str:
-    """See that the worklist answers a search; what it answered, in a sentence.
+def check_worklist(settings: Worklist) -> None:
+    """See that the worklist answers a search.
 
     Raises:
         WorklistUnavailable: it does not.
-        WorkitemRefused: it does not let us search.
         SettingsInvalid: `worklist.ca_file` cannot be used.
     """
     client = WorklistClient(settings)
     try:
-        found = len(client.search(settings))
+        client.search(settings)
     finally:
         client.close()
-    return f"{settings.url} answers; scheduled for us: {found}"
 
 
 def _encode(dataset: Dataset) -> bytes:

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse, Response
-from tests.system.ups_server import UpsServer, workitem
+from tests.system.ups_server import UpsServer, running_ups_server, workitem
 
 from tetraview.errors import SettingsInvalid, WorkitemRefused, WorklistUnavailable
 from tetraview.settings import Worklist
@@ -89,24 +90,36 @@ def strange() -> Iterator[str]:
     server.stop()
 
 
-@pytest.mark.parametrize(("path", "words"), [("a", "not followed"), ("b", "no DICOM JSON"), ("c", "404")])
+@pytest.mark.parametrize(
+    ("path", "words"), [("a", "not followed"), ("b", "no DICOM JSON"), ("c", "404 Not Found: check")]
+)
 def test_what_is_no_worklist_is_said_to_be_none(strange: str, path: str, words: str) -> None:
     """A redirect is not followed, and a page that is no DICOM JSON is named as such."""
-    with pytest.raises((WorklistUnavailable, WorkitemRefused), match=words):
+    with pytest.raises(WorklistUnavailable, match=words):
         check_worklist(Worklist(url=f"{strange}/{path}"))
 
 
-def test_a_worklist_that_answers_is_said_to(worklist: UpsServer) -> None:
-    """The examination of the installation says that the worklist answers, and how much work there is."""
-    assert check_worklist(Worklist(url=worklist.url)).endswith("scheduled for us: 0")
-    worklist.add(workitem("2.25.1", station="TETRAVIEW^99TETRAVIEW"))
-    assert check_worklist(Worklist(url=worklist.url)).endswith("scheduled for us: 1")
+def test_a_worklist_that_answers_passes_the_examination(worklist: UpsServer) -> None:
+    """A search that is answered is all that is asked for, and it changes nothing."""
+    check_worklist(Worklist(url=worklist.url, workitem_codes=("110004^DCM",)))
+    assert {method for method, _, _ in worklist.log} == {"GET"}
+
+
+def test_certificates_are_checked(tmp_path: Path) -> None:
+    """Over TLS a worklist is believed with a certificate of the authority that is set, and not without."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
+    with running_ups_server(certificate=tmp_path / "server.pem") as server:
+        check_worklist(Worklist(url=server.url, ca_file=tmp_path / "ca.pem"))
+        with pytest.raises(WorklistUnavailable, match="does not answer"):
+            check_worklist(Worklist(url=server.url))
 
 
 def test_certificates_that_are_none_are_named(tmp_path: Path) -> None:
     """A file that holds no certificate is an error of the settings."""
     file = tmp_path / "ca.pem"
-    with pytest.raises(SettingsInvalid, match=r"worklist\.ca_file"):
+    with pytest.raises(SettingsInvalid, match=r"ca\.pem"):
         WorklistClient(Worklist(url="https://worklist.example", ca_file=file))
 
 

@@ -430,3 +430,22 @@ def test_killed_while_canceling_it_cancels_for_the_same_reason(bench: Bench) -> 
     bench.performer().go_on()
     assert bench.state == "CANCELED"
     assert canceled_because(bench) == first
+
+
+def test_a_stop_in_the_middle_of_fetching_goes_on_with_the_next_start(bench: Bench) -> None:
+    """A service that stops between two images leaves the workitem claimed, and the next start fetches the rest."""
+    bench.schedule(bench.image(), bench.image())
+    performer = bench.performer()
+    performer.look()
+    fetch = performer._fetcher._fetch
+
+    def stop_after_first(*key: str) -> None:
+        fetch(*key)
+        bench.stopping.set()
+
+    performer._fetcher._fetch = stop_after_first  # type: ignore[method-assign]
+    performer.go_on()
+    assert (claim_state(bench), len(bench.images.asked)) == (ClaimState.CLAIMED, 1)
+    bench.stopping.clear()
+    bench.performer().go_on()
+    assert (claim_state(bench), len(bench.images.asked)) == (ClaimState.PERFORMING, 2)
