@@ -64,6 +64,8 @@ class Service:
     database_url: str = ""
     #: Sections ``[[profiles]]`` of the settings, as TOML.
     profiles: str = ""
+    #: Any further sections, as TOML.
+    sections: str = ""
     port: int = 0
     web_port: int = 0
     process: subprocess.Popen[bytes] | None = None
@@ -102,6 +104,7 @@ class Service:
             port = {there.port}
             retry_seconds = 0.5
             {self.profiles}
+            {self.sections}
             """
         )
         seen = len(self.log) if (self.folder / "service.log").exists() else 0

@@ -27,6 +27,7 @@ from tetraview.steps import Folders, Steps
 from tetraview.telemetry.log import configure_logging
 from tetraview.telemetry.metrics import Metrics
 from tetraview.telemetry.redaction import Redaction, load_key
+from tetraview.ups import WorklistWorker, open_worklist
 from tetraview.web.app import create_app
 from tetraview.web.guard import Guard
 from tetraview.web.senders import add_sender_pages
@@ -89,13 +90,14 @@ class App:
             policy_of=settings.images_of,
             take_commitment=outbox.take,
         )
+        self._worklist = self._open_worklist()
         self._workflow = ExamWorkflow(
             settings=settings,
             ledger=self.ledger,
             steps=steps,
             outbox=outbox,
             clock=utc_now,
-            sending=self._listener.exams_being_sent,
+            sending=self._exams_being_sent,
         )
         checks = {"ledger": self._check_ledger, "ticker": self._check_ticker, "triton": self._check_triton}
         pages = create_app(ledger=self.ledger, results=self._folders.data / "results", registry=registry, checks=checks)
@@ -135,6 +137,8 @@ class App:
             self._workflow.launch(self._dbos_engine, executor_id=self._settings.executor_id)
             self._ticker.start()
             self._listen()
+            if self._worklist is not None:
+                self._worklist.start()
         except BaseException:
             self.stop()
             raise
@@ -158,6 +162,8 @@ class App:
 
     def stop(self) -> None:
         """Stop in the opposite order: images in flight are received whole, work under way continues next time."""
+        if self._worklist is not None:
+            self._worklist.stop()
         self._listener.stop(grace_seconds=_DRAIN_SECONDS)
         self._stopping.set()
         if self._ticker.is_alive():
@@ -197,6 +203,23 @@ class App:
         self._gate.flush()
         for name, is_open in self._workflow.open_destinations().items():
             self._metrics.destination_open.labels(destination=name).set(is_open)
+
+    def _open_worklist(self) -> WorklistWorker | None:
+        if self._settings.worklist is None:
+            return None
+        return open_worklist(
+            self._settings.worklist,
+            ae_title=self._settings.worklist.ae_title or self._settings.dicom.ae_title,
+            destinations=self._settings.destinations,
+            acceptor=self._listener.acceptor,
+            ledger=self.ledger,
+            metrics=self._metrics,
+            clock=utc_now,
+        )
+
+    def _exams_being_sent(self) -> frozenset[str]:
+        fetched = self._worklist.exams_being_fetched() if self._worklist else frozenset()
+        return self._listener.exams_being_sent() | fetched
 
     def _check_ticker(self) -> None:
         if not self._ticker.is_alive():

@@ -4,13 +4,17 @@
     ├── Transient                 try again, later
     │   ├── TritonUnavailable
     │   ├── DestinationUnavailable
+    │   ├── WorklistUnavailable
     │   └── StorageUnavailable
     └── Permanent                 trying again changes nothing
         ├── SettingsInvalid
         ├── InstanceRefused       what a sender is told, with a DIMSE status
+        ├── RequestRefused        what an HTTP client is told, with a status
         ├── ImageUnreadable
         ├── ModelMismatch
         ├── ReportImpossible
+        ├── WorkitemRefused       what the worklist says no to, with an HTTP status
+        ├── InputsUnobtainable
         └── DeliveryRefused
 
 The class decides whether a step is retried. The class docstring is the default message; messages name what, where
@@ -43,6 +47,10 @@ class DestinationUnavailable(Transient):
     """The destination does not answer: check its address, AE titles and that it runs."""
 
 
+class WorklistUnavailable(Transient):
+    """The worklist does not answer: check `worklist.url` and that it runs."""
+
+
 class StorageUnavailable(Transient):
     """The spool or the ledger cannot be written: check free space and permissions."""
 
@@ -63,6 +71,18 @@ class InstanceRefused(Permanent):
         self.status = status
 
 
+class RequestRefused(Permanent):
+    """The request cannot be served.
+
+    Attributes:
+        status: HTTP status (RFC 9110 section 15).
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class ImageUnreadable(Permanent):
     """The image's pixels cannot be decoded."""
 
@@ -73,6 +93,22 @@ class ModelMismatch(Permanent):
 
 class ReportImpossible(Permanent):
     """The result objects cannot be written from these images."""
+
+
+class WorkitemRefused(Permanent):
+    """The worklist does not allow this with the workitem.
+
+    Attributes:
+        status: HTTP status (PS3.18 section 11).
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class InputsUnobtainable(Permanent):
+    """The images that a workitem names cannot be had."""
 
 
 class DeliveryRefused(Permanent):

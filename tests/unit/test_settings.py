@@ -102,7 +102,8 @@ def test_printed_settings_read_back(tmp_path: Path) -> None:
 def test_sections_that_may_be_added_are_printed_as_examples(tmp_path: Path) -> None:
     """With its comment signs taken away, and required values filled in, an example is a section like any other."""
     lines = settings_text(load_settings()).splitlines()
-    example = [line.removeprefix("# ") for line in lines[lines.index("# [[destinations]]") :]]
+    lines = lines[lines.index("# [[destinations]]") :]
+    example = [line.removeprefix("# ") for line in lines[: lines.index("")]]
     values = {"name =": '"north"', "ae_title =": '"PACS"', "host =": '"10.0.0.5"', "port =": "104"}
     file = tmp_path / "tetraview.toml"
     file.write_text("\n".join(f"{line} {values.get(line, '')}" for line in example))
@@ -190,7 +191,7 @@ def _described(section: type[BaseModel]) -> list[str]:
     for name, field in section.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             missing += _described(field.annotation)
-        elif not field.description and name not in {"destinations", "outputs", "profiles", "senders"}:
+        elif not field.description and name not in {"destinations", "outputs", "profiles", "senders", "worklist"}:
             missing.append(f"{section.__name__}.{name}")
     return missing
 
@@ -208,3 +209,30 @@ def test_the_models_to_load_are_those_of_every_ae_title(tmp_path: Path) -> None:
         '[[profiles]]\nae_title = "B"\ndetector = "yolo_msp_detector"\nsegmenter = "none"\n'
     )
     assert load_settings(path).model_names == ("mommi_detector", "dualcore", "yolo_msp_detector")
+
+
+def test_a_worklist_reads_as_one_of_our_ae_titles(tmp_path: Path) -> None:
+    """A worklist whose exams are to be read as an AE title that nobody has is an error that names those we have."""
+    path = tmp_path / "tetraview.toml"
+    path.write_text('[worklist]\nurl = "http://127.0.0.1:8080/ups"\nae_title = "TETRA_B"\n')
+    with pytest.raises(SettingsInvalid, match="TETRA_B is none of ours: choose TETRAVIEW"):
+        load_settings(path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'url = "ftp://host"',
+        'url = "http://user:secret@host/"',
+        'url = "http://host/?key=1"',
+        'station_name = "ONLY"',
+        'token_file = "token"',
+    ],
+)
+def test_a_worklist_that_cannot_be_is_refused(tmp_path: Path, line: str) -> None:
+    """The address is http or https without credentials and query, a token is encrypted, and codes are CODE^SCHEME."""
+    path = tmp_path / "tetraview.toml"
+    first = "" if line.startswith("url") else 'url = "http://host"'
+    path.write_text(f"[worklist]\n{first}\n{line}\n")
+    with pytest.raises(SettingsInvalid, match="worklist"):
+        load_settings(path)

@@ -27,7 +27,8 @@ from tetraview.intake.negotiation import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from tetraview.intake.status import SENTENCES
 from tetraview.report import codes
 from tetraview.report.equipment import MODEL_NAME
-from tetraview.settings import Destination, Dicom
+from tetraview.settings import Destination, Dicom, Worklist
+from tetraview.ups.answer import ASKED, FAILED, PROGRESS, UNSUITABLE
 
 
 def conformance_statement() -> str:
@@ -61,6 +62,11 @@ def conformance_statement() -> str:
         modifiers=MODIFIERS,
         paddles=sorted(PADDLES),
         dicom=Dicom(),
+        worklist=Worklist(url="http://worklist"),
+        progress=PROGRESS.values(),
+        asked=ASKED,
+        unsuitable=UNSUITABLE,
+        failed=FAILED,
         destination={name: field.default for name, field in Destination.model_fields.items()},
         proposed_syntaxes=PROPOSED_SYNTAXES,
         answers=STATUSES,

@@ -22,6 +22,7 @@ from tetraview.ledger.session import DETAIL
 from tetraview.ledger.settling import settle_exam
 from tetraview.ledger.summary import ExamSummary, summarise
 from tetraview.ledger.tables import Moment, exams, instances, readings
+from tetraview.ledger.workitems import Workitems
 
 #: Tries to write a row that another association may be writing at the same moment.
 _TRIES = 3
@@ -49,6 +50,11 @@ class Ledger(Deliveries):
     Raises:
         StorageUnavailable: from any method, when the database is locked, full or away.
     """
+
+    @property
+    def workitems(self) -> Workitems:
+        """What is kept of the worklist."""
+        return Workitems(self._begin)
 
     # Intake
 

@@ -143,3 +143,18 @@ rejected_senders = sa.Table(
     sa.Column("first_at", Moment, nullable=False),
     sa.Column("last_at", Moment, nullable=False, index=True),
 )
+
+#: One row a workitem of the worklist that we tried to claim.
+workitems = sa.Table(
+    "workitems",
+    metadata,
+    sa.Column("workitem_uid", sa.String(64), primary_key=True),
+    sa.Column("transaction_uid", sa.String(64), nullable=False),
+    sa.Column("exam_id", sa.String(16), nullable=False),
+    sa.Column("started_at", Moment, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("told", sa.String(16), nullable=False),
+    #: Why somebody asked to cancel it; empty where nobody did.
+    sa.Column("cancellation", sa.String(500), nullable=False),
+    sa.Column("detail", sa.String(500), nullable=False),
+)

@@ -18,6 +18,7 @@ from tetraview.settings.tls import Tls
 from tetraview.settings.tree import Settings, load_settings
 from tetraview.settings.triton import ClassifierName, DetectorName, SegmenterName, Stages, Triton
 from tetraview.settings.web import Web
+from tetraview.settings.worklist import Worklist
 
 __all__ = [
     "ClassifierName",
@@ -38,5 +39,6 @@ __all__ = [
     "Tls",
     "Triton",
     "Web",
+    "Worklist",
     "load_settings",
 ]

@@ -22,6 +22,7 @@ from tetraview.settings.report import OutputProfile, Report
 from tetraview.settings.senders import Sender
 from tetraview.settings.triton import Stages, Triton
 from tetraview.settings.web import Web
+from tetraview.settings.worklist import Worklist
 
 
 class Settings(BaseSettings):
@@ -52,6 +53,7 @@ class Settings(BaseSettings):
     imaging: Imaging = Imaging()
     report: Report = Report()
     web: Web = Web()
+    worklist: Worklist | None = None
     outputs: tuple[OutputProfile, ...] = ()
     destinations: tuple[Destination, ...] = ()
 
@@ -178,6 +180,13 @@ class Settings(BaseSettings):
                 named = f"{destination.name}: no output profile is called {destination.output}"
                 raise ValueError(f"{named}: choose one of {', '.join(known)}, or add it to [[outputs]]")
         return destinations
+
+    @model_validator(mode="after")
+    def _worklist_reads_as_one_of_us(self) -> Self:
+        ae_title = self.worklist.ae_title if self.worklist else None
+        if ae_title is not None and ae_title not in self.called_ae_titles:
+            raise ValueError(f"worklist.ae_title {ae_title} is none of ours: choose {', '.join(self.called_ae_titles)}")
+        return self
 
     @model_validator(mode="after")
     def _birads_needs_a_classifier(self) -> Self:

@@ -12,6 +12,7 @@ from tetraview.domain.exam import ExamState
 from tetraview.domain.instance import Decision
 from tetraview.domain.sender import Refusal
 from tetraview.domain.view import Route
+from tetraview.domain.workitem import ClaimState
 
 _STAGE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _EXAM_BUCKETS = (5, 10, 20, 30, 45, 60, 120, 300, 600, 1800, 3600, 14400)
@@ -61,6 +62,8 @@ class Metrics:
             ["destination"],
         )
         self.triton_ready = gauge("triton_ready", "1 while Triton and its models are ready, else 0.")
+        self.workitems = counter("workitems_total", "Workitems of the worklist, by what they became here.", ["state"])
+        self.worklist_ready = gauge("worklist_ready", "1 while the worklist answers searches, else 0.")
         ProcessCollector(registry=registry)
         self._start_at_zero()
 
@@ -70,6 +73,8 @@ class Metrics:
             self.images_received.labels(decision=decision)
         for reason in Refusal:
             self.associations_rejected.labels(reason=reason)
+        for state in ClaimState:
+            self.workitems.labels(state=state)
         self.set_exams({})
 
     def expect(self, ae_titles: Iterable[str]) -> None:

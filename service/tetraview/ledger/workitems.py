@@ -1,0 +1,119 @@
+"""Rows of workitems that we claimed, and what their performer asks of exams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+
+import sqlalchemy as sa
+
+from tetraview.domain.exam import ExamState
+from tetraview.domain.workitem import OPEN, Claim, ClaimState
+from tetraview.ledger.tables import exams, instances, workitems
+
+_DETAIL = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where an exam stands."""
+
+    state: ExamState
+    generation: int
+    #: Whether images wait for a decision.
+    unsettled: bool
+    detail: str
+
+
+class Workitems:
+    """Every question and every change about workitems, each committed when its method returns.
+
+    Args:
+        begin: opens a transaction.
+
+    Raises:
+        StorageUnavailable: from any method, when the database is locked, full or away.
+    """
+
+    def __init__(self, begin: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
+        self._begin = begin
+
+    def open(self) -> list[Claim]:
+        """The workitems with which something is left to do, oldest first."""
+        query = sa.select(workitems).where(workitems.c.state.in_(OPEN)).order_by(workitems.c.started_at)
+        with self._begin() as connection:
+            return [_claim(row) for row in connection.execute(query)]
+
+    def find(self, workitem_uid: str) -> Claim | None:
+        """Our hold on a workitem, whatever came of it; None where we never tried."""
+        query = sa.select(workitems).where(workitems.c.workitem_uid == workitem_uid)
+        with self._begin() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _claim(row)
+
+    def add(self, claim: Claim) -> None:
+        """Keep a claim before the worklist hears of it."""
+        with self._begin() as connection:
+            connection.execute(workitems.insert().values(**asdict(claim)))
+
+    def record(self, claim: Claim) -> None:
+        """Keep how far a claim is; a request to cancel it is left as it is."""
+        change = {"state": claim.state, "told": claim.told, "detail": claim.detail[:_DETAIL]}
+        this = workitems.c.workitem_uid == claim.workitem_uid
+        with self._begin() as connection:
+            connection.execute(workitems.update().where(this).values(**change))
+
+    def ask_to_cancel(self, workitem_uid: str, reason: str) -> bool:
+        """Keep a request to cancel a workitem; whether it is one that we have open."""
+        this = sa.and_(workitems.c.workitem_uid == workitem_uid, workitems.c.state.in_(OPEN))
+        with self._begin() as connection:
+            asked = workitems.update().where(this).values(cancellation=reason[:_DETAIL])
+            return bool(connection.execute(asked).rowcount)
+
+    def received(self, exam_id: str) -> frozenset[str]:
+        """SOP Instance UIDs of the instances of an exam."""
+        query = sa.select(instances.c.sop_instance_uid).where(instances.c.exam_id == exam_id)
+        with self._begin() as connection:
+            return frozenset(connection.execute(query).scalars())
+
+    def standing(self, exam_id: str) -> Standing | None:
+        """Where an exam stands; None where there is none of this identifier."""
+        columns = (exams.c.state, exams.c.generation, exams.c.unsettled, exams.c.detail)
+        with self._begin() as connection:
+            row = connection.execute(sa.select(*columns).where(exams.c.exam_id == exam_id)).one_or_none()
+        if row is None:
+            return None
+        return Standing(
+            state=ExamState(row.state), generation=row.generation, unsettled=row.unsettled, detail=row.detail
+        )
+
+    def withdraw(self, exam_id: str, *, fetched_as: str, detail: str) -> bool:
+        """Leave an exam unread that holds nothing but what was fetched for a workitem.
+
+        Args:
+            exam_id: the exam.
+            fetched_as: calling AE title of what was fetched.
+            detail: why it is not read.
+
+        Returns:
+            Whether the reading has not begun; images that others sent are read in their time.
+        """
+        others = sa.exists().where(instances.c.exam_id == exam_id, instances.c.calling_ae_title != fetched_as)
+        this = sa.and_(exams.c.exam_id == exam_id, exams.c.state == ExamState.COLLECTING, ~others)
+        change = {
+            "state": ExamState.SKIPPED,
+            "unsettled": False,
+            "waiting_since": None,
+            "forced": False,
+            "detail": detail[:_DETAIL],
+        }
+        with self._begin() as connection:
+            connection.execute(exams.update().where(this).values(**change))
+            state = connection.execute(sa.select(exams.c.state).where(exams.c.exam_id == exam_id)).scalar()
+        return state in {None, ExamState.COLLECTING, ExamState.SKIPPED}
+
+
+def _claim(row: sa.Row[tuple[object, ...]]) -> Claim:
+    values = dict(row._mapping)  # noqa: SLF001 - public by its documentation
+    return Claim(**values | {"state": ClaimState(values["state"])})

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+
+from tetraview.domain.exam import ExamState, exam_id_of
+from tetraview.domain.instance import Decision, Eligibility, Instance
+from tetraview.domain.view import View
+from tetraview.domain.workitem import Claim, ClaimState
+from tetraview.ledger import Ledger
+
+START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+EXAM = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid="2.25.1")
+CLAIM = Claim(workitem_uid="2.25.7", transaction_uid="2.25.8", exam_id=EXAM, started_at=START)
+
+
+def image(*, number: int, sender: str) -> Instance:
+    return Instance(
+        sop_instance_uid=f"2.25.1.{number}",
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
+        study_instance_uid="2.25.1",
+        series_instance_uid="2.25.1.9",
+        transfer_syntax_uid="1.2.840.10008.1.2.1",
+        calling_ae_title=sender,
+        called_ae_title="TETRAVIEW",
+        sha256=f"{number:064d}",
+        size=1000,
+        path=f"{number:02d}/{number}.dcm",
+        received_at=START,
+        eligibility=Eligibility(decision=Decision.READ, view=View.L_CC, because="a test"),
+    )
+
+
+def test_a_claim_is_kept_as_it_was_made(ledger: Ledger) -> None:
+    """Transaction UID and moment survive to the microsecond, and the claim is open until it has ended."""
+    ledger.workitems.add(CLAIM)
+    assert ledger.workitems.open() == [CLAIM]
+    ended = replace(CLAIM, state=ClaimState.COMPLETED, told="done", detail="x")
+    ledger.workitems.record(ended)
+    assert ledger.workitems.open() == []
+    assert ledger.workitems.find(CLAIM.workitem_uid) == ended
+
+
+def test_a_workitem_is_claimed_once(ledger: Ledger) -> None:
+    """There is one claim for a workitem, whoever tries to add another."""
+    ledger.workitems.add(CLAIM)
+    with pytest.raises(sa.exc.IntegrityError):
+        ledger.workitems.add(replace(CLAIM, transaction_uid="2.25.9"))
+
+
+def test_a_request_to_cancel_stays(ledger: Ledger) -> None:
+    """A request outlives whatever is recorded after it; one for a workitem that has ended is not kept."""
+    ledger.workitems.add(CLAIM)
+    assert ledger.workitems.ask_to_cancel(CLAIM.workitem_uid, "ordered twice")
+    ledger.workitems.record(replace(CLAIM, state=ClaimState.CLAIMED))
+    found = ledger.workitems.find(CLAIM.workitem_uid)
+    assert found is not None
+    assert (found.state, found.cancellation) == (ClaimState.CLAIMED, "ordered twice")
+    ledger.workitems.record(replace(CLAIM, state=ClaimState.COMPLETED))
+    assert not ledger.workitems.ask_to_cancel(CLAIM.workitem_uid, "too late")
+
+
+def test_only_what_was_fetched_is_withdrawn(ledger: Ledger) -> None:
+    """An exam that holds only images fetched for a workitem is skipped; one with an image of another sender waits."""
+    ledger.record_instance(image(number=1, sender="UPS"))
+    assert ledger.workitems.withdraw(EXAM, fetched_as="UPS", detail="canceled")
+    standing = ledger.workitems.standing(EXAM)
+    assert standing is not None
+    assert (standing.state, standing.unsettled, standing.detail) == (ExamState.SKIPPED, False, "canceled")
+    ledger.record_instance(image(number=2, sender="MODALITY"))
+    assert ledger.workitems.withdraw(EXAM, fetched_as="UPS", detail="canceled")
+    standing = ledger.workitems.standing(EXAM)
+    assert standing is not None
+    assert standing.unsettled
+    assert ledger.workitems.received(EXAM) == {"2.25.1.1", "2.25.1.2"}
+
+
+def test_an_exam_that_nobody_knows_stands_nowhere(ledger: Ledger) -> None:
+    """Before the first image there is nothing to tell and nothing to withdraw."""
+    assert ledger.workitems.standing(EXAM) is None
+    assert ledger.workitems.withdraw(EXAM, fetched_as="UPS", detail="canceled")
+    assert ledger.workitems.received(EXAM) == frozenset()
