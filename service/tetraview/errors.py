@@ -8,6 +8,7 @@
     └── Permanent                 trying again changes nothing
         ├── SettingsInvalid
         ├── InstanceRefused       what a sender is told, with a DIMSE status
+        ├── RequestRefused        what an HTTP client is told, with a status
         ├── ImageUnreadable
         ├── ModelMismatch
         ├── ReportImpossible
@@ -56,6 +57,18 @@ class InstanceRefused(Permanent):
 
     Attributes:
         status: DIMSE status (PS3.7 C; PS3.4 B.2.3), one of those in ``tetraview.intake.status``.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class RequestRefused(Permanent):
+    """The request cannot be served.
+
+    Attributes:
+        status: HTTP status (RFC 9110 section 15).
     """
 
     def __init__(self, status: int, message: str) -> None:

@@ -231,6 +231,8 @@ def describe(
         raise refusal(Status.ILLEGAL_UID)
     if (uids["SOPClassUID"], uids["SOPInstanceUID"]) != (request.sop_class_uid, request.sop_instance_uid):
         raise refusal(Status.DATA_SET_MISMATCH)
+    if request.study_instance_uid not in {None, uids["StudyInstanceUID"]}:
+        raise refusal(Status.STUDY_MISMATCH)
     _check_pixels(header.dataset)
     return Instance(
         sop_instance_uid=uids["SOPInstanceUID"],

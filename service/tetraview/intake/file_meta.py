@@ -27,6 +27,8 @@ class StoreRequest:
     transfer_syntax_uid: str
     calling_ae_title: str
     called_ae_title: str
+    #: The study it has to be of; None where the sender names none.
+    study_instance_uid: str | None = None
 
 
 def encode_file_meta(request: StoreRequest) -> bytes:

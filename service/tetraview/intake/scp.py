@@ -68,7 +68,8 @@ class Listener:
         self._spool = spool
         self._ledger = ledger
         self._policy_of = policy_of
-        self._acceptor = Acceptor(
+        #: Takes what is received; STOW-RS has the same one.
+        self.acceptor = Acceptor(
             spool, ledger, max_object_bytes=settings.max_object_bytes, metrics=metrics, policy_of=policy_of
         )
         self._certificates = _certificates(settings)
@@ -106,6 +107,11 @@ class Listener:
         )
         self._thread.start()
         return self.port
+
+    @property
+    def is_open(self) -> bool:
+        """Whether instances may be received, over whatever protocol: spool and ledger are swept, and no stop began."""
+        return self.port != 0 and not self._draining
 
     def exams_being_sent(self) -> frozenset[str]:
         """The exams that open associations send: a sender that has gone on to the next exam has done with the last."""
@@ -169,7 +175,7 @@ class Listener:
             self._channel(connection),
             address=address,
             settings=self._settings,
-            acceptor=self._acceptor,
+            acceptor=self.acceptor,
             gate=self._gate,
             quota=self._quota,
             admit=self._admit,

@@ -1,4 +1,4 @@
-"""What a sender is told: the DIMSE statuses of C-STORE, each with one sentence.
+"""What a sender is told: the statuses of C-STORE, which are also the reasons of STOW-RS, each with one sentence.
 
 A7xx asks the sender to try again later, and modalities do so for ever: a permanent fault never has such a status.
 """
@@ -11,7 +11,7 @@ from tetraview.errors import InstanceRefused
 
 
 class Status(IntEnum):
-    """DIMSE status (PS3.7 C; PS3.4 B.2.3); C5xx are ours."""
+    """DIMSE status (PS3.7 C; PS3.4 B.2.3) and Failure Reason (PS3.18 I.2.2); C5xx are ours."""
 
     SUCCESS = 0x0000
     PROCESSING_FAILURE = 0x0110
@@ -20,6 +20,8 @@ class Status(IntEnum):
     UNRECOGNISED_OPERATION = 0x0211
     OUT_OF_RESOURCES = 0xA700
     DATA_SET_MISMATCH = 0xA900
+    STUDY_MISMATCH = 0xA901
+    TRANSFER_SYNTAX_NOT_SUPPORTED = 0xC122
     NOT_PARSABLE = 0xC510
     ILLEGAL_UID = 0xC511
     TRUNCATED = 0xC512
@@ -37,6 +39,8 @@ SENTENCES = {
     Status.UNRECOGNISED_OPERATION: "Only C-ECHO and C-STORE are served here.",
     Status.OUT_OF_RESOURCES: "Storage is not available now; send again later.",
     Status.DATA_SET_MISMATCH: "SOP class or instance UID differs between command and data set.",
+    Status.STUDY_MISMATCH: "Study Instance UID differs from that of the address.",
+    Status.TRANSFER_SYNTAX_NOT_SUPPORTED: "The transfer syntax is not supported.",
     Status.NOT_PARSABLE: "The data set breaks the encoding of its transfer syntax.",
     Status.ILLEGAL_UID: "A SOP, study or series UID is missing or not a UID.",
     Status.TRUNCATED: "The data set ends within an element.",
