@@ -20,7 +20,7 @@ import structlog
 from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetWorkflowID, StepOptions
 
 from tetraview.domain.exam import Exam
-from tetraview.errors import Permanent, TetraviewError, Transient
+from tetraview.errors import DestinationUnavailable, Permanent, TetraviewError, Transient
 from tetraview.exam import is_due, judge
 from tetraview.ledger import Ledger
 from tetraview.settings import Settings
@@ -194,7 +194,8 @@ class ExamWorkflow(DBOSConfiguredInstance):
         pause = next(pauses, None) if isinstance(fault, Transient) else None
         if pause is None:
             return False
-        if self._stopping.wait(pause):
+        asked_for = fault.retry_after_seconds if isinstance(fault, DestinationUnavailable) else 0.0
+        if self._stopping.wait(max(pause, min(asked_for, _LONGEST_PAUSE_SECONDS))):
             raise _Stopping
         return True
 

@@ -1,6 +1,6 @@
-"""Result objects to their destinations."""
+"""Result objects to their destinations, by DICOM or by DICOMweb."""
 
-from tetraview.delivery.scu import deliver
-from tetraview.delivery.sender import echo, store_files
+from tetraview.delivery.dispatch import deliver, deliver_files, echo
+from tetraview.delivery.sender import store_files
 
-__all__ = ["deliver", "echo", "store_files"]
+__all__ = ["deliver", "deliver_files", "echo", "store_files"]
