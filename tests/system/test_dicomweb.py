@@ -200,5 +200,5 @@ def test_a_pull_makes_the_archive_send_to_the_service(exam: Peers) -> None:
 def test_an_archive_that_does_not_know_us_is_told_so(exam: Peers) -> None:
     """Where the archive has no address for our AE title, the sentence says what to add there."""
     unknown = exam.settings.model_copy(update={"dicom": Dicom(ae_title="NOBODY")})
-    with pytest.raises(DestinationUnavailable, match=r"NOBODY|does not send"):
+    with pytest.raises(DestinationUnavailable, match="NOBODY"):
         list(pull(unknown, source="pacs", studies=[exam.study], dates=""))

@@ -129,7 +129,11 @@ class DicomArchive:
 
     def _code(self, status: Dataset) -> int:
         if "Status" not in status:
-            raise DestinationUnavailable(f"{self._destination.name} stopped answering: check that it runs")
+            # Orthanc ends the association so where it does not know the AE title that it should send to.
+            raise DestinationUnavailable(
+                f"{self._destination.name} stopped answering: check that it runs and knows {self._dicom.ae_title}, its "
+                "host and port"
+            )
         return int(status.Status)
 
     @contextmanager
