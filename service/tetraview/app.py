@@ -90,6 +90,7 @@ class App:
         self._store = StoreService(
             settings.dicom,
             self._listener.acceptor,
+            gate=self._gate,
             called_ae_titles=settings.called_ae_titles,
             is_open=lambda: self._listener.is_open,
         )

@@ -19,6 +19,7 @@ from tests.conftest import PacsContent
 from tetraview.delivery import deliver, deliver_files, echo
 from tetraview.domain.delivery import ResultKind, ResultObject
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
+from tetraview.intake.gate import Gate
 from tetraview.intake.scp import Listener
 from tetraview.intake.spool import Spool
 from tetraview.intake.stow import StoreService
@@ -73,7 +74,13 @@ def peers(orthanc: PacsContent, phantom_exam: Path, tmp_path: Path) -> Iterator[
     there = orthanc.pacs.destination
     ledger = MemoryLedger()
     listener = Listener(Dicom(port=0), Spool(tmp_path / "spool"), ledger)
-    service = StoreService(Dicom(), listener.acceptor, called_ae_titles=["TETRAVIEW"], is_open=lambda: listener.is_open)
+    service = StoreService(
+        Dicom(),
+        listener.acceptor,
+        gate=Gate(["TETRAVIEW"]),
+        called_ae_titles=["TETRAVIEW"],
+        is_open=lambda: listener.is_open,
+    )
     app = FastAPI()
     app.include_router(service.router())
     web = WebServer(app, host="127.0.0.1", port=0)

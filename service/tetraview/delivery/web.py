@@ -13,6 +13,7 @@ import httpx
 
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.settings import Destination
+from tetraview.tls import client_context
 
 JSON_TYPE = "application/dicom+json"
 #: Longest answer that is read.
@@ -111,9 +112,6 @@ def check_address(status: int, destination: Destination) -> None:
 
 
 def _trust(destination: Destination) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=destination.tls_ca_file)
-    except OSError as error:
-        raise SettingsInvalid(
-            f"{destination.name}: tls_ca_file {destination.tls_ca_file} holds no certificates (PEM)"
-        ) from error
+    if destination.tls_ca_file is None:
+        return ssl.create_default_context()
+    return client_context(destination.tls_ca_file, certificate=destination.tls_certificate, key=destination.tls_key)

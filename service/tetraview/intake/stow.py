@@ -16,9 +16,10 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from tetraview.errors import RequestRefused
+from tetraview.errors import RequestRefused, StorageUnavailable
 from tetraview.intake.accept import Acceptor, is_uid
 from tetraview.intake.file_meta import StoreRequest
+from tetraview.intake.gate import Caller, Gate
 from tetraview.intake.part10 import Answer, FileReception
 from tetraview.intake.stow_answer import http_status, response_module
 from tetraview.intake.stow_body import Body, open_body
@@ -48,7 +49,8 @@ class StoreService:
     Args:
         settings: those of the listener, whose limits hold here, too.
         acceptor: takes the instances.
-        called_ae_titles: our AE titles, the default first; each is a tenant with an address of its own.
+        gate: says who is let in.
+        called_ae_titles: our AE titles; each is a tenant with an address of its own.
         is_open: whether instances may be received now.
     """
 
@@ -57,11 +59,13 @@ class StoreService:
         settings: Dicom,
         acceptor: Acceptor,
         *,
+        gate: Gate,
         called_ae_titles: Collection[str],
         is_open: Callable[[], bool],
     ) -> None:
         self._settings = settings
         self._acceptor = acceptor
+        self._gate = gate
         self._called_ae_titles = frozenset(called_ae_titles)
         self._is_open = is_open
         self._threads = anyio.CapacityLimiter(_THREADS)
@@ -90,6 +94,7 @@ class StoreService:
         )
         try:
             self._check(request, sender)
+            await run_sync(self._let_in, request, sender, limiter=self._threads)
             answers = await self._receive(request, sender)
         except RequestRefused as fault:
             _log.warning("request_refused", status=fault.status, reason=str(fault))
@@ -106,8 +111,6 @@ class StoreService:
         """Refuse what can be refused before the body comes."""
         if sender.called_ae_title not in self._called_ae_titles:
             raise RequestRefused(HTTPStatus.NOT_FOUND, "no AE title of this service is named so")
-        if self._settings.calling_ae_titles and sender.calling_ae_title not in self._settings.calling_ae_titles:
-            raise RequestRefused(HTTPStatus.FORBIDDEN, f"dicom.calling_ae_titles does not name {CALLING_AE_TITLE}")
         if sender.study_instance_uid is not None and not is_uid(sender.study_instance_uid):
             raise RequestRefused(HTTPStatus.BAD_REQUEST, "the study of the address is no UID")
         if request.headers.get("content-encoding", "identity").lower() != "identity":
@@ -119,6 +122,22 @@ class StoreService:
             raise self._too_large()
         if not self._is_open() or len(self._underway) >= self._settings.max_associations:
             raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, "nothing can be received now; send again later")
+
+    def _let_in(self, request: Request, sender: StoreRequest) -> None:
+        """Refuse a client that may not send: only its address and the AE title we give it are known of it."""
+        caller = Caller(
+            address=request.client.host if request.client else "",
+            calling_ae_title=sender.calling_ae_title,
+            called_ae_title=sender.called_ae_title,
+        )
+        try:
+            refusal = self._gate.refusal(caller)
+        except StorageUnavailable as error:
+            raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, "send again later") from error
+        if refusal is not None:
+            raise RequestRefused(
+                HTTPStatus.FORBIDDEN, f"{CALLING_AE_TITLE} may not send from here: add it to [[senders]]"
+            )
 
     async def _receive(self, request: Request, sender: StoreRequest) -> list[Answer]:
         async with self._body(request, sender) as body:

@@ -15,7 +15,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
     StudyRootQueryRetrieveInformationModelMove,
 )
 
-from tetraview.delivery.entity import application_entity
+from tetraview.delivery.entity import application_entity, tls_arguments
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.intake.accept import NoLedger
 from tetraview.intake.scp import Listener
@@ -144,7 +144,9 @@ class DicomArchive:
         )
         entity.add_requested_context(model)
         try:
-            association = entity.associate(there.host, there.port, ae_title=there.ae_title)
+            association = entity.associate(
+                there.host, there.port, ae_title=there.ae_title, tls_args=tls_arguments(there)
+            )
         except OSError as error:
             raise DestinationUnavailable(f"{there.name}: no host {there.host}: check its address") from error
         if not association.is_established:

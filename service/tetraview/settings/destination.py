@@ -54,8 +54,7 @@ class Destination(Section):
     response_seconds: Seconds = 30.0
     """Longest time until the answer to one object."""
     tls_ca_file: Path | None = None
-    """Authorities that may have signed the destination's certificate, PEM; set, associations are opened by TLS.
-    For an https url, those of the system where it is unset."""
+    """Authorities that may have signed its certificate, PEM. DICOM goes by TLS if set; https by the system's if not."""
     tls_certificate: Path | None = None
     """Our certificate, PEM, for a destination that asks for one."""
     tls_key: Path | None = None

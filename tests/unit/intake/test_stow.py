@@ -5,7 +5,7 @@ import shutil
 import socket
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,11 @@ from tests.conftest import eventually
 
 from tetraview.errors import StorageUnavailable
 from tetraview.intake.accept import Acceptor
+from tetraview.intake.gate import Gate
 from tetraview.intake.spool import Spool
 from tetraview.intake.stow import StoreService
 from tetraview.intake.testing import MAMMOGRAPHY, MemoryLedger, encode_data_set, mammogram
-from tetraview.settings import Dicom
+from tetraview.settings import Dicom, Sender
 from tetraview.web.server import WebServer
 
 BOUNDARY = "boundary-of-a-test"
@@ -67,11 +68,15 @@ def multipart(*files: bytes, boundary: str = BOUNDARY) -> bytes:
     return b"".join(head + file + b"\r\n" for file in files) + f"--{boundary}--\r\n".encode()
 
 
-def make_site(folder: Path, ledger: MemoryLedger, **settings: Any) -> tuple[Site, WebServer]:
+def make_site(
+    folder: Path, ledger: MemoryLedger, senders: Sequence[Sender] = (), **settings: Any
+) -> tuple[Site, WebServer]:
     dicom = Dicom(**({"max_object_bytes": 1 << 20} | settings))
-    spool = Spool(folder)
+    spool, titles = Spool(folder), ["TETRAVIEW", "TETRA_B"]
     acceptor = Acceptor(spool, ledger, max_object_bytes=dicom.max_object_bytes)
-    service = StoreService(dicom, acceptor, called_ae_titles=["TETRAVIEW", "TETRA_B"], is_open=lambda: site.is_open)
+    service = StoreService(
+        dicom, acceptor, gate=Gate(titles, senders=senders), called_ae_titles=titles, is_open=lambda: site.is_open
+    )
     app = FastAPI()
     app.include_router(service.router())
     server = WebServer(app, host="127.0.0.1", port=0)
@@ -285,13 +290,14 @@ def test_a_service_that_does_not_receive_says_so(site: Site) -> None:
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
 
 
-def test_an_allow_list_holds_for_dicomweb_too(tmp_path: Path) -> None:
-    """Where only some AE titles may send, instances over HTTP are taken only if DICOMWEB is one of them."""
-    for titles, status in ((["MODALITY"], 403), (["MODALITY", "DICOMWEB"], 200)):
-        site, server = make_site(tmp_path / "spool", MemoryLedger(), calling_ae_titles=titles)
-        with site.client:
-            assert site.store(file_of(mammogram())).status_code == status
-        server.stop()
+@pytest.mark.parametrize(("addresses", "status"), [("10.0.0.0/8", 403), ("127.0.0.0/8", 200)])
+def test_the_gate_holds_for_dicomweb_too(tmp_path: Path, addresses: str, status: int) -> None:
+    """Instances over HTTP are taken from addresses from which DICOMWEB may send."""
+    sender = Sender.model_validate({"ae_title": "DICOMWEB", "addresses": [addresses]})
+    site, server = make_site(tmp_path / "spool", MemoryLedger(), senders=[sender])
+    with site.client:
+        assert site.store(file_of(mammogram())).status_code == status
+    server.stop()
 
 
 def raw_request(site: Site, body: bytes, *, length: int | None = None) -> socket.socket:
