@@ -19,6 +19,7 @@ from tetraview.inference import Models
 from tetraview.intake.gate import Gate
 from tetraview.intake.scp import Listener
 from tetraview.intake.spool import Spool
+from tetraview.intake.stow import StoreService
 from tetraview.ledger import Ledger, SenderBook, open_engine
 from tetraview.outbox import Outbox
 from tetraview.reader import ExamReader
@@ -99,8 +100,21 @@ class App:
             clock=utc_now,
             sending=self._exams_being_sent,
         )
+        self._store = StoreService(
+            settings.dicom,
+            self._listener.acceptor,
+            gate=self._gate,
+            called_ae_titles=settings.called_ae_titles,
+            is_open=lambda: self._listener.is_open,
+        )
         checks = {"ledger": self._check_ledger, "ticker": self._check_ticker, "triton": self._check_triton}
-        pages = create_app(ledger=self.ledger, results=self._folders.data / "results", registry=registry, checks=checks)
+        pages = create_app(
+            ledger=self.ledger,
+            results=self._folders.data / "results",
+            registry=registry,
+            checks=checks,
+            routers=[self._store.router()],
+        )
         add_sender_pages(pages, senders, senders=settings.senders)
         pages.add_middleware(Guard, allowed_hosts=[settings.web.host, *settings.web.allowed_hosts])
         self._web = WebServer(
@@ -219,7 +233,7 @@ class App:
 
     def _exams_being_sent(self) -> frozenset[str]:
         fetched = self._worklist.exams_being_fetched() if self._worklist else frozenset()
-        return self._listener.exams_being_sent() | fetched
+        return self._listener.exams_being_sent() | self._store.exams_being_sent() | fetched
 
     def _check_ticker(self) -> None:
         if not self._ticker.is_alive():

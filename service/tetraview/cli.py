@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, NoReturn
 
 import typer
@@ -18,7 +19,7 @@ from tetraview.app import App
 from tetraview.cli_jobs import jobs, requeue
 from tetraview.cli_senders import senders_app
 from tetraview.conformance.statement import conformance_statement
-from tetraview.delivery import store_files
+from tetraview.delivery import receiver_of, store_files
 from tetraview.demo.demo import run_demo
 from tetraview.doctor import Health, examine
 from tetraview.domain.reading import Reading
@@ -29,7 +30,9 @@ from tetraview.offline import read_as, read_to_folder, triton_at_hand
 from tetraview.phantom import DEMO_SEED, RECIPES, generate
 from tetraview.phantom.dicom import write_exam
 from tetraview.probe.probe import run_probe
-from tetraview.settings import ClassifierName, DetectorName, SegmenterName, load_settings
+from tetraview.retrieve import find_studies, open_archive, retrieve_study
+from tetraview.retrieve import pull as pull_studies
+from tetraview.settings import ClassifierName, DetectorName, SegmenterName, Settings, load_settings
 from tetraview.survey import run_survey
 from tetraview.tables import findings_table, settings_text
 from tetraview.terminal import ConfigFile, console, errors
@@ -43,6 +46,7 @@ app = typer.Typer(
 app.add_typer(senders_app, name="senders")
 
 DicomPaths = Annotated[list[Path], typer.Argument(help="DICOM files, or folders of them.")]
+Studies = Annotated[list[str] | None, typer.Option("--study", help="Study Instance UID; may be repeated.")]
 
 #: Of what the doctor says.
 _COLOURS = {Health.GOOD: "green", Health.REMARK: "yellow", Health.FAULT: "red"}
@@ -86,12 +90,17 @@ def send(
     paths: DicomPaths,
     to: Annotated[str, typer.Option(help="Receiver as AETITLE@host:port.")] = "TETRAVIEW@127.0.0.1:11112",
     calling: Annotated[str, typer.Option(help="AE title to send as.")] = "TETRAVIEW_SCU",
+    *,
+    tls_ca: Annotated[Path | None, typer.Option(help="Send by TLS to a receiver certified by these (PEM).")] = None,
+    tls_certificate: Annotated[Path | None, typer.Option(help="Our certificate (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
 ) -> None:
     """Send DICOM files by C-STORE, each in the transfer syntax it has."""
+    receiver = receiver_of(to, tls_ca_file=tls_ca, tls_certificate=tls_certificate, tls_key=tls_key)
     files = [file for path in paths for file in (_dicom_files(path) if path.is_dir() else [path])]
     if not files:
         _fail("none of these folders holds a DICOM file (Part 10)")
-    sent = store_files(files, to=to, calling_ae_title=calling)
+    sent = store_files(files, receiver, calling_ae_title=calling)
     refused = [
         f"{path}: {answer}" for path, answer in track(sent, "sending", total=len(files), console=console) if answer
     ]
@@ -107,9 +116,13 @@ def _dicom_files(folder: Path) -> list[Path]:
 
 @app.command()
 def read(
-    paths: DicomPaths,
     out: Annotated[Path, typer.Option(help="Folder for result objects, picture and findings.")],
+    paths: Annotated[list[Path] | None, typer.Argument(help="DICOM files, or folders of them.")] = None,
     *,
+    source: Annotated[
+        str | None, typer.Option("--from", help="Archive: https://…/dicom-web, or the name of a destination.")
+    ] = None,
+    study: Studies = None,
     output: Annotated[
         list[str] | None,
         typer.Option(help="Output profile: pacs, workstation, ohif, slicer, air or your own; may be repeated."),
@@ -122,7 +135,7 @@ def read(
     classifier: Annotated[ClassifierName | None, typer.Option(help="Grade them by this model.")] = None,
     config: ConfigFile = None,
 ) -> None:
-    """Read exams from files without any PACS; starts Triton when none answers.
+    """Read exams from files, or from an archive, into a folder; starts Triton when none answers.
 
     The models are those of the settings unless --ae-title, --detector, --segmenter or --classifier name others.
     """
@@ -132,18 +145,52 @@ def read(
     settings = read_as(
         settings, ae_title=called, outputs=outputs, detector=detector, segmenter=segmenter, classifier=classifier
     )
-    found = find_exams(paths, called_ae_title=called, policy=settings.images_of(called))
-    for path, reason in found.left_out:
-        console.print(f"left out {path}: {reason}", style="yellow", markup=False, highlight=False, soft_wrap=True)
-    if not found.exams:
-        _fail("none of these files is a mammogram that can be read")
+    if bool(paths) is bool(source) or bool(source) is not bool(study):
+        _fail("name DICOM files, or --from with one --study or more")
     with ExitStack() as stack:
+        if source:
+            paths = [stack.enter_context(_retrieved(source, study or [], settings))]
+        found = find_exams(paths or [], called_ae_title=called, policy=settings.images_of(called))
+        for path, reason in found.left_out:
+            console.print(f"left out {path}: {reason}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        if not found.exams:
+            _fail("none of these files is a mammogram that can be read")
         with console.status("waiting for Triton"):
             settings = stack.enter_context(triton_at_hand(settings, outputs=outputs))
         for exam in track(found.exams, "reading", console=console, transient=True):
             folder = out / exam.exam_id if len(found.exams) > 1 else out
             console.print(f"reading {', '.join(exam.images)} into {folder}")
             _show(read_to_folder(exam, folder, settings=settings, outputs=outputs).reading)
+
+
+@contextmanager
+def _retrieved(source: str, studies: list[str], settings: Settings) -> Iterator[Path]:
+    """A folder with the mammograms of studies, as long as they are needed."""
+    archive = open_archive(source, settings)
+    with TemporaryDirectory(prefix="tetraview-") as folder:
+        for study in find_studies(archive, studies=studies):
+            with console.status("retrieving"):
+                retrieve_study(archive, study, Path(folder))
+        yield Path(folder)
+
+
+@app.command()
+def pull(
+    source: Annotated[str, typer.Option("--from", help="Name of a destination with ae_title, host and port.")],
+    study: Studies = None,
+    date: Annotated[str, typer.Option(help="Study dates, such as 20260101-20260131.")] = "",
+    config: ConfigFile = None,
+) -> None:
+    """Have an archive send studies to the running service, which reads them and delivers as always."""
+    settings = load_settings(config)
+    failed = 0
+    console.print(f"asking {source} to send mammograms to {settings.dicom.ae_title}", markup=False, highlight=False)
+    for pulled in pull_studies(settings, source=source, studies=study, dates=date):
+        moved, failed = pulled.moved, failed + pulled.moved.failed
+        counts = f"{moved.completed} sent, {moved.warning} with warning, {moved.failed} failed"
+        console.print(f"{pulled.study.study_instance_uid}: {counts}", highlight=False, soft_wrap=True)
+    if failed:
+        _fail(f"{failed} images were not sent: the log of {source} says why")
 
 
 @app.command()

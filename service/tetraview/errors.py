@@ -44,7 +44,15 @@ class TritonUnavailable(Transient):
 
 
 class DestinationUnavailable(Transient):
-    """The destination does not answer: check its address, AE titles and that it runs."""
+    """The destination does not answer: check its address, AE titles and that it runs.
+
+    Attributes:
+        retry_after_seconds: how long it asked to be left alone.
+    """
+
+    def __init__(self, message: str | None = None, *, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class WorklistUnavailable(Transient):

@@ -23,7 +23,7 @@ from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetWorkflowID, StepOp
 from tetraview.breaker import Breaker
 from tetraview.domain.delivery import DeliveryKey
 from tetraview.domain.exam import Exam
-from tetraview.errors import Permanent, TetraviewError, Transient
+from tetraview.errors import DestinationUnavailable, Permanent, TetraviewError, Transient
 from tetraview.exam import is_due, judge
 from tetraview.ledger import Ledger
 from tetraview.outbox import Outbox
@@ -250,6 +250,8 @@ class ExamWorkflow(DBOSConfiguredInstance):
         pause = next(pauses, None) if isinstance(fault, Transient) else None
         if pause is None:
             return False
+        asked_for = fault.retry_after_seconds if isinstance(fault, DestinationUnavailable) else 0.0
+        pause = max(pause, min(asked_for, _LONGEST_PAUSE_SECONDS))
         if breaker is None:
             self._stopping.wait(pause)
         else:

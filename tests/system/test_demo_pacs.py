@@ -19,8 +19,7 @@ def test_without_orthanc_our_own_listener_keeps_the_files(
     images = sorted(phantom_exam.glob("*.dcm"))
     with pacs.running_pacs(tmp_path) as running:
         echo(running.destination)
-        receiver = f"PACS@127.0.0.1:{running.destination.port}"
-        answers = dict(store_files(images, to=receiver, calling_ae_title="MODALITY"))
+        answers = dict(store_files(images, running.destination, calling_ae_title="MODALITY"))
     assert "Orthanc is not installed" in running.name
     assert answers == dict.fromkeys(images, "")
     assert len(list(tmp_path.rglob("*.dcm"))) == len(images)

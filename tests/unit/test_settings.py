@@ -104,9 +104,11 @@ def test_sections_that_may_be_added_are_printed_as_examples(tmp_path: Path) -> N
     lines = settings_text(load_settings()).splitlines()
     lines = lines[lines.index("# [[destinations]]") :]
     example = [line.removeprefix("# ") for line in lines[: lines.index("")]]
-    values = {"name =": '"north"', "ae_title =": '"PACS"', "host =": '"10.0.0.5"', "port =": "104"}
+    values = {"name": '"north"', "ae_title": '"PACS"', "host": '"10.0.0.5"', "port": "104"}
     file = tmp_path / "tetraview.toml"
-    file.write_text("\n".join(f"{line} {values.get(line, '')}" for line in example))
+    keys = [line.partition(" =")[0] for line in example]
+    filled = [f"{key} = {values[key]}" if key in values else line for key, line in zip(keys, example, strict=True)]
+    file.write_text("\n".join(filled))
     (destination,) = load_settings(file).destinations
     assert destination == Destination(name="north", ae_title="PACS", host="10.0.0.5", port=104)
 

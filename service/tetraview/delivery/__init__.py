@@ -1,7 +1,7 @@
-"""Result objects to their destinations."""
+"""Result objects to their destinations, by DICOM or by DICOMweb."""
 
 from tetraview.delivery.commitment import ask_for_commitment
-from tetraview.delivery.scu import deliver
-from tetraview.delivery.sender import echo, store_files
+from tetraview.delivery.dispatch import deliver, deliver_files, echo
+from tetraview.delivery.sender import receiver_of, store_files
 
-__all__ = ["ask_for_commitment", "deliver", "echo", "store_files"]
+__all__ = ["ask_for_commitment", "deliver", "deliver_files", "echo", "receiver_of", "store_files"]

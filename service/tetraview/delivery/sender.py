@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
@@ -25,24 +25,52 @@ _CONNECT_SECONDS = 5
 _RESPONSE_SECONDS = 60
 
 
-def store_files(files: Sequence[Path], *, to: str, calling_ae_title: str) -> Iterator[tuple[Path, str]]:
+def receiver_of(
+    to: str, *, tls_ca_file: Path | None = None, tls_certificate: Path | None = None, tls_key: Path | None = None
+) -> Destination:
+    """A receiver as people write it on a command line.
+
+    Args:
+        to: ``AETITLE@host:port``.
+        tls_ca_file: authorities that may have signed its certificate; without it the association is not encrypted.
+        tls_certificate: ours, for a receiver that asks for one.
+        tls_key: its private key.
+
+    Raises:
+        SettingsInvalid: it is not written like this.
+    """
+    written = _RECEIVER.fullmatch(to)
+    if written is None or not 0 < int(written["port"]) <= _LAST_PORT:
+        raise SettingsInvalid(f"receiver {to!r} is not AETITLE@host:port")
+    try:
+        return Destination(
+            name="receiver",
+            ae_title=written["ae_title"],
+            host=written["host"],
+            port=int(written["port"]),
+            tls_ca_file=tls_ca_file,
+            tls_certificate=tls_certificate,
+            tls_key=tls_key,
+        )
+    except ValidationError as error:
+        raise SettingsInvalid(f"receiver {to!r}: {error.errors()[0]['msg']}") from error
+
+
+def store_files(files: Sequence[Path], receiver: Destination, *, calling_ae_title: str) -> Iterator[tuple[Path, str]]:
     """C-STORE every file over one association.
 
     Args:
         files: DICOM files (Part 10).
-        to: receiver as ``AETITLE@host:port``.
+        receiver: who gets them.
         calling_ae_title: AE title to send as.
 
     Yields:
         Each file with nothing where it was stored, else the reason why not.
 
     Raises:
-        SettingsInvalid: the receiver or our AE title is not written as it should be.
+        SettingsInvalid: our AE title is not written as it should be, or a certificate cannot be used.
         DestinationUnavailable: no association; the message says where.
     """
-    receiver = _RECEIVER.fullmatch(to)
-    if receiver is None or int(receiver["port"]) > _LAST_PORT:
-        raise SettingsInvalid(f"receiver {to!r} is not AETITLE@host:port")
     contexts = {file: _context(file) for file in files}
     entity = _entity(calling_ae_title)
     for context in sorted({context for context in contexts.values() if context}):
@@ -50,7 +78,7 @@ def store_files(files: Sequence[Path], *, to: str, calling_ae_title: str) -> Ite
     if not entity.requested_contexts:
         yield from ((file, "not a DICOM file") for file in files)
         return
-    association = _associate(entity, receiver["host"], int(receiver["port"]), receiver["ae_title"])
+    association = _associate(entity, receiver)
     try:
         for file in files:
             yield file, _store(association, file) if contexts[file] else "not a DICOM file"
@@ -66,9 +94,7 @@ def echo(destination: Destination) -> None:
     """
     entity = _entity("TETRAVIEW")
     entity.add_requested_context(Verification)
-    association = _associate(
-        entity, destination.host, destination.port, destination.ae_title, tls=tls_arguments(destination)
-    )
+    association = _associate(entity, destination)
     status = association.send_c_echo()
     association.release()
     if getattr(status, "Status", None) != 0:
@@ -79,18 +105,20 @@ def _entity(ae_title: str) -> AE:
     return application_entity(ae_title, connect_seconds=_CONNECT_SECONDS, response_seconds=_RESPONSE_SECONDS)
 
 
-def _associate(
-    entity: AE, host: str, port: int, ae_title: str, *, tls: tuple[ssl.SSLContext, str] | None = None
-) -> Association:
+def _associate(entity: AE, receiver: Destination) -> Association:
+    tls = tls_arguments(receiver)
     try:
-        association = entity.associate(host, port, ae_title=ae_title, tls_args=tls)
+        association = entity.associate(receiver.host, receiver.port, ae_title=receiver.ae_title, tls_args=tls)
     except OSError as error:
-        raise DestinationUnavailable(f"no host {host} is found ({error.strerror}): correct the address") from error
+        raise DestinationUnavailable(
+            f"no host {receiver.host} is found ({error.strerror}): correct the address"
+        ) from error
     if association.is_established:
         return association
     answer = "it rejected the association" if association.is_rejected else "it does not answer"
     what = "address, AE titles, certificates" if tls else "address, AE titles"
-    raise DestinationUnavailable(f"{ae_title} at {host}:{port}: {answer}; check {what} and that it runs")
+    where = f"{receiver.ae_title} at {receiver.host}:{receiver.port}"
+    raise DestinationUnavailable(f"{where}: {answer}; check {what} and that it runs")
 
 
 def _context(file: Path) -> tuple[str, str] | None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tetraview.app import App
-from tetraview.delivery import store_files
+from tetraview.delivery import receiver_of, store_files
 from tetraview.demo.pacs import Pacs, running_pacs
 from tetraview.domain.exam import ExamState
 from tetraview.domain.reading import Reading
@@ -127,8 +127,8 @@ def _send_and_wait(app: App, images: list[Path], *, console: Console, stop: thre
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("sending", total=len(images) + len(_STAGES) - 1)
-        receiver = f"TETRAVIEW@127.0.0.1:{app.dicom_port}"
-        for path, refusal in store_files(images, to=receiver, calling_ae_title="MODALITY"):
+        receiver = receiver_of(f"TETRAVIEW@127.0.0.1:{app.dicom_port}")
+        for path, refusal in store_files(images, receiver, calling_ae_title="MODALITY"):
             if refusal:
                 raise Permanent(f"{path} was not stored: {refusal}")
             progress.advance(task)

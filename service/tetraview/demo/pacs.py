@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tetraview.domain.instance import Instance, Recorded
 from tetraview.errors import DestinationUnavailable
+from tetraview.intake.accept import NoLedger
 from tetraview.intake.scp import Listener
 from tetraview.intake.spool import Spool
 from tetraview.settings import Destination, Dicom
@@ -124,7 +124,7 @@ def _await_http(url: str, process: subprocess.Popen[bytes], *, log_path: Path) -
 
 @contextmanager
 def _listener(folder: Path) -> Iterator[Pacs]:
-    listener = Listener(Dicom(ae_title="PACS", port=0), Spool(folder), _NoLedger())
+    listener = Listener(Dicom(ae_title="PACS", port=0), Spool(folder), NoLedger())
     listener.start()
     try:
         yield Pacs(
@@ -135,21 +135,6 @@ def _listener(folder: Path) -> Iterator[Pacs]:
         )
     finally:
         listener.stop(grace_seconds=_STOP_SECONDS)
-
-
-class _NoLedger:
-    """Keeps files only."""
-
-    def record_instance(self, instance: Instance) -> Recorded:
-        del instance
-        return Recorded.NEW
-
-    def has_path(self, path: str) -> bool:
-        del path
-        return True
-
-    def paths(self) -> list[str]:
-        return []
 
 
 def _destination(port: int) -> Destination:

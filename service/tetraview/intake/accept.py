@@ -56,6 +56,24 @@ class InstanceLedger(Protocol):
         """Every spooled file that a row refers to."""
 
 
+class NoLedger:
+    """Remembers nothing, where files are all that is wanted."""
+
+    def record_instance(self, instance: Instance) -> Recorded:
+        """Every instance is new."""
+        del instance
+        return Recorded.NEW
+
+    def has_path(self, path: str) -> bool:
+        """No file is removed."""
+        del path
+        return True
+
+    def paths(self) -> Iterable[str]:
+        """Nothing is known of what was there before."""
+        return ()
+
+
 class Acceptor:
     """Takes instances into spool and ledger.
 

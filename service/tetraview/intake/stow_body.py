@@ -18,8 +18,8 @@ MAX_PARTS = 2000
 #: Longest header of a part, and how many it may have.
 MAX_HEADER_BYTES = 4096
 MAX_HEADERS = 16
-#: Longest boundary (RFC 2046 5.1.1).
-MAX_BOUNDARY = 70
+#: Longest boundary; RFC 2046 5.1.1 allows 70 characters, and Orthanc sends 73.
+MAX_BOUNDARY = 256
 
 
 class Body(Protocol):

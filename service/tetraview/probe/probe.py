@@ -7,7 +7,7 @@ from pathlib import Path
 from pydicom import dcmread
 from rich.console import Console
 
-from tetraview.delivery import deliver, store_files
+from tetraview.delivery import deliver, deliver_files
 from tetraview.domain.delivery import ResultObject
 from tetraview.domain.exam import Exam
 from tetraview.domain.view import View
@@ -61,9 +61,8 @@ def _send(
     exam: Exam, results: tuple[ResultObject, ...], destination: Destination, *, out: Path, calling_ae_title: str
 ) -> list[str]:
     """Images first, then results; why those that were refused were."""
-    receiver = f"{destination.ae_title}@{destination.host}:{destination.port}"
     images = [Path(instance.path) for instance in exam.images.values()]
-    stored = store_files(images, to=receiver, calling_ae_title=calling_ae_title)
+    stored = deliver_files(images, destination, calling_ae_title=calling_ae_title)
     refused = [f"image {path.stem}: {answer}" for path, answer in stored if answer]
     for result in results:
         try:

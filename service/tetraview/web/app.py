@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
 import structlog
-from fastapi import FastAPI, HTTPException
+from fastapi import APIRouter, FastAPI, HTTPException
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -52,7 +52,12 @@ Generation = Annotated[int, PathParameter(ge=1, le=1_000_000)]
 
 
 def create_app(
-    *, ledger: WebLedger, results: Path, registry: CollectorRegistry, checks: Mapping[str, Check]
+    *,
+    ledger: WebLedger,
+    results: Path,
+    registry: CollectorRegistry,
+    checks: Mapping[str, Check],
+    routers: Iterable[APIRouter] = (),
 ) -> FastAPI:
     """The application.
 
@@ -61,6 +66,7 @@ def create_app(
         results: folder with one folder an exam, in it one a generation, which holds the previews.
         registry: the metrics that are shown.
         checks: what must hold for the service to be ready, by name.
+        routers: further addresses.
     """
     app = FastAPI(title="tetraview", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(SecurityHeaders)
@@ -72,6 +78,8 @@ def create_app(
     app.add_api_route("/exams/{exam_id}/{generation}/{view}.png", pages.preview, response_class=FileResponse)
     app.add_api_route("/exams/{exam_id}/{generation}/objects/{path:path}", pages.result, response_class=FileResponse)
     add_api(app, ledger)
+    for router in routers:
+        app.include_router(router)
     app.mount("/static", _Static(directory=Path(__file__).parent / "static"))
     explain_problems(app)
     return app

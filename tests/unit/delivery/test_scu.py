@@ -127,7 +127,7 @@ def acceptance(file: Path) -> bytes:
 def test_files_that_a_receiver_keeps_count_as_stored(file: Path, status: int, answer: str) -> None:
     """Stored with a warning is stored, as for results; what was not is told in words."""
     with pacs(lambda _: status) as port:
-        sent = list(store_files([file], to=f"PACS@127.0.0.1:{port}", calling_ae_title="TEST"))
+        sent = list(store_files([file], destination(port), calling_ae_title="TEST"))
     assert sent == [(file, answer)]
 
 

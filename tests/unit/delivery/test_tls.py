@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian
 
-from tetraview.delivery import deliver, echo
+from tetraview.delivery import deliver, echo, receiver_of, store_files
 from tetraview.domain.delivery import ResultKind, ResultObject
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.settings import Destination
@@ -124,3 +124,19 @@ def test_tls_settings_are_whole() -> None:
         Destination(**there, tls_certificate=Path("us.pem"), tls_key=Path("key.pem"))
     with pytest.raises(SettingsInvalid, match=r"none\.pem"):
         echo(Destination(**there, tls_ca_file=Path("none.pem")))
+
+
+def test_files_are_sent_by_tls(folder: Path, pacs: Destination) -> None:
+    """Files go to a receiver that is written on a command line, with the certificates named there."""
+    sent = store_files([folder / "sr.dcm"], pacs, calling_ae_title="TEST")
+    assert dict(sent) == {folder / "sr.dcm": ""}
+    files = {name: getattr(pacs, name) for name in ("tls_ca_file", "tls_certificate", "tls_key")}
+    receiver = receiver_of(f"{pacs.ae_title}@{pacs.host}:{pacs.port}", **files)
+    assert dict(store_files([folder / "sr.dcm"], receiver, calling_ae_title="TEST")) == {folder / "sr.dcm": ""}
+
+
+@pytest.mark.parametrize("to", ["PACS", "PACS@host", "PACS@host:0", "PACS@host:70000", "A TITLE THAT IS TOO LONG@host:104"])
+def test_a_receiver_is_written_in_one_way(to: str) -> None:
+    """What is not AETITLE@host:port is refused in a sentence."""
+    with pytest.raises(SettingsInvalid, match="is not AETITLE@host:port"):
+        receiver_of(to)

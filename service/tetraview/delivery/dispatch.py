@@ -1,0 +1,76 @@
+"""Which protocol a destination speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pydicom.filereader import read_file_meta_info
+
+from tetraview.delivery import scu, sender, stow
+from tetraview.domain.delivery import ResultObject
+from tetraview.errors import DeliveryRefused
+from tetraview.settings import Destination
+
+
+def deliver(path: Path, result: ResultObject, destination: Destination, *, calling_ae_title: str = "TETRAVIEW") -> str:
+    """Send one object by STOW-RS or C-STORE.
+
+    Args:
+        path: the DICOM file (PS3.10).
+        result: what it holds.
+        destination: who gets it.
+        calling_ae_title: our AE title, where the protocol has such.
+
+    Returns:
+        The answer in words: the destination has the object.
+
+    Raises:
+        DestinationUnavailable: nobody knows whether it has the object, or it asked for another try.
+        DeliveryRefused: it will not take the object.
+        StorageUnavailable: the file cannot be read.
+    """
+    if destination.url:
+        return stow.store(path, destination, sop_instance_uid=result.sop_instance_uid, what=result.kind)
+    return scu.deliver(path, result, destination, calling_ae_title=calling_ae_title)
+
+
+def deliver_files(
+    files: Sequence[Path], destination: Destination, *, calling_ae_title: str
+) -> Iterator[tuple[Path, str]]:
+    """Send images to a destination.
+
+    Args:
+        files: DICOM files (Part 10).
+        destination: who gets them.
+        calling_ae_title: our AE title, where the protocol has such.
+
+    Yields:
+        Each file with nothing where it was stored, else the reason why not.
+
+    Raises:
+        DestinationUnavailable: it does not answer.
+    """
+    if not destination.url:
+        yield from sender.store_files(files, destination, calling_ae_title=calling_ae_title)
+        return
+    for file in files:
+        uid = str(read_file_meta_info(file).MediaStorageSOPInstanceUID)
+        try:
+            stow.store(file, destination, sop_instance_uid=uid, what="image")
+        except DeliveryRefused as fault:
+            yield file, str(fault)
+        else:
+            yield file, ""
+
+
+def echo(destination: Destination) -> None:
+    """Ask a destination whether it is there, by QIDO-RS or C-ECHO.
+
+    Raises:
+        DestinationUnavailable: it does not answer with success.
+    """
+    if destination.url:
+        stow.echo(destination)
+    else:
+        sender.echo(destination)

@@ -1,0 +1,176 @@
+"""C-FIND and C-MOVE (PS3.4 C, Study Root)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pynetdicom.association import Association
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at import
+    StudyRootQueryRetrieveInformationModelFind,
+    StudyRootQueryRetrieveInformationModelMove,
+)
+
+from tetraview.delivery.entity import application_entity, tls_arguments
+from tetraview.errors import DestinationUnavailable, SettingsInvalid
+from tetraview.intake.accept import NoLedger
+from tetraview.intake.scp import Listener
+from tetraview.intake.spool import Spool
+from tetraview.retrieve.study import MODALITY, Study, series_of, study_of
+from tetraview.settings import Destination, Dicom
+
+_PENDING = frozenset({0xFF00, 0xFF01})
+_SUCCESS = 0x0000
+_SOME_FAILED = 0xB000
+_DESTINATION_UNKNOWN = 0xA801
+#: Longest time between two answers to a C-MOVE: large images take a while, and not every archive tells of each.
+_MOVE_SECONDS = 300.0
+_STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """What an archive says it sent: sub-operations of C-MOVE (PS3.4 C.4.2.1.6)."""
+
+    completed: int = 0
+    failed: int = 0
+    warning: int = 0
+
+    def __add__(self, other: Moved) -> Moved:
+        """Both together."""
+        return Moved(
+            completed=self.completed + other.completed,
+            failed=self.failed + other.failed,
+            warning=self.warning + other.warning,
+        )
+
+
+class DicomArchive:
+    """A query/retrieve service class provider.
+
+    Args:
+        destination: with AE title, host and port.
+        dicom: our own AE title and where we listen.
+    """
+
+    def __init__(self, destination: Destination, dicom: Dicom) -> None:
+        self._destination = destination
+        self._dicom = dicom
+
+    def find(self, *, study: str = "", dates: str = "") -> Iterator[Study]:
+        """Studies with mammograms."""
+        query = _query("STUDY", StudyInstanceUID=study, StudyDate=dates, ModalitiesInStudy=MODALITY)
+        yield from filter(None, map(study_of, self._find(query)))
+
+    def retrieve(self, study: Study, folder: Path) -> None:
+        """Have a study sent to a listener of ours that runs as long as this takes."""
+        listener = Listener(self._dicom, Spool(folder), NoLedger())
+        try:
+            listener.start()
+        except OSError as error:
+            raise SettingsInvalid(
+                f"port {self._dicom.port} (dicom.port) is taken, by the running service perhaps: have that receive "
+                "the study with `tetraview pull`, or stop it"
+            ) from error
+        try:
+            moved = self.move(study)
+        finally:
+            listener.stop(grace_seconds=_STOP_SECONDS)
+        if moved.failed:
+            total = moved.completed + moved.warning + moved.failed
+            raise DestinationUnavailable(
+                f"{self._destination.name} sent {total - moved.failed} of {total} images of the study: nothing is read"
+            )
+
+    def move(self, study: Study) -> Moved:
+        """Ask for the mammograms of a study to be sent to our AE title.
+
+        Raises:
+            DestinationUnavailable: the archive does not do so.
+        """
+        uid = study.study_instance_uid
+        query = _query("SERIES", StudyInstanceUID=uid, SeriesInstanceUID="", Modality=MODALITY)
+        found = filter(None, map(series_of, self._find(query)))
+        return sum((self._move(uid, series) for series in found), Moved())
+
+    def _find(self, query: Dataset) -> list[Dataset]:
+        answers: list[Dataset] = []
+        model = StudyRootQueryRetrieveInformationModelFind
+        with self._associate(model, response_seconds=self._destination.response_seconds) as association:
+            for status, answer in association.send_c_find(query, model):
+                code = self._code(status)
+                if code in _PENDING and answer is not None:
+                    answers.append(answer)
+                elif code not in {*_PENDING, _SUCCESS}:
+                    raise DestinationUnavailable(f"{self._destination.name} answers a query with 0x{code:04X}")
+        return answers
+
+    def _move(self, study: str, series: str) -> Moved:
+        query = _query("SERIES", StudyInstanceUID=study, SeriesInstanceUID=series)
+        model = StudyRootQueryRetrieveInformationModelMove
+        with self._associate(model, response_seconds=_MOVE_SECONDS) as association:
+            *_, status = (status for status, _ in association.send_c_move(query, self._dicom.ae_title, model))
+        code = self._code(status)
+        if code == _DESTINATION_UNKNOWN:
+            raise DestinationUnavailable(
+                f"{self._destination.name} does not know {self._dicom.ae_title}: add our AE title, host and port there"
+            )
+        if code not in {_SUCCESS, _SOME_FAILED}:
+            raise DestinationUnavailable(f"{self._destination.name} does not send the series: 0x{code:04X}")
+        return Moved(
+            completed=_count(status, "NumberOfCompletedSuboperations"),
+            failed=_count(status, "NumberOfFailedSuboperations"),
+            warning=_count(status, "NumberOfWarningSuboperations"),
+        )
+
+    def _code(self, status: Dataset) -> int:
+        if "Status" not in status:
+            # Orthanc ends the association so where it does not know the AE title that it should send to.
+            raise DestinationUnavailable(
+                f"{self._destination.name} stopped answering: check that it runs and knows {self._dicom.ae_title}, its "
+                "host and port"
+            )
+        return int(status.Status)
+
+    @contextmanager
+    def _associate(self, model: Any, *, response_seconds: float) -> Iterator[Association]:
+        there = self._destination
+        entity = application_entity(
+            self._dicom.ae_title, connect_seconds=there.connect_seconds, response_seconds=response_seconds
+        )
+        entity.add_requested_context(model)
+        try:
+            association = entity.associate(
+                there.host, there.port, ae_title=there.ae_title, tls_args=tls_arguments(there)
+            )
+        except OSError as error:
+            raise DestinationUnavailable(f"{there.name}: no host {there.host}: check its address") from error
+        if not association.is_established:
+            address = f"{there.ae_title} at {there.host}:{there.port}"
+            raise DestinationUnavailable(
+                f"{there.name} ({address}) does not let us query: check both AE titles, the address and that it runs"
+            )
+        try:
+            yield association
+        except RuntimeError as error:
+            raise DestinationUnavailable(f"{there.name} ended the association: its log says why") from error
+        finally:
+            if association.is_established:
+                association.release()
+
+
+def _query(level: str, **keys: str) -> Dataset:
+    query = Dataset()
+    query.QueryRetrieveLevel = level
+    for keyword, value in keys.items():
+        setattr(query, keyword, value)
+    return query
+
+
+def _count(status: Dataset, keyword: str) -> int:
+    value = status.get(keyword)
+    return value if isinstance(value, int) else 0
