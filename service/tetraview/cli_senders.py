@@ -30,6 +30,7 @@ def senders(context: typer.Context, config: ConfigFile = None) -> None:
     with _book(config) as (book, from_settings):
         console.print(_allowed_table(book, from_settings))
         console.print(_rejected_table(book))
+        console.print(_heard_table(book))
 
 
 @senders_app.command()
@@ -92,4 +93,11 @@ def _rejected_table(book: SenderBook) -> Table:
         why = ": ".join(filter(None, (sender.reason.value.replace("_", " "), sender.detail)))
         titles = sender.calling_ae_title or "–", sender.address, sender.called_ae_title or "–"
         table.add_row(*map(escape, (*titles, why)), str(sender.count), f"{sender.last_at:%F %T}")
+    return table
+
+
+def _heard_table(book: SenderBook) -> Table:
+    table = Table("AE title", "address", "last", title="called last", title_justify="left")
+    for sender in book.heard_senders():
+        table.add_row(escape(sender.ae_title), sender.address, f"{sender.last_at:%F %T}")
     return table

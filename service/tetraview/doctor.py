@@ -6,22 +6,33 @@ import ctypes
 import os
 import shutil
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from functools import partial
 
-from tetraview.app import open_models
-from tetraview.delivery import echo
+from pydicom.uid import ComprehensiveSRStorage, generate_uid
+
+from tetraview.app import ledger_engine, open_models, utc_now
+from tetraview.delivery import ask_for_commitment, echo
+from tetraview.domain.delivery import ResultKind, ResultObject
 from tetraview.durable import write_file
 from tetraview.errors import DestinationUnavailable, SettingsInvalid, TetraviewError
-from tetraview.ledger import check_database
+from tetraview.ledger import Ledger, SenderBook, check_database
 from tetraview.settings import Destination, Settings, Tls
 from tetraview.steps import Folders
 from tetraview.tls import server_context
+from tetraview.ups import check_worklist
 
 #: Free space for a day of a busy screening site.
 _MIN_FREE_BYTES = 20 << 30
+#: Longest wait for a PACS to call back, and the pause between two looks.
+_WAY_BACK_SECONDS = 10.0
+_POLL_SECONDS = 0.2
 #: State of adjtimex(2) while the kernel's clock is not synchronised.
 _TIME_ERROR = 5
 _TIMEX_BYTES = 512
@@ -81,8 +92,12 @@ def _checks(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
     yield f"listener {settings.dicom.ae_title}", partial(_check_listener, settings)
     for destination in settings.destinations:
         yield f"destination {destination.name}", partial(echo, destination)
+        if destination.ae_title:
+            yield f"way back from {destination.name}", partial(_check_way_back, settings, destination)
     if not settings.destinations:
         yield "destinations", _no_destination
+    if settings.worklist:
+        yield "worklist", partial(check_worklist, settings.worklist)
 
 
 def _check_data(settings: Settings) -> None:
@@ -118,6 +133,8 @@ def _check_listener(settings: Settings) -> None:
     Where this machine may not send, or has to show a certificate, it is only connected to.
     """
     dicom = settings.dicom
+    if not dicom.port:
+        raise _Remark("dicom.port is 0, a free one at each start: set one that senders can know")
     host = _EVERYWHERE.get(dicom.host, dicom.host)
     try:
         if dicom.tls or settings.senders:
@@ -164,3 +181,64 @@ def _remark(sentence: str) -> None:
 
 def _no_destination() -> None:
     raise _Remark("none is set: results stay in the data folder")
+
+
+def _check_way_back(settings: Settings, destination: Destination) -> None:
+    """Whether the PACS can call us, which only a call of its own can tell.
+
+    A PACS that commits is asked about an object that it does not have, and answers by calling the running service.
+    """
+    with _sender_book(settings) as book:
+        before = _last_heard(book, destination)
+        if destination.commitment:
+            _ask_about_nothing(destination, calling_ae_title=settings.dicom.ae_title)
+            deadline = time.monotonic() + _WAY_BACK_SECONDS
+            while _last_heard(book, destination) == before and time.monotonic() < deadline:
+                time.sleep(_POLL_SECONDS)
+        after = _last_heard(book, destination)
+        turned_away = [sender for sender in book.rejected_senders() if sender.calling_ae_title == destination.ae_title]
+    if turned_away and (after is None or turned_away[0].last_at > after):
+        rejected = turned_away[0]
+        who = f"{destination.ae_title}@{rejected.address}"
+        raise DestinationUnavailable(
+            f"{who} was turned away at {rejected.last_at:%F %T} UTC ({rejected.reason.replace('_', ' ')}): "
+            f"let it in by `tetraview senders allow {who}` or in [[senders]]"
+        )
+    if after is None:
+        raise _Remark(f"{destination.ae_title} has not called yet: send a C-ECHO from there, or route an exam")
+    if destination.commitment and after == before:
+        raise _Remark(
+            f"{destination.ae_title} called at {after:%F %T} UTC, but not when asked for commitment: check that the "
+            "service runs, and host and port that the PACS has of it"
+        )
+
+
+@contextmanager
+def _sender_book(settings: Settings) -> Iterator[SenderBook]:
+    engine = ledger_engine(settings)
+    try:
+        Ledger(engine, clock=utc_now)
+        yield SenderBook(engine, clock=utc_now)
+    finally:
+        engine.dispose()
+
+
+def _last_heard(book: SenderBook, destination: Destination) -> datetime | None:
+    heard = [sender.last_at for sender in book.heard_senders() if sender.ae_title == destination.ae_title]
+    return max(heard, default=None)
+
+
+def _ask_about_nothing(destination: Destination, *, calling_ae_title: str) -> None:
+    """Ask for commitment to an object that nobody has; the answer is a refusal, which is as good."""
+    uid = generate_uid(prefix=None)
+    nothing = ResultObject(
+        kind=ResultKind.MEASUREMENT_REPORT, sop_class_uid=ComprehensiveSRStorage, sop_instance_uid=uid, path=""
+    )
+    ask_for_commitment(
+        generate_uid(prefix=None),
+        nothing,
+        destination,
+        take=lambda _: True,
+        answered=threading.Event(),
+        calling_ae_title=calling_ae_title,
+    )

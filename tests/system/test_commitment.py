@@ -18,16 +18,20 @@ from pydicom import dcmread
 from tests.conftest import PacsContent, eventually, missing
 from tests.delivering import EXAM, REPORTS, Delivering, delivering
 
+from tetraview.app import ledger_engine, utc_now
 from tetraview.commitment import CommitmentReport
 from tetraview.delivery import ask_for_commitment
 from tetraview.demo.pacs import running_pacs
+from tetraview.doctor import Health, examine
 from tetraview.domain.delivery import DeliveryState, ResultObject
 from tetraview.domain.exam import ExamState
+from tetraview.intake.gate import Gate
 from tetraview.intake.scp import Listener
 from tetraview.intake.spool import Spool
 from tetraview.intake.testing import MemoryLedger
+from tetraview.ledger import Ledger, SenderBook
 from tetraview.outbox import Outbox
-from tetraview.settings import Destination, Dicom
+from tetraview.settings import Destination, Dicom, Settings, Triton
 
 pytestmark = [
     pytest.mark.system,
@@ -158,3 +162,29 @@ def test_killed_after_asking_everything_is_committed_once(service: Any, orthanc:
         deliveries = ledger.deliveries(service.exam().exam_id)
     assert {delivery.state for delivery in deliveries} == COMMITTED
     assert held(orthanc) == sorted(delivery.result.sop_instance_uid for delivery in deliveries)
+
+
+def test_the_doctor_has_the_pacs_call_back(orthanc: Any, tmp_path: Path) -> None:
+    """Asked about an object that it does not have, Orthanc calls the running service, which shows the way back."""
+    there = orthanc.pacs.destination.model_copy(update={"commitment": True})
+    settings = Settings.model_construct(
+        data_dir=tmp_path, destinations=(there,), triton=Triton(url="127.0.0.1:1"), dicom=Dicom(port=0)
+    )
+    engine = ledger_engine(settings)
+    Ledger(engine, clock=utc_now)
+    gate = Gate(["TETRAVIEW"], ledger=SenderBook(engine, clock=utc_now))
+    heard = threading.Event()
+
+    def take(_: CommitmentReport) -> bool:
+        gate.flush()
+        heard.set()
+        return False
+
+    with Listener(
+        Dicom(port=0), Spool(tmp_path / "spool"), MemoryLedger(), gate=gate, take_commitment=take
+    ) as listener:
+        introduce(orthanc, listener.port)
+        found = {each.what: each for each in examine(settings)}
+    assert heard.is_set()
+    assert found["way back from pacs"].health is Health.GOOD, found["way back from pacs"].sentence
+    engine.dispose()

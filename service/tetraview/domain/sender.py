@@ -35,6 +35,17 @@ class AllowedSender:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeardSender:
+    """A sender that was let in."""
+
+    ae_title: str
+    #: IP address.
+    address: str
+    #: When it last opened an association with us.
+    last_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class RejectedSender:
     """A sender that was not let in, once or more often, for one reason."""
 

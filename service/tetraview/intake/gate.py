@@ -1,4 +1,4 @@
-"""Who is let in: the senders of the settings and those that a person allowed since; and a book of all others."""
+"""Who is let in: the senders of the settings and those that a person allowed since; and a book of who called."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Protocol
 
 import structlog
 
-from tetraview.domain.sender import AllowedSender, Refusal, RejectedSender
+from tetraview.domain.sender import AllowedSender, HeardSender, Refusal, RejectedSender
 from tetraview.settings import Sender
 from tetraview.telemetry.metrics import Metrics
 from tetraview.telemetry.quota import Quota
@@ -37,6 +37,9 @@ class SenderLedger(Protocol):
 
     def note_rejections(self, rejections: Iterable[RejectedSender]) -> None:
         """Add to what is known of senders that were not let in."""
+
+    def note_heard(self, heard: Iterable[HeardSender]) -> None:
+        """Keep when senders that were let in called last."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +100,7 @@ class Gate:
         self._metrics = metrics
         self._lock = threading.Lock()
         self._unwritten: dict[tuple[str, str, str, Refusal], RejectedSender] = {}
+        self._heard: dict[tuple[str, str], HeardSender] = {}
         self._quota = Quota(_LINES, seconds=_LINES_SECONDS)
 
     def refusal(self, caller: Caller) -> Refusal | None:
@@ -110,6 +114,8 @@ class Gate:
             reason = Refusal.WRONG_CALLED_AE_TITLE
         if reason is not None:
             self.note(caller, reason)
+        else:
+            self._hear(caller)
         return reason
 
     def note(self, caller: Caller, reason: Refusal, *, detail: str = "") -> None:
@@ -137,17 +143,29 @@ class Gate:
         Raises:
             StorageUnavailable: the ledger does not answer; nothing is forgotten.
         """
-        if self._ledger is None or not self._unwritten:
+        if self._ledger is None:
             return
         with self._lock:
             taken, self._unwritten = self._unwritten, {}
+            heard, self._heard = self._heard, {}
         try:
-            self._ledger.note_rejections(taken.values())
+            if taken:
+                self._ledger.note_rejections(taken.values())
+                taken = {}
+            if heard:
+                self._ledger.note_heard(heard.values())
         except BaseException:
             with self._lock:
+                self._heard = heard | self._heard
                 for rejection in taken.values():
                     self._add(rejection)
             raise
+
+    def _hear(self, caller: Caller) -> None:
+        key = _printable(caller.calling_ae_title), plain_address(caller.address)
+        with self._lock:
+            if key in self._heard or len(self._heard) < _MAX_UNWRITTEN:
+                self._heard[key] = HeardSender(ae_title=key[0], address=key[1], last_at=datetime.now(UTC))
 
     def _add(self, rejection: RejectedSender) -> None:
         key = (rejection.calling_ae_title, rejection.address, rejection.called_ae_title, rejection.reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from ipaddress import ip_address
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
-from tetraview.domain.sender import AllowedSender, Refusal, RejectedSender
+from tetraview.domain.sender import AllowedSender, HeardSender, Refusal, RejectedSender
 from tetraview.errors import SettingsInvalid
 from tetraview.ledger.database import transaction
-from tetraview.ledger.tables import allowed_senders, rejected_senders
+from tetraview.ledger.tables import allowed_senders, heard_senders, rejected_senders
 from tetraview.settings.section import AETitle
 
 #: Rejected senders kept; where more come, the oldest go.
@@ -83,6 +84,20 @@ class SenderBook:
             oldest = connection.execute(latest.offset(MAX_REJECTED - 1).limit(1)).scalar()
             if oldest is not None:
                 _remove(connection, rejected_senders, rejected_senders.c.last_at < oldest)
+
+    def heard_senders(self) -> Sequence[HeardSender]:
+        """Those that were let in, latest first."""
+        query = sa.select(heard_senders).order_by(heard_senders.c.last_at.desc())
+        with transaction(self._engine) as connection:
+            return [HeardSender(**row._asdict()) for row in connection.execute(query)]
+
+    def note_heard(self, heard: Iterable[HeardSender]) -> None:
+        """Keep when senders called last."""
+        with transaction(self._engine) as connection:
+            for sender in heard:
+                same = heard_senders.c.ae_title == sender.ae_title, heard_senders.c.address == sender.address
+                _remove(connection, heard_senders, *same)
+                connection.execute(heard_senders.insert().values(**asdict(sender)))
 
 
 def _checked(ae_title: str, address: str) -> str:

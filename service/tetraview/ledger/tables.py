@@ -144,6 +144,15 @@ rejected_senders = sa.Table(
     sa.Column("last_at", Moment, nullable=False, index=True),
 )
 
+#: Those that were let in, one row an AE title and address.
+heard_senders = sa.Table(
+    "heard_senders",
+    metadata,
+    sa.Column("ae_title", sa.String(16), primary_key=True),
+    sa.Column("address", sa.String(45), primary_key=True),
+    sa.Column("last_at", Moment, nullable=False),
+)
+
 #: One row a workitem of the worklist that we tried to claim.
 workitems = sa.Table(
     "workitems",

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from tetraview.domain.exam import ExamState, Remark
 from tetraview.domain.finding import Finding
 from tetraview.domain.reading import Reading
-from tetraview.domain.sender import AllowedSender, Refusal, RejectedSender
+from tetraview.domain.sender import AllowedSender, HeardSender, Refusal, RejectedSender
 from tetraview.domain.view import View
 from tetraview.ledger.selection import Outcome
 from tetraview.ledger.summary import ExamSummary
@@ -114,7 +114,11 @@ def _by_lesion(finding: Finding) -> tuple[int, str, int]:
 
 
 def senders_page(
-    *, settings: Sequence[Sender], allowed: Sequence[AllowedSender], rejected: Sequence[RejectedSender]
+    *,
+    settings: Sequence[Sender],
+    allowed: Sequence[AllowedSender],
+    rejected: Sequence[RejectedSender],
+    heard: Sequence[HeardSender],
 ) -> str:
     """Who may send and who was not let in.
 
@@ -122,11 +126,13 @@ def senders_page(
         settings: senders of the settings.
         allowed: senders that a person let in since, by AE title.
         rejected: senders that were not let in, latest first.
+        heard: senders that were let in, latest first.
     """
     return _TEMPLATES.get_template("senders.html").render(
         settings=settings,
         allowed=allowed,
         rejected=rejected,
+        heard=heard,
         words=_REFUSALS,
         mended_by_allowing=_MENDED_BY_ALLOWING,
     )

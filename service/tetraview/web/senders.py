@@ -10,7 +10,7 @@ import structlog
 from fastapi import FastAPI, Form, HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from tetraview.domain.sender import AllowedSender, RejectedSender
+from tetraview.domain.sender import AllowedSender, HeardSender, RejectedSender
 from tetraview.errors import SettingsInvalid
 from tetraview.settings import Sender
 from tetraview.web.pages import senders_page
@@ -41,6 +41,9 @@ class SenderBook(Protocol):
     def rejected_senders(self) -> Sequence[RejectedSender]:
         """Those that were not let in, latest first."""
 
+    def heard_senders(self) -> Sequence[HeardSender]:
+        """Those that were let in, latest first."""
+
     def forget(self, calling_ae_title: str, address: str) -> bool:
         """Strike a sender off those that were not let in."""
 
@@ -70,6 +73,7 @@ class _Pages:
             settings=self._senders,
             allowed=self._book.allowed_senders(),
             rejected=self._book.rejected_senders(),
+            heard=self._book.heard_senders(),
         )
 
     def allow(self, ae_title: _Title, address: _Address, certificate: _Certificate = "") -> RedirectResponse:

@@ -135,7 +135,7 @@ def test_files_are_sent_by_tls(folder: Path, pacs: Destination) -> None:
     assert dict(store_files([folder / "sr.dcm"], receiver, calling_ae_title="TEST")) == {folder / "sr.dcm": ""}
 
 
-@pytest.mark.parametrize("to", ["PACS", "PACS@host", "PACS@host:0", "PACS@host:70000", "A TITLE THAT IS TOO LONG@host:104"])
+@pytest.mark.parametrize("to", ["PACS", "PACS@host", "PACS@host:0", "PACS@host:70000", "SEVENTEEN LETTERS@host:104"])
 def test_a_receiver_is_written_in_one_way(to: str) -> None:
     """What is not AETITLE@host:port is refused in a sentence."""
     with pytest.raises(SettingsInvalid, match="is not AETITLE@host:port"):

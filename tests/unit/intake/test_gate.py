@@ -10,7 +10,7 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
-from tetraview.domain.sender import AllowedSender, Refusal, RejectedSender
+from tetraview.domain.sender import AllowedSender, HeardSender, Refusal, RejectedSender
 from tetraview.errors import StorageUnavailable
 from tetraview.intake.gate import Caller, Gate, plain_address
 from tetraview.settings import Sender
@@ -23,6 +23,7 @@ class Book:
 
     allowed: list[AllowedSender] = field(default_factory=list)
     noted: list[RejectedSender] = field(default_factory=list)
+    heard: list[HeardSender] = field(default_factory=list)
     is_away: bool = False
 
     def allowed_senders(self) -> Sequence[AllowedSender]:
@@ -34,6 +35,11 @@ class Book:
         if self.is_away:
             raise StorageUnavailable
         self.noted += rejections
+
+    def note_heard(self, heard: Iterable[HeardSender]) -> None:
+        if self.is_away:
+            raise StorageUnavailable
+        self.heard += heard
 
 
 def caller(address: str, *, calling: str = "CT", called: str = "TETRAVIEW", names: tuple[str, ...] = ()) -> Caller:
@@ -137,3 +143,20 @@ def test_what_a_sender_says_is_kept_printable() -> None:
     gate.refusal(caller("10.0.0.5", calling="A\0\n\x1bé<b>"))
     gate.flush()
     assert book.noted[0].calling_ae_title == "A????<b>"
+
+
+def test_who_was_let_in_is_remembered_once() -> None:
+    """A sender that calls again and again is written down once a flush, and not lost while the ledger is away."""
+    book = Book()
+    gate = Gate(["TETRAVIEW"], ledger=book)
+    for calling in ("CT", "CT", "MG"):
+        assert gate.refusal(caller("::ffff:127.0.0.1", calling=calling)) is None
+    assert gate.refusal(caller("10.0.0.5", calling="CT")) is not None
+    book.is_away = True
+    with pytest.raises(StorageUnavailable):
+        gate.flush()
+    book.is_away = False
+    gate.flush()
+    gate.flush()
+    assert [(sender.ae_title, sender.address) for sender in book.heard] == [("CT", "127.0.0.1"), ("MG", "127.0.0.1")]
+    assert len(book.noted) == 1

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from tetraview.domain.sender import Refusal, RejectedSender
+from tetraview.domain.sender import HeardSender, Refusal, RejectedSender
 from tetraview.errors import SettingsInvalid
 from tetraview.ledger import Ledger, SenderBook
 from tetraview.ledger.senders import MAX_REJECTED
@@ -86,3 +86,12 @@ def test_only_one_sender_is_allowed_at_a_time(book: SenderBook, ae_title: str, a
     """By hand, one AE title is allowed from one IP address: no wildcard, network or name."""
     with pytest.raises(SettingsInvalid, match="is no AE title of one sender and its IP address"):
         book.allow(ae_title, address)
+
+
+def test_when_a_sender_called_last_is_kept(book: SenderBook) -> None:
+    """Of each AE title and address the latest call is known, the newest first."""
+    for seconds, ae_title in ((0, "CT"), (1, "MG"), (2, "CT")):
+        at = START + timedelta(seconds=seconds)
+        book.note_heard([HeardSender(ae_title=ae_title, address="10.0.0.5", last_at=at)])
+    heard = [(sender.ae_title, sender.last_at - START) for sender in book.heard_senders()]
+    assert heard == [("CT", timedelta(seconds=2)), ("MG", timedelta(seconds=1))]

@@ -13,7 +13,7 @@ import pytest
 import trustme
 from prometheus_client import CollectorRegistry
 
-from tetraview.domain.sender import AllowedSender, Refusal, RejectedSender
+from tetraview.domain.sender import AllowedSender, HeardSender, Refusal, RejectedSender
 from tetraview.errors import SettingsInvalid
 from tetraview.settings import Sender
 from tetraview.web.app import create_app
@@ -46,6 +46,7 @@ class Book:
 
     allowed: list[AllowedSender] = field(default_factory=list)
     rejected: list[RejectedSender] = field(default_factory=list)
+    heard: list[HeardSender] = field(default_factory=list)
     asked: list[tuple[str, ...]] = field(default_factory=list)
 
     def allowed_senders(self) -> list[AllowedSender]:
@@ -53,6 +54,9 @@ class Book:
 
     def rejected_senders(self) -> list[RejectedSender]:
         return self.rejected
+
+    def heard_senders(self) -> list[HeardSender]:
+        return self.heard
 
     def allow(self, ae_title: str, address: str, *, certificate: str = "") -> None:
         if ae_title == "*":
@@ -72,7 +76,8 @@ class Book:
 def book() -> Book:
     known = AllowedSender(ae_title="MR", address="10.0.0.6", certificate="", allowed_at=MOMENT)
     tls = rejected(calling_ae_title="", called_ae_title="", reason=Refusal.TLS, detail="certificate has expired")
-    return Book(allowed=[known], rejected=[rejected(), tls])
+    heard = HeardSender(ae_title="PACS", address="10.0.0.7", last_at=MOMENT)
+    return Book(allowed=[known], rejected=[rejected(), tls], heard=[heard])
 
 
 @pytest.fixture

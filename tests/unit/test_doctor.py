@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tetraview import doctor
+from tetraview.app import ledger_engine
+from tetraview.doctor import Diagnosis, Health, examine
+from tetraview.domain.sender import HeardSender, Refusal, RejectedSender
+from tetraview.errors import DestinationUnavailable
+from tetraview.ledger import Ledger, SenderBook
+from tetraview.settings import Destination, Settings, Triton, Web
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+PACS = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=1)
+
+
+def settings(folder: Path) -> Settings:
+    return Settings.model_construct(
+        data_dir=folder, destinations=(PACS,), triton=Triton(url="127.0.0.1:1"), web=Web(), executor_id="test"
+    )
+
+
+def diagnosis(folder: Path, what: str) -> Diagnosis:
+    (found,) = [each for each in examine(settings(folder)) if each.what == what]
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def echo(destination: Destination) -> None:
+        raise DestinationUnavailable(f"{destination.name} does not answer")
+
+    monkeypatch.setattr(doctor, "echo", echo)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[SenderBook]:
+    engine = ledger_engine(settings(tmp_path))
+    Ledger(engine, clock=lambda: NOW)
+    yield SenderBook(engine, clock=lambda: NOW)
+    engine.dispose()
+
+
+def rejection(*, seconds: int) -> RejectedSender:
+    at = NOW + timedelta(seconds=seconds)
+    return RejectedSender(
+        calling_ae_title="PACS",
+        address="10.0.0.9",
+        called_ae_title="TETRAVIEW",
+        reason=Refusal.UNKNOWN_SENDER,
+        certificate="",
+        detail="",
+        count=3,
+        first_at=at,
+        last_at=at,
+    )
+
+
+def test_a_pacs_that_never_called_is_remarked(book: SenderBook, tmp_path: Path) -> None:
+    """Whether a PACS reaches us is unknown until it has called, and the doctor says how to try."""
+    del book
+    found = diagnosis(tmp_path, "way back from pacs")
+    assert found.health is Health.REMARK
+    assert found.sentence == "PACS has not called yet: send a C-ECHO from there, or route an exam"
+
+
+def test_a_pacs_that_called_is_well(book: SenderBook, tmp_path: Path) -> None:
+    """A PACS that called us reaches us, also when it had been turned away before."""
+    book.note_rejections([rejection(seconds=0)])
+    book.note_heard([HeardSender(ae_title="PACS", address="10.0.0.9", last_at=NOW + timedelta(seconds=1))])
+    assert diagnosis(tmp_path, "way back from pacs").health is Health.GOOD
+
+
+def test_a_pacs_that_was_turned_away_is_a_fault_with_its_remedy(book: SenderBook, tmp_path: Path) -> None:
+    """A PACS that tried and was not let in is named with address, reason and the command that lets it in."""
+    book.note_heard([HeardSender(ae_title="PACS", address="10.0.0.9", last_at=NOW)])
+    book.note_rejections([rejection(seconds=1)])
+    found = diagnosis(tmp_path, "way back from pacs")
+    assert found.health is Health.FAULT
+    assert "PACS@10.0.0.9 was turned away at 2026-01-02 03:04:06 UTC (unknown sender)" in found.sentence
+    assert "tetraview senders allow PACS@10.0.0.9" in found.sentence
+
+
+@pytest.mark.parametrize(("state", "health"), [(0, Health.GOOD), (5, Health.REMARK), (-1, Health.REMARK)])
+def test_a_clock_that_nobody_sets_is_remarked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, state: int, health: Health
+) -> None:
+    """An unsynchronised clock, or one that the system says nothing of, is remarked and no fault."""
+
+    class System:
+        @staticmethod
+        def adjtimex(_buffer: object) -> int:
+            return state
+
+    monkeypatch.setattr(doctor.ctypes, "CDLL", lambda *_, **__: System)
+    assert diagnosis(tmp_path, "clock").health is health
+
+
+def test_a_full_disk_is_a_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Too little room for a day is said before it is a problem."""
+    monkeypatch.setattr(doctor, "_MIN_FREE_BYTES", 1 << 60)
+    found = diagnosis(tmp_path, "data folder")
+    assert found.health is Health.FAULT
+    assert "make room or move `data_dir`" in found.sentence
