@@ -103,7 +103,7 @@ def test_a_workitem_leads_to_results_that_are_where_it_says(
 
 
 def test_a_workitem_that_is_canceled_in_time_leaves_nothing(service: Any, worklist: UpsServer, orthanc: Any) -> None:
-    """Asked over the protocol while its images cannot be had, the service cancels it and delivers nothing."""
+    """Asked over the protocol while its images cannot be had, it is canceled, and what people wrote is not logged."""
     nowhere = "http://127.0.0.1:9/dicom-web"
     service.sections = settings(worklist, nowhere)
     service.start()
@@ -119,6 +119,8 @@ def test_a_workitem_that_is_canceled_in_time_leaves_nothing(service: Any, workli
     (progress,) = worklist.workitems[UID].ProcedureStepProgressInformationSequence
     assert progress.ReasonForCancellation == "Canceled as asked: ordered twice"
     assert orthanc.instances() == []
+    assert "workitem_canceled" in service.log
+    assert "ordered twice" not in service.log
 
 
 @pytest.mark.parametrize("killpoint", ["worklist.claimed", "worklist.collected", "worklist.completed"])

@@ -295,6 +295,7 @@ class Performer:
         key = {"transaction_uid": claim.transaction_uid}
         self._client.update(claim.workitem_uid, changes=cancellation(reason, code, now=self._now()), **key)
         self._client.change_state(claim.workitem_uid, state=CANCELED, **key)
+        _log.warning("workitem_canceled", exam_id=claim.exam_id, because=code.meaning)
         self._end(claim, ClaimState.CANCELED, reason)
 
     def _withdraw(self, claim: Claim) -> bool:
@@ -319,6 +320,8 @@ class Performer:
             state = Workitem.of(self._client.retrieve(claim.workitem_uid)).state
         except WorkitemRefused:
             state = ""
+        if state != COMPLETED:
+            self._withdraw(claim)
         self._end(claim, _ENDED.get(state, ClaimState.LOST), str(fault))
 
     def _tell(self, claim: Claim, state: ExamState) -> Claim:
@@ -335,6 +338,7 @@ class Performer:
         self._record(replace(claim, state=state, detail=detail))
 
     def _record(self, claim: Claim) -> None:
+        """Keep and count a new state. Its detail is not logged: people who give a reason may name a patient."""
         self._claims.record(claim)
         self._metrics.workitems.labels(state=claim.state).inc()
-        _log.info("workitem_changed", exam_id=claim.exam_id, state=claim.state, detail=claim.detail)
+        _log.info("workitem_changed", exam_id=claim.exam_id, state=claim.state)

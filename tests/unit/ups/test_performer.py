@@ -353,6 +353,26 @@ def test_a_workitem_that_was_taken_from_us_is_given_up(bench: Bench) -> None:
     assert bench.ledger.workitems.open() == []
 
 
+def test_images_of_a_workitem_that_was_ended_elsewhere_are_not_read(bench: Bench) -> None:
+    """Where the worklist itself cancels a workitem in hand, what was fetched for it stays unread."""
+    bench.schedule(bench.image(), bench.image())
+    performer = bench.performer()
+    performer.look()
+    fetch = performer._fetcher._fetch
+    calls = iter([fetch])
+
+    def fetch_once(*key: str) -> None:
+        next(calls)(*key)
+
+    performer._fetcher._fetch = fetch_once  # type: ignore[method-assign]
+    performer.go_on()
+    assert exam_state(bench) is ExamState.COLLECTING
+    bench.worklist.workitems[WORKITEM].ProcedureStepState = "CANCELED"
+    bench.performer().go_on()
+    assert claim_state(bench) is ClaimState.CANCELED
+    assert exam_state(bench) is ExamState.SKIPPED
+
+
 def test_a_worklist_that_is_away_is_seen_and_tried_again(bench: Bench) -> None:
     """While the worklist answers 503 the gauge is 0 and claims stay open; once back, they go on."""
     bench.schedule()
