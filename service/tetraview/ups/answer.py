@@ -24,6 +24,8 @@ PROGRESS: Mapping[ExamState, tuple[int, str]] = {
     ExamState.DELIVERING: (80, "The results are being delivered."),
     ExamState.DONE: (100, "The results are delivered."),
 }
+#: States in which a destination has an object.
+_THERE = frozenset({DeliveryState.DELIVERED, DeliveryState.COMMITTED})
 _DESCRIPTION = "Masses marked in the four standard views by neural networks"
 
 
@@ -109,7 +111,7 @@ def outputs_of(
     """
     there: dict[str, set[Archive]] = {}
     for delivery in deliveries:
-        if delivery.state is DeliveryState.DELIVERED and delivery.destination in archives:
+        if delivery.state in _THERE and delivery.destination in archives:
             there.setdefault(delivery.result.sop_instance_uid, set()).add(archives[delivery.destination])
     series: dict[tuple[str, frozenset[Archive]], list[Dataset]] = {}
     for uid, result in {result.sop_instance_uid: result for result in results}.items():

@@ -11,8 +11,9 @@ ARCHIVES = {"pacs": Archive(ae_title="PACS"), "web": Archive(url="https://pacs.e
 OTHER = replace(REPORT, sop_instance_uid="2.25.902", series_instance_uid="2.25.903")
 
 
-def delivery(destination: str, *, of: str = REPORT.sop_instance_uid, refused: bool = False) -> Delivery:
-    state = DeliveryState.REFUSED if refused else DeliveryState.DELIVERED
+def delivery(
+    destination: str, *, of: str = REPORT.sop_instance_uid, state: DeliveryState = DeliveryState.DELIVERED
+) -> Delivery:
     result = REPORT if of == REPORT.sop_instance_uid else OTHER
     return Delivery(exam_id="e", generation=1, destination=destination, result=result, state=state)
 
@@ -21,9 +22,9 @@ def test_results_are_referenced_by_series_with_every_way_to_have_them() -> None:
     """A series that two archives have names AE title and URL; one that an archive refused does not name that one."""
     deliveries = [
         delivery("pacs"),
-        delivery("web"),
+        delivery("web", state=DeliveryState.COMMITTED),
         delivery("pacs", of=OTHER.sop_instance_uid),
-        delivery("web", of=OTHER.sop_instance_uid, refused=True),
+        delivery("web", of=OTHER.sop_instance_uid, state=DeliveryState.REFUSED),
     ]
     first, second = outputs_of([REPORT, OTHER], deliveries, study_instance_uid="2.25.77", archives=ARCHIVES)
     assert [place.RetrieveAETitle for place in first.DICOMRetrievalSequence] == ["PACS"]
