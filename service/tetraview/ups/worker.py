@@ -122,7 +122,7 @@ def open_worklist(
         client=client,
         fetcher=InputFetcher(settings, acceptor, called_ae_title=ae_title),
         ledger=ledger,
-        archives={destination.name: Archive(ae_title=destination.ae_title) for destination in destinations},
+        archives={there.name: Archive(ae_title=there.ae_title, url=there.url) for there in destinations},
         metrics=metrics,
         clock=clock,
         stopping=stopping,
