@@ -24,13 +24,13 @@ from tetraview.demo.demo import run_demo
 from tetraview.doctor import Health, examine
 from tetraview.domain.reading import Reading
 from tetraview.errors import TetraviewError
-from tetraview.files import find_exams
+from tetraview.files import files_in, find_exams
 from tetraview.inference.server import TritonServer
 from tetraview.offline import read_as, read_to_folder, triton_at_hand
 from tetraview.phantom import DEMO_SEED, RECIPES, generate
 from tetraview.phantom.dicom import write_exam
 from tetraview.probe.probe import run_probe
-from tetraview.retrieve import find_studies, open_archive, retrieve_study
+from tetraview.retrieve import find_studies, open_archive, retrieve_study, retrieved_files
 from tetraview.retrieve import pull as pull_studies
 from tetraview.settings import ClassifierName, DetectorName, SegmenterName, Settings, load_settings
 from tetraview.survey import run_survey
@@ -195,8 +195,12 @@ def pull(
 
 @app.command()
 def survey(
-    paths: DicomPaths,
+    paths: Annotated[list[Path] | None, typer.Argument(help="DICOM files, or folders of them.")] = None,
     *,
+    pacs: Annotated[
+        str | None, typer.Option(help="Archive in place of files: https://…/dicom-web, or the name of a destination.")
+    ] = None,
+    date: Annotated[str, typer.Option(help="Study dates there, such as 20260101-20260131.")] = "",
     csv: Annotated[Path | None, typer.Option(help="CSV of files to write; that of exams is put beside it.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Picture to write, SVG.")] = None,
     images: Annotated[bool, typer.Option("--images", help="Also list every file.")] = False,
@@ -205,9 +209,16 @@ def survey(
 ) -> None:
     """Say which exams of an archive would be read and why others would not, without reading any."""
     settings = load_settings(config)
-    called = ae_title or settings.dicom.ae_title
+    if bool(paths) is bool(pacs) or (date and not pacs):
+        _fail("name DICOM files or folders, or --pacs with --date")
     run_survey(
-        paths, settings=settings, ae_title=called, sheet=csv, picture_path=picture, images=images, console=console
+        retrieved_files(open_archive(pacs, settings), dates=date) if pacs else files_in(paths or []),
+        settings=settings,
+        ae_title=ae_title or settings.dicom.ae_title,
+        sheet=csv,
+        picture_path=picture,
+        images=images,
+        console=console,
     )
 
 

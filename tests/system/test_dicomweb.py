@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 import socket
 import urllib.request
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from pydicom import dcmread
+from rich.console import Console
 from tests.conftest import PacsContent
 
 from tetraview.delivery import deliver, deliver_files, echo
@@ -24,8 +26,9 @@ from tetraview.intake.scp import Listener
 from tetraview.intake.spool import Spool
 from tetraview.intake.stow import StoreService
 from tetraview.intake.testing import MemoryLedger
-from tetraview.retrieve import find_studies, open_archive, pull, retrieve_study
+from tetraview.retrieve import find_studies, open_archive, pull, retrieve_study, retrieved_files
 from tetraview.settings import Destination, Dicom, Settings
+from tetraview.survey import run_survey
 from tetraview.web.server import WebServer
 
 pytestmark = [
@@ -209,3 +212,28 @@ def test_an_archive_that_does_not_know_us_is_told_so(exam: Peers) -> None:
     unknown = exam.settings.model_copy(update={"dicom": Dicom(ae_title="NOBODY")})
     with pytest.raises(DestinationUnavailable, match="NOBODY"):
         list(pull(unknown, source="pacs", studies=[exam.study], dates=""))
+
+
+@pytest.mark.parametrize("archive", ["web", "pacs"])
+def test_an_archive_is_surveyed(exam: Peers, archive: str) -> None:
+    """What an archive has of some days is looked at as files are, and none of it is left behind."""
+    files = []
+
+    def looked_at() -> Iterator[Path]:
+        for path in retrieved_files(open_archive(archive, exam.settings), dates=exam.date):
+            files.append(path)
+            yield path
+
+    told = io.StringIO()
+    run_survey(
+        looked_at(),
+        settings=exam.settings,
+        ae_title="TETRAVIEW",
+        sheet=None,
+        picture_path=None,
+        images=False,
+        console=Console(file=told, width=200),
+    )
+    assert "of 1 exams 1 (100%) would be read: 1 (100%) tri" in told.getvalue()
+    assert len(files) == 4
+    assert not any(path.exists() for path in files)

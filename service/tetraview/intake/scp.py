@@ -103,7 +103,12 @@ class Listener:
         sweep(self._spool, self._ledger, policy_of=self._policy_of)
         family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
         address = (self._settings.host, self._settings.port)
-        listening = socket.create_server(address, family=family, backlog=_BACKLOG)
+        try:
+            listening = socket.create_server(address, family=family, backlog=_BACKLOG)
+        except OSError:
+            self._bell.close()
+            self._bell_pull.close()
+            raise
         listening.setblocking(False)
         self.port = listening.getsockname()[1]
         self._thread = threading.Thread(

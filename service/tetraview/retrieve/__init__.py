@@ -1,7 +1,17 @@
 """Exams out of an archive: queries, and retrieval over DICOMweb or DICOM."""
 
-from tetraview.retrieve.archive import Archive, find_studies, open_archive, retrieve_study
+from tetraview.retrieve.archive import Archive, find_studies, open_archive, retrieve_study, retrieved_files
 from tetraview.retrieve.pull import Pulled, pull
 from tetraview.retrieve.study import Study, check_dates
 
-__all__ = ["Archive", "Pulled", "Study", "check_dates", "find_studies", "open_archive", "pull", "retrieve_study"]
+__all__ = [
+    "Archive",
+    "Pulled",
+    "Study",
+    "check_dates",
+    "find_studies",
+    "open_archive",
+    "pull",
+    "retrieve_study",
+    "retrieved_files",
+]

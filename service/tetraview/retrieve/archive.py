@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Protocol
 
 from pydantic import ValidationError
@@ -80,6 +80,23 @@ def retrieve_study(archive: Archive, study: Study, folder: Path) -> Path:
     into = Path(mkdtemp(dir=folder))
     archive.retrieve(study, into)
     return into
+
+
+def retrieved_files(archive: Archive, *, dates: str = "") -> Iterator[Path]:
+    """The mammograms of one study after another; a study's files are gone when those of the next are asked for.
+
+    Args:
+        archive: who is asked.
+        dates: Study Dates, such as 20260101-20260131; empty for any.
+
+    Raises:
+        SettingsInvalid: the dates are not written as they should be.
+        DestinationUnavailable: the archive does not answer, or does not send all of a study.
+    """
+    for study in find_studies(archive, dates=dates):
+        with TemporaryDirectory(prefix="tetraview-") as folder:
+            archive.retrieve(study, Path(folder))
+            yield from sorted(path for path in Path(folder).rglob("*") if path.is_file())
 
 
 def _at(url: str) -> Destination:

@@ -11,7 +11,6 @@ from rich.progress import track
 from rich.table import Table
 
 from tetraview.durable import write_file
-from tetraview.files import files_in
 from tetraview.settings import Settings
 from tetraview.survey.look import look_at
 from tetraview.survey.outcome import SurveyedExam, SurveyedFile
@@ -21,7 +20,7 @@ from tetraview.survey.tally import Tally
 
 
 def run_survey(
-    paths: Iterable[Path],
+    files: Iterable[Path],
     *,
     settings: Settings,
     ae_title: str,
@@ -30,10 +29,10 @@ def run_survey(
     images: bool,
     console: Console,
 ) -> None:
-    """Say what would become of the exams in files and folders.
+    """Say what would become of the exams in an archive.
 
     Args:
-        paths: DICOM files and folders of any size.
+        files: its files, one after another; each is looked at once.
         settings: all that is set.
         ae_title: our AE title that they are taken to be sent to.
         sheet: CSV file to write, or None.
@@ -49,7 +48,7 @@ def run_survey(
     settings.stages_of(ae_title)
     tally, table = Tally(), _table()
     found = look_at(
-        track(files_in(paths), "looking at files", total=None, console=console, transient=True),
+        track(files, "looking at files", total=None, console=console, transient=True),
         called_ae_title=ae_title,
         policy=settings.images_of(ae_title),
         requires=settings.requires_of(ae_title),

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tetraview.domain.exam import ExamState
 from tetraview.domain.view import View
-from tetraview.files import find_exams
+from tetraview.files import files_in, find_exams
 from tetraview.intake.testing import mammogram
 from tetraview.phantom import RECIPES, generate
 from tetraview.phantom.dicom import write_exam
@@ -62,7 +62,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 def survey(folder: Path, **options: Any) -> str:
     told = StringIO()
     usual = {"settings": Settings(), "ae_title": "TETRAVIEW", "sheet": None, "picture_path": None, "images": False}
-    run_survey([folder], **(usual | options), console=Console(file=told, width=200))
+    run_survey(files_in([folder]), **(usual | options), console=Console(file=told, width=200))
     return told.getvalue()
 
 
