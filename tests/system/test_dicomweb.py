@@ -218,9 +218,13 @@ def test_an_archive_that_does_not_know_us_is_told_so(exam: Peers) -> None:
 def test_an_archive_is_surveyed(exam: Peers, archive: str) -> None:
     """What an archive has of some days is looked at as files are, and none of it is left behind."""
     files = []
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    exam.introduce("TETRA_S", port)
+    ours = exam.settings.model_copy(update={"dicom": Dicom(ae_title="TETRA_S", port=port)})
 
     def looked_at() -> Iterator[Path]:
-        for path in retrieved_files(open_archive(archive, exam.settings), dates=exam.date):
+        for path in retrieved_files(open_archive(archive, ours), dates=exam.date):
             files.append(path)
             yield path
 
@@ -234,6 +238,6 @@ def test_an_archive_is_surveyed(exam: Peers, archive: str) -> None:
         images=False,
         console=Console(file=told, width=200),
     )
-    assert "of 1 exams 1 (100%) would be read: 1 (100%) tri" in told.getvalue()
+    assert "of 1 exam 1 (100%) would be read: 1 (100%) tri" in told.getvalue()
     assert len(files) == 4
     assert not any(path.exists() for path in files)
