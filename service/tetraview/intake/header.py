@@ -45,6 +45,7 @@ _KEYWORDS = (
     *("ImagerPixelSpacing", "PixelSpacing", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel"),
     *("PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit"),
     *("ProcedureCodeSequence", "RequestedProcedureCodeSequence", "ReasonForRequestedProcedureCodeSequence"),
+    *("StudyDescription", "RequestedProcedureDescription", "PerformedProcedureStepDescription"),
     "RequestAttributesSequence",
 )
 _WANTED = frozenset(tag_for_keyword(keyword) for keyword in _KEYWORDS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from tetraview.settings.section import Section
 
@@ -10,6 +12,7 @@ Intent = Literal["FOR PRESENTATION", "FOR PROCESSING"]
 Implants = Literal["reject", "displaced", "read"]
 Action = Literal["flag", "reject"]
 Choice = Literal["read", "reject"]
+Word = Annotated[str, Field(min_length=2)]
 Purpose = Literal["screening", "diagnostic", "unknown"]
 
 
@@ -33,4 +36,8 @@ class Images(Section):
     device_action: Action = "flag"
     """Images of a device that is not in `devices`."""
     purpose: Purpose = "unknown"
-    """What exams sent here are for; `unknown` goes by procedure codes and reads, with a flag, where there are none."""
+    """What exams sent here are for; `unknown` goes by procedure codes, then by the words below, and else reads."""
+    diagnostic_words: tuple[Word, ...] = ()
+    """Words in descriptions of study or procedure that mean a diagnostic exam, in any case of letters."""
+    screening_words: tuple[Word, ...] = ()
+    """Words there that mean a screening exam."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tetraview.settings.completeness import Requires
-from tetraview.settings.images import Action, Choice, Images, Implants, Intent, Purpose
+from tetraview.settings.images import Action, Choice, Images, Implants, Intent, Purpose, Word
 from tetraview.settings.section import AETitle, Section
 from tetraview.settings.triton import ClassifierName, DetectorName, SegmenterName, Stages
 
@@ -39,6 +39,10 @@ class Profile(Section):
     """Images of a device that is not in `devices`."""
     purpose: Purpose | None = None
     """What exams sent here are for."""
+    diagnostic_words: tuple[Word, ...] | None = None
+    """Words in descriptions that mean a diagnostic exam."""
+    screening_words: tuple[Word, ...] | None = None
+    """Words there that mean a screening exam."""
 
     def stages(self, default: Stages) -> Stages:
         """The models that read here."""

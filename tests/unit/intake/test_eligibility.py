@@ -359,6 +359,16 @@ UNDER: list[tuple[Images, Attributes, Decision, tuple[Flag, ...]]] = [
     (Images(), coded("ProcedureCodeSequence", "261004008"), Decision.DIAGNOSTIC, ()),
     (Images(), coded("RequestedProcedureCodeSequence", "R-408C3", "SRT"), Decision.DIAGNOSTIC, ()),
     (Images(), coded("ReasonForRequestedProcedureCodeSequence", "261004008"), Decision.DIAGNOSTIC, ()),
+    (Images(), {"StudyDescription": "Diagnostik links"}, Decision.READ, (Flag.PURPOSE_UNKNOWN,)),
+    (Images(diagnostic_words=("diagnostik",)), {"StudyDescription": "DIAGNOSTIK LI"}, Decision.DIAGNOSTIC, ()),
+    (Images(screening_words=("früh",)), {"RequestedProcedureDescription": "Mammo Früherkennung"}, Decision.READ, ()),
+    (
+        Images(diagnostic_words=("mammo",)),
+        {"StudyDescription": "mammo"} | coded("ProcedureCodeSequence", "360156006"),
+        Decision.READ,
+        (),
+    ),
+    (Images(purpose="screening", diagnostic_words=("mammo",)), {"StudyDescription": "mammo"}, Decision.READ, ()),
     (
         Images(),
         {

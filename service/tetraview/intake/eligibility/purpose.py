@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from pydicom.dataset import Dataset
 
 from tetraview.domain.instance import Decision
 from tetraview.intake.eligibility.tables import PURPOSES
-from tetraview.intake.eligibility.values import Objection, codes, items, shown_code
+from tetraview.intake.eligibility.values import Objection, codes, items, shown_code, stated, text
 from tetraview.settings import Images
 
 _SEQUENCES = ("ProcedureCodeSequence", "RequestedProcedureCodeSequence", "ReasonForRequestedProcedureCodeSequence")
+_DESCRIPTIONS = ("StudyDescription", "RequestedProcedureDescription", "PerformedProcedureStepDescription")
 
 
 def against_purpose(dataset: Dataset, policy: Images) -> Iterator[Objection]:
     """Diagnostic exams, by the site's word about the called AE title before the codes of the procedure."""
     if policy.purpose == "diagnostic":
         yield Decision.DIAGNOSTIC, "[images] purpose = diagnostic"
-    if policy.purpose == "unknown":
-        for keyword, code in _coded(dataset):
-            if PURPOSES[code] == "diagnostic":
-                yield Decision.DIAGNOSTIC, shown_code(keyword, code)
-            return
+    if policy.purpose != "unknown":
+        return
+    for keyword, code in _coded(dataset):
+        if PURPOSES[code] == "diagnostic":
+            yield Decision.DIAGNOSTIC, shown_code(keyword, code)
+        return
+    if keyword := _described(dataset, policy.diagnostic_words):
+        yield Decision.DIAGNOSTIC, stated(keyword, "one of [images] diagnostic_words")
 
 
 def is_purpose_known(dataset: Dataset, policy: Images) -> bool:
-    """Whether the site or a code says what the exam is for."""
-    return policy.purpose != "unknown" or any(True for _ in _coded(dataset))
+    """Whether the site, a code or a word says what the exam is for."""
+    return (
+        policy.purpose != "unknown"
+        or any(True for _ in _coded(dataset))
+        or bool(_described(dataset, (*policy.screening_words, *policy.diagnostic_words)))
+    )
+
+
+def _described(dataset: Dataset, words: Collection[str]) -> str:
+    """The first description with one of a site's words in it; empty where none has. What else it says is not told."""
+    wanted = [word.casefold() for word in words]
+    said = ((keyword, text(dataset, keyword).casefold()) for keyword in _DESCRIPTIONS)
+    return next((keyword for keyword, description in said if any(word in description for word in wanted)), "")
 
 
 def _coded(dataset: Dataset) -> Iterator[tuple[str, str]]:
