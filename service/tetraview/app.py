@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
@@ -199,22 +200,25 @@ class App:
         self.stop()
 
     def _keep_ticking(self) -> None:
+        parts = (self._workflow.settle_due_exams, self._workflow.deliver_again, self._show_metrics, self._gate.flush)
         while not self._stopping.wait(_TICK_SECONDS):
-            try:
-                self._tick()
-            except TetraviewError as error:
-                _log.warning("tick_failed", reason=str(error))
-            except Exception:  # noqa: BLE001 - the loop's edge: the next tick may do better
-                _log.exception("tick_failed")
+            for part in parts:
+                self._try(part)
 
-    def _tick(self) -> None:
-        self._workflow.settle_due_exams()
-        self._workflow.deliver_again()
+    def _try(self, part: Callable[[], None]) -> None:
+        """Do a part of a tick, whose trouble is none of the others'."""
+        try:
+            part()
+        except TetraviewError as error:
+            _log.warning("tick_failed", stage=part.__name__, reason=str(error))
+        except Exception:  # noqa: BLE001 - the loop's edge: the next tick may do better
+            _log.exception("tick_failed", stage=part.__name__)
+
+    def _show_metrics(self) -> None:
         self._metrics.set_exams(self.ledger.count_exams())
         self._metrics.exams_waiting.set(self.ledger.count_unsettled())
         names = tuple(destination.name for destination in self._settings.destinations)
         self._metrics.set_queues(self.ledger.count_pending(), destinations=names)
-        self._gate.flush()
         for name, is_open in self._workflow.open_destinations().items():
             self._metrics.destination_open.labels(destination=name).set(is_open)
 

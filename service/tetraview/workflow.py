@@ -22,10 +22,10 @@ from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetWorkflowID, StepOp
 
 from tetraview.breaker import Breaker
 from tetraview.domain.delivery import DeliveryKey
-from tetraview.domain.exam import Exam
+from tetraview.domain.exam import Exam, ExamState
 from tetraview.errors import DestinationUnavailable, Permanent, TetraviewError, Transient
 from tetraview.exam import is_due, judge
-from tetraview.ledger import Ledger
+from tetraview.ledger import Ledger, Unsettled
 from tetraview.outbox import Outbox
 from tetraview.settings import Settings
 from tetraview.steps import Steps
@@ -80,6 +80,8 @@ class ExamWorkflow(DBOSConfiguredInstance):
         self._now = clock
         self._started_at = clock()
         self._stopping = threading.Event()
+        #: Exams that could not be settled, each of which is told once.
+        self._troubled: set[str] = set()
         self._readers = threading.Semaphore(_READERS)
         self._breakers = {
             there.name: Breaker(there.name, places=_SENDERS, pause_seconds=there.retry_seconds)
@@ -120,22 +122,32 @@ class ExamWorkflow(DBOSConfiguredInstance):
         """Start reading every exam whose views are complete and quiet, or whose time is up."""
         sending = self._sending()
         for waiting in self._ledger.unsettled():
-            requires = self._requires_of(waiting.called_ae_title)
-            verdict = judge(waiting.instances, requires=requires, forced=waiting.forced)
-            due = is_due(
-                filled=len(verdict.images),
-                first_image_at=waiting.first_image_at,
-                # Senders could not reach us before the start, so what is missing may still come.
-                last_image_at=max(waiting.last_image_at, self._started_at),
-                now=self._now(),
-                settings=self._completeness,
-                is_sending=waiting.exam_id in sending,
-                forced=waiting.forced,
-            )
-            exam = self._ledger.settle(waiting, verdict) if due else None
-            if exam is not None:
-                killpoint("workflow.settled")
-                self.enqueue(exam)
+            try:
+                self._settle(waiting, is_sending=waiting.exam_id in sending)
+            except Exception:  # noqa: BLE001 - one exam's trouble is not the next one's
+                if waiting.exam_id not in self._troubled:
+                    _log.exception("settling_failed", exam_id=waiting.exam_id)
+                self._troubled.add(waiting.exam_id)
+
+    def _settle(self, waiting: Unsettled, *, is_sending: bool) -> None:
+        requires = self._requires_of(waiting.called_ae_title)
+        verdict = judge(waiting.instances, requires=requires, forced=waiting.forced)
+        due = is_due(
+            filled=len(verdict.images),
+            first_image_at=waiting.first_image_at,
+            # Senders could not reach us before the start, so what is missing may still come.
+            last_image_at=max(waiting.last_image_at, self._started_at),
+            now=self._now(),
+            settings=self._completeness,
+            is_sending=is_sending,
+            forced=waiting.forced,
+        )
+        # What must not be read was said so before, and is settled when the reading under way has come to its end.
+        said = verdict.state is not ExamState.READING and waiting.is_under_way and waiting.remark is verdict.remark
+        exam = self._ledger.settle(waiting, verdict) if due and not said else None
+        if exam is not None:
+            killpoint("workflow.settled")
+            self.enqueue(exam)
 
     def deliver_again(self) -> None:
         """Queue what a person asked for again, and what was not committed in time."""

@@ -50,6 +50,8 @@ class Decision(StrEnum):
     NOT_CHOSEN = "NOT_CHOSEN"
     #: One of several partial images of one slot.
     MOSAIC = "MOSAIC"
+    #: It would be read, but its exam is held or skipped.
+    EXAM_NOT_READ = "EXAM_NOT_READ"
 
 
 #: What is kept and shown with an exam but is no image of it.
@@ -119,12 +121,13 @@ class Instance:
     #: When the instance was accepted, UTC.
     received_at: datetime
     eligibility: Eligibility
-    #: Digest of Patient ID and its issuer, 16 hex digits; empty where there is no Patient ID.
-    patient_key: str = ""
+    #: Digest of Patient ID and its issuer, 16 hex digits; empty where there is no Patient ID, None in rows of a version
+    #: of the service that did not keep it.
+    patient_key: str | None = None
     #: Digest of Accession Number, as above.
-    accession_key: str = ""
+    accession_key: str | None = None
     #: Digest of Study Date, as above.
-    study_date_key: str = ""
+    study_date_key: str | None = None
 
 
 class Recorded(StrEnum):

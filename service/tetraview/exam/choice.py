@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tetraview.domain.instance import Decision, Instance
 from tetraview.domain.view import View
 
-#: Images whose fields differ by less are the same size: modalities crop their images.
-_FIELD_STEP_MM2 = 1000.0
+#: A field that is smaller than the largest by no more than this is as large: modalities crop their images.
+_SAME_FIELD_MM2 = 1000.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +57,10 @@ def choose_images(instances: Iterable[Instance]) -> Choice:
             because = f"{view} came as parts, and no image shows it whole"
             others |= {tile.path: (Decision.MOSAIC, because) for tile in candidates}
         elif candidates:
-            first, *rest = sorted(candidates, key=_preference, reverse=True)
-            images[view] = first
-            others |= {loser.path: (Decision.NOT_CHOSEN, _why_not(loser, first, view)) for loser in rest}
+            images[view], losers = _best(candidates)
+            others |= {
+                loser.path: (Decision.NOT_CHOSEN, f"the image that fills {view} {reason}") for loser, reason in losers
+            }
     return Choice(images=images, others=others, mosaics=tuple(mosaics))
 
 
@@ -66,26 +68,19 @@ def _is_mosaic(candidates: Sequence[Instance]) -> bool:
     return len(candidates) > 1 and all(instance.eligibility.partial for instance in candidates)
 
 
-def _preference(instance: Instance) -> tuple[bool, bool, int, str, str]:
-    eligibility = instance.eligibility
-    return (
-        not eligibility.partial,
-        not eligibility.displaced,
-        round(eligibility.field_mm2 / _FIELD_STEP_MM2),
-        eligibility.acquired_at,
-        instance.sop_instance_uid,
+def _best(candidates: Sequence[Instance]) -> tuple[Instance, list[tuple[Instance, str]]]:
+    """The image that is left when one rule after another has had its say, and each loser with what the winner has."""
+    rules: tuple[tuple[str, Callable[[Instance], Any], float], ...] = (
+        ("shows the whole breast", lambda image: not image.eligibility.partial, 0),
+        ("is no displaced view", lambda image: not image.eligibility.displaced, 0),
+        ("has a larger field", lambda image: image.eligibility.field_mm2, _SAME_FIELD_MM2),
+        ("was acquired later", lambda image: image.eligibility.acquired_at, 0),
+        ("has a higher UID, with nothing else to tell them apart", lambda image: image.sop_instance_uid, 0),
     )
-
-
-def _why_not(loser: Instance, winner: Instance, view: View) -> str:
-    """The first of the preferences by which another image won."""
-    reasons = (
-        "shows the whole breast",
-        "is no displaced view",
-        "has a larger field",
-        "was acquired later",
-        "has a higher UID, with nothing else to tell them apart",
-    )
-    pairs = zip(_preference(winner), _preference(loser), reasons, strict=True)
-    reason = next(reason for won, lost, reason in pairs if won != lost)
-    return f"the image that fills {view} {reason}"
+    left, losers = list(candidates), []
+    for reason, value_of, tolerance in rules:
+        best = max(map(value_of, left))
+        least = best - tolerance if tolerance else best
+        losers += [(image, reason) for image in left if value_of(image) < least]
+        left = [image for image in left if value_of(image) >= least]
+    return left[0], losers

@@ -14,9 +14,9 @@ def contradictions(instances: Iterable[Instance]) -> tuple[str, ...]:
     one that has it; an image that leaves Accession Number or Study Date empty says nothing about them.
     """
     images = [instance for instance in instances if instance.eligibility.decision not in NOTED]
-    patients = {image.patient_key for image in images}
-    accessions = {image.accession_key for image in images} - {""}
-    dates = {image.study_date_key for image in images} - {""}
+    patients = {image.patient_key for image in images} - {None}
+    accessions = {image.accession_key for image in images} - {None, ""}
+    dates = {image.study_date_key for image in images} - {None, ""}
     named = (
         ("PatientID (0010,0020)", patients),
         ("AccessionNumber (0008,0050)", accessions),

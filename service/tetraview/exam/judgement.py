@@ -43,7 +43,10 @@ def judge(instances: Sequence[Instance], *, requires: Requires = "any", forced: 
 
 
 def _verdict(state: ExamState, choice: Choice, remark: Remark | None, detail: str) -> Verdict:
-    return Verdict(state=state, images=choice.images, others=choice.others, remark=remark, detail=detail)
+    others = dict(choice.others)
+    if state is not ExamState.READING:
+        others |= {image.path: (Decision.EXAM_NOT_READ, detail) for image in choice.images.values()}
+    return Verdict(state=state, images=choice.images, others=others, remark=remark, detail=detail)
 
 
 def _nothing_to_read(instances: Sequence[Instance], choice: Choice) -> tuple[Remark, str]:

@@ -1,7 +1,7 @@
 """What tetraview knows and must not forget: instances, exams, readings, deliveries."""
 
 from tetraview.ledger.database import check_database, open_engine
-from tetraview.ledger.ledger import Ledger
+from tetraview.ledger.ledger import Ledger, Unsettled
 from tetraview.ledger.selection import EVERY, Outcome, Selection
 from tetraview.ledger.senders import SenderBook
 from tetraview.ledger.summary import ExamSummary, ImageSummary
@@ -14,6 +14,7 @@ __all__ = [
     "Outcome",
     "Selection",
     "SenderBook",
+    "Unsettled",
     "check_database",
     "open_engine",
 ]

@@ -14,6 +14,9 @@ from tetraview.domain.view import View
 from tetraview.ledger.documents import exam_document
 from tetraview.ledger.tables import exams, readings
 
+#: States in which a generation has yet to come to its end.
+UNDER_WAY = frozenset({ExamState.READING, ExamState.DELIVERING})
+
 
 def is_generation(exam_id: str, generation: int) -> sa.ColumnElement[bool]:
     """The row of one generation."""
@@ -23,12 +26,16 @@ def is_generation(exam_id: str, generation: int) -> sa.ColumnElement[bool]:
 def open_generation(
     connection: sa.Connection, current: sa.Row[Any], images: Mapping[View, Instance], now: datetime
 ) -> Exam | None:
-    """The next generation's exam, its row written; None where the choice is empty or was read already."""
+    """The next generation's exam, its row written; None where the choice is empty, was read or is being read.
+
+    A choice whose reading failed is read again; one whose results a destination refused is not, since they are there.
+    """
     exam = Exam(exam_id=current.exam_id, generation=current.generation + 1, images=dict(images), settled_at=now)
-    query = sa.select(readings.c.exam).where(is_generation(current.exam_id, current.generation))
-    last = connection.execute(query).scalar()
-    unchanged = last is not None and _digests(exam_document.validate_python(last)) == _digests(exam)
-    if not images or (unchanged and current.state != ExamState.FAILED):
+    query = sa.select(readings.c.exam, readings.c.results).where(is_generation(current.exam_id, current.generation))
+    last = connection.execute(query).one_or_none()
+    unchanged = last is not None and _digests(exam_document.validate_python(last.exam)) == _digests(exam)
+    failed = last is not None and last.results is None and current.state not in UNDER_WAY
+    if not images or (unchanged and not failed):
         return None
     document = exam_document.dump_python(exam, mode="json")
     row = {"exam_id": exam.exam_id, "generation": exam.generation, "exam": document, "stage_seconds": {}}

@@ -8,14 +8,14 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from tetraview.domain.delivery import ResultObject
-from tetraview.domain.exam import Exam, ExamState, exam_id_of
+from tetraview.domain.exam import Exam, ExamState, Remark, exam_id_of
 from tetraview.domain.instance import NOTED, Instance, Recorded
 from tetraview.domain.reading import Reading
 from tetraview.domain.verdict import Verdict
 from tetraview.errors import StorageUnavailable
 from tetraview.ledger.deliveries import Deliveries
 from tetraview.ledger.documents import exam_document, reading_document, results_document
-from tetraview.ledger.generations import is_generation, set_state
+from tetraview.ledger.generations import UNDER_WAY, is_generation, set_state
 from tetraview.ledger.received import compare, instances_in_force, keep, mark
 from tetraview.ledger.selection import EVERY, Selection, conditions
 from tetraview.ledger.session import DETAIL
@@ -40,6 +40,10 @@ class Unsettled:
     last_image_at: datetime
     #: Whether a person asked for reading what is there.
     forced: bool
+    #: Whether its last generation has yet to come to its end.
+    is_under_way: bool
+    #: What was remarked when it was last judged.
+    remark: Remark | None
     #: The images in force.
     instances: tuple[Instance, ...]
 
@@ -98,9 +102,10 @@ class Ledger(Deliveries):
                 )
             )
             return
-        # A re-send of the same bytes changes nothing, unless a person re-sends what failed.
-        changes = recorded is not Recorded.SAME and instance.eligibility.decision not in NOTED
-        if changes or known == ExamState.FAILED:
+        # A re-send of the same bytes changes nothing, unless a person re-sends what failed; our results that come
+        # back change nothing at all.
+        counts = recorded is not Recorded.SAME or known == ExamState.FAILED
+        if counts and instance.eligibility.decision not in NOTED:
             waiting_since = sa.func.coalesce(exams.c.waiting_since, sa.literal(instance.received_at, Moment))
             change = {"unsettled": True, "waiting_since": waiting_since, **moments}
             connection.execute(exams.update().where(exams.c.exam_id == exam_id).values(**change))
@@ -130,6 +135,8 @@ class Ledger(Deliveries):
                     first_image_at=row.waiting_since or row.first_image_at,
                     last_image_at=row.last_image_at,
                     forced=row.forced,
+                    is_under_way=row.state in UNDER_WAY,
+                    remark=Remark(row.remark) if row.remark else None,
                     instances=instances_in_force(connection, row.exam_id),
                 )
                 for row in rows
@@ -140,11 +147,14 @@ class Ledger(Deliveries):
 
         Returns:
             The next generation, which is to be read; None where nothing is to be read: the exam is skipped or held,
-            the choice was read already, or an image has come since the exam was looked at, which leaves it waiting.
+            the choice was read already, or an image has come or a person has asked for the reading since the exam was
+            looked at, which leaves it waiting.
         """
         with self._begin() as connection:
             current = self._hold_exam(connection, waiting.exam_id)
-            if not current.unsettled or instances_in_force(connection, waiting.exam_id) != waiting.instances:
+            asked_since = current.forced and not waiting.forced
+            in_force = instances_in_force(connection, waiting.exam_id)
+            if not current.unsettled or asked_since or in_force != waiting.instances:
                 return None
             mark(connection, waiting.instances, verdict.others)
             return settle_exam(connection, current, verdict, self._now())

@@ -12,12 +12,15 @@ from tetraview.ledger.tables import instances
 
 
 def compare(connection: sa.Connection, instance: Instance) -> Recorded:
-    """How an instance relates to those of the same SOP Instance UID sent to the same AE title."""
-    query = sa.select(instances.c.sha256, instances.c.calling_ae_title).where(_twins(instance))
-    twins = connection.execute(query).all()
+    """How an instance relates to those of the same SOP Instance UID sent to the same AE title.
+
+    A version that another one has superseded counts as changed when it comes again: its sender has gone back to it.
+    """
+    columns = (instances.c.sha256, instances.c.calling_ae_title, instances.c.superseded)
+    twins = connection.execute(sa.select(*columns).where(_twins(instance))).all()
     if not twins:
         return Recorded.NEW
-    if any(twin.sha256 == instance.sha256 for twin in twins):
+    if any(twin.sha256 == instance.sha256 and not twin.superseded for twin in twins):
         return Recorded.SAME
     if any(twin.calling_ae_title != instance.calling_ae_title for twin in twins):
         return Recorded.CONFLICT
@@ -25,8 +28,11 @@ def compare(connection: sa.Connection, instance: Instance) -> Recorded:
 
 
 def keep(connection: sa.Connection, exam_id: str, instance: Instance) -> None:
-    """Add an instance, which takes the place of older ones of its UID."""
+    """Add an instance, or put it in force again; it takes the place of others of its UID."""
     connection.execute(instances.update().where(_twins(instance)).values(superseded=True))
+    again = sa.and_(_twins(instance), instances.c.sha256 == instance.sha256)
+    if connection.execute(instances.update().where(again).values(superseded=False)).rowcount:
+        return
     connection.execute(
         instances.insert().values(
             exam_id=exam_id,

@@ -9,16 +9,16 @@ import sqlalchemy as sa
 
 from tetraview.domain.exam import Exam, ExamState
 from tetraview.domain.verdict import Verdict
-from tetraview.ledger.generations import open_generation
+from tetraview.ledger.generations import UNDER_WAY, open_generation
 from tetraview.ledger.owed import close_exam
 from tetraview.ledger.tables import exams
-
-#: States in which no work on the exam is under way.
-_AT_REST = frozenset({ExamState.COLLECTING, ExamState.DONE, ExamState.SKIPPED, ExamState.HELD, ExamState.FAILED})
 
 
 def settle_exam(connection: sa.Connection, current: sa.Row[Any], verdict: Verdict, now: datetime) -> Exam | None:
     """Write what a verdict makes of an exam.
+
+    An exam that must not be read, but whose last generation is under way, says so and goes on waiting: it is judged
+    again when that has come to its end.
 
     Args:
         connection: a transaction that holds the exam's row.
@@ -29,22 +29,21 @@ def settle_exam(connection: sa.Connection, current: sa.Row[Any], verdict: Verdic
     Returns:
         The next generation; None where nothing is to be read, or the choice was read already.
     """
-    is_read = verdict.state is ExamState.READING
-    exam = open_generation(connection, current, verdict.images, now) if is_read else None
-    change: dict[str, Any] = {
-        "unsettled": False,
-        "waiting_since": None,
-        "forced": False,
-        "remark": verdict.remark or "",
-    }
+    said = {"remark": verdict.remark or "", "detail": verdict.detail}
+    settled: dict[str, Any] = {"unsettled": False, "waiting_since": None, "forced": False, **said}
+    this = exams.update().where(exams.c.exam_id == current.exam_id)
+    if verdict.state is not ExamState.READING:
+        waits = current.state in UNDER_WAY
+        connection.execute(this.values(**(said if waits else settled | {"state": verdict.state})))
+        return None
+    exam = open_generation(connection, current, verdict.images, now)
     if exam is not None:
-        change |= {"state": ExamState.READING, "generation": exam.generation, "detail": verdict.detail}
-    elif not is_read and current.state in _AT_REST:
-        change |= {"state": verdict.state, "detail": verdict.detail}
-    elif is_read and current.state in {ExamState.HELD, ExamState.SKIPPED}:
-        # What stood in its way is gone, and the images were read before.
-        change |= {"state": ExamState.DELIVERING, "detail": verdict.detail}
-    connection.execute(exams.update().where(exams.c.exam_id == current.exam_id).values(**change))
-    if exam is None and is_read:
+        connection.execute(this.values(**settled, state=ExamState.READING, generation=exam.generation))
+        return exam
+    if current.state not in UNDER_WAY:
+        # Its results are there: whether all are delivered says what it is now.
+        connection.execute(this.values(**settled, state=ExamState.DELIVERING))
         close_exam(connection, current.exam_id, current.generation)
-    return exam
+    else:
+        connection.execute(this.values(**settled))
+    return None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tetraview.domain.exam import ExamState, Remark
+from tetraview.domain.exam import ExamState
 from tetraview.domain.finding import Finding
 from tetraview.domain.reading import Reading
 from tetraview.domain.sender import AllowedSender, HeardSender, Refusal, RejectedSender
@@ -90,9 +90,17 @@ def exam_page(
         objects=objects,
         stage_seconds=_stage_seconds(summary, reading, generation=generation),
         under_way=summary.state in _UNDER_WAY,
-        can_be_read=summary.state is ExamState.COLLECTING or summary.remark is Remark.REQUIRES_MORE,
+        can_be_read=_can_be_read(summary, objects, generation=generation),
         flags=_flags(summary),
     )
+
+
+def _can_be_read(summary: ExamSummary, objects: Sequence[SentObject], *, generation: int) -> bool:
+    """Whether asking for the reading of what is there would do anything."""
+    if generation not in {0, summary.generation} or not summary.views:
+        return False
+    failed = summary.state is ExamState.FAILED and not objects
+    return failed or summary.state in {ExamState.COLLECTING, ExamState.SKIPPED}
 
 
 def _flags(summary: ExamSummary) -> Mapping[View, tuple[str, ...]]:

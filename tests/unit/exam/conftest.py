@@ -33,7 +33,7 @@ def make_image(view: View | None, *, uid: str = "1", **facts: Any) -> Instance:
     return Instance(**(known | of_instance))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def image() -> Any:
     """Makes images."""
     return make_image

@@ -4,6 +4,8 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tetraview.domain.instance import Decision
 from tetraview.domain.view import View
@@ -21,6 +23,7 @@ WHOLE = {"field_mm2": 72000.0, "acquired_at": "20260102101500"}
         ({"acquired_at": "20260102101501"}, {}, "was acquired later"),
         ({"acquired_at": "20260102101501"}, {"acquired_at": ""}, "was acquired later"),
         ({"field_mm2": 72300.0, "acquired_at": "20260102101501"}, {"field_mm2": 72400.0}, "was acquired later"),
+        ({"field_mm2": 43499.5, "acquired_at": "20260102101501"}, {"field_mm2": 43500.5}, "was acquired later"),
         ({}, {}, "has a higher UID, with nothing else to tell them apart"),
     ],
 )
@@ -68,3 +71,26 @@ def test_the_order_of_arrival_does_not_matter(image: Any) -> None:
     """Every order of the images makes the same choice."""
     images = [image(view, uid=uid) for view in (View.L_CC, View.R_CC) for uid in "12"]
     assert len({tuple(choose_images(order).images.items()) for order in permutations(images)}) == 1
+
+
+FIELDS = st.sampled_from([0.0, 43000.0, 43900.0, 72000.0])
+FACTS = st.tuples(st.booleans(), st.booleans(), FIELDS, st.sampled_from("abc"))
+
+
+@given(facts=st.lists(FACTS, min_size=1, max_size=6))
+def test_none_of_the_best_images_was_acquired_later_than_the_one_read(
+    image: Any, facts: list[tuple[bool, bool, float, str]]
+) -> None:
+    """Whatever comes, every image is read or told why not, and of the best ones the latest is read."""
+    images = [
+        image(View.L_CC, uid=f"{n}", partial=partial, displaced=displaced, field_mm2=field, acquired_at=moment)
+        for n, (partial, displaced, field, moment) in enumerate(facts)
+    ]
+    choice = choose_images(images)
+    assert {*(read.path for read in choice.images.values()), *choice.others} == {image.path for image in images}
+    for read in choice.images.values():
+        best = min((image.eligibility.partial, image.eligibility.displaced) for image in images)
+        alike = [i.eligibility for i in images if (i.eligibility.partial, i.eligibility.displaced) == best]
+        large = [each for each in alike if each.field_mm2 >= max(each.field_mm2 for each in alike) - 1000]
+        assert read.eligibility in large
+        assert read.eligibility.acquired_at == max(each.acquired_at for each in large)

@@ -104,3 +104,19 @@ def test_an_empty_order_or_date_contradicts_nothing(image: Any, keys: dict[str, 
     known = {"accession_key": "a", "study_date_key": "a"}
     images = [image(View.L_CC, uid="1", **known), image(View.R_CC, uid="2", **(known | keys))]
     assert judge(images).state is ExamState.READING
+
+
+def test_images_of_an_exam_that_is_not_read_say_so(image: Any) -> None:
+    """No image of a held or skipped exam is said to be read, and each names the reason of its exam."""
+    for verdict in (
+        judge([image(View.L_CC, uid="1"), image(View.R_CC, uid="2", patient_key="q")]),
+        judge([image(View.L_CC, uid="1"), image(View.R_CC, uid="2")], requires="four"),
+    ):
+        assert set(verdict.others.values()) == {(Decision.EXAM_NOT_READ, verdict.detail)}
+        assert len(verdict.others) == 2
+
+
+def test_what_an_earlier_version_did_not_keep_contradicts_nothing(image: Any) -> None:
+    """Images that were recorded before identities were kept are of no other patient for that."""
+    older = image(View.L_CC, uid="1", patient_key=None, accession_key=None, study_date_key=None)
+    assert judge([older, image(View.R_CC, uid="2", accession_key="a", study_date_key="d")]).state is ExamState.READING

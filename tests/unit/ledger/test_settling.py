@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tetraview.domain.delivery import DeliveryState, ResultKind, ResultObject
 from tetraview.domain.exam import Exam, ExamState, Remark, exam_id_of
 from tetraview.domain.instance import Decision, Eligibility, Instance
 from tetraview.domain.view import View
@@ -91,13 +92,79 @@ def test_a_reading_that_is_there_outlasts_a_hold(ledger: Ledger) -> None:
     assert (done.state, done.generation, done.remark) == (ExamState.DONE, 1, Remark.UNILATERAL)
 
 
-def test_a_stray_image_does_not_stop_what_is_under_way(ledger: Ledger) -> None:
-    """While an exam is read a contradiction is remarked, and the reading goes on."""
+@pytest.mark.parametrize("view", [None, View.R_CC])
+def test_a_contradiction_during_reading_holds_the_exam_afterwards(ledger: Ledger, view: View | None) -> None:
+    """While an exam is read a contradiction is remarked and waits; when the reading has ended the exam is held."""
     ledger.record_instance(image(View.L_CC, number=1, patient_key="a"))
     settle(ledger)
-    ledger.record_instance(image(None, number=2, patient_key="b"))
+    ledger.record_instance(image(view, number=2, patient_key="b"))
     assert settle(ledger) is None
     assert (summary(ledger).state, summary(ledger).remark) == (ExamState.READING, Remark.IDENTITY_DIFFERS)
+    (waiting,) = ledger.unsettled()
+    assert (waiting.is_under_way, waiting.remark) == (True, Remark.IDENTITY_DIFFERS)
+    ledger.open_deliveries(EXAM, 1, results=[], destinations={})
+    assert settle(ledger) is None
+    assert (summary(ledger).state, summary(ledger).generation) == (ExamState.HELD, 1)
+    assert "READ" not in {each.decision for each in summary(ledger).images}
+
+
+def test_a_failed_reading_is_read_again_after_a_hold(ledger: Ledger) -> None:
+    """An exam whose reading failed is not done because a stray image came and went: it is read again."""
+    ledger.record_instance(image(View.L_CC, number=1, patient_key="a"))
+    settle(ledger)
+    ledger.fail_exam(EXAM, 1, detail="a test")
+    stray = image(None, number=2, patient_key="b")
+    ledger.record_instance(stray)
+    assert settle(ledger) is None
+    ledger.record_instance(replace(stray, patient_key="a", sha256="f" * 64, path="f/2"))
+    again = settle(ledger)
+    assert again is not None
+    assert (again.generation, summary(ledger).state) == (2, ExamState.READING)
+
+
+def test_a_refused_result_is_no_failed_reading(ledger: Ledger) -> None:
+    """Images sent again after a destination refused a result make no second set of results: those are sent again."""
+    only = image(View.L_CC, number=1)
+    ledger.record_instance(only)
+    settle(ledger)
+    report = ResultObject(
+        kind=ResultKind.CAD_REPORT, sop_class_uid="1.2", sop_instance_uid="2.25.7", path="pacs/cad.dcm", output="pacs"
+    )
+    ledger.open_deliveries(EXAM, 1, results=[report], destinations={"pacs": "pacs"})
+    (owed,) = ledger.deliveries(EXAM)
+    ledger.record_delivery(replace(owed, state=DeliveryState.REFUSED))
+    assert summary(ledger).state is ExamState.FAILED
+    ledger.record_instance(only)
+    assert settle(ledger) is None
+    assert (summary(ledger).state, summary(ledger).generation) == (ExamState.FAILED, 1)
+    ledger.record_instance(image(None, number=3, decision=Decision.OWN_RESULT))
+    assert ledger.unsettled() == []
+
+
+def test_a_sender_may_go_back_to_an_earlier_version(ledger: Ledger) -> None:
+    """The first version sent again after a second one counts again, and the second one no more."""
+    right = image(View.L_CC, number=1, patient_key="a")
+    other = image(View.R_CC, number=2, patient_key="a")
+    wrong = replace(right, patient_key="b", sha256="f" * 64, path="f/1")
+    for instance, recorded in ((other, "new"), (right, "new"), (wrong, "changed")):
+        assert ledger.record_instance(instance) == recorded
+    assert settle(ledger) is None
+    assert summary(ledger).state is ExamState.HELD
+    assert ledger.record_instance(right) == "changed"
+    exam = settle(ledger)
+    assert exam is not None
+    assert exam.images[View.L_CC].sha256 == right.sha256
+    assert ledger.record_instance(right) == "same"
+
+
+def test_a_request_to_read_is_not_lost_in_settling(ledger: Ledger) -> None:
+    """An exam that a person asks for while it is being settled is looked at again with that in mind."""
+    ledger.record_instance(image(View.L_CC, number=1))
+    (waiting,) = ledger.unsettled()
+    verdict = judge(waiting.instances, requires="four")
+    assert ledger.force(EXAM)
+    assert ledger.settle(waiting, verdict) is None
+    assert settle(ledger, requires="four") is not None
 
 
 def test_a_skipped_exam_is_read_when_what_was_missing_comes(ledger: Ledger) -> None:

@@ -45,7 +45,8 @@ def test_an_unknown_exam_is_not_found(site: Any) -> None:
     [
         (ExamState.COLLECTING, None, True),
         (ExamState.SKIPPED, Remark.REQUIRES_MORE, True),
-        (ExamState.SKIPPED, Remark.NO_IMAGE, False),
+        (ExamState.SKIPPED, None, True),
+        (ExamState.FAILED, None, False),
         (ExamState.HELD, Remark.IDENTITY_DIFFERS, False),
         (ExamState.DONE, Remark.INCOMPLETE, False),
     ],
