@@ -66,6 +66,8 @@ class Service:
     profiles: str = ""
     #: Any further sections, as TOML.
     sections: str = ""
+    #: How long an exam waits for images that it lacks.
+    timeout_seconds: float = 6.0
     port: int = 0
     web_port: int = 0
     process: subprocess.Popen[bytes] | None = None
@@ -96,7 +98,7 @@ class Service:
             url = "{self.triton_url}"
             [completeness]
             quiet_seconds = 0.5
-            timeout_seconds = 6.0
+            timeout_seconds = {self.timeout_seconds}
             [[destinations]]
             name = "pacs"
             ae_title = "{there.ae_title}"

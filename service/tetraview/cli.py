@@ -1,39 +1,24 @@
-"""The command line."""
+"""The command line. A command imports what it alone needs, so that others need not wait for it."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, NoReturn
 
 import typer
-from pydicom.misc import is_dicom
 from rich.progress import track
 
-from tetraview.app import App
 from tetraview.cli_jobs import jobs, requeue
 from tetraview.cli_senders import senders_app
-from tetraview.conformance.statement import conformance_statement
-from tetraview.delivery import receiver_of, store_files
-from tetraview.demo.demo import run_demo
-from tetraview.doctor import Health, examine
 from tetraview.domain.reading import Reading
 from tetraview.errors import TetraviewError
-from tetraview.files import files_in, find_exams
-from tetraview.inference.server import TritonServer
-from tetraview.offline import read_as, read_to_folder, triton_at_hand
-from tetraview.phantom import DEMO_SEED, RECIPES, generate
-from tetraview.phantom.dicom import write_exam
-from tetraview.probe.probe import run_probe
-from tetraview.retrieve import find_studies, open_archive, retrieve_study, retrieved_files
-from tetraview.retrieve import pull as pull_studies
 from tetraview.settings import ClassifierName, DetectorName, SegmenterName, Settings, load_settings
-from tetraview.survey import run_survey
 from tetraview.tables import findings_table, settings_text
 from tetraview.terminal import ConfigFile, console, errors
 
@@ -47,9 +32,6 @@ app.add_typer(senders_app, name="senders")
 
 DicomPaths = Annotated[list[Path], typer.Argument(help="DICOM files, or folders of them.")]
 Studies = Annotated[list[str] | None, typer.Option("--study", help="Study Instance UID; may be repeated.")]
-
-#: Of what the doctor says.
-_COLOURS = {Health.GOOD: "green", Health.REMARK: "yellow", Health.FAULT: "red"}
 
 
 def main() -> None:
@@ -70,6 +52,8 @@ def _fail(sentence: str) -> NoReturn:
 @app.command()
 def serve(config: ConfigFile = None) -> None:
     """Run the service: receive exams, read them, deliver results. Logs are JSON lines on standard output."""
+    from tetraview.app import App
+
     settings = load_settings(config)
     with stop_requested() as stop, App(settings, log=sys.stdout):
         stop.wait()
@@ -81,6 +65,8 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything the demo leaves.")] = Path("demo-output"),
 ) -> None:
     """Send one exam through PACS, tetraview and Triton on this machine and show what comes back."""
+    from tetraview.demo.demo import run_demo
+
     with stop_requested() as stop:
         run_demo(folder, out=out, console=console, stop=stop)
 
@@ -96,6 +82,8 @@ def send(
     tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
 ) -> None:
     """Send DICOM files by C-STORE, each in the transfer syntax it has."""
+    from tetraview.delivery import receiver_of, store_files
+
     receiver = receiver_of(to, tls_ca_file=tls_ca, tls_certificate=tls_certificate, tls_key=tls_key)
     files = [file for path in paths for file in (_dicom_files(path) if path.is_dir() else [path])]
     if not files:
@@ -111,6 +99,8 @@ def send(
 
 def _dicom_files(folder: Path) -> list[Path]:
     """The DICOM files below a folder, whatever their names; modalities often write no extension."""
+    from pydicom.misc import is_dicom
+
     return [path for path in sorted(folder.rglob("*")) if path.is_file() and is_dicom(path)]
 
 
@@ -139,6 +129,9 @@ def read(
 
     The models are those of the settings unless --ae-title, --detector, --segmenter or --classifier name others.
     """
+    from tetraview.files import find_exams
+    from tetraview.offline import read_as, read_to_folder, triton_at_hand
+
     settings = load_settings(config)
     called = ae_title or settings.dicom.ae_title
     outputs = [settings.output(name) for name in dict.fromkeys(output)] if output else settings.outputs_in_use
@@ -166,6 +159,8 @@ def read(
 @contextmanager
 def _retrieved(source: str, studies: list[str], settings: Settings) -> Iterator[Path]:
     """A folder with the mammograms of studies, as long as they are needed."""
+    from tetraview.retrieve import find_studies, open_archive, retrieve_study
+
     archive = open_archive(source, settings)
     with TemporaryDirectory(prefix="tetraview-") as folder:
         for study in find_studies(archive, studies=studies):
@@ -182,6 +177,8 @@ def pull(
     config: ConfigFile = None,
 ) -> None:
     """Have an archive send studies to the running service, which reads them and delivers as always."""
+    from tetraview.retrieve import pull as pull_studies
+
     settings = load_settings(config)
     failed = 0
     console.print(f"asking {source} to send mammograms to {settings.dicom.ae_title}", markup=False, highlight=False)
@@ -208,6 +205,10 @@ def survey(
     config: ConfigFile = None,
 ) -> None:
     """Say which exams of an archive would be read and why others would not, without reading any."""
+    from tetraview.files import files_in
+    from tetraview.retrieve import open_archive, retrieved_files
+    from tetraview.survey import run_survey
+
     settings = load_settings(config)
     if bool(paths) is bool(pacs) or (date and not pacs):
         _fail("name DICOM files or folders, or --pacs with --date")
@@ -239,21 +240,23 @@ def triton(
 
     A model takes some hundred megabytes of memory.
     """
+    from tetraview.inference.server import TritonServer
+
     models = load_settings(config).model_names if config else ()
     with stop_requested() as stop, ExitStack() as stack:
         with console.status("loading models"):
             server = stack.enter_context(TritonServer(models=models, grpc_port=port, metrics_port=metrics_port))
         console.print(f"Triton serves gRPC at {server.url}, metrics at {server.metrics_url}")
         ended = threading.Event()
-        threading.Thread(target=_watch, args=(server, stop, ended), daemon=True).start()
+        threading.Thread(target=_watch, args=(server.wait, stop, ended), daemon=True).start()
         stop.wait()
         if ended.is_set():
             _fail("Triton ended by itself: start it again")
 
 
-def _watch(server: TritonServer, stop: threading.Event, ended: threading.Event) -> None:
+def _watch(wait: Callable[[], object], stop: threading.Event, ended: threading.Event) -> None:
     """Say when Triton has ended although nobody asked for it."""
-    server.wait()
+    wait()
     if not stop.is_set():
         ended.set()
         stop.set()
@@ -262,7 +265,10 @@ def _watch(server: TritonServer, stop: threading.Event, ended: threading.Event) 
 @app.command()
 def doctor(config: ConfigFile = None) -> None:
     """Check what the service needs and say what to fix."""
+    from tetraview.doctor import Health, examine
+
     settings = load_settings(config)
+    colours = {Health.GOOD: "green", Health.REMARK: "yellow", Health.FAULT: "red"}
     console.print("✓ settings", style="green")
     for ae_title in settings.called_ae_titles:
         stages = settings.stages_of(ae_title)
@@ -275,7 +281,7 @@ def doctor(config: ConfigFile = None) -> None:
         healthy &= diagnosis.health is not Health.FAULT
         line = f"{diagnosis.health} {diagnosis.what}{': ' * bool(diagnosis.sentence)}{diagnosis.sentence}"
         (errors if diagnosis.health is Health.FAULT else console).print(
-            line, style=_COLOURS[diagnosis.health], markup=False, highlight=False
+            line, style=colours[diagnosis.health], markup=False, highlight=False
         )
     if not healthy:
         sys.exit(1)
@@ -288,6 +294,8 @@ def probe(
     config: ConfigFile = None,
 ) -> None:
     """Send a synthetic exam with known marks to a destination and print what a viewer there should show."""
+    from tetraview.probe.probe import run_probe
+
     settings = load_settings(config)
     run_probe(settings, settings.destination(to), out=out, console=console)
 
@@ -305,18 +313,24 @@ def config(config: ConfigFile = None) -> None:
 @app.command()
 def conformance() -> None:
     """Print the DICOM conformance statement of this version, Markdown."""
+    from tetraview.conformance.statement import conformance_statement
+
     sys.stdout.write(conformance_statement())
 
 
 @app.command()
 def phantom(
     out: Annotated[Path, typer.Option(help="Folder for the DICOM files.")],
-    seed: Annotated[int, typer.Option(help="Seed of the first exam.")] = DEMO_SEED,
+    seed: Annotated[int | None, typer.Option(help="Seed of the first exam; without it that of the demo.")] = None,
     count: Annotated[int, typer.Option(min=1, help="Number of exams.")] = 1,
     truth: Annotated[bool, typer.Option(help="Also write truth.json and masks.")] = True,
 ) -> None:
     """Write synthetic four-view exams."""
-    for number in track(range(seed, seed + count), "making phantoms", console=console):
+    from tetraview.phantom import DEMO_SEED, RECIPES, generate
+    from tetraview.phantom.dicom import write_exam
+
+    first = DEMO_SEED if seed is None else seed
+    for number in track(range(first, first + count), "making phantoms", console=console):
         folder = out / str(number) if count > 1 else out
         write_exam(generate(number, recipe=RECIPES["native"]), folder, truth=truth)
     console.print(f"{count * 4} images in {out}")

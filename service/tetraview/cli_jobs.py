@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from tetraview.app import ledger_engine, utc_now
 from tetraview.domain.delivery import Delivery, DeliveryState
 from tetraview.errors import SettingsInvalid
-from tetraview.ledger import Ledger
 from tetraview.settings import Settings, load_settings
 from tetraview.terminal import ConfigFile, console
+
+if TYPE_CHECKING:
+    from tetraview.ledger import Ledger
 
 ExamId = Annotated[str | None, typer.Argument(help="Identifier of an exam, as its page shows it.")]
 DestinationName = Annotated[str | None, typer.Option("--destination", help="Only of this destination.")]
@@ -65,6 +66,9 @@ def jobs_table(deliveries: list[Delivery]) -> Table:
 
 @contextmanager
 def _ledger(settings: Settings) -> Iterator[Ledger]:
+    from tetraview.app import ledger_engine, utc_now
+    from tetraview.ledger import Ledger
+
     if not settings.database_url and not (settings.data_dir / "ledger.sqlite").exists():
         raise SettingsInvalid(f"no ledger in data_dir {settings.data_dir}: the service has not run with these settings")
     engine = ledger_engine(settings)

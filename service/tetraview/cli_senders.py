@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from tetraview.app import ledger_engine, utc_now
 from tetraview.errors import SettingsInvalid
-from tetraview.ledger import Ledger, SenderBook
 from tetraview.settings import Sender, load_settings
-from tetraview.steps import Folders
 from tetraview.terminal import ConfigFile, console
+
+if TYPE_CHECKING:
+    from tetraview.ledger import SenderBook
 
 senders_app = typer.Typer(help="Who may send and who was not let in.", invoke_without_command=True)
 SenderName = Annotated[str, typer.Argument(metavar="AE@ADDRESS", help="AE title and IP address, as they are shown.")]
@@ -64,6 +64,10 @@ def _parts(sender: str) -> tuple[str, str]:
 
 @contextmanager
 def _book(config: Path | None) -> Iterator[tuple[SenderBook, tuple[Sender, ...]]]:
+    from tetraview.app import ledger_engine, utc_now
+    from tetraview.ledger import Ledger, SenderBook
+    from tetraview.steps import Folders
+
     settings = load_settings(config)
     Folders(data=settings.data_dir).make()
     engine = ledger_engine(settings)

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from tetraview.phantom import GENERATOR_VERSION
-from tetraview_nets import cache
 from tetraview_nets.claims import heads, headtask, roibank
 from tetraview_nets.claims.heads import CONTRASTS, VARIANTS, Bank, HeadStudy
 from tetraview_nets.claims.headtask import SHUFFLED_MM, Batch, HeadTask, read
@@ -45,14 +44,6 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> HeadStudy:
         out=folder / "out",
         root=folder / "cache",
     )
-    with pytest.MonkeyPatch.context() as patch:
-        # A whole shard has 25 exams, more than this needs.
-        patch.setattr(cache, "SHARD", EXAMS)
-        for bank in Bank:
-            key = made.key(bank).phantoms
-            place = key.folder(folder / "cache")
-            place.mkdir(parents=True)
-            cache._render_shard(key, place, key.split.seeds[0])
     heads.prepare(made, workers=1)
     return made
 

@@ -13,7 +13,7 @@ import torch
 
 from tetraview.domain.geometry import Box
 from tetraview.imaging.canonical import Frame
-from tetraview_nets.cache import BREAST, MASS, SHARD, VIEWS, CacheKey, CanonicalExam, Split
+from tetraview_nets.cache import BREAST, MASS, SHARD, VIEWS, CacheKey, CanonicalExam, Split, seeds_from
 from tetraview_nets.schedule import Schedule
 from tetraview_nets.unetpp.finder import YoloFinder
 from tetraview_nets.unetpp.presets import TINY, plain
@@ -26,6 +26,8 @@ from tetraview_nets.yolo_msp import presets as yolo
 from tetraview_nets.yolo_msp.detector import YoloMsp
 
 FRAME = Frame(height=64, width=32, spacing_mm=2.0)
+#: Of each split.
+EXAMS = 25
 
 
 def exam_of(seed: int, *, radius: int = 6) -> CanonicalExam:
@@ -105,11 +107,17 @@ def test_the_detector_gives_each_view_its_boxes_by_group() -> None:
 
 
 def store(exams: list[CanonicalExam], folder: Path) -> None:
-    """One shard of exams, as the cache keeps them."""
+    """Exams in shards, as the cache keeps them."""
     folder.mkdir(parents=True)
-    first = exams[0].seed
+    for start in range(0, len(exams), SHARD):
+        store_shard(exams[start : start + SHARD], folder)
+
+
+def store_shard(exams: list[CanonicalExam], folder: Path) -> None:
+    """One shard of exams."""
+    name = seeds_from(exams[0].seed)
     for plane in ("images", "masks"):
-        np.save(folder / f"{plane}-{first:07d}.npy", np.stack([getattr(exam, plane) for exam in exams]))
+        np.save(folder / f"{plane}-{name}.npy", np.stack([getattr(exam, plane) for exam in exams]))
     arrays: Mapping[str, np.ndarray] = {
         "seeds": np.array([exam.seed for exam in exams]),
         "box_exams": np.arange(len(exams)),
@@ -119,7 +127,7 @@ def store(exams: list[CanonicalExam], folder: Path) -> None:
             for name in ("boxes", "box_views", "kinds", "labels")
         },
     }
-    np.savez(folder / f"truth-{first:07d}.npz", **arrays)  # type: ignore[arg-type]
+    np.savez(folder / f"truth-{name}.npz", **arrays)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +137,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StageStudy:
     key = CacheKey(recipe="disks", frame=FRAME, split=Split.TEST)
     for split in Split:
         # The masses of the last test exams are 46 mm wide.
-        exams = [exam_of(seed, radius=11 if i > 20 else 6) for i, seed in enumerate(split.seeds[:SHARD])]
+        exams = [exam_of(seed, radius=11 if i > 20 else 6) for i, seed in enumerate(split.seeds[:EXAMS])]
         store(exams, replace(key, split=split).folder(folder))
     study = StageStudy(
         preset=TINY,
@@ -139,7 +147,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StageStudy:
         find=true_boxes,
         detector="0123456789abcdef",
         folder=folder / "study",
-        test_exams=SHARD,
+        test_exams=EXAMS,
         normal_exams=2,
         seeds=(0,),
         cache=folder,
@@ -150,7 +158,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StageStudy:
 
 def test_the_study_reads_views_in_every_group(study: StageStudy) -> None:
     """Both architectures are trained and read; boxes found alike outline alike; the control holds large masses only."""
-    assert len(study.spots) == SHARD + 2 * 3
+    assert len(study.spots) == EXAMS + 2 * 3
     for preset in (TINY, plain(TINY)):
         found = study.outlined(preset)[0]
         assert found.dice.shape == found.area_mm2.shape == (len(Group), len(study.spots))

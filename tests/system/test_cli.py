@@ -195,10 +195,13 @@ def test_demo_stops_on_ctrl_c(orthanc: Any, triton: str, tmp_path: Path) -> None
     assert running.stdout == ""
 
 
-def test_a_triton_that_dies_ends_its_command(triton: str) -> None:
+def test_a_triton_that_dies_ends_its_command(triton: str, tmp_path: Path) -> None:
     """`tetraview triton` ends with status 1 and says so when its server ends although nobody asked for it."""
     del triton
-    command = [sys.executable, "-m", "tetraview", "triton", "--port", "0", "--metrics-port", "0"]
+    config = tmp_path / "tetraview.toml"
+    config.write_text('[triton]\nsegmenter = "none"\nclassifier = "none"\n')
+    ports = ("--port", "0", "--metrics-port", "0")
+    command = [sys.executable, "-m", "tetraview", "triton", *ports, "--config", str(config)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert "serves gRPC" in process.stdout.readline()

@@ -34,7 +34,8 @@ KINDS = (ObjectKind.MASS, *(kind for kind in ObjectKind if kind is not ObjectKin
 BREAST, MASS = 1, 2
 #: A canonical pixel belongs to an object that covers more than this of it.
 HALF = 0.5
-SHARD = 25
+#: Exams of a shard: few, so that processes share them well and a small study renders little more than it reads.
+SHARD = 5
 
 
 class Split(StrEnum):
@@ -281,12 +282,17 @@ def _shard_starts(key: CacheKey, exams: int) -> list[int]:
     return list(seeds[:exams:SHARD])
 
 
+def seeds_from(first: int) -> str:
+    """The seeds of a shard as its files are named; one of another size is another shard."""
+    return f"{first:07d}-{first + SHARD - 1:07d}"
+
+
 def _truth_path(folder: Path, first: int) -> Path:
-    return folder / f"truth-{first:07d}.npz"
+    return folder / f"truth-{seeds_from(first)}.npz"
 
 
 def _plane_path(folder: Path, plane: str, first: int) -> Path:
-    return folder / f"{plane}-{first:07d}.npy"
+    return folder / f"{plane}-{seeds_from(first)}.npy"
 
 
 def _render_shard(key: CacheKey, folder: Path, first: int) -> None:

@@ -24,13 +24,15 @@ from tetraview import phantom
 from tetraview.domain.geometry import Box
 from tetraview.imaging.patch import GreyWindow, PatchShape
 from tetraview.phantom import PhantomExam, PhantomObject, PhantomView
-from tetraview_nets.cache import KINDS, SHARD, VIEWS, Split, default_root
+from tetraview_nets.cache import KINDS, VIEWS, Split, default_root
 from tetraview_nets.classifier.birads import CATEGORIES
 
 #: Every exam has a mass, at a pixel of 0.225 mm that shows spicules.
 PHANTOM_RECIPE = "fine_masses"
 #: Objects that are no mass kept of each exam, chosen at random.
 MIMICS = 4
+#: Exams of a shard.
+SHARD = 25
 #: A box is enlarged by up to this factor, and moved by up to this part of its longer side, before it is cut.
 LARGEST_SCALE, LARGEST_SHIFT = 1.25, 0.1
 #: BI-RADS of an object that no reader assessed.

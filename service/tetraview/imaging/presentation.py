@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.uid import DigitalMammographyXRayImageStorageForProcessing
-from scipy.special import expit
 
 from tetraview.imaging.header import PixelHeader
 
@@ -165,7 +164,8 @@ def _window(values: Values, dataset: Dataset) -> tuple[Values, str] | None:
     if centre is None or width is None or width < (1 if function == "LINEAR" else 1e-6):
         return None
     if function == "SIGMOID":
-        return expit(4 * (values - centre) / width), "SIGMOID window"
+        # The standard's logistic function, written so that it cannot overflow.
+        return 0.5 + 0.5 * np.tanh(2 * (values - centre) / width), "SIGMOID window"
     if function == "LINEAR":
         centre, width = centre - 0.5, max(width - 1, 1e-6)
     return np.clip((values - centre) / width + 0.5, 0.0, 1.0), f"{function} window"
