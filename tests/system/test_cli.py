@@ -120,7 +120,7 @@ def test_doctor_names_what_is_wrong(tmp_path: Path) -> None:
     with_pacs = tmp_path / "tetraview.toml"
     with_pacs.write_text(
         f'data_dir = "{tmp_path / "data"}"\ndatabase_url = "postgresql+psycopg://reader@127.0.0.1:1/tetraview"\n'
-        '[triton]\nurl = "127.0.0.1:1"\n[[profiles]]\nae_title = "TETRA_B"\nclassifier = "none"\n'
+        '[dicom]\nport = 1\n[triton]\nurl = "127.0.0.1:1"\n[[profiles]]\nae_title = "TETRA_B"\nclassifier = "none"\n'
         '[[destinations]]\nname = "pacs"\nae_title = "PACS"\nhost = "127.0.0.1"\nport = 1\n'
     )
     ran = tetraview("doctor", "--config", with_pacs)
@@ -128,7 +128,7 @@ def test_doctor_names_what_is_wrong(tmp_path: Path) -> None:
     assert "✓ settings" in ran.stdout
     assert "TETRA_B: mommi_detector, unetpp_segmenter, none" in ran.stdout
     assert "pacs gets SEG, SR, CAD SR (pacs)" in ran.stdout
-    assert "! listener TETRAVIEW: TETRAVIEW at 127.0.0.1:11112: it does not answer" in ran.stdout.replace("\n", " ")
+    assert "! listener TETRAVIEW: TETRAVIEW at 127.0.0.1:1: it does not answer" in ran.stdout.replace("\n", " ")
     assert "✗ database" in ran.stderr
     assert "✗ Triton" in ran.stderr
     assert "✗ destination pacs" in ran.stderr

@@ -119,7 +119,7 @@ def test_a_ledger_of_the_version_before_is_upgraded(engine: sa.Engine, monkeypat
     }
     (unread,) = ledger.unread()
     assert (unread.exam_id, unread.generation, unread.called_ae_title) == (EXAM, 1, "TETRAVIEW")
-    assert ledger.record_instance(image(View.L_CC, number=1)) is Recorded.SAME
+    assert ledger.record_instance(image(View.L_CC, number=1, sha256="b" * 64)) is Recorded.SAME
     assert ledger.record_instance(image(View.R_CC, number=4)) is Recorded.NEW
     late = settle_exam(ledger, EXAM)
     assert late is not None
