@@ -5,6 +5,7 @@ local MODALITY = 'tetraview'     -- its name in "DicomModalities"
 local METADATA = 'TetraviewSent' -- its name in "UserMetadata"
 local REST = 'http://127.0.0.1:8042'
 local FIRST_PAUSE, LONGEST_PAUSE = 5, 300 -- seconds between two tries
+local MOST_TRIES = 300                     -- about a day
 
 local tries = {}
 
@@ -31,11 +32,25 @@ function OnStableStudy(study, _, metadata)
   RestApiPost('/modalities/' .. MODALITY .. '/store', DumpJson({ Resources = images, Asynchronous = true }, true), false)
 end
 
--- Orthanc does not try again by itself. The pause must not be made here: no other script could run meanwhile.
-function OnJobFailure(job)
+-- Orthanc does not try again by itself. The pause must not be made here, as no other script could run meanwhile; and what
+-- makes it must not keep Orthanc's sockets open, or Orthanc could not be started again until it ends.
+local CLOSE = 'for f in /proc/self/fd/*; do n=${f##*/}; [ $n -le 2 ] || eval "exec $n>&-"; done; '
+
+local function again(job)
   tries[job] = (tries[job] or 0) + 1
+  if tries[job] > MOST_TRIES then
+    print('tetraview has not taken job ' .. job .. ' in a day: see its pages and `tetraview doctor`')
+    return
+  end
   local pause = math.min(FIRST_PAUSE * 2 ^ (tries[job] - 1), LONGEST_PAUSE)
-  os.execute('(sleep ' .. pause .. '; curl -s -X POST -d "" ' .. REST .. '/jobs/' .. job .. '/resubmit) >/dev/null 2>&1 &')
+  local resubmit = 'curl -s -X POST -d "" ' .. REST .. '/jobs/' .. job .. '/resubmit'
+  os.execute("bash -c '" .. CLOSE .. 'sleep ' .. pause .. '; ' .. resubmit .. "' </dev/null >/dev/null 2>&1 &")
+end
+
+function OnJobFailure(job)
+  if ParseJson(RestApiGet('/jobs/' .. job, false))['Type'] == 'DicomModalityStore' then
+    again(job)
+  end
 end
 
 function OnJobSuccess(job)
@@ -46,7 +61,7 @@ end
 function Initialize()
   for _, job in ipairs(ParseJson(RestApiGet('/jobs?expand', false))) do
     if job['State'] == 'Failure' and job['Type'] == 'DicomModalityStore' then
-      OnJobFailure(job['ID'])
+      again(job['ID'])
     end
   end
 end

@@ -7,6 +7,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,9 @@ def test_a_pacs_routes_each_exam_once_and_takes_the_results(service: Any, router
     service.pacs, service.port = router.pacs, router.service_port
     for path in sorted(phantom_exam.glob("*.dcm")):
         router.ask("instances", body=path.read_bytes())
-    wait(lambda: router.jobs("Failure") or router.jobs("Running"), "the PACS has tried to send")
+    wait(lambda: router.jobs("Failure"), "the PACS has tried to send")
+    wait(lambda: b"/resubmit" in _processes(), "the PACS waits for its next try")
+    assert _holders(router.pacs.destination.port) == {"Orthanc"}
     service.start()
     exam = service.await_exam()
     assert (exam.state, exam.generation, len(exam.images)) == (ExamState.DONE, 1, 4)
@@ -143,6 +146,29 @@ def test_a_view_that_comes_late_to_the_pacs_is_sent_too(service: Any, router: Ro
     assert second.state is ExamState.DONE
     assert len(second.views) == 4
     assert second.views == {*first.views, dcm_view(fourth)}
+
+
+def _processes() -> bytes:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(path.read_bytes())
+    return b"".join(found)
+
+
+def _holders(port: int) -> set[str]:
+    """The programs that hold the socket of a port open: what outlives Orthanc must not be among them."""
+    inodes = {
+        fields[9]
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
+        if (fields := line.split())[1].endswith(f":{port:04X}") and fields[3] == "0A"
+    }
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            if link.readlink().name.removeprefix("socket:[").removesuffix("]") in inodes:
+                found.add((link.parents[1] / "comm").read_text().strip())
+    return found
 
 
 def dcm_view(path: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -60,6 +60,8 @@ class Exam:
     images: Mapping[View, Instance]
     #: When the choice was made, UTC; the Content Date and Time of every result.
     settled_at: datetime
+    #: Reason code of each slot that has an image, but none that is read.
+    unread: Mapping[View, str] = field(default_factory=dict)
 
     @property
     def called_ae_title(self) -> str:

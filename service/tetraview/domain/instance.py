@@ -85,6 +85,8 @@ class Eligibility:
     decision: Decision
     #: The slot it can fill; None unless the decision is READ.
     view: View | None = None
+    #: The standard view that it shows, read or not; None where that cannot be told.
+    shows: View | None = None
     #: Attribute and value that decided, for example ``BreastImplantPresent (0028,1300) = YES``; no patient data.
     because: str = ""
     #: Coded remarks, in the order of `Flag`.

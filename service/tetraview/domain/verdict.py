@@ -20,6 +20,8 @@ class Verdict:
     images: Mapping[View, Instance]
     #: Decision and reason of each eligible image that fills no slot, by its path.
     others: Mapping[str, tuple[Decision, str]]
+    #: Reason code of each slot that has an image, but none that is read.
+    unread: Mapping[View, str]
     remark: Remark | None = None
     #: The remark in a sentence.
     detail: str = ""

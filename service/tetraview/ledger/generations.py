@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from tetraview.domain.exam import Exam, ExamState
-from tetraview.domain.instance import Instance
+from tetraview.domain.verdict import Verdict
 from tetraview.domain.view import View
 from tetraview.ledger.documents import exam_document
 from tetraview.ledger.tables import exams, readings
@@ -23,19 +22,23 @@ def is_generation(exam_id: str, generation: int) -> sa.ColumnElement[bool]:
     return sa.and_(readings.c.exam_id == exam_id, readings.c.generation == generation)
 
 
-def open_generation(
-    connection: sa.Connection, current: sa.Row[Any], images: Mapping[View, Instance], now: datetime
-) -> Exam | None:
+def open_generation(connection: sa.Connection, current: sa.Row[Any], verdict: Verdict, now: datetime) -> Exam | None:
     """The next generation's exam, its row written; None where the choice is empty, was read or is being read.
 
     A choice whose reading failed is read again; one whose results a destination refused is not, since they are there.
     """
-    exam = Exam(exam_id=current.exam_id, generation=current.generation + 1, images=dict(images), settled_at=now)
+    exam = Exam(
+        exam_id=current.exam_id,
+        generation=current.generation + 1,
+        images=dict(verdict.images),
+        settled_at=now,
+        unread=dict(verdict.unread),
+    )
     query = sa.select(readings.c.exam, readings.c.results).where(is_generation(current.exam_id, current.generation))
     last = connection.execute(query).one_or_none()
     unchanged = last is not None and _digests(exam_document.validate_python(last.exam)) == _digests(exam)
     failed = last is not None and last.results is None and current.state not in UNDER_WAY
-    if not images or (unchanged and not failed):
+    if not exam.images or (unchanged and not failed):
         return None
     document = exam_document.dump_python(exam, mode="json")
     row = {"exam_id": exam.exam_id, "generation": exam.generation, "exam": document, "stage_seconds": {}}

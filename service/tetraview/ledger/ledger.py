@@ -167,6 +167,22 @@ class Ledger(Deliveries):
         with self._begin() as connection:
             return bool(connection.execute(exams.update().where(this).values(**asked)).rowcount)
 
+    def discard(self, exam_id: str) -> bool:
+        """Put every image of an exam out of force, to be sent anew; whether there is such an exam and it is at rest."""
+        this = exams.c.exam_id == exam_id
+        gone = {
+            "state": ExamState.SKIPPED,
+            "remark": Remark.NO_IMAGE,
+            "detail": "its images were discarded: send it anew",
+        }
+        with self._begin() as connection:
+            at_rest = sa.and_(this, exams.c.state.not_in(UNDER_WAY))
+            settled = {"unsettled": False, "waiting_since": None, "forced": False, "updated_at": self._now()}
+            if not connection.execute(exams.update().where(at_rest).values(**gone, **settled)).rowcount:
+                return False
+            connection.execute(instances.update().where(instances.c.exam_id == exam_id).values(superseded=True))
+            return True
+
     def unread(self) -> list[Exam]:
         """The settled exams that have no result yet: what a start has to make sure is under way."""
         open_states = (ExamState.READING, ExamState.DELIVERING)

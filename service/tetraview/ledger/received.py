@@ -14,15 +14,17 @@ from tetraview.ledger.tables import instances
 def compare(connection: sa.Connection, instance: Instance) -> Recorded:
     """How an instance relates to those of the same SOP Instance UID sent to the same AE title.
 
-    A version that another one has superseded counts as changed when it comes again: its sender has gone back to it.
+    A version that another one has superseded counts as changed when it comes again: its sender has gone back to it. Of
+    what a person discarded nothing is in force, so that anybody may send it anew.
     """
     columns = (instances.c.sha256, instances.c.calling_ae_title, instances.c.superseded)
     twins = connection.execute(sa.select(*columns).where(_twins(instance))).all()
     if not twins:
         return Recorded.NEW
-    if any(twin.sha256 == instance.sha256 and not twin.superseded for twin in twins):
+    in_force = [twin for twin in twins if not twin.superseded]
+    if any(twin.sha256 == instance.sha256 for twin in in_force):
         return Recorded.SAME
-    if any(twin.calling_ae_title != instance.calling_ae_title for twin in twins):
+    if any(twin.calling_ae_title != instance.calling_ae_title for twin in in_force):
         return Recorded.CONFLICT
     return Recorded.CHANGED
 

@@ -36,7 +36,7 @@ def settle_exam(connection: sa.Connection, current: sa.Row[Any], verdict: Verdic
         waits = current.state in UNDER_WAY
         connection.execute(this.values(**(said if waits else settled | {"state": verdict.state})))
         return None
-    exam = open_generation(connection, current, verdict.images, now)
+    exam = open_generation(connection, current, verdict, now)
     if exam is not None:
         connection.execute(this.values(**settled, state=ExamState.READING, generation=exam.generation))
         return exam

@@ -24,6 +24,8 @@ class ImageSummary:
     because: str
     view: View | None
     superseded: bool
+    #: The standard view that it shows, read or not; None where that cannot be told.
+    shows: View | None = None
     #: Coded remarks, for example ``BURNED_IN``.
     flags: tuple[str, ...] = ()
 
@@ -93,5 +95,6 @@ def _image_summary(row: sa.Row[Any, Any, Any, Any]) -> ImageSummary:
         because=row.because or eligibility.because,
         view=eligibility.view,
         superseded=row.superseded,
+        shows=eligibility.shows or eligibility.view,
         flags=eligibility.flags,
     )

@@ -8,6 +8,7 @@ from pydicom.sr.coding import Code
 
 from tetraview.domain.detection import routes_of
 from tetraview.domain.exam import Exam
+from tetraview.domain.instance import Flag
 from tetraview.domain.output import Output
 from tetraview.domain.reading import Model, Reading, ViewReading
 from tetraview.domain.view import Route, View
@@ -33,6 +34,8 @@ _ROUTE = {
     Route.BI: "with the same view of the other breast only, degraded",
     Route.SINGLE: "without any companion view, degraded",
 }
+#: Remarks that mean nothing to a reader of findings.
+_SILENT = frozenset({Flag.PURPOSE_UNKNOWN, Flag.NIPPLE_IN_PROFILE})
 _ALONE = "by itself, as its detector reads every view"
 
 
@@ -56,10 +59,13 @@ def sentences(exam: Exam, reading: Reading, *, output: Output) -> Iterator[str]:
         yield PREVALENCE
     for view in sorted(reading.views, key=lambda view: list(View).index(view.view)):
         yield _sentence(view, reading.model)
+        if flags := [flag for flag in exam.images[view.view].eligibility.flags if flag not in _SILENT]:
+            yield f"{view.view}: remarked on the image: {', '.join(flags)}."
         for warning in view.warnings:
             yield f"{view.view}: warning: {ascii_text(warning)}"
     for missing in exam.missing:
-        yield f"{missing}: no image received; the exam is incomplete."
+        why = f"received, not read ({exam.unread[missing]})" if missing in exam.unread else "no image received"
+        yield f"{missing}: {why}; the exam is incomplete."
 
 
 def _model(model: Model) -> str:

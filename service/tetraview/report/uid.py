@@ -114,13 +114,17 @@ def _configuration(exam: Exam, reading: Reading) -> str:
 
 
 def _content(exam: Exam, reading: Reading, moment: Moment, predecessors: Iterable[ResultObject]) -> str:
-    images = sorted([view, image.sop_instance_uid, image.sha256] for view, image in exam.images.items())
+    images = sorted(
+        [view, image.sop_instance_uid, image.sha256, list(image.eligibility.flags)]
+        for view, image in exam.images.items()
+    )
+    unread = dict(exam.unread)
     views = sorted((asdict(view) for view in reading.views), key=lambda view: str(view["view"]))
     for view in views:
         # The preview is for people looking at our pages; a Secondary Capture, which shows it, has it in its kind.
         del view["preview"], view["preview_scale"]
     before = sorted(result.sop_instance_uid for result in predecessors)
-    return _digest([exam.generation, before, images, views, moment.date_time, moment.utc_offset])
+    return _digest([exam.generation, before, images, unread, views, moment.date_time, moment.utc_offset])
 
 
 def _digest(value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import RedirectResponse
 from pydantic import TypeAdapter
@@ -18,12 +19,16 @@ from tetraview.web.worklist import PAGE, OutcomeParameter, PageParameter, StateP
 _exam_document = TypeAdapter(ExamSummary)
 
 
+_log = structlog.get_logger()
+
+
 def add_api(app: FastAPI, ledger: WebLedger) -> None:
-    """Add the addresses below ``/api`` and the requests to read an exam now and to send it again."""
+    """Add the addresses below ``/api``, and what a person may have done: read an exam, discard or send it again."""
     api = _Api(ledger)
     app.add_api_route("/api/exams", api.exams)
     app.add_api_route("/api/exams/{exam_id}", api.exam)
     app.add_api_route("/exams/{exam_id}/read", api.read, methods=["POST"], response_class=RedirectResponse)
+    app.add_api_route("/exams/{exam_id}/discard", api.discard, methods=["POST"], response_class=RedirectResponse)
     app.add_api_route("/exams/{exam_id}/requeue", api.requeue, methods=["POST"], response_class=RedirectResponse)
 
 
@@ -55,6 +60,13 @@ class _Api:
         """Have an exam read at once from what is there; a browser is led back to its page."""
         if not self._ledger.force(exam_id):
             raise HTTPException(HTTPStatus.NOT_FOUND)
+        return RedirectResponse(f"/exams/{exam_id}", HTTPStatus.SEE_OTHER)
+
+    def discard(self, exam_id: str) -> RedirectResponse:
+        """Discard the images of an exam that is not being read, so that it can be sent anew by whoever has it right."""
+        if not self._ledger.discard(exam_id):
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        _log.warning("images_discarded", exam_id=exam_id)
         return RedirectResponse(f"/exams/{exam_id}", HTTPStatus.SEE_OTHER)
 
     def requeue(self, exam_id: str) -> RedirectResponse:

@@ -90,7 +90,8 @@ def _panel(reading: ViewReading, *, folder: Path) -> Panel:
 
 
 def _empty(view: View, summary: ExamSummary, reading: Reading | None) -> Panel:
-    absence = "No image received"
+    unread = {image.decision: None for image in summary.images if image.shows is view and not image.superseded}
+    absence = f"Received, not read: {', '.join(unread)}" if unread else "No image received"
     if view in summary.views:
         absence = "Received, not read yet" if reading is None else "Received after this reading"
     return Panel(view=view, reading=None, picture=None, absence=absence)

@@ -37,6 +37,9 @@ class WebLedger(Protocol):
     def requeue(self, *, exam_id: str) -> int:
         """Send again what was refused of an exam; how many objects."""
 
+    def discard(self, exam_id: str) -> bool:
+        """Put every image of an exam out of force; whether there is such an exam at rest."""
+
     def reading(self, exam_id: str, generation: int | None = None) -> Reading | None:
         """What the models said in one generation, by default the newest that was read."""
 

@@ -25,6 +25,8 @@ class MemoryLedger:
     written: dict[tuple[str, int], tuple[ResultObject, ...]] = field(default_factory=dict)
     #: Exams that somebody wants read at once.
     forced: list[str] = field(default_factory=list)
+    #: Exams whose images somebody discarded.
+    discarded: list[str] = field(default_factory=list)
 
     def exams(self, *, limit: int, offset: int, selection: Selection) -> Sequence[ExamSummary]:
         """The exams selected, newest first."""
@@ -59,6 +61,12 @@ class MemoryLedger:
         count = sum(before is not after for before, after in zip(self.owed, again, strict=True))
         self.owed = again
         return count
+
+    def discard(self, exam_id: str) -> bool:
+        """Put every image of an exam out of force; whether there is such an exam at rest."""
+        known = any(summary.exam_id == exam_id for summary in self.summaries)
+        self.discarded += [exam_id] * known
+        return known
 
     def reading(self, exam_id: str, generation: int | None = None) -> Reading | None:
         """What the models said in one generation, by default the newest that was read."""

@@ -120,3 +120,29 @@ def test_what_an_earlier_version_did_not_keep_contradicts_nothing(image: Any) ->
     """Images that were recorded before identities were kept are of no other patient for that."""
     older = image(View.L_CC, uid="1", patient_key=None, accession_key=None, study_date_key=None)
     assert judge([older, image(View.R_CC, uid="2", accession_key="a", study_date_key="d")]).state is ExamState.READING
+
+
+def test_a_view_that_came_and_is_not_read_is_not_said_to_be_missing(image: Any) -> None:
+    """An exam with an implant view and a tomosynthesis in place of two views names both, and what did not come."""
+    images = [
+        image(View.R_CC, uid="1", shows=View.R_CC),
+        image(None, uid="2", decision=Decision.IMPLANT, shows=View.L_CC),
+        image(None, uid="3", decision=Decision.FOR_PROCESSING, shows=View.L_CC),
+        image(None, uid="4", decision=Decision.TOMOSYNTHESIS, shows=View.R_MLO),
+    ]
+    verdict = judge(images)
+    assert verdict.unread == {View.L_CC: "IMPLANT", View.R_MLO: "TOMOSYNTHESIS"}
+    assert (verdict.state, verdict.remark) == (ExamState.READING, Remark.INCOMPLETE)
+    assert set(verdict.detail.split("; ")) == {
+        "R-MLO came and is not read (TOMOSYNTHESIS)",
+        "L-CC came and is not read (IMPLANT)",
+        "L-MLO did not come",
+    }
+
+
+def test_a_breast_with_an_implant_is_not_absent(image: Any) -> None:
+    """A breast both of whose views are left out was imaged: the exam is incomplete, not unilateral."""
+    right = [image(view, uid=str(view), shows=view) for view in (View.R_CC, View.R_MLO)]
+    left = [image(None, uid=str(view), decision=Decision.IMPLANT, shows=view) for view in (View.L_CC, View.L_MLO)]
+    assert judge([*right, *left]).remark is Remark.INCOMPLETE
+    assert judge(right).remark is Remark.UNILATERAL

@@ -517,7 +517,7 @@ def test_the_reason_never_quotes_a_value_that_may_name_a_patient(attributes: Att
 
 def test_there_are_as_many_cases_as_rules_need() -> None:
     """Every reason that eligibility gives and every flag stand in the tables of cases."""
-    given_by_others = {Decision.NOT_CHOSEN, Decision.MOSAIC}
+    given_by_others = {Decision.NOT_CHOSEN, Decision.MOSAIC, Decision.EXAM_NOT_READ}
     assert {row[1] for row in NOT_READ} | {row[2] for row in UNDER} | given_by_others == set(Decision)
     assert {flag for row in READ for flag in row[2]} | {flag for row in UNDER for flag in row[3]} == set(Flag)
     assert len(READ) + len(NOT_READ) + len(UNDER) >= 120

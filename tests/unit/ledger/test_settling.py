@@ -8,7 +8,7 @@ import pytest
 
 from tetraview.domain.delivery import DeliveryState, ResultKind, ResultObject
 from tetraview.domain.exam import Exam, ExamState, Remark, exam_id_of
-from tetraview.domain.instance import Decision, Eligibility, Instance
+from tetraview.domain.instance import Decision, Eligibility, Instance, Recorded
 from tetraview.domain.view import View
 from tetraview.exam import judge
 from tetraview.ledger import ExamSummary, Ledger
@@ -223,3 +223,34 @@ def test_results_that_come_back_wake_nothing(ledger: Ledger, decision: Decision)
     ledger.record_instance(image(None, number=2, decision=decision))
     assert ledger.unsettled() == []
     assert [each.decision for each in summary(ledger).images] == ["READ", decision]
+
+
+def test_a_held_exam_can_be_sent_anew_by_another_sender(ledger: Ledger) -> None:
+    """Once a person has discarded its images, a held exam is read as another sender or with other UIDs sends it."""
+    right, wrong = image(View.L_CC, number=1, patient_key="a"), image(View.R_CC, number=2, patient_key="b")
+    for instance in (right, wrong):
+        ledger.record_instance(instance)
+    assert settle(ledger) is None
+    mended = replace(wrong, patient_key="a", sha256="f" * 64, path="f/2", calling_ae_title="PACS")
+    assert ledger.record_instance(mended) is Recorded.CONFLICT
+    assert ledger.discard(EXAM)
+    assert (summary(ledger).state, summary(ledger).views) == (ExamState.SKIPPED, frozenset())
+    assert ledger.record_instance(mended) is Recorded.CHANGED
+    assert ledger.record_instance(replace(right, calling_ae_title="PACS")) is Recorded.CHANGED
+    exam = settle(ledger)
+    assert exam is not None
+    assert set(exam.images) == {View.L_CC, View.R_CC}
+    assert not ledger.discard(EXAM), "it is being read"
+    assert not ledger.discard("0" * 16)
+
+
+def test_what_came_and_is_not_read_is_kept_with_the_generation(ledger: Ledger) -> None:
+    """The exam that is read knows which slots have images that are not, so that its report can say so."""
+    ledger.record_instance(image(View.L_CC, number=1))
+    implant = Eligibility(decision=Decision.IMPLANT, shows=View.R_CC, because="a test")
+    ledger.record_instance(image(None, number=2, eligibility=implant))
+    exam = settle(ledger)
+    assert exam is not None
+    assert ledger.settled_exam(EXAM, 1) == exam
+    assert exam.unread == {View.R_CC: "IMPLANT"}
+    assert [each.shows for each in summary(ledger).images] == [View.L_CC, View.R_CC]

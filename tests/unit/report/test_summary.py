@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tetraview.domain.exam import Exam
+from tetraview.domain.instance import Decision, Eligibility
 from tetraview.domain.output import OUTPUTS
 from tetraview.domain.reading import Reading, ViewReading
 from tetraview.domain.view import Route, View
@@ -16,6 +18,8 @@ from tetraview.report.summary import sentences, summary_code
 
 OHIF = OUTPUTS["ohif"]
 ALL_WITHOUT, ALL_WITH, SOME_WITHOUT, SOME_WITH, NONE = "111241", "111242", "111243", "111244", "111245"
+#: As much of an image as sentences are about.
+AN_IMAGE = SimpleNamespace(eligibility=Eligibility(decision=Decision.READ, flags=("PURPOSE_UNKNOWN",)))
 STATES = ("missing", "failed", "empty", "found")
 
 
@@ -76,7 +80,7 @@ def test_a_lesser_route_is_called_degraded(route: Route) -> None:
     reading = Reading(
         exam_id="e", generation=1, started_at=None, views=(view,), model=None, operating_point="", stage_seconds={}
     )  # type: ignore[arg-type]
-    exam = Exam(exam_id="e", generation=1, images=dict.fromkeys(View), settled_at=None)  # type: ignore[arg-type]
+    exam = Exam(exam_id="e", generation=1, images=dict.fromkeys(View, AN_IMAGE), settled_at=None)  # type: ignore[arg-type]
     (sentence,) = [sentence for sentence in sentences(exam, reading, output=OHIF) if sentence.startswith("L-CC")]
     assert "degraded" in sentence
     assert f"route {route}" in sentence
@@ -101,8 +105,26 @@ def test_whatever_a_view_reports_reaches_the_reader_as_one_ascii_line(text: str,
     reading = Reading(
         exam_id="e", generation=1, started_at=None, views=(view,), model=None, operating_point="", stage_seconds={}
     )  # type: ignore[arg-type]
-    exam = Exam(exam_id="e", generation=1, images=dict.fromkeys(View), settled_at=None)  # type: ignore[arg-type]
+    exam = Exam(exam_id="e", generation=1, images=dict.fromkeys(View, AN_IMAGE), settled_at=None)  # type: ignore[arg-type]
     for sentence in sentences(exam, reading, output=OHIF):
         assert sentence.isascii()
         assert sentence.isprintable()
         assert "\\" not in sentence
+
+
+def test_what_came_and_is_not_read_is_not_said_to_be_missing(told: Any) -> None:
+    """A view that was left out is said to have come, with the reason; a view that never came is not."""
+    exam, reading = told({View.R_CC: "empty", View.L_CC: "missing", View.R_MLO: "empty", View.L_MLO: "missing"})
+    said = list(sentences(replace(exam, unread={View.L_CC: "IMPLANT"}), reading, output=OHIF))
+    assert "L-CC: received, not read (IMPLANT); the exam is incomplete." in said
+    assert "L-MLO: no image received; the exam is incomplete." in said
+
+
+def test_remarks_on_an_image_that_is_read_reach_the_reader(told: Any) -> None:
+    """An image that a policy lets in, as one with an implant, is read, and the report says what is special about it."""
+    exam, reading = told(dict.fromkeys(View, "empty"))
+    image = exam.images[View.L_CC]
+    eligibility = replace(image.eligibility, flags=("LOSSY", "IMPLANT", "PURPOSE_UNKNOWN"))
+    images = {**exam.images, View.L_CC: replace(image, eligibility=eligibility)}
+    said = [line for line in sentences(replace(exam, images=images), reading, output=OHIF) if "remarked" in line]
+    assert said == ["L-CC: remarked on the image: LOSSY, IMPLANT."]

@@ -7,6 +7,7 @@ import pytest
 
 from tetraview.domain.delivery import DeliveryState
 from tetraview.domain.exam import ExamState, Remark
+from tetraview.domain.view import View
 from tetraview.ledger.summary import ImageSummary
 
 EXAM_ID = "0f3ab2c4d5e6f708"
@@ -82,3 +83,26 @@ def test_what_was_refused_can_be_sent_again(site: Any) -> None:
     assert [(owed.state, owed.round) for owed in site.ledger.owed] == [(DeliveryState.PENDING, 1)]
     assert form not in site.client.get(f"/exams/{EXAM_ID}").text
     assert site.client.post(f"/exams/{'0' * 16}/requeue").status_code == 404
+
+
+def test_the_images_of_a_held_exam_can_be_discarded(site: Any) -> None:
+    """The page of a held exam offers it, and only that; the request leads back to the page."""
+    for state in (ExamState.HELD, ExamState.DONE):
+        site.ledger.summaries[0] = replace(site.ledger.summaries[0], state=state)
+        offered = f'action="/exams/{EXAM_ID}/discard"' in site.client.get(f"/exams/{EXAM_ID}").text
+        assert offered is (state is ExamState.HELD)
+    answer = site.client.post(f"/exams/{EXAM_ID}/discard", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/exams/{EXAM_ID}")
+    assert site.ledger.discarded == [EXAM_ID]
+    assert site.client.post(f"/exams/{'0' * 16}/discard").status_code == 404
+
+
+def test_a_view_that_came_and_is_not_read_is_not_said_to_be_absent(site: Any) -> None:
+    """In the place of a view whose image is left out stands why, and the list of such images names the view."""
+    implant = ImageSummary(
+        decision="IMPLANT", because="BreastImplantPresent", view=None, superseded=False, shows=View.L_MLO
+    )
+    site.ledger.summaries[0] = replace(site.ledger.summaries[0], images=(implant,))
+    page = site.client.get(f"/exams/{EXAM_ID}").text
+    assert "Received, not read: IMPLANT" in page
+    assert '<td class="word">L-MLO</td><td class="quiet">BreastImplantPresent</td>' in page

@@ -135,8 +135,8 @@ def test_every_image_that_is_not_read_says_why(site: Site) -> None:
     replaced = ImageSummary(decision="READ", because="", view=View.R_CC, superseded=True)
     site.change(images=(*site.ledger.summaries[0].images, replaced))
     words = text_of(site.client.get(EXAM).text)
-    assert "IMPLANT ImplantPresent (0028,1300) = YES" in words
-    assert "REPLACED The sender sent R-CC again" in words
+    assert "IMPLANT – ImplantPresent (0028,1300) = YES" in words
+    assert "REPLACED – The sender sent R-CC again" in words
 
 
 def test_model_weights_and_operating_point_are_named(site: Site) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pydicom.dataset import Dataset
 
-from tetraview.domain.instance import Decision, Eligibility, Flag
+from tetraview.domain.instance import NOTED, Decision, Eligibility, Flag
 from tetraview.domain.view import View, ViewPosition
 from tetraview.intake.eligibility.device import against_device, is_validated
 from tetraview.intake.eligibility.image_type import against_type, is_low_energy, synthetic_because
@@ -36,16 +36,17 @@ def eligibility_of(dataset: Dataset, *, pixel_bytes: int, policy: Images) -> Eli
         pixel_bytes: length of its pixel data.
         policy: which images are read where it was sent to.
     """
-    for decision, because in against_kind(dataset, policy):
-        return Eligibility(decision=decision, because=because)
     position = position_of(dataset)
-    decision, because = next(_objections(dataset, position, pixel_bytes, policy), (Decision.READ, ""))
     laterality = laterality_of(dataset, position)
-    view = View.of(laterality, position) if decision is Decision.READ and laterality and position else None
+    shows = View.of(laterality, position) if laterality and position else None
+    for decision, because in against_kind(dataset, policy):
+        return Eligibility(decision=decision, because=because, shows=None if decision in NOTED else shows)
+    decision, because = next(_objections(dataset, position, pixel_bytes, policy), (Decision.READ, ""))
     return Eligibility(
         decision=decision,
         because=because,
-        view=view,
+        view=shows if decision is Decision.READ else None,
+        shows=shows,
         flags=tuple(_flags(dataset, policy)),
         synthetic=bool(synthetic_because(dataset)),
         displaced=is_displaced(dataset),
