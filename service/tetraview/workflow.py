@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import astuple
@@ -210,7 +211,7 @@ class ExamWorkflow(DBOSConfiguredInstance):
         except TetraviewError as fault:
             self._step(self._outbox.refuse, key, str(fault))
 
-    def _step_there(self, function: Callable[[DeliveryKey], None], key: DeliveryKey) -> None:
+    def _step_there(self, function: Callable[[DeliveryKey], bool], key: DeliveryKey) -> None:
         """Run a step that opens associations with a destination."""
         # It may be gone from the settings since; the step then says so.
         there = self._destinations.get(key.destination)
@@ -240,22 +241,30 @@ class ExamWorkflow(DBOSConfiguredInstance):
             "backoff_rate": 1.0,
             "should_retry": partial(self._wait_for_retry, pauses, breaker),
         }
-        return DBOS.run_step(options, partial(self._try, function, place or breaker or nullcontext()), *arguments)
+        return DBOS.run_step(options, self._run, partial(self._try, function, *arguments), place, breaker)
 
-    def _try(self, function: Callable[..., Any], place: AbstractContextManager[Any], *arguments: Any) -> Any:
+    def _run(
+        self, attempt: Callable[[], Any], place: AbstractContextManager[Any] | None, breaker: Breaker | None
+    ) -> Any:
+        """One try in its place."""
+        if breaker is not None:
+            return breaker.run(attempt)
+        with place or nullcontext():
+            return attempt()
+
+    def _try(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """One try; a fault that the step did not foresee is Permanent, so that the exam ends where people see it."""
-        with place:
-            if self._stopping.is_set():
-                raise _Stopping
-            try:
-                return function(*arguments)
-            except TetraviewError:
-                raise
-            except Exception as fault:  # noqa: BLE001 - the step's edge: whatever it is, the exam says so
-                _log.exception("step_failed", stage=function.__name__)
-                # Without its cause: what libraries say may quote a data set, and DBOS keeps it.
-                sentence = f"{function.__name__} failed unexpectedly ({type(fault).__name__}): see the log"
-                raise Permanent(sentence) from None
+        if self._stopping.is_set():
+            raise _Stopping
+        try:
+            return function(*arguments)
+        except TetraviewError:
+            raise
+        except Exception as fault:  # noqa: BLE001 - the step's edge: whatever it is, the exam says so
+            _log.exception("step_failed", stage=function.__name__)
+            # Without its cause: what libraries say may quote a data set, and DBOS keeps it.
+            sentence = f"{function.__name__} failed unexpectedly ({type(fault).__name__}): see the log"
+            raise Permanent(sentence) from None
 
     def _wait_for_retry(self, pauses: Iterator[float], breaker: Breaker | None, fault: BaseException) -> bool:
         """Wait for the next try; False where there is none."""
@@ -273,12 +282,11 @@ class ExamWorkflow(DBOSConfiguredInstance):
         return True
 
 
-def _pauses(first_seconds: float, *, hours: float) -> Iterator[float]:
-    """Doubling pauses in seconds that fill so many hours."""
-    pause, spent = first_seconds, 0.0
-    while spent < hours * 3600:
+def _pauses(first_seconds: float, *, hours: float, clock: Callable[[], float] = time.monotonic) -> Iterator[float]:
+    """Doubling pauses in seconds until so many hours have passed since the first began; one may have ended early."""
+    pause, until = first_seconds, clock() + hours * 3600
+    while clock() < until:
         yield pause
-        spent += pause
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 

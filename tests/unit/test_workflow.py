@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -222,9 +222,24 @@ def test_what_waited_at_a_stop_goes_on_at_the_next_start(
     engine.dispose()
 
 
+def pauses_that_last(seconds: Callable[[float], float]) -> list[float]:
+    """The pauses of 72 hours of tries, each lasting as long as the function says."""
+    pauses: list[float] = []
+    lasted: list[float] = []
+    for pause in _pauses(30, hours=72, clock=lambda: sum(lasted)):
+        pauses.append(pause)
+        lasted.append(seconds(pause))
+    return pauses
+
+
 def test_the_pauses_fill_the_time() -> None:
     """Pauses of 30, 60, 120 … seconds, ten minutes at most, fill 72 hours and not more."""
-    pauses = list(_pauses(30, hours=72))
+    pauses = pauses_that_last(lambda pause: pause)
     assert pauses[:6] == [30, 60, 120, 240, 480, 600]
     assert max(pauses) == 600
     assert sum(pauses[:-1]) < 72 * 3600 <= sum(pauses)
+
+
+def test_a_pause_that_ends_early_uses_up_no_more_than_its_time() -> None:
+    """A destination that answers now and then wakes all who wait, and each is still tried for 72 hours."""
+    assert len(pauses_that_last(lambda _: 60)) == 72 * 60
