@@ -7,6 +7,7 @@ rows and the same bytes.
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
@@ -186,9 +187,9 @@ class ExamWorkflow(DBOSConfiguredInstance):
             self._step(self._steps.read, *key, place=self._readers)
             self._step(self._steps.report, *key, place=self._readers)
         except TetraviewError as fault:
-            self._step(self._steps.fail, *key, str(fault))
+            self._keep(self._steps.fail, *key, str(fault))
             return
-        for destination, uid in self._step(self._outbox.owed, *key):
+        for destination, uid in self._keep(self._outbox.owed, *key):
             self._enqueue_delivery(
                 DeliveryKey(exam_id=exam_id, generation=generation, destination=destination, sop_instance_uid=uid)
             )
@@ -209,7 +210,7 @@ class ExamWorkflow(DBOSConfiguredInstance):
             self._step_there(self._outbox.send, key)
             self._step_there(self._outbox.ask, key)
         except TetraviewError as fault:
-            self._step(self._outbox.refuse, key, str(fault))
+            self._keep(self._outbox.refuse, key, str(fault))
 
     def _step_there(self, function: Callable[[DeliveryKey], bool], key: DeliveryKey) -> None:
         """Run a step that opens associations with a destination."""
@@ -217,6 +218,10 @@ class ExamWorkflow(DBOSConfiguredInstance):
         there = self._destinations.get(key.destination)
         pauses = _pauses(there.retry_seconds, hours=there.retry_hours) if there else iter(())
         self._step(function, key, breaker=self._breakers.get(key.destination), pauses=pauses)
+
+    def _keep(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run a step that needs nothing but our own ledger, however long that is away."""
+        return self._step(function, *arguments, pauses=_pauses(_READ_RETRY_SECONDS, hours=math.inf))
 
     def _step(
         self,

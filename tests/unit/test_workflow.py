@@ -168,6 +168,31 @@ def test_a_removed_destination_is_a_dead_letter(workflow: ExamWorkflow, steps: R
     assert steps.ran[-1] == ("refuse", "gone", "no destination of the settings any more")
 
 
+@pytest.mark.parametrize("step", ["owed", "fail", "refuse"])
+def test_what_only_the_ledger_needs_to_know_waits_for_it(
+    workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """An outcome is kept however long the ledger is away: no exam and no object is left without its end."""
+    monkeypatch.setattr("tetraview.workflow._READ_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("tetraview.workflow._READ_HOURS", 0.0)
+    steps.faults = [ImageUnreadable()] if step == "fail" else []
+    steps.owes = [("gone" if step == "refuse" else "pacs", "2.25.7")]
+    DBOS.register_queue("deliver-gone", polling_interval_sec=0.1)
+    faults, keep = [StorageUnavailable(), StorageUnavailable()], getattr(steps, step)
+
+    def keep_at_last(*arguments: Any) -> Any:
+        if faults:
+            raise faults.pop()
+        return keep(*arguments)
+
+    # DBOS knows a step by its name.
+    keep_at_last.__name__ = step
+    monkeypatch.setattr(steps, step, keep_at_last)
+    workflow.settle_due_exams()
+    assert steps.finished.wait(10)
+    assert steps.ran[-1][0] == {"owed": "ask"}.get(step, step)
+
+
 def test_an_exam_that_waits_does_not_hold_up_others(
     workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
