@@ -11,11 +11,12 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import astuple
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,7 +30,7 @@ from tetraview.errors import DestinationUnavailable, Permanent, TetraviewError, 
 from tetraview.exam import is_due, judge
 from tetraview.ledger import Ledger, Unsettled
 from tetraview.outbox import Outbox
-from tetraview.settings import Settings
+from tetraview.settings import Destination, Settings
 from tetraview.steps import Steps
 from tetraview.telemetry.killpoint import killpoint
 
@@ -43,6 +44,8 @@ _READERS = 1
 _SENDERS = 2
 #: Exams, and objects for one destination, under way: one that waits for its next try does not hold up the others.
 _UNDER_WAY = 32
+#: How often a request for commitment is repeated; to wait for longer would hold up what is still to be sent.
+_ASKED_AGAIN = 1
 _QUEUE_POLL_SECONDS = 0.2
 #: A step is tried for about a day while Triton, ledger or disk are away.
 _READ_HOURS = 24.0
@@ -85,10 +88,9 @@ class ExamWorkflow(DBOSConfiguredInstance):
         #: Exams that could not be settled, each of which is told once.
         self._troubled: set[str] = set()
         self._readers = threading.Semaphore(_READERS)
-        self._breakers = {
-            there.name: Breaker(there.name, places=_SENDERS, pause_seconds=there.retry_seconds)
-            for there in settings.destinations
-        }
+        self._breakers = _breakers(settings.destinations)
+        #: Who stores need not answer about commitment: those requests have places and failures of their own.
+        self._asking = _breakers(settings.destinations)
         #: Queues that DBOS looks at.
         self._queues: set[str] = set()
         #: What was queued in a later round and is not there yet.
@@ -114,7 +116,7 @@ class ExamWorkflow(DBOSConfiguredInstance):
     def stop(self) -> None:
         """End DBOS without waiting for the next try of a step; what is under way continues with the next launch."""
         self._stopping.set()
-        for breaker in self._breakers.values():
+        for breaker in (*self._breakers.values(), *self._asking.values()):
             breaker.wake()
         DBOS.destroy()
         self._queues.clear()
@@ -198,7 +200,11 @@ class ExamWorkflow(DBOSConfiguredInstance):
     def deliver_result(
         self, exam_id: str, generation: int, destination: str, sop_instance_uid: str, turn: int = 0
     ) -> None:
-        """Send one result object to one destination until it is there or refused, and ask whether it is safe there."""
+        """Send one result object to one destination until it is there or refused, and ask whether it is safe there.
+
+        Who cannot be asked soon has the object all the same: it is sent and asked about again when it was not committed
+        in time.
+        """
         key = DeliveryKey(
             exam_id=exam_id,
             generation=generation,
@@ -207,17 +213,25 @@ class ExamWorkflow(DBOSConfiguredInstance):
             round=turn,
         )
         try:
-            self._step_there(self._outbox.send, key)
-            self._step_there(self._outbox.ask, key)
+            self._step_there(self._outbox.send, key, self._breakers)
+            with suppress(Transient):
+                self._step_there(self._outbox.ask, key, self._asking, again=_ASKED_AGAIN)
         except TetraviewError as fault:
             self._keep(self._outbox.refuse, key, str(fault))
 
-    def _step_there(self, function: Callable[[DeliveryKey], bool], key: DeliveryKey) -> None:
-        """Run a step that opens associations with a destination."""
+    def _step_there(
+        self,
+        function: Callable[[DeliveryKey], bool],
+        key: DeliveryKey,
+        breakers: Mapping[str, Breaker],
+        *,
+        again: int | None = None,
+    ) -> None:
+        """Run a step that opens associations with a destination, again so often or as long as is set for that."""
         # It may be gone from the settings since; the step then says so.
         there = self._destinations.get(key.destination)
         pauses = _pauses(there.retry_seconds, hours=there.retry_hours) if there else iter(())
-        self._step(function, key, breaker=self._breakers.get(key.destination), pauses=pauses)
+        self._step(function, key, breaker=breakers.get(key.destination), pauses=islice(pauses, again))
 
     def _keep(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run a step that needs nothing but our own ledger, however long that is away."""
@@ -285,6 +299,12 @@ class ExamWorkflow(DBOSConfiguredInstance):
         if self._stopping.is_set():
             raise _Stopping
         return True
+
+
+def _breakers(destinations: Iterable[Destination]) -> dict[str, Breaker]:
+    return {
+        there.name: Breaker(there.name, places=_SENDERS, pause_seconds=there.retry_seconds) for there in destinations
+    }
 
 
 def _pauses(first_seconds: float, *, hours: float, clock: Callable[[], float] = time.monotonic) -> Iterator[float]:
