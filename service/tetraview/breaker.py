@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 
 from tetraview.errors import DeliveryRefused, DestinationUnavailable
 
@@ -18,10 +17,9 @@ _LONGEST_PAUSE_SECONDS = 600.0
 class Breaker:
     """Lets some tries at once through to a destination, and single ones while it does not answer.
 
-    A try is a ``with`` block: DestinationUnavailable out of it is a failure; an end without fault or a DeliveryRefused
-    is an answer. After a few failures in a row the breaker opens: entering raises DestinationUnavailable, no
-    association is made, and only after a pause is one try let through. Its answer closes the breaker and wakes all who
-    wait; its failure doubles the pause.
+    DestinationUnavailable out of a try is a failure; a DeliveryRefused is an answer. After a few failures in a row the
+    breaker opens: no try is let through, no association made, until after a pause there is a single one. Its answer
+    closes the breaker and wakes all who wait; its failure doubles the pause.
 
     Args:
         name: of the destination.
@@ -61,38 +59,53 @@ class Breaker:
             self._wakes += 1
             self._changed.notify_all()
 
-    def __enter__(self) -> None:
-        self._places.acquire()
-        try:
-            with self._changed:
-                self._admit()
-        except DestinationUnavailable:
-            self._places.release()
-            raise
+    def run(self, attempt: Callable[[], bool]) -> bool:
+        """Let a try through, once it has a place.
 
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._places.release()
+        Args:
+            attempt: the try; says whether the destination was contacted and so has answered.
+
+        Raises:
+            DestinationUnavailable: it did not answer, or is left alone for now.
+            TetraviewError: whatever else the try raises.
+        """
+        with self._places:
+            is_single = self._admit()
+            has_answered: bool | None = None
+            try:
+                has_answered = attempt() or None
+            except (DestinationUnavailable, DeliveryRefused) as fault:
+                has_answered = isinstance(fault, DeliveryRefused)
+                raise
+            finally:
+                self._conclude(is_single=is_single, has_answered=has_answered)
+            return bool(has_answered)
+
+    def _admit(self) -> bool:
+        """Whether the try that is let through is the single one; it alone says how long the pause becomes."""
         with self._changed:
-            was_trying, self._is_trying = self._is_trying, False
-            if isinstance(fault, DestinationUnavailable):
-                self._fail(was_trying=was_trying)
-            elif fault is None or isinstance(fault, DeliveryRefused):
+            if self._open_until is None:
+                return False
+            if self._is_trying or self._now() < self._open_until:
+                raise DestinationUnavailable(f"{self._name} has not answered for a while: a single try comes first")
+            self._is_trying = True
+            return True
+
+    def _conclude(self, *, is_single: bool, has_answered: bool | None) -> None:
+        """Draw the conclusion from a try; None says nothing of the destination."""
+        with self._changed:
+            if is_single:
+                self._is_trying = False
+            if has_answered:
                 self._succeed()
+            elif has_answered is not None:
+                self._fail(is_single=is_single)
 
-    def _admit(self) -> None:
-        if self._open_until is None:
-            return
-        if self._is_trying or self._now() < self._open_until:
-            raise DestinationUnavailable(f"{self._name} has not answered for a while: a single try comes first")
-        self._is_trying = True
-
-    def _fail(self, *, was_trying: bool) -> None:
+    def _fail(self, *, is_single: bool) -> None:
         self._failures += 1
-        if self._open_until is None and self._failures >= FAILURES:
-            self._open_until = self._now() + self._pause
-        elif was_trying:
+        if self._open_until is None:
+            self._open_until = self._now() + self._pause if self._failures >= FAILURES else None
+        elif is_single:
             self._pause = min(2 * self._pause, max(self._pause, _LONGEST_PAUSE_SECONDS))
             self._open_until = self._now() + self._pause
 

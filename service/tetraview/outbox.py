@@ -97,11 +97,15 @@ class Outbox:
             if delivery.generation == generation and delivery.state is DeliveryState.PENDING
         ]
 
-    def send(self, key: DeliveryKey) -> None:
-        """One object to one destination, unless it is there already or a later round sends it."""
+    def send(self, key: DeliveryKey) -> bool:
+        """One object to one destination, unless it is there already or a later round sends it.
+
+        Returns:
+            Whether the destination was contacted.
+        """
         delivery = self._ledger.delivery(key)
         if delivery is None or delivery.state is not DeliveryState.PENDING:
-            return
+            return False
         there = self._destinations.get(key.destination)
         if there is None:
             raise DeliveryRefused(f"{key.destination} is no destination of the settings any more")
@@ -120,13 +124,18 @@ class Outbox:
             there_now = replace(there_now, detail=f"{answer}, not committed yet", commit_by=self._commit_by(there))
         self._record(there_now)
         killpoint("send.recorded")
+        return True
 
-    def ask(self, key: DeliveryKey) -> None:
-        """Ask the destination to commit to an object that it has, unless nobody waits for that."""
+    def ask(self, key: DeliveryKey) -> bool:
+        """Ask the destination to commit to an object that it has, unless nobody waits for that.
+
+        Returns:
+            Whether the destination was contacted.
+        """
         delivery = self._ledger.delivery(key)
         there = self._destinations.get(key.destination)
         if delivery is None or delivery.commit_by is None or there is None:
-            return
+            return False
         transaction_uid = str(generate_uid(prefix=None))
         self._ledger.open_commitment(key, transaction_uid=transaction_uid, commit_by=self._commit_by(there))
         answered = self._answered[transaction_uid] = threading.Event()
@@ -138,6 +147,7 @@ class Outbox:
         finally:
             del self._answered[transaction_uid]
         killpoint("ask.answered")
+        return True
 
     def refuse(self, key: DeliveryKey, reason: str) -> None:
         """An object that its destination will not take becomes a dead letter that a person sees."""

@@ -7,13 +7,16 @@ rows and the same bytes.
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, nullcontext
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import astuple
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,7 +30,7 @@ from tetraview.errors import DestinationUnavailable, Permanent, TetraviewError, 
 from tetraview.exam import is_due, judge
 from tetraview.ledger import Ledger, Unsettled
 from tetraview.outbox import Outbox
-from tetraview.settings import Settings
+from tetraview.settings import Destination, Settings
 from tetraview.steps import Steps
 from tetraview.telemetry.killpoint import killpoint
 
@@ -41,6 +44,8 @@ _READERS = 1
 _SENDERS = 2
 #: Exams, and objects for one destination, under way: one that waits for its next try does not hold up the others.
 _UNDER_WAY = 32
+#: How often a request for commitment is repeated; to wait for longer would hold up what is still to be sent.
+_ASKED_AGAIN = 1
 _QUEUE_POLL_SECONDS = 0.2
 #: A step is tried for about a day while Triton, ledger or disk are away.
 _READ_HOURS = 24.0
@@ -83,10 +88,9 @@ class ExamWorkflow(DBOSConfiguredInstance):
         #: Exams that could not be settled, each of which is told once.
         self._troubled: set[str] = set()
         self._readers = threading.Semaphore(_READERS)
-        self._breakers = {
-            there.name: Breaker(there.name, places=_SENDERS, pause_seconds=there.retry_seconds)
-            for there in settings.destinations
-        }
+        self._breakers = _breakers(settings.destinations)
+        #: Who stores need not answer about commitment: those requests have places and failures of their own.
+        self._asking = _breakers(settings.destinations)
         #: Queues that DBOS looks at.
         self._queues: set[str] = set()
         #: What was queued in a later round and is not there yet.
@@ -112,7 +116,7 @@ class ExamWorkflow(DBOSConfiguredInstance):
     def stop(self) -> None:
         """End DBOS without waiting for the next try of a step; what is under way continues with the next launch."""
         self._stopping.set()
-        for breaker in self._breakers.values():
+        for breaker in (*self._breakers.values(), *self._asking.values()):
             breaker.wake()
         DBOS.destroy()
         self._queues.clear()
@@ -185,9 +189,9 @@ class ExamWorkflow(DBOSConfiguredInstance):
             self._step(self._steps.read, *key, place=self._readers)
             self._step(self._steps.report, *key, place=self._readers)
         except TetraviewError as fault:
-            self._step(self._steps.fail, *key, str(fault))
+            self._keep(self._steps.fail, *key, str(fault))
             return
-        for destination, uid in self._step(self._outbox.owed, *key):
+        for destination, uid in self._keep(self._outbox.owed, *key):
             self._enqueue_delivery(
                 DeliveryKey(exam_id=exam_id, generation=generation, destination=destination, sop_instance_uid=uid)
             )
@@ -196,7 +200,11 @@ class ExamWorkflow(DBOSConfiguredInstance):
     def deliver_result(
         self, exam_id: str, generation: int, destination: str, sop_instance_uid: str, turn: int = 0
     ) -> None:
-        """Send one result object to one destination until it is there or refused, and ask whether it is safe there."""
+        """Send one result object to one destination until it is there or refused, and ask whether it is safe there.
+
+        Who cannot be asked soon has the object all the same: it is sent and asked about again when it was not committed
+        in time.
+        """
         key = DeliveryKey(
             exam_id=exam_id,
             generation=generation,
@@ -205,17 +213,29 @@ class ExamWorkflow(DBOSConfiguredInstance):
             round=turn,
         )
         try:
-            self._step_there(self._outbox.send, key)
-            self._step_there(self._outbox.ask, key)
+            self._step_there(self._outbox.send, key, self._breakers)
+            with suppress(Transient):
+                self._step_there(self._outbox.ask, key, self._asking, again=_ASKED_AGAIN)
         except TetraviewError as fault:
-            self._step(self._outbox.refuse, key, str(fault))
+            self._keep(self._outbox.refuse, key, str(fault))
 
-    def _step_there(self, function: Callable[[DeliveryKey], None], key: DeliveryKey) -> None:
-        """Run a step that opens associations with a destination."""
+    def _step_there(
+        self,
+        function: Callable[[DeliveryKey], bool],
+        key: DeliveryKey,
+        breakers: Mapping[str, Breaker],
+        *,
+        again: int | None = None,
+    ) -> None:
+        """Run a step that opens associations with a destination, again so often or as long as is set for that."""
         # It may be gone from the settings since; the step then says so.
         there = self._destinations.get(key.destination)
         pauses = _pauses(there.retry_seconds, hours=there.retry_hours) if there else iter(())
-        self._step(function, key, breaker=self._breakers.get(key.destination), pauses=pauses)
+        self._step(function, key, breaker=breakers.get(key.destination), pauses=islice(pauses, again))
+
+    def _keep(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run a step that needs nothing but our own ledger, however long that is away."""
+        return self._step(function, *arguments, pauses=_pauses(_READ_RETRY_SECONDS, hours=math.inf))
 
     def _step(
         self,
@@ -240,22 +260,30 @@ class ExamWorkflow(DBOSConfiguredInstance):
             "backoff_rate": 1.0,
             "should_retry": partial(self._wait_for_retry, pauses, breaker),
         }
-        return DBOS.run_step(options, partial(self._try, function, place or breaker or nullcontext()), *arguments)
+        return DBOS.run_step(options, self._run, partial(self._try, function, *arguments), place, breaker)
 
-    def _try(self, function: Callable[..., Any], place: AbstractContextManager[Any], *arguments: Any) -> Any:
+    def _run(
+        self, attempt: Callable[[], Any], place: AbstractContextManager[Any] | None, breaker: Breaker | None
+    ) -> Any:
+        """One try in its place."""
+        if breaker is not None:
+            return breaker.run(attempt)
+        with place or nullcontext():
+            return attempt()
+
+    def _try(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """One try; a fault that the step did not foresee is Permanent, so that the exam ends where people see it."""
-        with place:
-            if self._stopping.is_set():
-                raise _Stopping
-            try:
-                return function(*arguments)
-            except TetraviewError:
-                raise
-            except Exception as fault:  # noqa: BLE001 - the step's edge: whatever it is, the exam says so
-                _log.exception("step_failed", stage=function.__name__)
-                # Without its cause: what libraries say may quote a data set, and DBOS keeps it.
-                sentence = f"{function.__name__} failed unexpectedly ({type(fault).__name__}): see the log"
-                raise Permanent(sentence) from None
+        if self._stopping.is_set():
+            raise _Stopping
+        try:
+            return function(*arguments)
+        except TetraviewError:
+            raise
+        except Exception as fault:  # noqa: BLE001 - the step's edge: whatever it is, the exam says so
+            _log.exception("step_failed", stage=function.__name__)
+            # Without its cause: what libraries say may quote a data set, and DBOS keeps it.
+            sentence = f"{function.__name__} failed unexpectedly ({type(fault).__name__}): see the log"
+            raise Permanent(sentence) from None
 
     def _wait_for_retry(self, pauses: Iterator[float], breaker: Breaker | None, fault: BaseException) -> bool:
         """Wait for the next try; False where there is none."""
@@ -273,12 +301,17 @@ class ExamWorkflow(DBOSConfiguredInstance):
         return True
 
 
-def _pauses(first_seconds: float, *, hours: float) -> Iterator[float]:
-    """Doubling pauses in seconds that fill so many hours."""
-    pause, spent = first_seconds, 0.0
-    while spent < hours * 3600:
+def _breakers(destinations: Iterable[Destination]) -> dict[str, Breaker]:
+    return {
+        there.name: Breaker(there.name, places=_SENDERS, pause_seconds=there.retry_seconds) for there in destinations
+    }
+
+
+def _pauses(first_seconds: float, *, hours: float, clock: Callable[[], float] = time.monotonic) -> Iterator[float]:
+    """Doubling pauses in seconds until so many hours have passed since the first began; one may have ended early."""
+    pause, until = first_seconds, clock() + hours * 3600
+    while clock() < until:
         yield pause
-        spent += pause
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 

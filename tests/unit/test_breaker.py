@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -29,16 +30,19 @@ def breaker(clock: Clock) -> Breaker:
     return Breaker("pacs", places=2, pause_seconds=PAUSE, clock=clock)
 
 
-def attempt(breaker: Breaker, fault: Exception | None = None) -> bool:
+def attempt(breaker: Breaker, fault: Exception | None = None, *, contacts: bool = True) -> bool:
     """Whether a try that ends in this fault was let through."""
     ran = False
-    try:
-        with breaker:
-            ran = True
-            if fault is not None:
-                raise fault
-    except (DestinationUnavailable, DeliveryRefused, StorageUnavailable):
-        pass
+
+    def run() -> bool:
+        nonlocal ran
+        ran = True
+        if fault is not None:
+            raise fault
+        return contacts
+
+    with suppress(DestinationUnavailable, DeliveryRefused, StorageUnavailable):
+        breaker.run(run)
     return ran
 
 
@@ -62,8 +66,7 @@ def test_a_destination_that_does_not_answer_is_left_alone(breaker: Breaker, cloc
     clock.now = PAUSE - 1
     assert not attempt(breaker)
     clock.now = PAUSE
-    with breaker:
-        assert not attempt(breaker)
+    assert breaker.run(lambda: not attempt(breaker))
     assert not breaker.is_open
     assert attempt(breaker)
 
@@ -95,6 +98,46 @@ def test_a_fault_of_our_own_says_nothing_of_the_destination(breaker: Breaker, cl
     assert attempt(breaker, StorageUnavailable())
     assert breaker.is_open
     assert attempt(breaker)
+
+
+def test_a_try_that_contacts_nobody_says_nothing_of_the_destination(breaker: Breaker, clock: Clock) -> None:
+    """Where nothing is left to be sent, a closed breaker forgets no failure and an open one stays open."""
+    fail(breaker, FAILURES - 1)
+    assert attempt(breaker, contacts=False)
+    fail(breaker, 1)
+    clock.now = PAUSE
+    assert attempt(breaker, contacts=False)
+    assert breaker.is_open
+    assert attempt(breaker)
+    assert not breaker.is_open
+
+
+def test_a_slow_try_from_before_the_opening_is_not_the_single_one(breaker: Breaker, clock: Clock) -> None:
+    """Its failure neither prolongs the pause nor lets a second try through beside the single one."""
+    begun, ends, slow_ended = threading.Event(), threading.Event(), threading.Event()
+
+    def time_out() -> bool:
+        begun.set()
+        ends.wait(10)
+        raise DestinationUnavailable
+
+    def run_slowly() -> None:
+        with suppress(DestinationUnavailable):
+            breaker.run(time_out)
+        slow_ended.set()
+
+    slow = threading.Thread(target=run_slowly)
+    slow.start()
+    assert begun.wait(10)
+    fail(breaker)
+    clock.now = PAUSE
+
+    def single() -> bool:
+        ends.set()
+        return slow_ended.wait(10) and not attempt(breaker)
+
+    assert breaker.run(single)
+    slow.join(10)
 
 
 def test_an_answer_wakes_all_who_wait(breaker: Breaker, clock: Clock) -> None:
@@ -132,9 +175,12 @@ def test_places_are_limited_and_given_back(breaker: Breaker, clock: Clock) -> No
     clock.now = PAUSE
     assert attempt(breaker)
     third = threading.Thread(target=attempt, args=(breaker,))
-    with breaker, breaker:
+
+    def hold() -> bool:
         third.start()
         third.join(0.1)
-        assert third.is_alive()
+        return third.is_alive()
+
+    assert breaker.run(lambda: breaker.run(hold))
     third.join(10)
     assert not third.is_alive()

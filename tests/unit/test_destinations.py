@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from dbos import DBOS
 from pydicom.uid import ComprehensiveSRStorage
 from pynetdicom import AE, evt
 from tests.conftest import eventually
@@ -19,6 +20,7 @@ from tests.delivering import EXAM, delivering
 from tetraview.breaker import FAILURES
 from tetraview.domain.delivery import DeliveryState
 from tetraview.domain.exam import ExamState
+from tetraview.errors import DestinationUnavailable
 from tetraview.settings import Destination
 
 # pynetdicom leaves a socket that was never or no longer connected to the garbage collector, which closes it at once.
@@ -161,3 +163,31 @@ def test_a_dead_letter_is_sent_again_when_a_person_asks(tmp_path: Path) -> None:
             for _ in range(2):
                 sending.workflow.deliver_again()
     assert set(received[:8]) == set(received[8:16])
+
+
+@pytest.mark.parametrize("hours", [72.0, 1e-6])
+def test_a_destination_that_cannot_be_asked_is_sent_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: float
+) -> None:
+    """Who stores but does not answer about commitment holds up no object and gets none back as a dead letter."""
+    monkeypatch.setattr("tetraview.workflow._UNDER_WAY", 2)
+    received: list[bytes] = []
+    asked: list[str] = []
+
+    def say_nothing(transaction_uid: str, *_: object, **__: object) -> None:
+        asked.append(transaction_uid)
+        raise DestinationUnavailable("the PACS did not answer the request for storage commitment")
+
+    with pacs(keeping(received)) as port:
+        there = to("pacs", port).model_copy(update={"commitment": True, "retry_hours": hours})
+        with delivering(tmp_path, there, ask=say_nothing) as sending:
+            eventually(has_ended, seconds=30, what="nothing is under way")
+            waiting = sending.ledger.jobs()
+            assert not sending.workflow.open_destinations()["pacs"]
+    assert len(received) == 8
+    assert [(job.state, job.is_open) for job in waiting] == [(DeliveryState.DELIVERED, True)] * 8
+    assert asked
+
+
+def has_ended() -> bool:
+    return not DBOS.list_workflows(status=["ENQUEUED", "PENDING"])

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -168,6 +168,31 @@ def test_a_removed_destination_is_a_dead_letter(workflow: ExamWorkflow, steps: R
     assert steps.ran[-1] == ("refuse", "gone", "no destination of the settings any more")
 
 
+@pytest.mark.parametrize("step", ["owed", "fail", "refuse"])
+def test_what_only_the_ledger_needs_to_know_waits_for_it(
+    workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """An outcome is kept however long the ledger is away: no exam and no object is left without its end."""
+    monkeypatch.setattr("tetraview.workflow._READ_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("tetraview.workflow._READ_HOURS", 0.0)
+    steps.faults = [ImageUnreadable()] if step == "fail" else []
+    steps.owes = [("gone" if step == "refuse" else "pacs", "2.25.7")]
+    DBOS.register_queue("deliver-gone", polling_interval_sec=0.1)
+    faults, keep = [StorageUnavailable(), StorageUnavailable()], getattr(steps, step)
+
+    def keep_at_last(*arguments: Any) -> Any:
+        if faults:
+            raise faults.pop()
+        return keep(*arguments)
+
+    # DBOS knows a step by its name.
+    keep_at_last.__name__ = step
+    monkeypatch.setattr(steps, step, keep_at_last)
+    workflow.settle_due_exams()
+    assert steps.finished.wait(10)
+    assert steps.ran[-1][0] == {"owed": "ask"}.get(step, step)
+
+
 def test_an_exam_that_waits_does_not_hold_up_others(
     workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,9 +247,24 @@ def test_what_waited_at_a_stop_goes_on_at_the_next_start(
     engine.dispose()
 
 
+def pauses_that_last(seconds: Callable[[float], float]) -> list[float]:
+    """The pauses of 72 hours of tries, each lasting as long as the function says."""
+    pauses: list[float] = []
+    lasted: list[float] = []
+    for pause in _pauses(30, hours=72, clock=lambda: sum(lasted)):
+        pauses.append(pause)
+        lasted.append(seconds(pause))
+    return pauses
+
+
 def test_the_pauses_fill_the_time() -> None:
     """Pauses of 30, 60, 120 … seconds, ten minutes at most, fill 72 hours and not more."""
-    pauses = list(_pauses(30, hours=72))
+    pauses = pauses_that_last(lambda pause: pause)
     assert pauses[:6] == [30, 60, 120, 240, 480, 600]
     assert max(pauses) == 600
     assert sum(pauses[:-1]) < 72 * 3600 <= sum(pauses)
+
+
+def test_a_pause_that_ends_early_uses_up_no_more_than_its_time() -> None:
+    """A destination that answers now and then wakes all who wait, and each is still tried for 72 hours."""
+    assert len(pauses_that_last(lambda _: 60)) == 72 * 60

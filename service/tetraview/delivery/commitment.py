@@ -13,6 +13,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
 )
 
 from tetraview.commitment import TakesReports, answer_report, request_of
+from tetraview.delivery.entity import awaiting_files
 from tetraview.delivery.scu import PROPOSED_SYNTAXES, associate
 from tetraview.domain.delivery import ResultObject
 from tetraview.errors import DeliveryRefused, DestinationUnavailable
@@ -25,6 +26,7 @@ ANSWER_SECONDS = 2.0
 _LATER = frozenset({0x0110, 0x0213})
 
 
+@awaiting_files()
 def ask_for_commitment(
     transaction_uid: str,
     result: ResultObject,
@@ -45,7 +47,8 @@ def ask_for_commitment(
         calling_ae_title: our AE title.
 
     Raises:
-        DestinationUnavailable: nobody knows whether it will answer, or it asked for another try.
+        DestinationUnavailable: nobody knows whether it will answer, it asked for another try, or we cannot read our
+            certificates now.
         DeliveryRefused: it does not offer storage commitment.
     """
     context = build_context(StorageCommitmentPushModel, list(PROPOSED_SYNTAXES))

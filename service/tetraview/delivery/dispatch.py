@@ -8,11 +8,13 @@ from pathlib import Path
 from pydicom.filereader import read_file_meta_info
 
 from tetraview.delivery import scu, sender, stow
+from tetraview.delivery.entity import awaiting_files
 from tetraview.domain.delivery import ResultObject
 from tetraview.errors import DeliveryRefused
 from tetraview.settings import Destination
 
 
+@awaiting_files()
 def deliver(path: Path, result: ResultObject, destination: Destination, *, calling_ae_title: str = "TETRAVIEW") -> str:
     """Send one object by STOW-RS or C-STORE.
 
@@ -26,7 +28,8 @@ def deliver(path: Path, result: ResultObject, destination: Destination, *, calli
         The answer in words: the destination has the object.
 
     Raises:
-        DestinationUnavailable: nobody knows whether it has the object, or it asked for another try.
+        DestinationUnavailable: nobody knows whether it has the object, it asked for another try, or we cannot read our
+            token or certificates now.
         DeliveryRefused: it will not take the object.
         StorageUnavailable: the file cannot be read.
     """
@@ -50,6 +53,7 @@ def deliver_files(
 
     Raises:
         DestinationUnavailable: it does not answer.
+        SettingsInvalid: the files of token or certificates cannot be read.
     """
     if not destination.url:
         yield from sender.store_files(files, destination, calling_ae_title=calling_ae_title)
@@ -69,6 +73,7 @@ def echo(destination: Destination) -> None:
 
     Raises:
         DestinationUnavailable: it does not answer with success.
+        SettingsInvalid: the files of token or certificates cannot be read.
     """
     if destination.url:
         stow.echo(destination)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from pynetdicom import AE
 
 from tetraview.domain.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from tetraview.errors import SettingsInvalid
+from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.settings import Destination
 from tetraview.tls import client_context
 
@@ -32,6 +34,19 @@ def application_entity(ae_title: str, *, connect_seconds: float, response_second
     entity.connection_timeout = entity.acse_timeout = connect_seconds
     entity.dimse_timeout = entity.network_timeout = response_seconds
     return entity
+
+
+@contextmanager
+def awaiting_files() -> Iterator[None]:
+    """While delivering, files of token or certificates that cannot be read are taken to be renewed just now.
+
+    Raises:
+        DestinationUnavailable: in place of SettingsInvalid, with the same sentence.
+    """
+    try:
+        yield
+    except SettingsInvalid as fault:
+        raise DestinationUnavailable(str(fault)) from fault
 
 
 def tls_arguments(destination: Destination) -> tuple[ssl.SSLContext, str] | None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
 import httpx
 
-from tetraview.errors import DestinationUnavailable, SettingsInvalid
+from tetraview.errors import DestinationUnavailable
+from tetraview.http_client import http_client
 from tetraview.settings import Destination
-from tetraview.tls import client_context
 
 JSON_TYPE = "application/dicom+json"
 #: Longest answer that is read.
@@ -31,41 +30,22 @@ class WebAnswer:
     body: bytes
 
 
-@contextmanager
-def open_client(destination: Destination) -> Iterator[httpx.Client]:
-    """A client that asks this destination only: no proxy, no redirect is followed.
+def open_client(destination: Destination) -> httpx.Client:
+    """A client that asks this destination only.
 
     Raises:
         SettingsInvalid: the files of token or certificates cannot be read.
     """
-    headers = {"accept": JSON_TYPE, **authorization(destination)}
-    timeout = httpx.Timeout(destination.response_seconds, connect=destination.connect_seconds)
-    with httpx.Client(
+    return http_client(
         base_url=destination.url,
-        headers=headers,
-        timeout=timeout,
-        verify=_trust(destination),
-        follow_redirects=False,
-        trust_env=False,
-    ) as client:
-        yield client
-
-
-def authorization(destination: Destination) -> dict[str, str]:
-    """The header field that says who we are (RFC 6750), empty without a token.
-
-    Raises:
-        SettingsInvalid: the token cannot be read.
-    """
-    if destination.token_file is None:
-        return {}
-    try:
-        token = destination.token_file.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsInvalid(
-            f"{destination.name}: token_file {destination.token_file} cannot be read: make it readable for us"
-        ) from error
-    return {"authorization": f"Bearer {token}"}
+        accept=JSON_TYPE,
+        connect_seconds=destination.connect_seconds,
+        response_seconds=destination.response_seconds,
+        token_file=destination.token_file,
+        ca_file=destination.tls_ca_file,
+        certificate=destination.tls_certificate,
+        key=destination.tls_key,
+    )
 
 
 def ask(client: httpx.Client, request: httpx.Request, destination: Destination) -> WebAnswer:
@@ -109,9 +89,3 @@ def check_address(status: int, destination: Destination) -> None:
         raise DestinationUnavailable(f"{destination.name} asks who we are (401): renew the token in token_file")
     if status in _WRONG_ADDRESS:
         raise DestinationUnavailable(f"{destination.name} has no such service there ({status}): correct its url")
-
-
-def _trust(destination: Destination) -> ssl.SSLContext:
-    if destination.tls_ca_file is None:
-        return ssl.create_default_context()
-    return client_context(destination.tls_ca_file, certificate=destination.tls_certificate, key=destination.tls_key)

@@ -60,6 +60,12 @@ _REJECTIONS = {
     Refusal.WRONG_CALLED_AE_TITLE: Rejection.CALLED_AE_TITLE_UNKNOWN,
 }
 _MAX_REQUEST_BYTES = 1 << 17
+#: What a request is answered with of which no data set is taken; any other is no operation of ours.
+_WITHOUT_DATA_SET: dict[int | None, Status] = {
+    Field.C_ECHO_RQ: Status.SUCCESS,
+    Field.C_STORE_RQ: Status.NOT_PARSABLE,
+    Field.N_EVENT_REPORT_RQ: Status.INVALID_ARGUMENT,
+}
 #: Length, presentation context and message control header of a presentation data value (PS3.8 9.3.5.1, annex E.2).
 _FRAGMENT = struct.Struct(">LBB")
 
@@ -327,9 +333,8 @@ class _Message:
         """What the sender is told."""
         if self.reception is not None:
             return self.reception.finish()
-        if self.command is None or self.command.field not in set(Field):
-            return Status.UNRECOGNISED_OPERATION
-        return Status.SUCCESS if self.command.field == Field.C_ECHO_RQ else Status.NOT_PARSABLE
+        field = None if self.command is None else self.command.field
+        return _WITHOUT_DATA_SET.get(field, Status.UNRECOGNISED_OPERATION)
 
     def abandon(self) -> None:
         if self.reception is not None:

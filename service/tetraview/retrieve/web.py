@@ -12,8 +12,9 @@ from dicomweb_client import DICOMwebClient
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from tetraview.delivery.web import authorization, check_address
+from tetraview.delivery.web import check_address
 from tetraview.errors import DestinationUnavailable
+from tetraview.http_client import authorization
 from tetraview.retrieve.study import MODALITY, Study, series_of, study_of
 from tetraview.settings import Destination
 
@@ -69,7 +70,7 @@ class WebArchive:
         with requests.Session() as session:
             session.trust_env = False
             session.max_redirects = 0
-            session.headers.update(authorization(there))
+            session.headers.update(authorization(there.token_file))
             if there.tls_ca_file is not None:
                 session.verify = str(there.tls_ca_file)
             client = DICOMwebClient(there.url, session=session, timeout=(there.connect_seconds, there.response_seconds))

@@ -221,11 +221,17 @@ def test_a_token_is_read_for_each_object(archive: Archive, file: Path, tmp_path:
     assert [headers["authorization"] for _, headers, _ in archive.requests] == ["Bearer first", "Bearer second"]
 
 
-def test_a_token_that_cannot_be_read_is_a_sentence(archive: Archive, file: Path, tmp_path: Path) -> None:
-    """A missing token file is named, and nothing is sent without it."""
+def test_a_token_that_cannot_be_read_now_is_waited_for(archive: Archive, file: Path, tmp_path: Path) -> None:
+    """Nothing is sent without the token, which is being renewed or is a fault that the doctor names."""
+    token = tmp_path / "absent"
+    destination = there(archive, token_file=token)
+    with pytest.raises(DestinationUnavailable, match=r"token_file .*absent cannot be read"):
+        deliver(file, RESULT, destination)
     with pytest.raises(SettingsInvalid, match=r"token_file .*absent cannot be read"):
-        deliver(file, RESULT, there(archive, token_file=tmp_path / "absent"))
+        echo(destination)
     assert archive.requests == []
+    token.write_text("renewed")
+    assert deliver(file, RESULT, destination) == "200 stored"
 
 
 def test_certificates_are_checked(file: Path, tmp_path: Path) -> None:
@@ -238,7 +244,7 @@ def test_certificates_are_checked(file: Path, tmp_path: Path) -> None:
         for trust in ({"tls_ca_file": tmp_path / "other.pem"}, {}):
             with pytest.raises(DestinationUnavailable, match="does not answer"):
                 deliver(file, RESULT, there(archive, **trust))
-        with pytest.raises(SettingsInvalid, match=r"absent\.pem"):
+        with pytest.raises(DestinationUnavailable, match=r"absent\.pem"):
             deliver(file, RESULT, there(archive, tls_ca_file=tmp_path / "absent.pem"))
     assert len(archive.requests) == 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from pydantic import ValidationError
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian
 
-from tetraview.delivery import deliver, echo, receiver_of, store_files
+from tetraview.delivery import ask_for_commitment, deliver, echo, receiver_of, store_files
 from tetraview.domain.delivery import ResultKind, ResultObject
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.settings import Destination
@@ -113,6 +114,15 @@ def test_nothing_is_sent_where_tls_does_not_hold(folder: Path, pacs: Destination
         deliver(folder / "sr.dcm", RESULT, destination)
     with pytest.raises(DestinationUnavailable, match="check address, AE titles"):
         echo(destination)
+
+
+def test_certificates_that_cannot_be_read_now_are_waited_for(folder: Path) -> None:
+    """An object is not given up because the certificate was away while it was renewed."""
+    there = Destination(name="pacs", ae_title="PACS", host="localhost", port=104, tls_ca_file=folder / "none.pem")
+    with pytest.raises(DestinationUnavailable, match=r"none\.pem"):
+        deliver(folder / "sr.dcm", RESULT, there)
+    with pytest.raises(DestinationUnavailable, match=r"none\.pem"):
+        ask_for_commitment("2.25.77", RESULT, there, take=lambda _: True, answered=threading.Event())
 
 
 def test_tls_settings_are_whole() -> None:

@@ -140,6 +140,15 @@ def test_an_endless_report_is_dropped(listener: Listener, outbox: Outbox) -> Non
     assert outbox.reports == []
 
 
+def test_a_report_without_a_data_set_is_an_invalid_argument(listener: Listener, outbox: Outbox) -> None:
+    """A report that says nothing is answered 0115, a status of its service."""
+    with RawSender(listener.port, contexts={1: (str(StorageCommitmentPushModel), [ImplicitVRLittleEndian])}) as sender:
+        sender.associate()
+        sender.send_command(1, 0x0100, 0x0101, str(StorageCommitmentPushModel), str(StorageCommitmentPushModelInstance))
+        assert sender.read_status() == Status.INVALID_ARGUMENT
+    assert outbox.reports == []
+
+
 def test_a_report_in_the_context_of_another_class_is_refused(listener: Listener, outbox: Outbox) -> None:
     """Storage commitment is reported in its own presentation context."""
     with RawSender(listener.port, contexts={1: (MAMMOGRAPHY, [ImplicitVRLittleEndian])}) as sender:
