@@ -41,7 +41,7 @@ def open_archive(name_or_url: str, settings: Settings) -> Archive:
         SettingsInvalid: there is no such destination, or this is no address that is opened.
     """
     there = _at(name_or_url) if ":" in name_or_url else settings.destination(name_or_url)
-    return WebArchive(there) if there.url else DicomArchive(there, settings.dicom)
+    return WebArchive(there) if there.url else DicomArchive(there, settings.dicom, senders=settings.senders)
 
 
 def find_studies(archive: Archive, *, studies: list[str] | None = None, dates: str = "") -> Iterator[Study]:
