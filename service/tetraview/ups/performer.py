@@ -37,6 +37,8 @@ _log = structlog.get_logger()
 _AT_ONCE = 4
 #: How long images are asked for whose server does not answer.
 _INPUT_TIME = timedelta(hours=24)
+#: Longest pause of a workitem whose steps fail again and again, each pause being twice the one before.
+_LONGEST_PAUSE_SECONDS = 300.0
 _UNDER_WAY = frozenset({ExamState.COLLECTING, ExamState.READING, ExamState.DELIVERING})
 #: What a claim becomes whose workitem was ended by somebody else.
 _ENDED = {COMPLETED: ClaimState.COMPLETED, CANCELED: ClaimState.CANCELED}
@@ -81,8 +83,8 @@ class Performer:
         self._now = clock
         self._stopping = stopping
         self._fetching: str | None = None
-        #: When a claim whose last step failed is looked at again, on the monotonic clock.
-        self._paused: dict[str, float] = {}
+        #: Workitems whose last step failed: how long they are left alone, and until when on the monotonic clock.
+        self._paused: dict[str, tuple[float, float]] = {}
 
     def close(self) -> None:
         """End the connections to the worklist and to the servers of images."""
@@ -109,7 +111,7 @@ class Performer:
         for uid in found:
             if self._stopping.is_set() or len(self._claims.open()) >= _AT_ONCE:
                 return
-            if self._is_new(uid) and not self._try(uid, partial(self._consider, uid)):
+            if self._is_new(uid) and isinstance(self._try(uid, partial(self._consider, uid)), WorklistUnavailable):
                 return
 
     def go_on(self) -> None:
@@ -124,21 +126,27 @@ class Performer:
         return is_uid(workitem_uid) and not self._is_paused(workitem_uid) and self._claims.find(workitem_uid) is None
 
     def _is_paused(self, workitem_uid: str) -> bool:
-        return self._paused.get(workitem_uid, 0.0) > time.monotonic()
+        _, until = self._paused.get(workitem_uid, (0.0, 0.0))
+        return until > time.monotonic()
 
-    def _try(self, workitem_uid: str, work: Callable[[], None]) -> bool:
-        """Do something about a workitem; whether it could be done. A fault of one leaves the others alone."""
+    def _try(self, workitem_uid: str, work: Callable[[], None]) -> Exception | None:
+        """Do something about a workitem; why it could not be done. A fault of one leaves the others alone."""
         try:
             work()
-        except TetraviewError as fault:
-            _log.warning("workitem_delayed", workitem=workitem_uid, reason=str(fault))
-        except Exception:  # noqa: BLE001 - the loop's edge: the next try may do better
-            _log.exception("workitem_delayed", workitem=workitem_uid)
-        else:
-            self._paused.pop(workitem_uid, None)
-            return True
-        self._paused[workitem_uid] = time.monotonic() + self._settings.poll_seconds
-        return False
+        except Exception as fault:  # noqa: BLE001 - the loop's edge: the next try may do better
+            self._pause(workitem_uid)
+            if isinstance(fault, TetraviewError):
+                _log.warning("workitem_delayed", workitem=workitem_uid, reason=str(fault))
+            else:
+                _log.exception("workitem_delayed", workitem=workitem_uid)
+            return fault
+        self._paused.pop(workitem_uid, None)
+        return None
+
+    def _pause(self, workitem_uid: str) -> None:
+        before, _ = self._paused.get(workitem_uid, (self._settings.poll_seconds / 2, 0.0))
+        seconds = min(2 * before, max(_LONGEST_PAUSE_SECONDS, self._settings.poll_seconds))
+        self._paused[workitem_uid] = seconds, time.monotonic() + seconds
 
     def _consider(self, workitem_uid: str) -> None:
         """Claim a workitem that is ours, unless its images have yet to be sent to us."""

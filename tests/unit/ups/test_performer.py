@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from tests.system.ups_server import image_input
 from tests.unit.ups.conftest import EXAM, STUDY, WORKITEM, Bench
@@ -433,6 +435,36 @@ def test_a_workitem_that_cannot_be_understood_holds_up_no_other(bench: Bench) ->
     performer.look()
     performer.look()
     assert bench.state == "IN PROGRESS"
+
+
+def test_workitems_that_are_gone_hold_up_no_other(bench: Bench) -> None:
+    """In one search, those that the worklist lists and does not have are passed over."""
+    bench.schedule()
+    performer = bench.performer()
+    performer._client.search = lambda _: ["2.25.1", "2.25.2", WORKITEM]  # type: ignore[method-assign]
+    performer.look()
+    assert bench.state == "IN PROGRESS"
+
+
+def test_each_pause_of_a_workitem_that_fails_is_longer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tried again after one, two and four pauses between searches and at last every five minutes; success forgets."""
+    now = [0.0]
+    monkeypatch.setattr("tetraview.ups.performer.time", SimpleNamespace(monotonic=lambda: now[0]))
+    bench.images.broken = 503
+    bench.schedule()
+    performer = bench.performer(poll_seconds=10.0)
+    performer.look()
+    tries = []
+    for second in range(1200):
+        now[0] = float(second)
+        bench.images.asked.clear()
+        performer.go_on()
+        tries += [second] * len(bench.images.asked)
+    assert tries == [0, 10, 30, 70, 150, 310, 610, 910]
+    bench.images.broken, now[0] = 0, 1210.0
+    performer.go_on()
+    assert claim_state(bench) is ClaimState.PERFORMING
+    assert performer._paused == {}
 
 
 def test_killed_while_canceling_it_cancels_for_the_same_reason(bench: Bench) -> None:
