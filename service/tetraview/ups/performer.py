@@ -33,7 +33,7 @@ from tetraview.ups.workitem import CANCELED, COMPLETED, IN_PROGRESS, Workitem
 
 _log = structlog.get_logger()
 
-#: Workitems held at once; others are left to other performers.
+#: Workitems at once whose images are being collected or read; others are left to other performers.
 _AT_ONCE = 4
 #: How long images are asked for whose server does not answer.
 _INPUT_TIME = timedelta(hours=24)
@@ -109,7 +109,7 @@ class Performer:
             raise
         self._metrics.worklist_ready.set(1)
         for uid in found:
-            if self._stopping.is_set() or len(self._claims.open()) >= _AT_ONCE:
+            if self._stopping.is_set() or self._at_work() >= _AT_ONCE:
                 return
             if self._is_new(uid) and isinstance(self._try(uid, partial(self._consider, uid)), WorklistUnavailable):
                 return
@@ -121,6 +121,13 @@ class Performer:
                 return
             if not self._is_paused(claim.workitem_uid):
                 self._try(claim.workitem_uid, partial(self._step, claim))
+
+    def _at_work(self) -> int:
+        """How many claims do not only wait for a destination or for a server that does not answer."""
+        return sum(
+            claim.told != ExamState.DELIVERING and claim.workitem_uid not in self._paused
+            for claim in self._claims.open()
+        )
 
     def _is_new(self, workitem_uid: str) -> bool:
         return is_uid(workitem_uid) and not self._is_paused(workitem_uid) and self._claims.find(workitem_uid) is None

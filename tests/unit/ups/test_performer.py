@@ -398,6 +398,28 @@ def test_only_a_few_workitems_are_held_at_once(bench: Bench) -> None:
     assert len(bench.ledger.workitems.open()) == 4
 
 
+def test_workitems_that_only_wait_take_no_place(bench: Bench) -> None:
+    """Where a destination and a server of images are away, workitems of others are claimed beside those that wait."""
+    delivered, elsewhere = bench.image(), bench.image(url="study")
+    bench.schedule(delivered)
+    performer = bench.performer(poll_seconds=60.0)
+    performer.look()
+    performer.go_on()
+    bench.settle()
+    bench.report()
+    performer.go_on()
+    bench.images.broken = 503
+    for number in range(3):
+        bench.schedule(elsewhere, uid=f"2.25.200{number}")
+    performer.look()
+    performer.go_on()
+    bench.images.broken = 0
+    for number in range(5):
+        bench.schedule(uid=f"2.25.300{number}")
+    performer.look()
+    assert [bench.worklist.state(f"2.25.300{number}") for number in range(5)] == ["IN PROGRESS"] * 4 + ["SCHEDULED"]
+
+
 def test_a_late_image_that_another_sender_brings_is_read_after_a_cancellation(bench: Bench) -> None:
     """An exam that holds images of other senders is not withdrawn with a workitem."""
     first = bench.image(url="")
