@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import socket
+import time
 from pathlib import Path
 from typing import Any
 
 from tests.conftest import eventually
-from tests.unit.ups.conftest import START, WORKITEM, Bench
+from tests.system.ups_server import image_input
+from tests.unit.ups.conftest import START, STUDY, WORKITEM, Bench
 
 from tetraview.domain.workitem import ClaimState
 from tetraview.settings import Destination
@@ -62,6 +65,22 @@ def test_without_events_polling_does_the_work(bench: Bench) -> None:
     bench.schedule()
     eventually(lambda: bench.state == "IN PROGRESS", seconds=5, what="the workitem is claimed")
     working.stop()
+
+
+def test_a_server_that_is_silent_does_not_hold_up_a_stop(bench: Bench) -> None:
+    """A stop takes at most two seconds, although the server of the images may still answer for half a minute."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(10.0)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        bench.schedule(image_input(STUDY, url=f"{url}/studies/{STUDY}"))
+        working = worker(bench, retrieve_from=(url,), response_seconds=30.0)
+        working.start()
+        connection, _ = silent.accept()
+        with connection:
+            began = time.monotonic()
+            working.stop()
+            assert time.monotonic() - began < 2.5
+    eventually(lambda: not working._thread.is_alive(), seconds=5, what="the worker ends")
 
 
 def test_a_fault_that_nobody_foresaw_ends_neither_thread(bench: Bench, tmp_path: Path) -> None:
