@@ -36,9 +36,9 @@ _PASSING = frozenset(
 
 
 def http_client(settings: Worklist) -> httpx.Client:
-    """A client that checks certificates, follows no redirect and waits no longer than is set."""
+    """A client that checks certificates, uses no proxy, follows no redirect and waits no longer than is set."""
     timeout = httpx.Timeout(settings.response_seconds, connect=min(_CONNECT_SECONDS, settings.response_seconds))
-    return httpx.Client(timeout=timeout, verify=tls_context(settings), follow_redirects=False)
+    return httpx.Client(timeout=timeout, verify=tls_context(settings), follow_redirects=False, trust_env=False)
 
 
 def tls_context(settings: Worklist) -> ssl.SSLContext:

@@ -91,6 +91,7 @@ class EventListener:
             additional_headers=authorization(self._settings),
             open_timeout=self._settings.response_seconds,
             max_size=_LONGEST_MESSAGE,
+            proxy=None,
         ) as connection:
             self._lost = False
             _log.info("worklist_events_heard")

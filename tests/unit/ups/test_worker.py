@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.conftest import eventually
 from tests.system.ups_server import image_input
 from tests.unit.ups.conftest import START, STUDY, WORKITEM, Bench
@@ -64,6 +65,21 @@ def test_without_events_polling_does_the_work(bench: Bench) -> None:
     working.start()
     bench.schedule()
     eventually(lambda: bench.state == "IN PROGRESS", seconds=5, what="the workitem is claimed")
+    working.stop()
+
+
+def test_the_environment_names_no_proxy(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables of the environment that name a proxy lead neither requests, nor images, nor events elsewhere."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "WS_PROXY", "WSS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+        monkeypatch.setenv(name.lower(), "http://127.0.0.1:1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    working = worker(bench, poll_seconds=0.2)
+    bench.schedule()
+    working.start()
+    eventually(lambda: heard(bench), seconds=5, what="events are heard")
+    eventually(lambda: bench.images.asked, seconds=5, what="the image is fetched")
     working.stop()
 
 
