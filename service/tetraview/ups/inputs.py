@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
-from http import HTTPStatus
 
 import httpx
 from dicomweb_client.uri import URI
@@ -17,7 +16,7 @@ from tetraview.intake.part10 import FileReception
 from tetraview.intake.status import SENTENCES, Status
 from tetraview.intake.stow_body import Body, open_body
 from tetraview.settings import Worklist
-from tetraview.ups.client import authorization, http_client
+from tetraview.ups.client import PASSING, UNAUTHORIZED, authorization, http_client
 from tetraview.ups.workitem import Input, Workitem
 
 #: Calling AE title of whatever is fetched for a workitem.
@@ -127,7 +126,7 @@ def _check(answer: httpx.Response) -> None:
     if answer.is_success:
         return
     said = f"the server of the images answers {answer.status_code}"
-    if answer.is_server_error or answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+    if answer.is_server_error or answer.status_code in UNAUTHORIZED | PASSING:
         raise WorklistUnavailable(said)
     raise InputsUnobtainable(said)
 

@@ -239,7 +239,7 @@ class Performer:
 
     def _fetch(self, claim: Claim, workitem: Workitem) -> None:
         if len(workitem.studies) != 1:
-            raise InputsUnobtainable("the inputs of the workitem are not of one study")
+            raise InputsUnobtainable("the inputs of the workitem are not images of one study")
         if self._now() - claim.started_at > _INPUT_TIME:
             raise InputsUnobtainable("the images could not be had within a day")
         received = self._claims.received(claim.exam_id)

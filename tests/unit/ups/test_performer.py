@@ -4,13 +4,15 @@ from types import SimpleNamespace
 
 import pytest
 from tests.system.ups_server import image_input
-from tests.unit.ups.conftest import EXAM, STUDY, WORKITEM, Bench
+from tests.unit.ups.conftest import EXAM, SERIES, STUDY, WORKITEM, Bench
 
 from tetraview.domain.delivery import DeliveryState
 from tetraview.domain.exam import ExamState
 from tetraview.domain.workitem import ClaimState
 from tetraview.errors import WorklistUnavailable
 from tetraview.intake.testing import mammogram
+
+ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 
 
 def claim_state(bench: Bench) -> ClaimState | None:
@@ -207,10 +209,11 @@ def test_a_workitem_whose_images_cannot_be_had_is_canceled(bench: Bench, fault: 
     assert claim_state(bench) is ClaimState.CANCELED
 
 
-def test_a_server_of_images_that_is_away_is_asked_again(bench: Bench) -> None:
-    """While the server answers 503 the workitem stays claimed, and is canceled only after a day."""
+@pytest.mark.parametrize("status", [401, 403, 408, 429, 503])
+def test_a_server_of_images_that_does_not_give_them_now_is_asked_again(bench: Bench, status: int) -> None:
+    """While the server is away, or does not know us, the workitem stays claimed, and is canceled only after a day."""
     bench.schedule()
-    bench.images.broken = 503
+    bench.images.broken = status
     performer = bench.performer()
     performer.look()
     performer.go_on()
@@ -446,6 +449,24 @@ def test_what_else_a_study_holds_is_no_fault(bench: Bench) -> None:
     performer.go_on()
     assert claim_state(bench) is ClaimState.PERFORMING
     assert len(bench.ledger.workitems.received(EXAM)) == 2
+
+
+@pytest.mark.parametrize("url", ["", "instance"])
+def test_instances_that_we_do_not_take_are_no_inputs(bench: Bench, url: str) -> None:
+    """A reference to an instance whose SOP class is not stored here, alone or beside an image, is passed over."""
+    beside = bench.image(url=url)
+    (report,) = image_input(STUDY, SERIES, (ENCAPSULATED_PDF, "2.25.1.1")).ReferencedSOPSequence
+    beside.ReferencedSOPSequence.append(report)
+    alone = image_input("2.25.999", "2.25.998", (ENCAPSULATED_PDF, "2.25.1.2"), url=f"{bench.images.url}/nowhere")
+    bench.schedule(beside, alone)
+    image = beside.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+    if not url:
+        bench.store(image)
+    performer = bench.performer()
+    performer.look()
+    performer.go_on()
+    assert claim_state(bench) is ClaimState.PERFORMING
+    assert bench.ledger.workitems.received(EXAM) == {image}
 
 
 def test_a_workitem_that_cannot_be_understood_holds_up_no_other(bench: Bench) -> None:
