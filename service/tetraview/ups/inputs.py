@@ -9,6 +9,7 @@ from functools import partial
 import httpx
 from dicomweb_client.uri import URI
 
+from tetraview.domain.workitem import FETCHED_AS
 from tetraview.errors import InputsUnobtainable, RequestRefused, StorageUnavailable, WorklistUnavailable
 from tetraview.intake.accept import Acceptor
 from tetraview.intake.file_meta import StoreRequest
@@ -19,8 +20,6 @@ from tetraview.settings import Worklist
 from tetraview.ups.client import PASSING, UNAUTHORIZED, authorization, http_client
 from tetraview.ups.workitem import Input, Workitem
 
-#: Calling AE title of whatever is fetched for a workitem.
-CALLING_AE_TITLE = "UPS"
 #: Instances in the syntax in which they are stored.
 _ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 #: What a study may hold beside its images, and images that another sender brought in another form.
@@ -100,7 +99,7 @@ class InputFetcher:
             sop_class_uid="",
             sop_instance_uid="",
             transfer_syntax_uid="",
-            calling_ae_title=CALLING_AE_TITLE,
+            calling_ae_title=FETCHED_AS,
             called_ae_title=self._called_ae_title,
             study_instance_uid=study_instance_uid,
         )

@@ -28,7 +28,7 @@ from tetraview.telemetry.killpoint import killpoint
 from tetraview.telemetry.metrics import Metrics
 from tetraview.ups.answer import ASKED, FAILED, UNSUITABLE, Archive, cancellation, outputs_of, performed, progress_of
 from tetraview.ups.client import WorklistClient
-from tetraview.ups.inputs import CALLING_AE_TITLE, InputFetcher
+from tetraview.ups.inputs import InputFetcher
 from tetraview.ups.workitem import CANCELED, COMPLETED, IN_PROGRESS, Workitem
 
 _log = structlog.get_logger()
@@ -315,8 +315,7 @@ class Performer:
 
     def _withdraw(self, claim: Claim) -> bool:
         """Leave what was fetched unread; whether the reading has not begun."""
-        detail = "its workitem was canceled"
-        return self._claims.withdraw(claim.exam_id, fetched_as=CALLING_AE_TITLE, detail=detail)
+        return self._claims.withdraw(claim.exam_id, detail="its workitem was canceled")
 
     def _retrieve(self, claim: Claim) -> Workitem:
         """The workitem, which has to be ours.
