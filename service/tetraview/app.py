@@ -24,6 +24,7 @@ from tetraview.intake.stow import StoreService
 from tetraview.ledger import Ledger, SenderBook, open_engine
 from tetraview.outbox import Outbox
 from tetraview.reader import ExamReader
+from tetraview.scratch import sweep_scratch
 from tetraview.settings import Settings
 from tetraview.steps import Folders, Steps
 from tetraview.telemetry.log import configure_logging
@@ -57,6 +58,7 @@ class App:
         self._folders = Folders(data=settings.data_dir)
         self._folders.make()
         self._lock = self._folders.lock()
+        sweep_scratch(settings.data_dir)
         redaction = Redaction(load_key(settings.data_dir / "log.key"))
         configure_logging(level=settings.log_level, stream=log, redaction=redaction)
         registry = CollectorRegistry()

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, NoReturn
 
 import typer
@@ -18,6 +17,7 @@ from tetraview.cli_jobs import jobs, requeue
 from tetraview.cli_senders import senders_app
 from tetraview.domain.reading import Reading
 from tetraview.errors import TetraviewError
+from tetraview.scratch import scratch_folder
 from tetraview.settings import ClassifierName, DetectorName, SegmenterName, Settings, load_settings
 from tetraview.tables import findings_table, settings_text
 from tetraview.terminal import ConfigFile, console, errors
@@ -162,11 +162,11 @@ def _retrieved(source: str, studies: list[str], settings: Settings) -> Iterator[
     from tetraview.retrieve import find_studies, open_archive, retrieve_study
 
     archive = open_archive(source, settings)
-    with TemporaryDirectory(prefix="tetraview-") as folder:
+    with scratch_folder(settings.data_dir) as folder:
         for study in find_studies(archive, studies=studies):
             with console.status("retrieving"):
-                retrieve_study(archive, study, Path(folder))
-        yield Path(folder)
+                retrieve_study(archive, study, folder)
+        yield folder
 
 
 @app.command()
@@ -212,15 +212,21 @@ def survey(
     settings = load_settings(config)
     if bool(paths) is bool(pacs) or (date and not pacs):
         _fail("name DICOM files or folders, or --pacs with --date")
-    run_survey(
-        retrieved_files(open_archive(pacs, settings), dates=date) if pacs else files_in(paths or []),
-        settings=settings,
-        ae_title=ae_title or settings.dicom.ae_title,
-        sheet=csv,
-        picture_path=picture,
-        images=images,
-        console=console,
-    )
+    with ExitStack() as stack:
+        if pacs:
+            folder = stack.enter_context(scratch_folder(settings.data_dir))
+            files = retrieved_files(open_archive(pacs, settings), folder, dates=date)
+        else:
+            files = files_in(paths or [])
+        run_survey(
+            files,
+            settings=settings,
+            ae_title=ae_title or settings.dicom.ae_title,
+            sheet=csv,
+            picture_path=picture,
+            images=images,
+            console=console,
+        )
 
 
 def _show(reading: Reading) -> None:

@@ -215,7 +215,7 @@ def test_an_archive_that_does_not_know_us_is_told_so(exam: Peers) -> None:
 
 
 @pytest.mark.parametrize("archive", ["web", "pacs"])
-def test_an_archive_is_surveyed(exam: Peers, archive: str) -> None:
+def test_an_archive_is_surveyed(exam: Peers, archive: str, tmp_path: Path) -> None:
     """What an archive has of some days is looked at as files are, and none of it is left behind."""
     files = []
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -224,7 +224,7 @@ def test_an_archive_is_surveyed(exam: Peers, archive: str) -> None:
     ours = exam.settings.model_copy(update={"dicom": Dicom(ae_title="TETRA_S", port=port)})
 
     def looked_at() -> Iterator[Path]:
-        for path in retrieved_files(open_archive(archive, ours), dates=exam.date):
+        for path in retrieved_files(open_archive(archive, ours), tmp_path, dates=exam.date):
             files.append(path)
             yield path
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+#: Calling AE title of whatever is fetched for a workitem.
+FETCHED_AS = "UPS"
+
 
 class ClaimState(StrEnum):
     """How far we are with a workitem."""

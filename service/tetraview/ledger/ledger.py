@@ -22,7 +22,7 @@ from tetraview.ledger.session import DETAIL
 from tetraview.ledger.settling import settle_exam
 from tetraview.ledger.summary import ExamSummary, summarise
 from tetraview.ledger.tables import Moment, exams, instances, readings
-from tetraview.ledger.workitems import Workitems
+from tetraview.ledger.workitems import Workitems, take_over
 
 #: Tries to write a row that another association may be writing at the same moment.
 _TRIES = 3
@@ -79,7 +79,9 @@ class Ledger(Deliveries):
             if recorded is Recorded.CONFLICT:
                 return recorded
             self._touch_exam(connection, exam_id, instance, known=known, recorded=recorded)
-            if recorded is not Recorded.SAME:
+            if recorded is Recorded.SAME:
+                take_over(connection, exam_id, instance)
+            else:
                 keep(connection, exam_id, instance)
         return recorded
 

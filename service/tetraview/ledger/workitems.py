@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 import sqlalchemy as sa
 
 from tetraview.domain.exam import ExamState
-from tetraview.domain.workitem import OPEN, Claim, ClaimState
-from tetraview.ledger.tables import exams, instances, workitems
+from tetraview.domain.instance import Instance
+from tetraview.domain.workitem import FETCHED_AS, OPEN, Claim, ClaimState
+from tetraview.ledger.tables import Moment, exams, instances, workitems
 
 _DETAIL = 500
 
@@ -88,18 +89,17 @@ class Workitems:
             state=ExamState(row.state), generation=row.generation, unsettled=row.unsettled, detail=row.detail
         )
 
-    def withdraw(self, exam_id: str, *, fetched_as: str, detail: str) -> bool:
+    def withdraw(self, exam_id: str, *, detail: str) -> bool:
         """Leave an exam unread that holds nothing but what was fetched for a workitem.
 
         Args:
             exam_id: the exam.
-            fetched_as: calling AE title of what was fetched.
             detail: why it is not read.
 
         Returns:
             Whether the reading has not begun; images that others sent are read in their time.
         """
-        others = sa.exists().where(instances.c.exam_id == exam_id, instances.c.calling_ae_title != fetched_as)
+        others = sa.exists().where(instances.c.exam_id == exam_id, instances.c.calling_ae_title != FETCHED_AS)
         this = sa.and_(exams.c.exam_id == exam_id, exams.c.state == ExamState.COLLECTING, ~others)
         change = {
             "state": ExamState.SKIPPED,
@@ -112,6 +112,27 @@ class Workitems:
             connection.execute(exams.update().where(this).values(**change))
             state = connection.execute(sa.select(exams.c.state).where(exams.c.exam_id == exam_id)).scalar()
         return state in {None, ExamState.COLLECTING, ExamState.SKIPPED}
+
+
+def take_over(connection: sa.Connection, exam_id: str, instance: Instance) -> None:
+    """Make an image that was fetched for a workitem the image of a sender that sends the same bytes.
+
+    It is then read whatever becomes of the workitem, also where its exam was withdrawn with one before.
+
+    Args:
+        connection: a transaction that holds the exam's row.
+        exam_id: the exam.
+        instance: what was sent.
+    """
+    if instance.calling_ae_title == FETCHED_AS:
+        return
+    fetched = sa.and_(instances.c.path == instance.path, instances.c.calling_ae_title == FETCHED_AS)
+    sent = instances.update().where(fetched).values(calling_ae_title=instance.calling_ae_title)
+    if connection.execute(sent).rowcount:
+        skipped = sa.and_(exams.c.exam_id == exam_id, exams.c.state == ExamState.SKIPPED)
+        waiting_since = sa.func.coalesce(exams.c.waiting_since, sa.literal(instance.received_at, Moment))
+        wake = {"unsettled": True, "waiting_since": waiting_since, "last_image_at": instance.received_at}
+        connection.execute(exams.update().where(skipped).values(**wake))
 
 
 def _claim(row: sa.Row[tuple[object, ...]]) -> Claim:

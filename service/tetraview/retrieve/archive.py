@@ -41,7 +41,7 @@ def open_archive(name_or_url: str, settings: Settings) -> Archive:
         SettingsInvalid: there is no such destination, or this is no address that is opened.
     """
     there = _at(name_or_url) if ":" in name_or_url else settings.destination(name_or_url)
-    return WebArchive(there) if there.url else DicomArchive(there, settings.dicom)
+    return WebArchive(there) if there.url else DicomArchive(there, settings.dicom, senders=settings.senders)
 
 
 def find_studies(archive: Archive, *, studies: list[str] | None = None, dates: str = "") -> Iterator[Study]:
@@ -82,11 +82,12 @@ def retrieve_study(archive: Archive, study: Study, folder: Path) -> Path:
     return into
 
 
-def retrieved_files(archive: Archive, *, dates: str = "") -> Iterator[Path]:
+def retrieved_files(archive: Archive, folder: Path, *, dates: str = "") -> Iterator[Path]:
     """The mammograms of one study after another; a study's files are gone when those of the next are asked for.
 
     Args:
         archive: who is asked.
+        folder: where the files are for the while.
         dates: Study Dates, such as 20260101-20260131; empty for any.
 
     Raises:
@@ -94,9 +95,9 @@ def retrieved_files(archive: Archive, *, dates: str = "") -> Iterator[Path]:
         DestinationUnavailable: the archive does not answer, or does not send all of a study.
     """
     for study in find_studies(archive, dates=dates):
-        with TemporaryDirectory(prefix="tetraview-") as folder:
-            archive.retrieve(study, Path(folder))
-            yield from sorted(path for path in Path(folder).rglob("*") if path.is_file())
+        with TemporaryDirectory(dir=folder) as into:
+            archive.retrieve(study, Path(into))
+            yield from sorted(path for path in Path(into).rglob("*") if path.is_file())
 
 
 def _at(url: str) -> Destination:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,11 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
 from tetraview.delivery.entity import application_entity, tls_arguments
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.intake.accept import NoLedger
+from tetraview.intake.gate import Gate, plain_address
 from tetraview.intake.scp import Listener
 from tetraview.intake.spool import Spool
 from tetraview.retrieve.study import MODALITY, Study, series_of, study_of
-from tetraview.settings import Destination, Dicom
+from tetraview.settings import Destination, Dicom, Sender
 
 _PENDING = frozenset({0xFF00, 0xFF01})
 _SUCCESS = 0x0000
@@ -55,11 +58,23 @@ class DicomArchive:
     Args:
         destination: with AE title, host and port.
         dicom: our own AE title and where we listen.
+        senders: who may send to us beside the archive, which may from the addresses of its host.
     """
 
-    def __init__(self, destination: Destination, dicom: Dicom) -> None:
+    def __init__(self, destination: Destination, dicom: Dicom, *, senders: Sequence[Sender] = ()) -> None:
         self._destination = destination
         self._dicom = dicom
+        self._senders = senders
+
+    def gate(self) -> Gate:
+        """Says who may send while a study is retrieved.
+
+        Raises:
+            DestinationUnavailable: the archive's host has no address.
+        """
+        # Archives do not always send under the AE title that answers queries.
+        archive = Sender(ae_title="*", addresses=_addresses(self._destination))
+        return Gate([self._dicom.ae_title], senders=[*self._senders, archive])
 
     def find(self, *, study: str = "", dates: str = "") -> Iterator[Study]:
         """Studies with mammograms."""
@@ -68,7 +83,7 @@ class DicomArchive:
 
     def retrieve(self, study: Study, folder: Path) -> None:
         """Have a study sent to a listener of ours that runs as long as this takes."""
-        listener = Listener(self._dicom, Spool(folder), NoLedger())
+        listener = Listener(self._dicom, Spool(folder), NoLedger(), gate=self.gate())
         try:
             listener.start()
         except OSError as error:
@@ -81,9 +96,10 @@ class DicomArchive:
         finally:
             listener.stop(grace_seconds=_STOP_SECONDS)
         if moved.failed:
-            total = moved.completed + moved.warning + moved.failed
+            sent, there = moved.completed + moved.warning, self._destination
             raise DestinationUnavailable(
-                f"{self._destination.name} sent {total - moved.failed} of {total} images of the study: nothing is read"
+                f"{there.name} sent {sent} of {sent + moved.failed} images of the study, and nothing is read: its log "
+                f"says why; where it sends from another address than {there.host}, add that to [[senders]]"
             )
 
     def move(self, study: Study) -> Moved:
@@ -148,7 +164,7 @@ class DicomArchive:
                 there.host, there.port, ae_title=there.ae_title, tls_args=tls_arguments(there)
             )
         except OSError as error:
-            raise DestinationUnavailable(f"{there.name}: no host {there.host}: check its address") from error
+            raise _no_host(there) from error
         if not association.is_established:
             address = f"{there.ae_title} at {there.host}:{there.port}"
             raise DestinationUnavailable(
@@ -161,6 +177,18 @@ class DicomArchive:
         finally:
             if association.is_established:
                 association.release()
+
+
+def _addresses(there: Destination) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        found = socket.getaddrinfo(there.host, there.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise _no_host(there) from error
+    return tuple(ip_network(plain_address(str(address[0]))) for *_, address in found)
+
+
+def _no_host(there: Destination) -> DestinationUnavailable:
+    return DestinationUnavailable(f"{there.name}: no host {there.host}: check its address")
 
 
 def _query(level: str, **keys: str) -> Dataset:

@@ -24,21 +24,16 @@ _JSON = "application/dicom+json"
 _PAGE = 100
 _PAGES = 20
 _CONNECT_SECONDS = 5.0
-#: Answers that may be others later; those about who we are stay until somebody corrects the settings.
-_PASSING = frozenset(
-    {
-        HTTPStatus.UNAUTHORIZED,
-        HTTPStatus.FORBIDDEN,
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.TOO_MANY_REQUESTS,
-    }
-)
+#: Answers about who we are, until somebody corrects settings or rights.
+UNAUTHORIZED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+#: Answers that may be others later.
+PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 def http_client(settings: Worklist) -> httpx.Client:
-    """A client that checks certificates, follows no redirect and waits no longer than is set."""
+    """A client that checks certificates, uses no proxy, follows no redirect and waits no longer than is set."""
     timeout = httpx.Timeout(settings.response_seconds, connect=min(_CONNECT_SECONDS, settings.response_seconds))
-    return httpx.Client(timeout=timeout, verify=tls_context(settings), follow_redirects=False)
+    return httpx.Client(timeout=timeout, verify=tls_context(settings), follow_redirects=False, trust_env=False)
 
 
 def tls_context(settings: Worklist) -> ssl.SSLContext:
@@ -177,9 +172,9 @@ class WorklistClient:
         said = f"{self._url} answers {status} {httpx.codes.get_reason_phrase(status)}".rstrip()
         if httpx.codes.is_redirect(status):
             return WorklistUnavailable(f"{said}, which is not followed: correct `worklist.url`")
-        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        if status in UNAUTHORIZED:
             return WorklistUnavailable(f"{said}: check `worklist.token_file`")
-        if status in _PASSING or httpx.codes.is_server_error(status):
+        if status in PASSING or httpx.codes.is_server_error(status):
             return WorklistUnavailable(said)
         return WorkitemRefused(status, said)
 

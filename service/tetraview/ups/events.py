@@ -62,10 +62,10 @@ class EventListener:
         """Start to listen."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Wait until listening has ended, as it does once `stopping` is set."""
+    def stop(self, *, seconds: float) -> None:
+        """Wait until listening has ended, as it does once `stopping` is set, but no longer than so many seconds."""
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(seconds)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -91,6 +91,7 @@ class EventListener:
             additional_headers=authorization(self._settings),
             open_timeout=self._settings.response_seconds,
             max_size=_LONGEST_MESSAGE,
+            proxy=None,
         ) as connection:
             self._lost = False
             _log.info("worklist_events_heard")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
-from http import HTTPStatus
 
 import httpx
 from dicomweb_client.uri import URI
 
+from tetraview.domain.workitem import FETCHED_AS
 from tetraview.errors import InputsUnobtainable, RequestRefused, StorageUnavailable, WorklistUnavailable
 from tetraview.intake.accept import Acceptor
 from tetraview.intake.file_meta import StoreRequest
@@ -16,15 +17,18 @@ from tetraview.intake.part10 import FileReception
 from tetraview.intake.status import SENTENCES, Status
 from tetraview.intake.stow_body import Body, open_body
 from tetraview.settings import Worklist
-from tetraview.ups.client import authorization, http_client
+from tetraview.ups.client import PASSING, UNAUTHORIZED, authorization, http_client
 from tetraview.ups.workitem import Input, Workitem
 
-#: Calling AE title of whatever is fetched for a workitem.
-CALLING_AE_TITLE = "UPS"
 #: Instances in the syntax in which they are stored.
 _ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 #: What a study may hold beside its images, and images that another sender brought in another form.
 _LEFT_OUT = frozenset({Status.SUCCESS, Status.SOP_CLASS_NOT_SUPPORTED, Status.NOT_AUTHORISED})
+#: Longest time that one answer may take in whole, and the most bytes that it may have.
+_ANSWER_SECONDS = 600.0
+_MAX_ANSWER_BYTES = 1 << 34
+#: While an answer comes, the caller is asked so often whether to go on.
+_ASK_SECONDS = 0.5
 
 
 class InputFetcher:
@@ -48,7 +52,7 @@ class InputFetcher:
         self._http.close()
 
     def fetch(self, workitem: Workitem, *, received: Collection[str], go_on: Callable[[], bool]) -> None:
-        """Fetch what a workitem names and is not here; asked before each request, the caller may end it.
+        """Fetch what a workitem names and is not here; asked every now and then, the caller may end it.
 
         Args:
             workitem: whose images.
@@ -57,14 +61,14 @@ class InputFetcher:
 
         Raises:
             InputsUnobtainable: an image is nowhere to be had, or cannot be stored.
-            WorklistUnavailable: the server that has it does not answer.
+            WorklistUnavailable: the server that has it does not answer, or too slowly.
             StorageUnavailable: it cannot be stored now.
         """
         for source in workitem.inputs:
             for url in self._addresses(source, received):
                 if not go_on():
                     return
-                self._fetch(url, source.study_instance_uid)
+                self._fetch(url, source.study_instance_uid, go_on)
 
     def _addresses(self, source: Input, received: Collection[str]) -> Iterator[str]:
         """What to ask for: each instance that is referenced and not here, else the whole study or series.
@@ -90,12 +94,12 @@ class InputFetcher:
         base = f"{place.base_url}/studies/{source.study_instance_uid}/series/{series}"
         yield from (f"{base}/instances/{uid}" for uid in wanting)
 
-    def _fetch(self, url: str, study_instance_uid: str) -> None:
+    def _fetch(self, url: str, study_instance_uid: str, go_on: Callable[[], bool]) -> None:
         request = StoreRequest(
             sop_class_uid="",
             sop_instance_uid="",
             transfer_syntax_uid="",
-            calling_ae_title=CALLING_AE_TITLE,
+            calling_ae_title=FETCHED_AS,
             called_ae_title=self._called_ae_title,
             study_instance_uid=study_instance_uid,
         )
@@ -109,7 +113,7 @@ class InputFetcher:
                 body = open_body(
                     answer.headers.get("Content-Type", ""), partial(FileReception, self._acceptor, request)
                 )
-                _receive(answer, body)
+                _receive(answer, body, go_on)
         except RequestRefused:
             raise InputsUnobtainable("the server of the images does not send them as WADO-RS does") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -121,15 +125,15 @@ def _check(answer: httpx.Response) -> None:
     if answer.is_success:
         return
     said = f"the server of the images answers {answer.status_code}"
-    if answer.is_server_error or answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+    if answer.is_server_error or answer.status_code in UNAUTHORIZED | PASSING:
         raise WorklistUnavailable(said)
     raise InputsUnobtainable(said)
 
 
-def _receive(answer: httpx.Response, body: Body) -> None:
+def _receive(answer: httpx.Response, body: Body, go_on: Callable[[], bool]) -> None:
     try:
-        for data in answer.iter_bytes():
-            body.write(data)
+        if not _write(answer, body, go_on):
+            return
         statuses = {received.status for received in body.finish()}
     finally:
         body.abandon()
@@ -138,3 +142,21 @@ def _receive(answer: httpx.Response, body: Body) -> None:
     refused = sorted(statuses - _LEFT_OUT)
     if refused:
         raise InputsUnobtainable(f"an image cannot be stored: {SENTENCES[refused[0]]}")
+
+
+def _write(answer: httpx.Response, body: Body, go_on: Callable[[], bool]) -> bool:
+    """Hand an answer over as it comes, within bounds of size and time; whether it came whole."""
+    size, asked_at = 0, time.monotonic()
+    deadline = asked_at + _ANSWER_SECONDS
+    for data in answer.iter_bytes():
+        now, size = time.monotonic(), size + len(data)
+        if size > _MAX_ANSWER_BYTES:
+            raise InputsUnobtainable("the server of the images sends more than is ever taken")
+        if now > deadline:
+            raise WorklistUnavailable("the server of the images answers too slowly")
+        if now - asked_at > _ASK_SECONDS:
+            asked_at = now
+            if not go_on():
+                return False
+        body.write(data)
+    return True

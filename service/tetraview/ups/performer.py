@@ -28,15 +28,17 @@ from tetraview.telemetry.killpoint import killpoint
 from tetraview.telemetry.metrics import Metrics
 from tetraview.ups.answer import ASKED, FAILED, UNSUITABLE, Archive, cancellation, outputs_of, performed, progress_of
 from tetraview.ups.client import WorklistClient
-from tetraview.ups.inputs import CALLING_AE_TITLE, InputFetcher
+from tetraview.ups.inputs import InputFetcher
 from tetraview.ups.workitem import CANCELED, COMPLETED, IN_PROGRESS, Workitem
 
 _log = structlog.get_logger()
 
-#: Workitems held at once; others are left to other performers.
+#: Workitems at once whose images are being collected or read; others are left to other performers.
 _AT_ONCE = 4
 #: How long images are asked for whose server does not answer.
 _INPUT_TIME = timedelta(hours=24)
+#: Longest pause of a workitem whose steps fail again and again, each pause being twice the one before.
+_LONGEST_PAUSE_SECONDS = 300.0
 _UNDER_WAY = frozenset({ExamState.COLLECTING, ExamState.READING, ExamState.DELIVERING})
 #: What a claim becomes whose workitem was ended by somebody else.
 _ENDED = {COMPLETED: ClaimState.COMPLETED, CANCELED: ClaimState.CANCELED}
@@ -81,8 +83,8 @@ class Performer:
         self._now = clock
         self._stopping = stopping
         self._fetching: str | None = None
-        #: When a claim whose last step failed is looked at again, on the monotonic clock.
-        self._paused: dict[str, float] = {}
+        #: Workitems whose last step failed: how long they are left alone, and until when on the monotonic clock.
+        self._paused: dict[str, tuple[float, float]] = {}
 
     def close(self) -> None:
         """End the connections to the worklist and to the servers of images."""
@@ -107,9 +109,9 @@ class Performer:
             raise
         self._metrics.worklist_ready.set(1)
         for uid in found:
-            if self._stopping.is_set() or len(self._claims.open()) >= _AT_ONCE:
+            if self._stopping.is_set() or self._at_work() >= _AT_ONCE:
                 return
-            if self._is_new(uid) and not self._try(uid, partial(self._consider, uid)):
+            if self._is_new(uid) and isinstance(self._try(uid, partial(self._consider, uid)), WorklistUnavailable):
                 return
 
     def go_on(self) -> None:
@@ -120,25 +122,38 @@ class Performer:
             if not self._is_paused(claim.workitem_uid):
                 self._try(claim.workitem_uid, partial(self._step, claim))
 
+    def _at_work(self) -> int:
+        """How many claims do not only wait for a destination or for a server that does not answer."""
+        return sum(
+            claim.told != ExamState.DELIVERING and claim.workitem_uid not in self._paused
+            for claim in self._claims.open()
+        )
+
     def _is_new(self, workitem_uid: str) -> bool:
         return is_uid(workitem_uid) and not self._is_paused(workitem_uid) and self._claims.find(workitem_uid) is None
 
     def _is_paused(self, workitem_uid: str) -> bool:
-        return self._paused.get(workitem_uid, 0.0) > time.monotonic()
+        _, until = self._paused.get(workitem_uid, (0.0, 0.0))
+        return until > time.monotonic()
 
-    def _try(self, workitem_uid: str, work: Callable[[], None]) -> bool:
-        """Do something about a workitem; whether it could be done. A fault of one leaves the others alone."""
+    def _try(self, workitem_uid: str, work: Callable[[], None]) -> Exception | None:
+        """Do something about a workitem; why it could not be done. A fault of one leaves the others alone."""
         try:
             work()
-        except TetraviewError as fault:
-            _log.warning("workitem_delayed", workitem=workitem_uid, reason=str(fault))
-        except Exception:  # noqa: BLE001 - the loop's edge: the next try may do better
-            _log.exception("workitem_delayed", workitem=workitem_uid)
-        else:
-            self._paused.pop(workitem_uid, None)
-            return True
-        self._paused[workitem_uid] = time.monotonic() + self._settings.poll_seconds
-        return False
+        except Exception as fault:  # noqa: BLE001 - the loop's edge: the next try may do better
+            self._pause(workitem_uid)
+            if isinstance(fault, TetraviewError):
+                _log.warning("workitem_delayed", workitem=workitem_uid, reason=str(fault))
+            else:
+                _log.exception("workitem_delayed", workitem=workitem_uid)
+            return fault
+        self._paused.pop(workitem_uid, None)
+        return None
+
+    def _pause(self, workitem_uid: str) -> None:
+        before, _ = self._paused.get(workitem_uid, (self._settings.poll_seconds / 2, 0.0))
+        seconds = min(2 * before, max(_LONGEST_PAUSE_SECONDS, self._settings.poll_seconds))
+        self._paused[workitem_uid] = seconds, time.monotonic() + seconds
 
     def _consider(self, workitem_uid: str) -> None:
         """Claim a workitem that is ours, unless its images have yet to be sent to us."""
@@ -224,7 +239,7 @@ class Performer:
 
     def _fetch(self, claim: Claim, workitem: Workitem) -> None:
         if len(workitem.studies) != 1:
-            raise InputsUnobtainable("the inputs of the workitem are not of one study")
+            raise InputsUnobtainable("the inputs of the workitem are not images of one study")
         if self._now() - claim.started_at > _INPUT_TIME:
             raise InputsUnobtainable("the images could not be had within a day")
         received = self._claims.received(claim.exam_id)
@@ -300,8 +315,7 @@ class Performer:
 
     def _withdraw(self, claim: Claim) -> bool:
         """Leave what was fetched unread; whether the reading has not begun."""
-        detail = "its workitem was canceled"
-        return self._claims.withdraw(claim.exam_id, fetched_as=CALLING_AE_TITLE, detail=detail)
+        return self._claims.withdraw(claim.exam_id, detail="its workitem was canceled")
 
     def _retrieve(self, claim: Claim) -> Workitem:
         """The workitem, which has to be ours.

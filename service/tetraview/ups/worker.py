@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from datetime import datetime
 
 import structlog
@@ -24,6 +25,8 @@ _log = structlog.get_logger()
 
 #: Pause between two looks at what the exams of our workitems do.
 _STEP_SECONDS = 0.5
+#: How long a stop waits for each thread; an answer that does not come may take much longer.
+_STOP_SECONDS = 1.0
 
 
 class WorklistWorker:
@@ -63,14 +66,19 @@ class WorklistWorker:
         self._thread.start()
 
     def stop(self) -> None:
-        """End them; what is under way continues with the next start."""
+        """End them; what is under way continues with the next start. A server that is silent is not waited for."""
         self._stopping.set()
-        self._events.stop()
+        self._events.stop(seconds=_STOP_SECONDS)
         if self._thread.is_alive():
-            self._thread.join()
-        self._performer.close()
+            self._thread.join(_STOP_SECONDS)
+        else:
+            self._performer.close()
 
     def _run(self) -> None:
+        with closing(self._performer):
+            self._keep_working()
+
+    def _keep_working(self) -> None:
         searched_at = float("-inf")
         while not self._stopping.is_set():
             self._guard(self._performer.go_on)

@@ -8,6 +8,7 @@ from typing import Self
 
 from pydicom.dataset import Dataset
 
+from tetraview.intake.negotiation import STORAGE_CLASSES
 from tetraview.settings import Worklist
 
 SCHEDULED = "SCHEDULED"
@@ -24,7 +25,7 @@ class Input:
 
     study_instance_uid: str
     series_instance_uid: str
-    #: Of the instances referenced; empty where the whole study or series is meant.
+    #: Of the instances referenced whose SOP class we take; empty where the whole study or series is meant.
     sop_instance_uids: tuple[str, ...]
     #: Retrieve URL (0008,1190) of WADO-RS Retrieval Sequence (0040,E025); empty where there is none.
     retrieve_url: str
@@ -43,6 +44,7 @@ class Workitem:
     codes: frozenset[str]
     #: Scheduled Station Name Code Sequence (0040,4025) as CODE^SCHEME.
     stations: frozenset[str]
+    #: Those with anything that we take.
     inputs: tuple[Input, ...]
     #: Reason For Cancellation (0074,1238) where somebody has entered one; None where nobody asks to cancel.
     cancellation: str | None
@@ -57,7 +59,7 @@ class Workitem:
             ready=_text(dataset, "InputReadinessState") == READY,
             codes=frozenset(_codes(dataset, "ScheduledWorkitemCodeSequence")),
             stations=frozenset(_codes(dataset, "ScheduledStationNameCodeSequence")),
-            inputs=tuple(map(_input, _items(dataset, "InputInformationSequence"))),
+            inputs=tuple(filter(None, map(_input, _items(dataset, "InputInformationSequence")))),
             cancellation=_cancellation(dataset),
             dataset=dataset,
         )
@@ -81,15 +83,23 @@ class Workitem:
         return settings.station_name in self.stations or bool(settings.workitem_codes and not self.stations)
 
 
-def _input(item: Dataset) -> Input:
+def _input(item: Dataset) -> Input | None:
     places = _items(item, "WADORSRetrievalSequence")
     referenced = _items(item, "ReferencedSOPSequence")
+    taken = list(filter(_is_taken, referenced))
+    if referenced and not taken:
+        return None
     return Input(
         study_instance_uid=_text(item, "StudyInstanceUID"),
         series_instance_uid=_text(item, "SeriesInstanceUID"),
-        sop_instance_uids=tuple(filter(None, (_text(one, "ReferencedSOPInstanceUID") for one in referenced))),
+        sop_instance_uids=tuple(filter(None, (_text(one, "ReferencedSOPInstanceUID") for one in taken))),
         retrieve_url=next(filter(None, (_text(place, "RetrieveURL") for place in places)), ""),
     )
+
+
+def _is_taken(reference: Dataset) -> bool:
+    """Whether a referenced instance can be stored here; where its SOP class is not said, it is tried."""
+    return _text(reference, "ReferencedSOPClassUID") in {"", *STORAGE_CLASSES}
 
 
 def _cancellation(dataset: Dataset) -> str | None:

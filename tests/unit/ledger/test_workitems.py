@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from tetraview.domain.exam import ExamState, exam_id_of
-from tetraview.domain.instance import Decision, Eligibility, Instance
+from tetraview.domain.instance import Decision, Eligibility, Instance, Recorded
+from tetraview.domain.verdict import Verdict
 from tetraview.domain.view import View
 from tetraview.domain.workitem import Claim, ClaimState
 from tetraview.ledger import Ledger
@@ -66,20 +67,44 @@ def test_a_request_to_cancel_stays(ledger: Ledger) -> None:
 def test_only_what_was_fetched_is_withdrawn(ledger: Ledger) -> None:
     """An exam that holds only images fetched for a workitem is skipped; one with an image of another sender waits."""
     ledger.record_instance(image(number=1, sender="UPS"))
-    assert ledger.workitems.withdraw(EXAM, fetched_as="UPS", detail="canceled")
+    assert ledger.workitems.withdraw(EXAM, detail="canceled")
     standing = ledger.workitems.standing(EXAM)
     assert standing is not None
     assert (standing.state, standing.unsettled, standing.detail) == (ExamState.SKIPPED, False, "canceled")
     ledger.record_instance(image(number=2, sender="MODALITY"))
-    assert ledger.workitems.withdraw(EXAM, fetched_as="UPS", detail="canceled")
+    assert ledger.workitems.withdraw(EXAM, detail="canceled")
     standing = ledger.workitems.standing(EXAM)
     assert standing is not None
     assert standing.unsettled
     assert ledger.workitems.received(EXAM) == {"2.25.1.1", "2.25.1.2"}
 
 
+def test_what_a_sender_sends_too_is_not_withdrawn(ledger: Ledger) -> None:
+    """An exam waits on although its workitem is withdrawn where a modality has sent the same bytes, before or after."""
+    ledger.record_instance(image(number=1, sender="UPS"))
+    assert ledger.record_instance(image(number=1, sender="MODALITY")) is Recorded.SAME
+    ledger.workitems.withdraw(EXAM, detail="canceled")
+    assert [waiting.exam_id for waiting in ledger.unsettled()] == [EXAM]
+
+
+def test_what_was_withdrawn_is_read_once_a_sender_sends_it(ledger: Ledger) -> None:
+    """The same bytes wake an exam that was withdrawn, once, and a second fetching of them does not."""
+    ledger.record_instance(image(number=1, sender="UPS"))
+    ledger.record_instance(image(number=2, sender="UPS"))
+    ledger.workitems.withdraw(EXAM, detail="canceled")
+    ledger.record_instance(image(number=1, sender="UPS"))
+    assert ledger.unsettled() == []
+    again = START + timedelta(hours=1)
+    ledger.record_instance(replace(image(number=1, sender="MODALITY"), received_at=again))
+    (waiting,) = ledger.unsettled()
+    assert (waiting.first_image_at, waiting.last_image_at, len(waiting.instances)) == (again, again, 2)
+    ledger.settle(waiting, Verdict(state=ExamState.SKIPPED, images={}, others={}))
+    ledger.record_instance(image(number=1, sender="MODALITY"))
+    assert ledger.unsettled() == []
+
+
 def test_an_exam_that_nobody_knows_stands_nowhere(ledger: Ledger) -> None:
     """Before the first image there is nothing to tell and nothing to withdraw."""
     assert ledger.workitems.standing(EXAM) is None
-    assert ledger.workitems.withdraw(EXAM, fetched_as="UPS", detail="canceled")
+    assert ledger.workitems.withdraw(EXAM, detail="canceled")
     assert ledger.workitems.received(EXAM) == frozenset()

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from tests.system.ups_server import image_input
-from tests.unit.ups.conftest import EXAM, STUDY, WORKITEM, Bench
+from tests.unit.ups.conftest import EXAM, SERIES, STUDY, WORKITEM, Bench
 
 from tetraview.domain.delivery import DeliveryState
 from tetraview.domain.exam import ExamState
 from tetraview.domain.workitem import ClaimState
 from tetraview.errors import WorklistUnavailable
 from tetraview.intake.testing import mammogram
+
+ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 
 
 def claim_state(bench: Bench) -> ClaimState | None:
@@ -205,10 +209,11 @@ def test_a_workitem_whose_images_cannot_be_had_is_canceled(bench: Bench, fault: 
     assert claim_state(bench) is ClaimState.CANCELED
 
 
-def test_a_server_of_images_that_is_away_is_asked_again(bench: Bench) -> None:
-    """While the server answers 503 the workitem stays claimed, and is canceled only after a day."""
+@pytest.mark.parametrize("status", [401, 403, 408, 429, 503])
+def test_a_server_of_images_that_does_not_give_them_now_is_asked_again(bench: Bench, status: int) -> None:
+    """While the server is away, or does not know us, the workitem stays claimed, and is canceled only after a day."""
     bench.schedule()
-    bench.images.broken = 503
+    bench.images.broken = status
     performer = bench.performer()
     performer.look()
     performer.go_on()
@@ -396,6 +401,28 @@ def test_only_a_few_workitems_are_held_at_once(bench: Bench) -> None:
     assert len(bench.ledger.workitems.open()) == 4
 
 
+def test_workitems_that_only_wait_take_no_place(bench: Bench) -> None:
+    """Where a destination and a server of images are away, workitems of others are claimed beside those that wait."""
+    delivered, elsewhere = bench.image(), bench.image(url="study")
+    bench.schedule(delivered)
+    performer = bench.performer(poll_seconds=60.0)
+    performer.look()
+    performer.go_on()
+    bench.settle()
+    bench.report()
+    performer.go_on()
+    bench.images.broken = 503
+    for number in range(3):
+        bench.schedule(elsewhere, uid=f"2.25.200{number}")
+    performer.look()
+    performer.go_on()
+    bench.images.broken = 0
+    for number in range(5):
+        bench.schedule(uid=f"2.25.300{number}")
+    performer.look()
+    assert [bench.worklist.state(f"2.25.300{number}") for number in range(5)] == ["IN PROGRESS"] * 4 + ["SCHEDULED"]
+
+
 def test_a_late_image_that_another_sender_brings_is_read_after_a_cancellation(bench: Bench) -> None:
     """An exam that holds images of other senders is not withdrawn with a workitem."""
     first = bench.image(url="")
@@ -424,6 +451,24 @@ def test_what_else_a_study_holds_is_no_fault(bench: Bench) -> None:
     assert len(bench.ledger.workitems.received(EXAM)) == 2
 
 
+@pytest.mark.parametrize("url", ["", "instance"])
+def test_instances_that_we_do_not_take_are_no_inputs(bench: Bench, url: str) -> None:
+    """A reference to an instance whose SOP class is not stored here, alone or beside an image, is passed over."""
+    beside = bench.image(url=url)
+    (report,) = image_input(STUDY, SERIES, (ENCAPSULATED_PDF, "2.25.1.1")).ReferencedSOPSequence
+    beside.ReferencedSOPSequence.append(report)
+    alone = image_input("2.25.999", "2.25.998", (ENCAPSULATED_PDF, "2.25.1.2"), url=f"{bench.images.url}/nowhere")
+    bench.schedule(beside, alone)
+    image = beside.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+    if not url:
+        bench.store(image)
+    performer = bench.performer()
+    performer.look()
+    performer.go_on()
+    assert claim_state(bench) is ClaimState.PERFORMING
+    assert bench.ledger.workitems.received(EXAM) == {image}
+
+
 def test_a_workitem_that_cannot_be_understood_holds_up_no_other(bench: Bench) -> None:
     """A workitem that is listed but cannot be retrieved is passed over, and the next one is claimed."""
     bench.schedule(uid="2.25.1000")
@@ -433,6 +478,36 @@ def test_a_workitem_that_cannot_be_understood_holds_up_no_other(bench: Bench) ->
     performer.look()
     performer.look()
     assert bench.state == "IN PROGRESS"
+
+
+def test_workitems_that_are_gone_hold_up_no_other(bench: Bench) -> None:
+    """In one search, those that the worklist lists and does not have are passed over."""
+    bench.schedule()
+    performer = bench.performer()
+    performer._client.search = lambda _: ["2.25.1", "2.25.2", WORKITEM]  # type: ignore[method-assign]
+    performer.look()
+    assert bench.state == "IN PROGRESS"
+
+
+def test_each_pause_of_a_workitem_that_fails_is_longer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tried again after one, two and four pauses between searches and at last every five minutes; success forgets."""
+    now = [0.0]
+    monkeypatch.setattr("tetraview.ups.performer.time", SimpleNamespace(monotonic=lambda: now[0]))
+    bench.images.broken = 503
+    bench.schedule()
+    performer = bench.performer(poll_seconds=10.0)
+    performer.look()
+    tries = []
+    for second in range(1200):
+        now[0] = float(second)
+        bench.images.asked.clear()
+        performer.go_on()
+        tries += [second] * len(bench.images.asked)
+    assert tries == [0, 10, 30, 70, 150, 310, 610, 910]
+    bench.images.broken, now[0] = 0, 1210.0
+    performer.go_on()
+    assert claim_state(bench) is ClaimState.PERFORMING
+    assert performer._paused == {}
 
 
 def test_killed_while_canceling_it_cancels_for_the_same_reason(bench: Bench) -> None:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import socket
+import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.conftest import eventually
-from tests.unit.ups.conftest import START, WORKITEM, Bench
+from tests.system.ups_server import image_input
+from tests.unit.ups.conftest import START, STUDY, WORKITEM, Bench
 
 from tetraview.domain.workitem import ClaimState
 from tetraview.settings import Destination
@@ -62,6 +66,37 @@ def test_without_events_polling_does_the_work(bench: Bench) -> None:
     bench.schedule()
     eventually(lambda: bench.state == "IN PROGRESS", seconds=5, what="the workitem is claimed")
     working.stop()
+
+
+def test_the_environment_names_no_proxy(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables of the environment that name a proxy lead neither requests, nor images, nor events elsewhere."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "WS_PROXY", "WSS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+        monkeypatch.setenv(name.lower(), "http://127.0.0.1:1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    working = worker(bench, poll_seconds=0.2)
+    bench.schedule()
+    working.start()
+    eventually(lambda: heard(bench), seconds=5, what="events are heard")
+    eventually(lambda: bench.images.asked, seconds=5, what="the image is fetched")
+    working.stop()
+
+
+def test_a_server_that_is_silent_does_not_hold_up_a_stop(bench: Bench) -> None:
+    """A stop takes at most two seconds, although the server of the images may still answer for half a minute."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(10.0)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        bench.schedule(image_input(STUDY, url=f"{url}/studies/{STUDY}"))
+        working = worker(bench, retrieve_from=(url,), response_seconds=30.0)
+        working.start()
+        connection, _ = silent.accept()
+        with connection:
+            began = time.monotonic()
+            working.stop()
+            assert time.monotonic() - began < 2.5
+    eventually(lambda: not working._thread.is_alive(), seconds=5, what="the worker ends")
 
 
 def test_a_fault_that_nobody_foresaw_ends_neither_thread(bench: Bench, tmp_path: Path) -> None:
