@@ -30,7 +30,8 @@ def judge(instances: Sequence[Instance], *, requires: Requires = "any", forced: 
     state, remark, detail = _decided(instances, choice, unread, requires=requires, forced=forced)
     others = dict(choice.others)
     if state is not ExamState.READING:
-        others |= {image.path: (Decision.EXAM_NOT_READ, detail) for image in choice.images.values()}
+        because = f"its exam is {state}: {remark}"
+        others |= {image.path: (Decision.EXAM_NOT_READ, because) for image in choice.images.values()}
     return Verdict(state=state, images=choice.images, others=others, unread=unread, remark=remark, detail=detail)
 
 
@@ -40,8 +41,10 @@ def _decided(
     differing = contradictions(instances)
     if differing:
         differ = "differs" if len(differing) == 1 else "differ"
-        detail = f"{' and '.join(differing)} {differ} between images of this study: correct it where it is kept and send it again, "
-        detail += "after discarding what came where it has other UIDs or another sender then"
+        detail = (
+            f"{' and '.join(differing)} {differ} between images of this study: correct it where it is kept and send it "
+            "again; discard what came if it then has other UIDs or another sender"
+        )
         return ExamState.HELD, Remark.IDENTITY_DIFFERS, detail
     if not choice.images:
         return ExamState.SKIPPED, *_nothing_to_read(instances, choice)

@@ -112,7 +112,8 @@ def test_images_of_an_exam_that_is_not_read_say_so(image: Any) -> None:
         judge([image(View.L_CC, uid="1"), image(View.R_CC, uid="2", patient_key="q")]),
         judge([image(View.L_CC, uid="1"), image(View.R_CC, uid="2")], requires="four"),
     ):
-        assert set(verdict.others.values()) == {(Decision.EXAM_NOT_READ, verdict.detail)}
+        because = f"its exam is {verdict.state}: {verdict.remark}"
+        assert set(verdict.others.values()) == {(Decision.EXAM_NOT_READ, because)}
         assert len(verdict.others) == 2
 
 
