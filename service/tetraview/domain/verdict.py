@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tetraview.domain.exam import ExamState, Remark
 from tetraview.domain.instance import Decision, Instance
@@ -21,7 +21,7 @@ class Verdict:
     #: Decision and reason of each eligible image that fills no slot, by its path.
     others: Mapping[str, tuple[Decision, str]]
     #: Reason code of each slot that has an image, but none that is read.
-    unread: Mapping[View, str]
+    unread: Mapping[View, str] = field(default_factory=dict)
     remark: Remark | None = None
     #: The remark in a sentence.
     detail: str = ""
