@@ -10,10 +10,10 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tetraview.domain.address import is_this_machine
 from tetraview.web.headers import HEADERS
 from tetraview.web.pages import problem_page
 
-_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 #: Methods that change nothing.
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 #: Who may ask for changes: our own pages, and a person by the browser itself.
@@ -32,7 +32,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, allowed_hosts: Collection[str]) -> None:
         self._app = app
-        self._allowed_hosts = _THIS_MACHINE | {host.lower() for host in allowed_hosts}
+        self._allowed_hosts = {host.lower() for host in allowed_hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
@@ -42,7 +42,8 @@ class Guard:
     def _refusal(self, scope: Scope) -> HTMLResponse | None:
         headers = Headers(scope=scope)
         host = _host_name(headers.get("host", ""))
-        if host not in self._allowed_hosts and host != str((scope.get("server") or ("",))[0]):
+        called = str((scope.get("server") or ("",))[0])
+        if not is_this_machine(host) and host not in {*self._allowed_hosts, called}:
             return _page(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "The service does not go by this name: add it to web.allowed_hosts, or use another address.",
