@@ -210,7 +210,7 @@ def _rejection(caller: Caller, reason: Refusal, detail: str) -> RejectedSender:
     now = datetime.now(UTC)
     return RejectedSender(
         calling_ae_title=_printable(caller.calling_ae_title),
-        address=caller.address,
+        address=str(plain(caller.address)),
         called_ae_title=_printable(caller.called_ae_title),
         reason=reason,
         certificate=next(iter(caller.names), ""),

@@ -145,6 +145,15 @@ def test_what_a_sender_says_is_kept_printable() -> None:
     assert book.noted[0].calling_ae_title == "A????<b>"
 
 
+def test_who_was_not_let_in_is_kept_by_its_plain_address() -> None:
+    """A sender that is turned away is listed under the address by which a person would let it in."""
+    book = Book()
+    gate = Gate(["TETRAVIEW"], ledger=book)
+    gate.refusal(caller("::ffff:10.0.0.5"))
+    gate.flush()
+    assert book.noted[0].address == "10.0.0.5"
+
+
 def test_who_was_let_in_is_remembered_once() -> None:
     """A sender that calls again and again is written down once a flush, and not lost while the ledger is away."""
     book = Book()
