@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from http import HTTPStatus
@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from tetraview.domain.sender import Refusal
 from tetraview.errors import RequestRefused, StorageUnavailable
 from tetraview.intake.accept import Acceptor, is_uid
 from tetraview.intake.file_meta import StoreRequest
@@ -49,8 +50,7 @@ class StoreService:
     Args:
         settings: those of the listener, whose limits hold here, too.
         acceptor: takes the instances.
-        gate: says who is let in.
-        called_ae_titles: our AE titles; each is a tenant with an address of its own.
+        gate: says who is let in, and to which AE titles; each is a tenant with an address of its own.
         is_open: whether instances may be received now.
     """
 
@@ -60,13 +60,11 @@ class StoreService:
         acceptor: Acceptor,
         *,
         gate: Gate,
-        called_ae_titles: Collection[str],
         is_open: Callable[[], bool],
     ) -> None:
         self._settings = settings
         self._acceptor = acceptor
         self._gate = gate
-        self._called_ae_titles = frozenset(called_ae_titles)
         self._is_open = is_open
         self._threads = anyio.CapacityLimiter(_THREADS)
         self._underway: set[Body] = set()
@@ -93,8 +91,8 @@ class StoreService:
             study_instance_uid=request.path_params.get("study"),
         )
         try:
-            self._check(request, sender)
             await run_sync(self._let_in, request, sender, limiter=self._threads)
+            self._check(request, sender)
             answers = await self._receive(request, sender)
         except RequestRefused as fault:
             _log.warning("request_refused", status=fault.status, reason=str(fault))
@@ -109,8 +107,6 @@ class StoreService:
 
     def _check(self, request: Request, sender: StoreRequest) -> None:
         """Refuse what can be refused before the body comes."""
-        if sender.called_ae_title not in self._called_ae_titles:
-            raise RequestRefused(HTTPStatus.NOT_FOUND, "no AE title of this service is named so")
         if sender.study_instance_uid is not None and not is_uid(sender.study_instance_uid):
             raise RequestRefused(HTTPStatus.BAD_REQUEST, "the study of the address is no UID")
         if request.headers.get("content-encoding", "identity").lower() != "identity":
@@ -134,6 +130,8 @@ class StoreService:
             refusal = self._gate.refusal(caller)
         except StorageUnavailable as error:
             raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, "send again later") from error
+        if refusal is Refusal.WRONG_CALLED_AE_TITLE:
+            raise RequestRefused(HTTPStatus.NOT_FOUND, "no AE title of this service is named so")
         if refusal is not None:
             raise RequestRefused(
                 HTTPStatus.FORBIDDEN, f"{CALLING_AE_TITLE} may not send from here: add it to [[senders]]"

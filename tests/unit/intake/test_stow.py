@@ -74,9 +74,7 @@ def make_site(
     dicom = Dicom(**({"max_object_bytes": 1 << 20} | settings))
     spool, titles = Spool(folder), ["TETRAVIEW", "TETRA_B"]
     acceptor = Acceptor(spool, ledger, max_object_bytes=dicom.max_object_bytes)
-    service = StoreService(
-        dicom, acceptor, gate=Gate(titles, senders=senders), called_ae_titles=titles, is_open=lambda: site.is_open
-    )
+    service = StoreService(dicom, acceptor, gate=Gate(titles, senders=senders), is_open=lambda: site.is_open)
     app = FastAPI()
     app.include_router(service.router())
     server = WebServer(app, host="127.0.0.1", port=0)
@@ -288,6 +286,22 @@ def test_a_service_that_does_not_receive_says_so(site: Site) -> None:
     site.is_open = False
     answer = site.store(file_of(mammogram()))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+
+
+@pytest.mark.parametrize(
+    ("addresses", "status", "reason"),
+    [("10.0.0.0/8", 403, "wrong_address"), ("127.0.0.0/8", 404, "wrong_called_ae_title")],
+)
+def test_who_may_not_send_learns_no_ae_title(tmp_path: Path, addresses: str, status: int, reason: str) -> None:
+    """Whether an AE title is ours is told to those only who may send, and who calls a wrong one is noted."""
+    sender = Sender.model_validate({"ae_title": "DICOMWEB", "addresses": [addresses]})
+    site, server = make_site(tmp_path / "spool", MemoryLedger(), senders=[sender])
+    with site.client, capture_logs() as logs:
+        answer = site.store(file_of(mammogram()), path="/dicomweb/X/studies")
+    server.stop()
+    assert answer.status_code == status
+    noted = [(entry["reason"], entry["called_ae_title"]) for entry in logs if entry["event"] == "security_alert"]
+    assert noted == [(reason, "X")]
 
 
 @pytest.mark.parametrize(("addresses", "status"), [("10.0.0.0/8", 403), ("127.0.0.0/8", 200)])
