@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from tetraview.domain.sender import Refusal
+from tetraview.domain.sender import DICOMWEB, Refusal
 from tetraview.errors import RequestRefused, StorageUnavailable
 from tetraview.intake.accept import Acceptor, is_uid
 from tetraview.intake.file_meta import StoreRequest
@@ -28,8 +28,6 @@ from tetraview.settings import Dicom
 
 _log = structlog.get_logger()
 
-#: Calling AE title of whatever comes by STOW-RS, where senders have none.
-CALLING_AE_TITLE = "DICOMWEB"
 JSON_TYPE = "application/dicom+json"
 _ACCEPTED = frozenset({JSON_TYPE, "application/json", "application/*", "*/*"})
 #: Bytes handed to a thread at once; also what has to come within `dicom.idle_seconds`.
@@ -86,7 +84,7 @@ class StoreService:
             sop_class_uid="",
             sop_instance_uid="",
             transfer_syntax_uid="",
-            calling_ae_title=CALLING_AE_TITLE,
+            calling_ae_title=DICOMWEB,
             called_ae_title=request.path_params.get("ae_title", self._settings.ae_title),
             study_instance_uid=request.path_params.get("study"),
         )
@@ -133,9 +131,7 @@ class StoreService:
         if refusal is Refusal.WRONG_CALLED_AE_TITLE:
             raise RequestRefused(HTTPStatus.NOT_FOUND, "no AE title of this service is named so")
         if refusal is not None:
-            raise RequestRefused(
-                HTTPStatus.FORBIDDEN, f"{CALLING_AE_TITLE} may not send from here: add it to [[senders]]"
-            )
+            raise RequestRefused(HTTPStatus.FORBIDDEN, f"{DICOMWEB} may not send from here: add it to [[senders]]")
 
     async def _receive(self, request: Request, sender: StoreRequest) -> list[Answer]:
         async with self._body(request, sender) as body:
