@@ -21,6 +21,7 @@ from tetraview.app import ledger_engine, open_models, utc_now
 from tetraview.delivery import ask_for_commitment, echo
 from tetraview.domain.address import is_this_machine
 from tetraview.domain.delivery import ResultKind, ResultObject
+from tetraview.domain.sender import DICOMWEB
 from tetraview.durable import write_file
 from tetraview.errors import DestinationUnavailable, SettingsInvalid, TetraviewError
 from tetraview.ledger import Ledger, SenderBook, check_database
@@ -167,9 +168,19 @@ def _exposure(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
         if not settings.senders:
             remark = "no [[senders]] is set: only this machine, and whom `tetraview senders allow` names, may send"
             yield "senders", partial(_remark, remark)
+    if dicom.tls and web.certificate is None:
+        yield "DICOMweb", partial(_check_dicomweb, settings)
     if web.certificate is None and not is_this_machine(web.host):
         remark = "they are shown unencrypted and without login: set web.certificate, or put a proxy in front"
         yield "pages", partial(_remark, remark)
+
+
+def _check_dicomweb(settings: Settings) -> None:
+    """Nobody sends by HTTP what associations send encrypted and by certificate."""
+    with _sender_book(settings) as book:
+        may_send = {sender.ae_title for sender in (*settings.senders, *book.allowed_senders())}
+    if DICOMWEB in may_send:
+        raise _Remark("DICOMWEB may send, without TLS beside [dicom.tls]: set web.certificate, or remove that sender")
 
 
 def _remark(sentence: str) -> None:

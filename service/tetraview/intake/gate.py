@@ -51,6 +51,8 @@ class Caller:
     names: tuple[str, ...] = ()
     calling_ae_title: str = ""
     called_ae_title: str = ""
+    #: Whether only a sender of its very AE title lets it in, since its address or certificate says too little.
+    needs_own_sender: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +66,9 @@ class _Rule:
     certificate: str
 
     def admits(self, caller: Caller) -> bool:
+        titles = {caller.calling_ae_title} if caller.needs_own_sender else {"*", caller.calling_ae_title}
         return (
-            self.ae_title in {"*", caller.calling_ae_title}
+            self.ae_title in titles
             and self.has_address(caller)
             and (not self.certificate or self.certificate.lower() in {name.lower() for name in caller.names})
         )

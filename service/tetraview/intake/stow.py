@@ -123,6 +123,7 @@ class StoreService:
             address=request.client.host if request.client else "",
             calling_ae_title=sender.calling_ae_title,
             called_ae_title=sender.called_ae_title,
+            needs_own_sender=self._settings.tls is not None,
         )
         try:
             refusal = self._gate.refusal(caller)

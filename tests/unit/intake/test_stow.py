@@ -27,7 +27,7 @@ from tetraview.intake.gate import Gate
 from tetraview.intake.spool import Spool
 from tetraview.intake.stow import StoreService
 from tetraview.intake.testing import MAMMOGRAPHY, MemoryLedger, encode_data_set, mammogram
-from tetraview.settings import Dicom, Sender
+from tetraview.settings import Dicom, Sender, Tls
 from tetraview.web.server import WebServer
 
 BOUNDARY = "boundary-of-a-test"
@@ -312,6 +312,18 @@ def test_the_gate_holds_for_dicomweb_too(tmp_path: Path, addresses: str, status:
     with site.client:
         assert site.store(file_of(mammogram())).status_code == status
     server.stop()
+
+
+@pytest.mark.parametrize(("ae_title", "status"), [(None, 403), ("*", 403), ("DICOMWEB", 200)])
+def test_dicomweb_does_not_go_around_tls(tmp_path: Path, ae_title: str | None, status: int) -> None:
+    """Where associations need a certificate, instances over HTTP need a sender named DICOMWEB; any is not enough."""
+    senders = [Sender(ae_title=ae_title, addresses=("127.0.0.1",))] if ae_title else []
+    tls = Tls(certificate=tmp_path / "a", key=tmp_path / "b", trusted_certificates=tmp_path / "c")
+    site, server = make_site(tmp_path / "spool", MemoryLedger(), senders=senders, tls=tls)
+    with site.client:
+        answer = site.store(file_of(mammogram()))
+    server.stop()
+    assert answer.status_code == status
 
 
 def raw_request(site: Site, body: bytes, *, length: int | None = None) -> socket.socket:
