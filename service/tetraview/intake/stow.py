@@ -29,6 +29,8 @@ from tetraview.settings import Dicom
 _log = structlog.get_logger()
 
 JSON_TYPE = "application/dicom+json"
+#: Header fields by which a proxy says that it is not the client (RFC 7239, and what was usual before).
+_FORWARDED = frozenset({"forwarded", "x-forwarded-for"})
 _ACCEPTED = frozenset({JSON_TYPE, "application/json", "application/*", "*/*"})
 #: Bytes handed to a thread at once; also what has to come within `dicom.idle_seconds`.
 _BATCH_BYTES = 1 << 19
@@ -119,11 +121,12 @@ class StoreService:
 
     def _let_in(self, request: Request, sender: StoreRequest) -> None:
         """Refuse a client that may not send: only its address and the AE title we give it are known of it."""
+        is_forwarded = not _FORWARDED.isdisjoint(request.headers.keys())
         caller = Caller(
             address=request.client.host if request.client else "",
             calling_ae_title=sender.calling_ae_title,
             called_ae_title=sender.called_ae_title,
-            needs_own_sender=self._settings.tls is not None,
+            needs_own_sender=self._settings.tls is not None or is_forwarded,
         )
         try:
             refusal = self._gate.refusal(caller)

@@ -326,6 +326,20 @@ def test_dicomweb_does_not_go_around_tls(tmp_path: Path, ae_title: str | None, s
     assert answer.status_code == status
 
 
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For"])
+@pytest.mark.parametrize(("ae_title", "status"), [(None, 403), ("DICOMWEB", 200)])
+def test_a_proxy_does_not_make_everybody_this_machine(
+    tmp_path: Path, ae_title: str | None, status: int, header: str
+) -> None:
+    """What a proxy on this machine forwards is not from this machine: it needs a sender named DICOMWEB."""
+    senders = [Sender(ae_title=ae_title, addresses=("127.0.0.1",))] if ae_title else []
+    site, server = make_site(tmp_path / "spool", MemoryLedger(), senders=senders)
+    with site.client:
+        answer = site.store(file_of(mammogram()), **{header: "for=192.0.2.1"})
+    server.stop()
+    assert answer.status_code == status
+
+
 def raw_request(site: Site, body: bytes, *, length: int | None = None) -> socket.socket:
     """A request whose body is not whole, over a socket of its own."""
     connection = socket.create_connection(("127.0.0.1", site.port), timeout=10)
