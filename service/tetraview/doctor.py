@@ -178,8 +178,8 @@ def _exposure(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
 def _check_dicomweb(settings: Settings) -> None:
     """Nobody sends by HTTP what associations send encrypted and by certificate."""
     with _sender_book(settings) as book:
-        may_send = {sender.ae_title for sender in (*settings.senders, *book.allowed_senders())}
-    if DICOMWEB in may_send:
+        allowed = [sender.ae_title for sender in book.allowed_senders()]
+    if DICOMWEB in {*allowed, *(sender.ae_title for sender in settings.senders)}:
         raise _Remark("DICOMWEB may send, without TLS beside [dicom.tls]: set web.certificate, or remove that sender")
 
 

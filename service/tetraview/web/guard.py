@@ -1,4 +1,4 @@
-"""Keeps other web sites from asking through a browser that can reach us."""
+"""Keeps other web sites from asking through a browser that can reach us, and other machines from letting senders in."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tetraview.domain.address import is_this_machine
 from tetraview.web.headers import HEADERS
 from tetraview.web.pages import problem_page
+from tetraview.web.senders import CHANGED_HERE
 
 #: Methods that change nothing.
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -23,7 +24,7 @@ _OURS = frozenset({"same-origin", "none"})
 class Guard:
     """Refuses requests under a name that is not ours (DNS rebinding), and changes that another site asks for (CSRF).
 
-    What is no browser sends no Origin and passes.
+    What is no browser sends no Origin and passes. Who may send is changed from this machine only.
 
     Args:
         app: what is guarded.
@@ -48,8 +49,12 @@ class Guard:
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "The service does not go by this name: add it to web.allowed_hosts, or use another address.",
             )
-        if scope["method"] not in _SAFE and not _is_same_origin(headers):
+        if scope["method"] in _SAFE:
+            return None
+        if not _is_same_origin(headers):
             return _page(HTTPStatus.FORBIDDEN, "Another site asked for this change: open the page here and try again.")
+        if scope["path"].startswith("/senders") and not is_this_machine(str((scope.get("client") or ("",))[0])):
+            return _page(HTTPStatus.FORBIDDEN, CHANGED_HERE)
         return None
 
 
