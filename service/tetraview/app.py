@@ -107,7 +107,6 @@ class App:
             settings.dicom,
             self._listener.acceptor,
             gate=self._gate,
-            called_ae_titles=settings.called_ae_titles,
             is_open=lambda: self._listener.is_open,
         )
         checks = {"ledger": self._check_ledger, "ticker": self._check_ticker, "triton": self._check_triton}

@@ -19,7 +19,9 @@ from pydicom.uid import ComprehensiveSRStorage, generate_uid
 
 from tetraview.app import ledger_engine, open_models, utc_now
 from tetraview.delivery import ask_for_commitment, echo
+from tetraview.domain.address import is_this_machine
 from tetraview.domain.delivery import ResultKind, ResultObject
+from tetraview.domain.sender import DICOMWEB
 from tetraview.durable import write_file
 from tetraview.errors import DestinationUnavailable, SettingsInvalid, TetraviewError
 from tetraview.ledger import Ledger, SenderBook, check_database
@@ -159,20 +161,26 @@ def _check_tls(tls: Tls) -> None:
 def _exposure(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
     """What the network can see or do, and what it cannot although somebody may expect it."""
     dicom, web = settings.dicom, settings.web
-    if not _is_this_machine(dicom.host):
+    if not is_this_machine(dicom.host):
         if dicom.tls is None:
             remark = "images come in unencrypted: set [dicom.tls], or keep that network to itself"
             yield "network", partial(_remark, remark)
         if not settings.senders:
             remark = "no [[senders]] is set: only this machine, and whom `tetraview senders allow` names, may send"
             yield "senders", partial(_remark, remark)
-    if web.certificate is None and not _is_this_machine(web.host):
+    if dicom.tls and web.certificate is None:
+        yield "DICOMweb", partial(_check_dicomweb, settings)
+    if web.certificate is None and not is_this_machine(web.host):
         remark = "they are shown unencrypted and without login: set web.certificate, or put a proxy in front"
         yield "pages", partial(_remark, remark)
 
 
-def _is_this_machine(host: str) -> bool:
-    return host in {"localhost", "::1"} or host.startswith("127.")
+def _check_dicomweb(settings: Settings) -> None:
+    """Nobody sends by HTTP what associations send encrypted and by certificate."""
+    with _sender_book(settings) as book:
+        allowed = [sender.ae_title for sender in book.allowed_senders()]
+    if DICOMWEB in {*allowed, *(sender.ae_title for sender in settings.senders)}:
+        raise _Remark("DICOMWEB may send, without TLS beside [dicom.tls]: set web.certificate, or remove that sender")
 
 
 def _remark(sentence: str) -> None:

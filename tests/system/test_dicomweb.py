@@ -81,7 +81,6 @@ def peers(orthanc: PacsContent, phantom_exam: Path, tmp_path: Path) -> Iterator[
         Dicom(),
         listener.acceptor,
         gate=Gate(["TETRAVIEW"]),
-        called_ae_titles=["TETRAVIEW"],
         is_open=lambda: listener.is_open,
     )
     app = FastAPI()

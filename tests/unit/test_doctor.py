@@ -12,7 +12,7 @@ from tetraview.doctor import Diagnosis, Health, examine
 from tetraview.domain.sender import HeardSender, Refusal, RejectedSender
 from tetraview.errors import DestinationUnavailable
 from tetraview.ledger import Ledger, SenderBook
-from tetraview.settings import Destination, Settings, Triton, Web
+from tetraview.settings import Destination, Dicom, Sender, Settings, Tls, Triton, Web
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 PACS = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=1)
@@ -24,8 +24,9 @@ def settings(folder: Path) -> Settings:
     )
 
 
-def diagnosis(folder: Path, what: str) -> Diagnosis:
-    (found,) = [each for each in examine(settings(folder)) if each.what == what]
+def diagnosis(folder: Path, what: str, **changes: object) -> Diagnosis:
+    changed = settings(folder).model_copy(update=changes)
+    (found,) = [each for each in examine(changed) if each.what == what]
     return found
 
 
@@ -83,6 +84,21 @@ def test_a_pacs_that_was_turned_away_is_a_fault_with_its_remedy(book: SenderBook
     assert found.health is Health.FAULT
     assert "PACS@10.0.0.9 was turned away at 2026-01-02 03:04:06 UTC (unknown sender)" in found.sentence
     assert "tetraview senders allow PACS@10.0.0.9" in found.sentence
+
+
+@pytest.mark.parametrize("by", ["settings", "hand"])
+def test_dicomweb_beside_tls_is_remarked(book: SenderBook, tmp_path: Path, by: str) -> None:
+    """Where associations need TLS, a sender that may use plain DICOMweb is remarked, whoever let it in."""
+    tls = Tls(certificate=tmp_path / "a", key=tmp_path / "b", trusted_certificates=tmp_path / "c")
+    changes: dict[str, object] = {"dicom": Dicom(tls=tls)}
+    assert diagnosis(tmp_path, "DICOMweb", **changes).health is Health.GOOD
+    if by == "settings":
+        changes["senders"] = (Sender(ae_title="DICOMWEB", addresses=("10.0.0.9",)),)
+    else:
+        book.allow("DICOMWEB", "10.0.0.9")
+    found = diagnosis(tmp_path, "DICOMweb", **changes)
+    assert found.health is Health.REMARK
+    assert "set web.certificate" in found.sentence
 
 
 @pytest.mark.parametrize(("state", "health"), [(0, Health.GOOD), (5, Health.REMARK), (-1, Health.REMARK)])

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+#: Calling AE title of whatever comes by STOW-RS, where senders have none.
+DICOMWEB = "DICOMWEB"
+
 
 class Refusal(StrEnum):
     """Why a sender was not let in."""

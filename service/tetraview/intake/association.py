@@ -13,7 +13,8 @@ from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr-defined]  # made at import
 
 from tetraview.commitment import TakesReports
-from tetraview.domain.sender import Refusal
+from tetraview.domain.sender import DICOMWEB, Refusal
+from tetraview.domain.workitem import FETCHED_AS
 from tetraview.errors import StorageUnavailable
 from tetraview.intake.accept import Acceptor, Reception
 from tetraview.intake.channel import Channel, HandshakeFailed
@@ -173,6 +174,9 @@ class Association:
             calling_ae_title=agreement.calling_ae_title,
             called_ae_title=agreement.called_ae_title,
         )
+        if caller.calling_ae_title in {DICOMWEB, FETCHED_AS}:
+            self._gate.note(caller, Refusal.UNKNOWN_SENDER, detail="this AE title stands for who comes another way")
+            return Rejection.CALLING_AE_TITLE_UNKNOWN
         try:
             refusal = self._gate.refusal(caller)
         except StorageUnavailable as fault:

@@ -6,11 +6,12 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Protocol
 
 import structlog
 
+from tetraview.domain.address import THIS_MACHINE, plain
 from tetraview.domain.sender import AllowedSender, HeardSender, Refusal, RejectedSender
 from tetraview.settings import Sender
 from tetraview.telemetry.metrics import Metrics
@@ -22,7 +23,6 @@ _log = structlog.get_logger()
 _MAX_UNWRITTEN = 1000
 #: Log lines about senders that are not let in: so many at most in so many seconds.
 _LINES, _LINES_SECONDS = 20, 10.0
-_THIS_MACHINE = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 class SenderLedger(Protocol):
@@ -51,6 +51,8 @@ class Caller:
     names: tuple[str, ...] = ()
     calling_ae_title: str = ""
     called_ae_title: str = ""
+    #: Whether only a sender of its very AE title lets it in, since its address or certificate says too little.
+    needs_own_sender: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +66,15 @@ class _Rule:
     certificate: str
 
     def admits(self, caller: Caller) -> bool:
+        titles = {caller.calling_ae_title} if caller.needs_own_sender else {"*", caller.calling_ae_title}
         return (
-            self.ae_title in {"*", caller.calling_ae_title}
+            self.ae_title in titles
             and self.has_address(caller)
             and (not self.certificate or self.certificate.lower() in {name.lower() for name in caller.names})
         )
 
     def has_address(self, caller: Caller) -> bool:
-        address = _address(caller.address)
+        address = plain(caller.address)
         return any(address in network for network in self.networks)
 
 
@@ -94,7 +97,7 @@ class Gate:
     ) -> None:
         self._called_ae_titles = frozenset(called_ae_titles)
         self._rules = tuple(map(_rule_of_settings, senders)) or (
-            _Rule(ae_title="*", networks=_THIS_MACHINE, certificate=""),
+            _Rule(ae_title="*", networks=THIS_MACHINE, certificate=""),
         )
         self._ledger = ledger
         self._metrics = metrics
@@ -162,7 +165,7 @@ class Gate:
             raise
 
     def _hear(self, caller: Caller) -> None:
-        key = _printable(caller.calling_ae_title), plain_address(caller.address)
+        key = _printable(caller.calling_ae_title), str(plain(caller.address))
         with self._lock:
             if key in self._heard or len(self._heard) < _MAX_UNWRITTEN:
                 self._heard[key] = HeardSender(ae_title=key[0], address=key[1], last_at=datetime.now(UTC))
@@ -206,21 +209,11 @@ def _rule_of_ledger(sender: AllowedSender) -> _Rule:
     return _Rule(ae_title=sender.ae_title, networks=networks, certificate=sender.certificate)
 
 
-def plain_address(address: str) -> str:
-    """An IP address as it is compared and shown: IPv4 also where it came over IPv6, and without a zone."""
-    return str(_address(address))
-
-
-def _address(address: str) -> IPv4Address | IPv6Address:
-    known = ip_address(address.partition("%")[0])
-    return getattr(known, "ipv4_mapped", None) or known
-
-
 def _rejection(caller: Caller, reason: Refusal, detail: str) -> RejectedSender:
     now = datetime.now(UTC)
     return RejectedSender(
         calling_ae_title=_printable(caller.calling_ae_title),
-        address=caller.address,
+        address=str(plain(caller.address)),
         called_ae_title=_printable(caller.called_ae_title),
         reason=reason,
         certificate=next(iter(caller.names), ""),

@@ -40,7 +40,7 @@ _KEYWORDS = (
     *("VolumetricProperties", "VolumeBasedCalculationTechnique", "SourceImageSequence", "BiopsyTargetSequence"),
     *("QualityControlImage", "BurnedInAnnotation", "LossyImageCompression", "SpecimenDescriptionSequence"),
     *("ImageLaterality", "Laterality", "FrameLaterality", "SharedFunctionalGroupsSequence", "PatientOrientation"),
-    *("ViewCodeSequence", "ViewPosition", "BreastImplantPresent", "PartialView"),
+    *("ViewCodeSequence", "ViewModifierCodeSequence", "ViewPosition", "BreastImplantPresent", "PartialView"),
     *("EstimatedRadiographicMagnificationFactor", "FocalSpots", "PaddleDescription", "FieldOfViewDimensions"),
     *("ImagerPixelSpacing", "PixelSpacing", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel"),
     *("PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit"),

@@ -13,10 +13,11 @@ from typing import Self
 import structlog
 
 from tetraview.commitment import TakesReports
+from tetraview.domain.address import plain
 from tetraview.intake.accept import Acceptor, InstanceLedger
 from tetraview.intake.association import Association
 from tetraview.intake.channel import Channel, PlainChannel, TlsChannel
-from tetraview.intake.gate import Gate, plain_address
+from tetraview.intake.gate import Gate
 from tetraview.intake.spool import Spool
 from tetraview.intake.sweep import sweep
 from tetraview.intake.upper_layer import Rejection
@@ -171,7 +172,7 @@ class Listener:
     def _accept_one(self, listening: socket.socket) -> None:
         try:
             connection, address = listening.accept()
-            self._serve(connection, plain_address(address[0]))
+            self._serve(connection, str(plain(address[0])))
         except BlockingIOError:
             return
         except (OSError, RuntimeError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from http import HTTPStatus
@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from tetraview.domain.sender import DICOMWEB, Refusal
 from tetraview.errors import RequestRefused, StorageUnavailable
 from tetraview.intake.accept import Acceptor, is_uid
 from tetraview.intake.file_meta import StoreRequest
@@ -27,9 +28,9 @@ from tetraview.settings import Dicom
 
 _log = structlog.get_logger()
 
-#: Calling AE title of whatever comes by STOW-RS, where senders have none.
-CALLING_AE_TITLE = "DICOMWEB"
 JSON_TYPE = "application/dicom+json"
+#: Header fields by which a proxy says that it is not the client (RFC 7239, and what was usual before).
+_FORWARDED = frozenset({"forwarded", "x-forwarded-for"})
 _ACCEPTED = frozenset({JSON_TYPE, "application/json", "application/*", "*/*"})
 #: Bytes handed to a thread at once; also what has to come within `dicom.idle_seconds`.
 _BATCH_BYTES = 1 << 19
@@ -49,8 +50,7 @@ class StoreService:
     Args:
         settings: those of the listener, whose limits hold here, too.
         acceptor: takes the instances.
-        gate: says who is let in.
-        called_ae_titles: our AE titles; each is a tenant with an address of its own.
+        gate: says who is let in, and to which AE titles; each is a tenant with an address of its own.
         is_open: whether instances may be received now.
     """
 
@@ -60,13 +60,11 @@ class StoreService:
         acceptor: Acceptor,
         *,
         gate: Gate,
-        called_ae_titles: Collection[str],
         is_open: Callable[[], bool],
     ) -> None:
         self._settings = settings
         self._acceptor = acceptor
         self._gate = gate
-        self._called_ae_titles = frozenset(called_ae_titles)
         self._is_open = is_open
         self._threads = anyio.CapacityLimiter(_THREADS)
         self._underway: set[Body] = set()
@@ -88,13 +86,13 @@ class StoreService:
             sop_class_uid="",
             sop_instance_uid="",
             transfer_syntax_uid="",
-            calling_ae_title=CALLING_AE_TITLE,
+            calling_ae_title=DICOMWEB,
             called_ae_title=request.path_params.get("ae_title", self._settings.ae_title),
             study_instance_uid=request.path_params.get("study"),
         )
         try:
-            self._check(request, sender)
             await run_sync(self._let_in, request, sender, limiter=self._threads)
+            self._check(request, sender)
             answers = await self._receive(request, sender)
         except RequestRefused as fault:
             _log.warning("request_refused", status=fault.status, reason=str(fault))
@@ -109,8 +107,6 @@ class StoreService:
 
     def _check(self, request: Request, sender: StoreRequest) -> None:
         """Refuse what can be refused before the body comes."""
-        if sender.called_ae_title not in self._called_ae_titles:
-            raise RequestRefused(HTTPStatus.NOT_FOUND, "no AE title of this service is named so")
         if sender.study_instance_uid is not None and not is_uid(sender.study_instance_uid):
             raise RequestRefused(HTTPStatus.BAD_REQUEST, "the study of the address is no UID")
         if request.headers.get("content-encoding", "identity").lower() != "identity":
@@ -125,19 +121,21 @@ class StoreService:
 
     def _let_in(self, request: Request, sender: StoreRequest) -> None:
         """Refuse a client that may not send: only its address and the AE title we give it are known of it."""
+        is_forwarded = not _FORWARDED.isdisjoint(request.headers.keys())
         caller = Caller(
             address=request.client.host if request.client else "",
             calling_ae_title=sender.calling_ae_title,
             called_ae_title=sender.called_ae_title,
+            needs_own_sender=self._settings.tls is not None or is_forwarded,
         )
         try:
             refusal = self._gate.refusal(caller)
         except StorageUnavailable as error:
             raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, "send again later") from error
+        if refusal is Refusal.WRONG_CALLED_AE_TITLE:
+            raise RequestRefused(HTTPStatus.NOT_FOUND, "no AE title of this service is named so")
         if refusal is not None:
-            raise RequestRefused(
-                HTTPStatus.FORBIDDEN, f"{CALLING_AE_TITLE} may not send from here: add it to [[senders]]"
-            )
+            raise RequestRefused(HTTPStatus.FORBIDDEN, f"{DICOMWEB} may not send from here: add it to [[senders]]")
 
     async def _receive(self, request: Request, sender: StoreRequest) -> list[Answer]:
         async with self._body(request, sender) as body:

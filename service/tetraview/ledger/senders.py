@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Any
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
+from tetraview.domain.address import plain
 from tetraview.domain.sender import AllowedSender, HeardSender, Refusal, RejectedSender
 from tetraview.errors import SettingsInvalid
 from tetraview.ledger.database import transaction
@@ -104,12 +104,12 @@ def _checked(ae_title: str, address: str) -> str:
     """The address as it is compared; a row must not let in more than one AE title."""
     try:
         one = _AE_TITLE.validate_python(ae_title) != "*"
-        plain = str(ip_address(address))
+        compared = str(plain(address))
     except ValueError:
         one = False
     if not one:
         raise SettingsInvalid(f"{ae_title}@{address} is no AE title of one sender and its IP address")
-    return plain
+    return compared
 
 
 def _note(connection: sa.Connection, rejection: RejectedSender) -> None:

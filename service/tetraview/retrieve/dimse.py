@@ -18,9 +18,10 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
 )
 
 from tetraview.delivery.entity import application_entity, tls_arguments
+from tetraview.domain.address import plain
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.intake.accept import NoLedger
-from tetraview.intake.gate import Gate, plain_address
+from tetraview.intake.gate import Gate
 from tetraview.intake.scp import Listener
 from tetraview.intake.spool import Spool
 from tetraview.retrieve.study import MODALITY, Study, series_of, study_of
@@ -184,7 +185,7 @@ def _addresses(there: Destination) -> tuple[IPv4Network | IPv6Network, ...]:
         found = socket.getaddrinfo(there.host, there.port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise _no_host(there) from error
-    return tuple(ip_network(plain_address(str(address[0]))) for *_, address in found)
+    return tuple(ip_network(plain(str(address[0]))) for *_, address in found)
 
 
 def _no_host(there: Destination) -> DestinationUnavailable:

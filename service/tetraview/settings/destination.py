@@ -8,10 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from tetraview.domain.address import is_this_machine
 from tetraview.domain.output import DEFAULT_OUTPUT
 from tetraview.settings.section import Port, Seconds, Section, ShortName
-
-_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def check_url(url: str) -> str:
@@ -90,6 +89,6 @@ class Destination(Section):
     @model_validator(mode="after")
     def _token_is_kept_secret(self) -> Self:
         parts = urlsplit(self.url)
-        if self.token_file and parts.scheme != "https" and parts.hostname not in _THIS_MACHINE:
+        if self.token_file and parts.scheme != "https" and not is_this_machine(parts.hostname or ""):
             raise ValueError("token_file needs a url that starts with https://, or everybody could read the token")
         return self

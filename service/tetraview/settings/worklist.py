@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from tetraview.domain.address import is_this_machine
 from tetraview.settings.section import AETitle, Seconds, Section
-
-_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$")]
 #: Code Value and Coding Scheme Designator.
@@ -42,6 +41,6 @@ class Worklist(Section):
     @model_validator(mode="after")
     def _token_is_kept_secret(self) -> Self:
         parts = urlsplit(self.url)
-        if self.token_file and parts.scheme != "https" and parts.hostname not in _THIS_MACHINE:
+        if self.token_file and parts.scheme != "https" and not is_this_machine(parts.hostname or ""):
             raise ValueError("token_file needs a url that starts with https://, or everybody could read the token")
         return self

@@ -1,4 +1,4 @@
-"""Keeps other web sites from asking through a browser that can reach us."""
+"""Keeps other web sites from asking through a browser that can reach us, and other machines from letting senders in."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tetraview.domain.address import is_this_machine
 from tetraview.web.headers import HEADERS
 from tetraview.web.pages import problem_page
+from tetraview.web.senders import CHANGED_HERE
 
-_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 #: Methods that change nothing.
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 #: Who may ask for changes: our own pages, and a person by the browser itself.
@@ -23,7 +24,7 @@ _OURS = frozenset({"same-origin", "none"})
 class Guard:
     """Refuses requests under a name that is not ours (DNS rebinding), and changes that another site asks for (CSRF).
 
-    What is no browser sends no Origin and passes.
+    What is no browser sends no Origin and passes. Who may send is changed from this machine only.
 
     Args:
         app: what is guarded.
@@ -32,7 +33,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, allowed_hosts: Collection[str]) -> None:
         self._app = app
-        self._allowed_hosts = _THIS_MACHINE | {host.lower() for host in allowed_hosts}
+        self._allowed_hosts = {host.lower() for host in allowed_hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
@@ -42,13 +43,18 @@ class Guard:
     def _refusal(self, scope: Scope) -> HTMLResponse | None:
         headers = Headers(scope=scope)
         host = _host_name(headers.get("host", ""))
-        if host not in self._allowed_hosts and host != str((scope.get("server") or ("",))[0]):
+        called = str((scope.get("server") or ("",))[0])
+        if not is_this_machine(host) and host not in {*self._allowed_hosts, called}:
             return _page(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "The service does not go by this name: add it to web.allowed_hosts, or use another address.",
             )
-        if scope["method"] not in _SAFE and not _is_same_origin(headers):
+        if scope["method"] in _SAFE:
+            return None
+        if not _is_same_origin(headers):
             return _page(HTTPStatus.FORBIDDEN, "Another site asked for this change: open the page here and try again.")
+        if scope["path"].startswith("/senders") and not is_this_machine(str((scope.get("client") or ("",))[0])):
+            return _page(HTTPStatus.FORBIDDEN, CHANGED_HERE)
         return None
 
 

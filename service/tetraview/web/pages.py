@@ -123,6 +123,7 @@ def _by_lesion(finding: Finding) -> tuple[int, str, int]:
 
 def senders_page(
     *,
+    notice: str,
     settings: Sequence[Sender],
     allowed: Sequence[AllowedSender],
     rejected: Sequence[RejectedSender],
@@ -131,12 +132,14 @@ def senders_page(
     """Who may send and who was not let in.
 
     Args:
+        notice: why nothing can be changed here; empty where it can.
         settings: senders of the settings.
         allowed: senders that a person let in since, by AE title.
         rejected: senders that were not let in, latest first.
         heard: senders that were let in, latest first.
     """
     return _TEMPLATES.get_template("senders.html").render(
+        notice=notice,
         settings=settings,
         allowed=allowed,
         rejected=rejected,

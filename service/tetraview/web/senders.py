@@ -7,15 +7,22 @@ from http import HTTPStatus
 from typing import Annotated, Protocol
 
 import structlog
-from fastapi import FastAPI, Form, HTTPException
+from fastapi import FastAPI, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from tetraview.domain.address import is_this_machine
 from tetraview.domain.sender import AllowedSender, HeardSender, RejectedSender
 from tetraview.errors import SettingsInvalid
 from tetraview.settings import Sender
 from tetraview.web.pages import senders_page
 
 _log = structlog.get_logger()
+
+#: Told to all who cannot change who may send: whoever reaches the pages could let itself in.
+CHANGED_HERE = (
+    "Who may send is changed on the machine of the service only: run tetraview senders allow AE@ADDRESS there, "
+    "or come through a proxy on it that asks for a login."
+)
 
 _Title = Annotated[str, Form(max_length=16)]
 _Address = Annotated[str, Form(max_length=45)]
@@ -68,8 +75,10 @@ class _Pages:
         self._book = book
         self._senders = senders
 
-    def senders(self) -> str:
+    def senders(self, request: Request) -> str:
+        is_here = request.client is not None and is_this_machine(request.client.host)
         return senders_page(
+            notice="" if is_here else CHANGED_HERE,
             settings=self._senders,
             allowed=self._book.allowed_senders(),
             rejected=self._book.rejected_senders(),

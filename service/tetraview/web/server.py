@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from tetraview.errors import SettingsInvalid
 from tetraview.tls import page_context
+from tetraview.web.connections import BoundedListener, PunctualProtocol
 
 _BACKLOG = 128
 #: Longest wait for answers under way when the server stops, seconds.
@@ -39,8 +40,10 @@ class WebServer:
         config = uvicorn.Config(
             app,
             access_log=False,
+            http=PunctualProtocol,
             lifespan="off",
             log_config=None,
+            loop="asyncio",
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
@@ -75,7 +78,7 @@ class WebServer:
     def _listen(self) -> socket.socket:
         address = self._host, self._port
         try:
-            return socket.create_server(address, family=_family(self._host), backlog=_BACKLOG)
+            return BoundedListener(socket.create_server(address, family=_family(self._host), backlog=_BACKLOG))
         except OSError as error:
             where = f"web.host {self._host}, web.port {self._port}"
             raise SettingsInvalid(f"{where}: cannot listen there ({error.strerror}); choose another port") from error

@@ -55,6 +55,11 @@ def word(position: str | None) -> Attributes:
     return {"ViewCodeSequence": None, "ViewPosition": position}
 
 
+def beside(*modifiers: tuple[str, str]) -> Attributes:
+    """Modifiers beside the view item, where they do not belong, and where devices write them."""
+    return {"ViewModifierCodeSequence": Sequence([code(*modifier) for modifier in modifiers])}
+
+
 def modified(*modifiers: tuple[str, str]) -> Attributes:
     return view(CC, "SCT", *modifiers)
 
@@ -137,6 +142,14 @@ READ: list[tuple[Attributes, View, tuple[Flag, ...]]] = [
     ({"ViewCodeSequence": Sequence([])}, View.L_CC, ()),
     (modified(("442581004", "SCT")), View.L_CC, (Flag.NIPPLE_IN_PROFILE,)),
     (modified(("R-40AB3", "SRT")), View.L_CC, (Flag.NIPPLE_IN_PROFILE,)),
+    (beside(("442581004", "SCT")), View.L_CC, (Flag.NIPPLE_IN_PROFILE,)),
+    ({"ImageLaterality": "r"}, View.R_CC, ()),
+    ({"ImageLaterality": "L", "Laterality": "l"}, View.L_CC, ()),
+    (turned("a", "fr"), View.L_MLO, ()),
+    ({"Modality": "mg", "PresentationIntentType": "For Presentation"}, View.L_CC, ()),
+    ({"BurnedInAnnotation": "yes"}, View.L_CC, (Flag.BURNED_IN,)),
+    ({"PartialView": "Yes"}, View.L_CC, (Flag.PARTIAL,)),
+    ({"VolumetricProperties": "volume", "VolumeBasedCalculationTechnique": "none"}, View.L_CC, ()),
     ({"EstimatedRadiographicMagnificationFactor": 1.04}, View.L_CC, ()),
     ({"EstimatedRadiographicMagnificationFactor": 1.1}, View.L_CC, ()),
     ({"FocalSpots": 0.3}, View.L_CC, ()),
@@ -228,6 +241,18 @@ NOT_READ: list[tuple[Attributes, Decision, str]] = [
         "BiopsyTargetSequence (0018,2041) = present",
     ),
     ({"QualityControlImage": "YES"}, Decision.QUALITY_CONTROL, "QualityControlImage (0028,0300) = YES"),
+    ({"QualityControlImage": "yes"}, Decision.QUALITY_CONTROL, "QualityControlImage (0028,0300) = YES"),
+    ({"VolumetricProperties": "sampled"}, Decision.SYNTHETIC, "VolumetricProperties (0008,9206) = SAMPLED"),
+    (
+        {"PresentationIntentType": "For Processing"},
+        Decision.FOR_PROCESSING,
+        "PresentationIntentType (0008,0068) = FOR PROCESSING",
+    ),
+    (
+        {"ImageLaterality": "l", "Laterality": "r"},
+        Decision.LATERALITY_CONTRADICTION,
+        "ImageLaterality (0020,0062) = L, Laterality (0020,0060) = R",
+    ),
     (
         {"SpecimenDescriptionSequence": Sequence([Dataset()])},
         Decision.SPECIMEN,
@@ -298,6 +323,21 @@ NOT_READ: list[tuple[Attributes, Decision, str]] = [
         "ViewModifierCodeSequence (0054,0222) = R-102D7 (spot compression)",
     ),
     (
+        beside(("399163009", "SCT")),
+        Decision.EXTRA_VIEW,
+        "ViewModifierCodeSequence (0054,0222) = 399163009 (magnification)",
+    ),
+    (
+        modified(("442581004", "SCT")) | beside(("R-102D7", "SRT")),
+        Decision.EXTRA_VIEW,
+        "ViewModifierCodeSequence (0054,0222) = R-102D7 (spot compression)",
+    ),
+    (
+        word("CC") | beside(("399163009", "SCT")),
+        Decision.EXTRA_VIEW,
+        "ViewModifierCodeSequence (0054,0222) = 399163009 (magnification)",
+    ),
+    (
         modified(("17", "99MAKER")),
         Decision.EXTRA_VIEW,
         "ViewModifierCodeSequence (0054,0222) = not a value of this attribute",
@@ -318,6 +358,12 @@ NOT_READ: list[tuple[Attributes, Decision, str]] = [
     ),
     (IMPLANT, Decision.IMPLANT, "BreastImplantPresent (0028,1300) = YES"),
     (IMPLANT | DISPLACED, Decision.IMPLANT, "BreastImplantPresent (0028,1300) = YES"),
+    ({"BreastImplantPresent": "Yes"}, Decision.IMPLANT, "BreastImplantPresent (0028,1300) = YES"),
+    (
+        beside(("399209000", "SCT")),
+        Decision.IMPLANT,
+        "ViewModifierCodeSequence (0054,0222) = implant displaced",
+    ),
     (DISPLACED, Decision.IMPLANT, "ViewModifierCodeSequence (0054,0222) = implant displaced"),
     (
         modified(("R-102D5", "SRT")),
@@ -336,6 +382,11 @@ NOT_READ: list[tuple[Attributes, Decision, str]] = [
         {"PhotometricInterpretation": "PALETTE COLOR"},
         Decision.NO_PIXELS,
         "PhotometricInterpretation (0028,0004) = PALETTE COLOR",
+    ),
+    (
+        {"PhotometricInterpretation": "monochrome1"},
+        Decision.NO_PIXELS,
+        "PhotometricInterpretation (0028,0004) = not a value of this attribute",
     ),
     ({"BitsAllocated": 32}, Decision.NO_PIXELS, "BitsAllocated (0028,0100) = 32"),
     ({"BitsStored": 19}, Decision.NO_PIXELS, "BitsStored (0028,0101) = 19"),
@@ -382,7 +433,13 @@ UNDER: list[tuple[Images, Attributes, Decision, tuple[Flag, ...]]] = [
     (
         Images(),
         coded("ProcedureCodeSequence", "360156006") | coded("RequestedProcedureCodeSequence", "261004008"),
-        Decision.READ,
+        Decision.DIAGNOSTIC,
+        (),
+    ),
+    (
+        Images(),
+        coded("ProcedureCodeSequence", "261004008") | coded("RequestedProcedureCodeSequence", "360156006"),
+        Decision.DIAGNOSTIC,
         (),
     ),
     (Images(), coded("ProcedureCodeSequence", "77067", "C4"), Decision.READ, (Flag.PURPOSE_UNKNOWN,)),

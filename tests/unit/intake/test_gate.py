@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from tetraview.domain.sender import AllowedSender, HeardSender, Refusal, RejectedSender
 from tetraview.errors import StorageUnavailable
-from tetraview.intake.gate import Caller, Gate, plain_address
+from tetraview.intake.gate import Caller, Gate
 from tetraview.settings import Sender
 from tetraview.telemetry.metrics import Metrics
 
@@ -71,7 +71,7 @@ def test_without_any_sender_only_this_machine_may_send(address: str, refusal: Re
 def test_addresses_are_single_ones_or_networks(addresses: tuple[str, ...], address: str, is_let_in: bool) -> None:  # noqa: FBT001
     """A sender is known at its addresses and in its networks, IPv4 also where it comes over IPv6, and nowhere else."""
     gate = Gate(["TETRAVIEW"], senders=[Sender(ae_title="CT", addresses=addresses)])
-    refusal = gate.refusal(caller(plain_address(address)))
+    refusal = gate.refusal(caller(address))
     assert refusal is (None if is_let_in else Refusal.WRONG_ADDRESS)
 
 
@@ -143,6 +143,15 @@ def test_what_a_sender_says_is_kept_printable() -> None:
     gate.refusal(caller("10.0.0.5", calling="A\0\n\x1bé<b>"))
     gate.flush()
     assert book.noted[0].calling_ae_title == "A????<b>"
+
+
+def test_who_was_not_let_in_is_kept_by_its_plain_address() -> None:
+    """A sender that is turned away is listed under the address by which a person would let it in."""
+    book = Book()
+    gate = Gate(["TETRAVIEW"], ledger=book)
+    gate.refusal(caller("::ffff:10.0.0.5"))
+    gate.flush()
+    assert book.noted[0].address == "10.0.0.5"
 
 
 def test_who_was_let_in_is_remembered_once() -> None:

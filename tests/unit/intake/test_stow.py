@@ -27,7 +27,7 @@ from tetraview.intake.gate import Gate
 from tetraview.intake.spool import Spool
 from tetraview.intake.stow import StoreService
 from tetraview.intake.testing import MAMMOGRAPHY, MemoryLedger, encode_data_set, mammogram
-from tetraview.settings import Dicom, Sender
+from tetraview.settings import Dicom, Sender, Tls
 from tetraview.web.server import WebServer
 
 BOUNDARY = "boundary-of-a-test"
@@ -74,9 +74,7 @@ def make_site(
     dicom = Dicom(**({"max_object_bytes": 1 << 20} | settings))
     spool, titles = Spool(folder), ["TETRAVIEW", "TETRA_B"]
     acceptor = Acceptor(spool, ledger, max_object_bytes=dicom.max_object_bytes)
-    service = StoreService(
-        dicom, acceptor, gate=Gate(titles, senders=senders), called_ae_titles=titles, is_open=lambda: site.is_open
-    )
+    service = StoreService(dicom, acceptor, gate=Gate(titles, senders=senders), is_open=lambda: site.is_open)
     app = FastAPI()
     app.include_router(service.router())
     server = WebServer(app, host="127.0.0.1", port=0)
@@ -290,6 +288,22 @@ def test_a_service_that_does_not_receive_says_so(site: Site) -> None:
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
 
 
+@pytest.mark.parametrize(
+    ("addresses", "status", "reason"),
+    [("10.0.0.0/8", 403, "wrong_address"), ("127.0.0.0/8", 404, "wrong_called_ae_title")],
+)
+def test_who_may_not_send_learns_no_ae_title(tmp_path: Path, addresses: str, status: int, reason: str) -> None:
+    """Whether an AE title is ours is told to those only who may send, and who calls a wrong one is noted."""
+    sender = Sender.model_validate({"ae_title": "DICOMWEB", "addresses": [addresses]})
+    site, server = make_site(tmp_path / "spool", MemoryLedger(), senders=[sender])
+    with site.client, capture_logs() as logs:
+        answer = site.store(file_of(mammogram()), path="/dicomweb/X/studies")
+    server.stop()
+    assert answer.status_code == status
+    noted = [(entry["reason"], entry["called_ae_title"]) for entry in logs if entry["event"] == "security_alert"]
+    assert noted == [(reason, "X")]
+
+
 @pytest.mark.parametrize(("addresses", "status"), [("10.0.0.0/8", 403), ("127.0.0.0/8", 200)])
 def test_the_gate_holds_for_dicomweb_too(tmp_path: Path, addresses: str, status: int) -> None:
     """Instances over HTTP are taken from addresses from which DICOMWEB may send."""
@@ -298,6 +312,32 @@ def test_the_gate_holds_for_dicomweb_too(tmp_path: Path, addresses: str, status:
     with site.client:
         assert site.store(file_of(mammogram())).status_code == status
     server.stop()
+
+
+@pytest.mark.parametrize(("ae_title", "status"), [(None, 403), ("*", 403), ("DICOMWEB", 200)])
+def test_dicomweb_does_not_go_around_tls(tmp_path: Path, ae_title: str | None, status: int) -> None:
+    """Where associations need a certificate, instances over HTTP need a sender named DICOMWEB; any is not enough."""
+    senders = [Sender(ae_title=ae_title, addresses=("127.0.0.1",))] if ae_title else []
+    tls = Tls(certificate=tmp_path / "a", key=tmp_path / "b", trusted_certificates=tmp_path / "c")
+    site, server = make_site(tmp_path / "spool", MemoryLedger(), senders=senders, tls=tls)
+    with site.client:
+        answer = site.store(file_of(mammogram()))
+    server.stop()
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For"])
+@pytest.mark.parametrize(("ae_title", "status"), [(None, 403), ("DICOMWEB", 200)])
+def test_a_proxy_does_not_make_everybody_this_machine(
+    tmp_path: Path, ae_title: str | None, status: int, header: str
+) -> None:
+    """What a proxy on this machine forwards is not from this machine: it needs a sender named DICOMWEB."""
+    senders = [Sender(ae_title=ae_title, addresses=("127.0.0.1",))] if ae_title else []
+    site, server = make_site(tmp_path / "spool", MemoryLedger(), senders=senders)
+    with site.client:
+        answer = site.store(file_of(mammogram()), **{header: "for=192.0.2.1"})
+    server.stop()
+    assert answer.status_code == status
 
 
 def raw_request(site: Site, body: bytes, *, length: int | None = None) -> socket.socket:

@@ -20,7 +20,7 @@ import trustme
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
-from tetraview.domain.sender import AllowedSender, Refusal, RejectedSender
+from tetraview.domain.sender import AllowedSender, HeardSender, Refusal, RejectedSender
 from tetraview.errors import SettingsInvalid
 from tetraview.intake.gate import Gate
 from tetraview.intake.scp import Listener
@@ -47,6 +47,9 @@ class Book:
 
     def note_rejections(self, rejections: Iterable[RejectedSender]) -> None:
         self.noted += rejections
+
+    def note_heard(self, heard: Iterable[HeardSender]) -> None:
+        """Who was let in is of no interest here."""
 
 
 @dataclass

@@ -78,6 +78,14 @@ def test_a_rejected_sender_can_be_forgotten(book: SenderBook) -> None:
     assert [sender.calling_ae_title for sender in book.rejected_senders()] == ["MR"]
 
 
+def test_an_allowed_address_is_kept_as_it_is_compared(book: SenderBook) -> None:
+    """An IPv4 address that is written as one of IPv6 is kept, and found again, in its plain form."""
+    book.note_rejections([rejected()])
+    book.allow("CT", "::ffff:10.0.0.5")
+    assert [sender.address for sender in book.allowed_senders()] == ["10.0.0.5"]
+    assert book.rejected_senders() == []
+
+
 @pytest.mark.parametrize(
     ("ae_title", "address"),
     [("*", "10.0.0.5"), ("", "10.0.0.5"), ("SEVENTEEN LETTERS", "10.0.0.5"), ("CT", "10.0.0.0/8"), ("CT", "host")],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 import trustme
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from tetraview.domain.sender import AllowedSender, HeardSender, Refusal, RejectedSender
@@ -81,10 +83,15 @@ def book() -> Book:
 
 
 @pytest.fixture
-def client(book: Book, tmp_path: Path) -> Iterator[httpx.Client]:
+def app(book: Book, tmp_path: Path) -> FastAPI:
     app = create_app(ledger=MemoryLedger(), results=tmp_path, registry=CollectorRegistry(), checks={})
     add_sender_pages(app, book, senders=[Sender(ae_title="US", addresses=("10.1.0.0/16", "2001:db8::1"))])
     app.add_middleware(Guard, allowed_hosts=["tetraview.example"])
+    return app
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[httpx.Client]:
     server = WebServer(app, host="127.0.0.1", port=0)
     with httpx.Client(base_url=f"http://127.0.0.1:{server.start()}") as client:
         yield client
@@ -119,6 +126,33 @@ def test_buttons_do_what_they_say(client: httpx.Client, book: Book) -> None:
     ]
     assert client.post("/senders/allow", data={"ae_title": "*", "address": "10.0.0.5"}).status_code == 400
     assert client.get("/senders/allow").status_code == 405
+
+
+def ask(app: FastAPI, method: str, path: str, *, client: str, data: dict[str, str] | None = None) -> httpx.Response:
+    """What is answered to an address that no socket of a test has."""
+
+    async def answer() -> httpx.Response:
+        transport = httpx.ASGITransport(app, client=(client, 50000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://tetraview.example") as browser:
+            return await browser.request(method, path, data=data)
+
+    return asyncio.run(answer())
+
+
+@pytest.mark.parametrize("action", ["allow", "withdraw", "forget"])
+@pytest.mark.parametrize(("client", "status"), [("10.0.0.5", 403), ("::1", 303), ("::ffff:127.0.0.1", 303)])
+def test_only_this_machine_changes_who_may_send(
+    app: FastAPI, book: Book, action: str, client: str, status: int
+) -> None:
+    """Whoever reaches the pages from elsewhere sees who may send, without a button, and is told where that changes."""
+    answer = ask(app, "POST", f"/senders/{action}", client=client, data={"ae_title": "CT", "address": "10.6.6.6"})
+    page = ask(app, "GET", "/senders", client=client).text
+    assert answer.status_code == status
+    is_here = status == 303
+    assert bool(book.asked) is is_here
+    assert ("tetraview senders allow" not in answer.text + page) is is_here
+    assert ("<button" in page) is is_here
+    assert "10.1.0.0/16" in page
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ _NOT_EXPOSED = frozenset({"SAMPLED", "DISTORTED", "MIXED"})
 
 def against_type(dataset: Dataset, policy: Images) -> Iterator[Objection]:
     """Image Type (0008,0008): value 2 is the patient examination, value 3 is the purpose (PS3.3 C.8.11.7.1.4)."""
-    values = [*_types(dataset), "", "", ""]
+    values = [*texts(dataset, "ImageType"), "", "", ""]
     if values[1] == "SECONDARY":
         yield Decision.NOT_PRIMARY, stated("ImageType", "SECONDARY")
     if values[2] in UNREAD_TYPES:
@@ -38,12 +38,12 @@ def against_type(dataset: Dataset, policy: Images) -> Iterator[Objection]:
 
 def is_low_energy(dataset: Dataset) -> bool:
     """Whether this is the low-energy image of a contrast acquisition, which looks like a usual mammogram."""
-    return LOW_ENERGY in _types(dataset)[2:]
+    return LOW_ENERGY in texts(dataset, "ImageType")[2:]
 
 
 def synthetic_because(dataset: Dataset) -> str:
     """What says that the image was computed from a tomosynthesis; empty where nothing does (PS3.3 C.8.11.7)."""
-    if SYNTHETIC_TYPE in _types(dataset)[2:]:
+    if SYNTHETIC_TYPE in texts(dataset, "ImageType")[2:]:
         return stated("ImageType", SYNTHETIC_TYPE)
     if text(dataset, "VolumetricProperties") in _NOT_EXPOSED:
         return shown(dataset, "VolumetricProperties")
@@ -52,7 +52,3 @@ def synthetic_because(dataset: Dataset) -> str:
     if any(text(item, "ReferencedSOPClassUID") in TOMOSYNTHESIS for item in items(dataset, "SourceImageSequence")):
         return stated("SourceImageSequence", "tomosynthesis")
     return ""
-
-
-def _types(dataset: Dataset) -> list[str]:
-    return [value.upper() for value in texts(dataset, "ImageType")]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pydicom.dataset import Dataset
 
 from tetraview.domain.instance import Decision
-from tetraview.intake.eligibility.values import Objection, number, numbers, shown, stated, text, texts
+from tetraview.intake.eligibility.values import Objection, number, numbers, shown, stated, texts
 
 #: Pixel spacing of mammograms and of coarse copies of them, in mm.
 SPACING_MM = (0.01, 1.0)
@@ -27,7 +27,8 @@ def against_pixels(dataset: Dataset, *, pixel_bytes: int) -> Iterator[Objection]
     for keyword in ("NumberOfFrames", "SamplesPerPixel"):
         if number(dataset, keyword, default=1) != 1:
             yield Decision.NO_PIXELS, shown(dataset, keyword)
-    if text(dataset, "PhotometricInterpretation") not in {"MONOCHROME1", "MONOCHROME2"}:
+    # As it is written: the decoder knows it in upper case only.
+    if str(dataset.get("PhotometricInterpretation")) not in {"MONOCHROME1", "MONOCHROME2"}:
         yield Decision.NO_PIXELS, shown(dataset, "PhotometricInterpretation")
     yield from _against_bits(dataset)
 

@@ -16,16 +16,19 @@ _DESCRIPTIONS = ("StudyDescription", "RequestedProcedureDescription", "Performed
 
 
 def against_purpose(dataset: Dataset, policy: Images) -> Iterator[Objection]:
-    """Diagnostic exams, by the site's word about the called AE title before the codes of the procedure."""
+    """Diagnostic exams, by the site's word about the called AE title before the codes of the procedure.
+
+    One code that says so is enough, whatever others say: a diagnostic exam is not read as a screening by mistake.
+    """
     if policy.purpose == "diagnostic":
         yield Decision.DIAGNOSTIC, "[images] purpose = diagnostic"
     if policy.purpose != "unknown":
         return
-    for keyword, code in _coded(dataset):
+    known = list(_coded(dataset))
+    for keyword, code in known:
         if PURPOSES[code] == "diagnostic":
             yield Decision.DIAGNOSTIC, shown_code(keyword, code)
-        return
-    if keyword := _described(dataset, policy.diagnostic_words):
+    if not known and (keyword := _described(dataset, policy.diagnostic_words)):
         yield Decision.DIAGNOSTIC, stated(keyword, "one of [images] diagnostic_words")
 
 

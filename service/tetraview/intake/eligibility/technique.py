@@ -83,8 +83,11 @@ def _effects(dataset: Dataset) -> set[Effect]:
 
 
 def _modifiers(dataset: Dataset) -> Iterator[str]:
-    """Code values of the modifiers (0054,0222) in the view item; one of another coding scheme is unknown, not void."""
-    for view in items(dataset, "ViewCodeSequence"):
-        for modifier in items(view, "ViewModifierCodeSequence"):
+    """Code values of the modifiers (0054,0222) in the view item, and beside it where some devices write them.
+
+    One of another coding scheme is unknown, not void.
+    """
+    for holder in (*items(dataset, "ViewCodeSequence"), dataset):
+        for modifier in items(holder, "ViewModifierCodeSequence"):
             if value := text(modifier, "CodeValue"):
                 yield value

@@ -31,11 +31,15 @@ def items(dataset: Dataset, keyword: str) -> list[Dataset]:
 
 
 def texts(dataset: Dataset, keyword: str) -> list[str]:
-    """All values of an attribute as text without padding; none where it is absent or empty."""
+    """All values of an attribute as text without padding; none where it is absent or empty.
+
+    Code strings are in upper case (PS3.5 6.2), also where a device wrote them otherwise.
+    """
     value = dataset.get(keyword)
     if value is None or value == "":
         return []
-    return [str(part).strip() for part in (value if isinstance(value, MultiValue | list) else [value])]
+    parts = [str(part).strip() for part in (value if isinstance(value, MultiValue | list) else [value])]
+    return [part.upper() for part in parts] if dictionary_VR(Tag(keyword)) == "CS" else parts
 
 
 def text(dataset: Dataset, keyword: str) -> str:

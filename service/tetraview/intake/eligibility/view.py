@@ -48,4 +48,4 @@ def _code(dataset: Dataset) -> str:
 
 
 def _word(dataset: Dataset) -> str:
-    return text(dataset, "ViewPosition").upper()
+    return text(dataset, "ViewPosition")
