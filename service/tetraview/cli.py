@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.progress import track
 
+from tetraview.cli_find import find
 from tetraview.cli_jobs import jobs, requeue
 from tetraview.cli_senders import senders_app
 from tetraview.domain.reading import Reading
@@ -306,6 +307,7 @@ def probe(
     run_probe(settings, settings.destination(to), out=out, console=console)
 
 
+app.command()(find)
 app.command()(jobs)
 app.command()(requeue)
 

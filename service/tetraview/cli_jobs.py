@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from tetraview.cli_ledger import open_ledger
 from tetraview.domain.delivery import Delivery, DeliveryState
-from tetraview.errors import SettingsInvalid
-from tetraview.settings import Settings, load_settings
+from tetraview.settings import load_settings
 from tetraview.terminal import ConfigFile, console
-
-if TYPE_CHECKING:
-    from tetraview.ledger import Ledger
 
 ExamId = Annotated[str | None, typer.Argument(help="Identifier of an exam, as its page shows it.")]
 DestinationName = Annotated[str | None, typer.Option("--destination", help="Only of this destination.")]
@@ -24,7 +19,7 @@ Everything = Annotated[bool, typer.Option("--all", help="Of every exam and desti
 
 def jobs(config: ConfigFile = None) -> None:
     """List the objects that wait for a destination, and those that one has refused."""
-    with _ledger(load_settings(config)) as ledger:
+    with open_ledger(load_settings(config), config) as ledger:
         console.print(jobs_table(ledger.jobs()))
 
 
@@ -38,7 +33,7 @@ def requeue(
     """Send again what was refused; a running service begins at once, another one when it starts."""
     if exam is None and destination is None and not everything:
         raise typer.BadParameter("name an exam, a --destination, or --all")
-    with _ledger(load_settings(config)) as ledger:
+    with open_ledger(load_settings(config), config) as ledger:
         count = ledger.requeue(exam_id=exam, destination=destination)
     console.print(f"{count} object{'' if count == 1 else 's'} queued again")
 
@@ -62,17 +57,3 @@ def jobs_table(deliveries: list[Delivery]) -> Table:
             delivery.detail,
         )
     return table
-
-
-@contextmanager
-def _ledger(settings: Settings) -> Iterator[Ledger]:
-    from tetraview.app import ledger_engine, utc_now
-    from tetraview.ledger import Ledger
-
-    if not settings.database_url and not (settings.data_dir / "ledger.sqlite").exists():
-        raise SettingsInvalid(f"no ledger in data_dir {settings.data_dir}: the service has not run with these settings")
-    engine = ledger_engine(settings)
-    try:
-        yield Ledger(engine, clock=utc_now)
-    finally:
-        engine.dispose()
