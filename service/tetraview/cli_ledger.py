@@ -9,27 +9,35 @@ from typing import TYPE_CHECKING
 
 from tetraview.errors import SettingsInvalid
 from tetraview.settings import Settings
+from tetraview.terminal import errors
 
 if TYPE_CHECKING:
-    from tetraview.ledger import Ledger
+    from tetraview.ledger import Ledger, SenderBook
 
 
 @contextmanager
-def open_ledger(settings: Settings, config: Path | None) -> Iterator[Ledger]:
+def open_ledger(settings: Settings, config: Path | None, *, may_be_new: bool = False) -> Iterator[Ledger]:
     """The ledger of a service that has run with these settings.
 
     Args:
         settings: where it is.
         config: the file that they come from, which a mistake is most often about.
+        may_be_new: whether one is made where there is none, and that is said.
 
     Raises:
-        SettingsInvalid: there is none.
+        SettingsInvalid: there is none, or its folder cannot be made.
     """
     from tetraview.app import ledger_engine, utc_now
     from tetraview.ledger import Ledger
+    from tetraview.steps import Folders
 
-    if is_missing(settings):
-        raise SettingsInvalid(f"{missing_ledger(settings, config)}: the service has not run with these settings")
+    if not settings.database_url and not (settings.data_dir / "ledger.sqlite").exists():
+        named = f"settings file {config}" if config else "no settings file: name it by --config or TETRAVIEW_CONFIG"
+        missing = f"no ledger in data_dir {settings.data_dir} ({named})"
+        if not may_be_new:
+            raise SettingsInvalid(f"{missing}: the service has not run with these settings")
+        errors.print(f"{missing}: a new one is made", style="yellow")
+        Folders(data=settings.data_dir).make()
     engine = ledger_engine(settings)
     try:
         yield Ledger(engine, clock=utc_now)
@@ -37,12 +45,15 @@ def open_ledger(settings: Settings, config: Path | None) -> Iterator[Ledger]:
         engine.dispose()
 
 
-def is_missing(settings: Settings) -> bool:
-    """Whether there is no ledger yet where it would be."""
-    return not settings.database_url and not (settings.data_dir / "ledger.sqlite").exists()
+@contextmanager
+def open_book(settings: Settings, config: Path | None, *, may_be_new: bool = False) -> Iterator[SenderBook]:
+    """The ledger's part about senders, as `open_ledger` has it."""
+    from tetraview.app import ledger_engine, utc_now
+    from tetraview.ledger import SenderBook
 
-
-def missing_ledger(settings: Settings, config: Path | None) -> str:
-    """Where there is no ledger, and by which settings that place was looked at."""
-    named = f"settings file {config}" if config else "no settings file: name it by --config or TETRAVIEW_CONFIG"
-    return f"no ledger in data_dir {settings.data_dir} ({named})"
+    with open_ledger(settings, config, may_be_new=may_be_new):
+        engine = ledger_engine(settings)
+        try:
+            yield SenderBook(engine, clock=utc_now)
+        finally:
+            engine.dispose()

@@ -118,7 +118,9 @@ def test_requeue_of_nothing_in_particular_is_a_mistake(tmp_path: Path, exams: li
 
 
 def test_settings_without_a_ledger_make_none(tmp_path: Path) -> None:
-    """A mistaken data folder is named, and no empty ledger is left in it."""
-    ran = tetraview(tmp_path, "jobs")
-    assert isinstance(ran.exception, SettingsInvalid)
+    """A mistaken data folder is named with the settings that named it, and no empty ledger is left in it."""
+    for command in ("jobs", "senders"):
+        ran = tetraview(tmp_path, command)
+        assert isinstance(ran.exception, SettingsInvalid)
+        assert "no settings file: name it by --config or TETRAVIEW_CONFIG" in str(ran.exception)
     assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Path("tetraview-data")
-    """Folder of the spool, the results and (with SQLite) the databases; keep it on a durable volume."""
+    """Folder of spool, results and (with SQLite) databases, on a durable volume; in a file relative to its folder."""
     database_url: Annotated[str, Field(pattern=r"^postgresql\+psycopg://")] | None = None
     """SQLAlchemy URL of PostgreSQL, postgresql+psycopg://…; without it two SQLite files in `data_dir`."""
     executor_id: Annotated[str, Field(min_length=1)] = "tetraview"
@@ -210,7 +210,18 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order of precedence: environment over the TOML file over the defaults."""
         del init_settings, dotenv_settings, file_secret_settings
-        return env_settings, TomlConfigSettingsSource(settings_cls)
+        return env_settings, _File(settings_cls)
+
+
+class _File(TomlConfigSettingsSource):
+    """The TOML file; a data folder in it lies beside it, wherever a command is run."""
+
+    def __call__(self) -> dict[str, Any]:
+        values = super().__call__()
+        file, folder = self.toml_file_path, values.get("data_dir")
+        if isinstance(file, Path) and isinstance(folder, str):
+            return {**values, "data_dir": file.parent.absolute() / folder}
+        return values
 
 
 def _twice(names: Sequence[str]) -> str:
