@@ -15,6 +15,7 @@ from tetraview.errors import SettingsInvalid
 from tetraview.settings.completeness import Completeness, Requires
 from tetraview.settings.destination import Destination
 from tetraview.settings.dicom import Dicom
+from tetraview.settings.faults import faults_in
 from tetraview.settings.images import Images
 from tetraview.settings.imaging import Imaging
 from tetraview.settings.profile import Profile
@@ -238,13 +239,20 @@ def load_settings(path: Path | None = None) -> Settings:
     if path is not None and not path.is_file():
         raise SettingsInvalid(f"no settings file at {path}")
 
+    written: dict[str, Any] = {}
+
     class _FromFile(Settings):
         model_config = SettingsConfigDict(toml_file=path)
+
+        @model_validator(mode="before")
+        @classmethod
+        def _keep(cls, values: dict[str, Any]) -> dict[str, Any]:
+            written.update(values)
+            return values
 
     try:
         return _FromFile()
     except ValidationError as error:
-        faults = [": ".join(filter(None, (".".join(map(str, fault["loc"])), fault["msg"]))) for fault in error.errors()]
-        raise SettingsInvalid("settings: " + "; ".join(faults)) from error
+        raise SettingsInvalid("settings: " + "; ".join(faults_in(error, Settings, written))) from error
     except ValueError as error:
         raise SettingsInvalid(f"settings file {path}: {error}") from error
