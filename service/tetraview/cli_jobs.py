@@ -9,6 +9,7 @@ from rich.table import Table
 
 from tetraview.cli_ledger import open_ledger
 from tetraview.domain.delivery import Delivery, DeliveryState
+from tetraview.errors import SettingsInvalid
 from tetraview.settings import load_settings
 from tetraview.terminal import ConfigFile, console
 
@@ -33,7 +34,12 @@ def requeue(
     """Send again what was refused; a running service begins at once, another one when it starts."""
     if exam is None and destination is None and not everything:
         raise typer.BadParameter("name an exam, a --destination, or --all")
-    with open_ledger(load_settings(config), config) as ledger:
+    settings = load_settings(config)
+    with open_ledger(settings, config) as ledger:
+        if exam is not None and ledger.exam(exam) is None:
+            raise SettingsInvalid(f"no exam is called {exam}: `tetraview jobs` lists those with something to send again")
+        if destination is not None and destination not in {job.destination for job in ledger.jobs()}:
+            settings.destination(destination)
         count = ledger.requeue(exam_id=exam, destination=destination)
     console.print(f"{count} object{'' if count == 1 else 's'} queued again")
 

@@ -117,6 +117,19 @@ def test_requeue_of_nothing_in_particular_is_a_mistake(tmp_path: Path, exams: li
     assert len(refused(ledger)) == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [(("nonsense",), "no exam is called nonsense"), (("--destination", "east"), "no destination is called east")],
+)
+def test_requeue_of_something_unknown_is_named(
+    tmp_path: Path, exams: list[str], arguments: tuple[str, ...], sentence: str
+) -> None:
+    """An exam that the ledger, or a destination that neither ledger nor settings know, is an error that names it."""
+    ran = tetraview(tmp_path, "requeue", *arguments)
+    assert isinstance(ran.exception, SettingsInvalid)
+    assert sentence in str(ran.exception)
+
+
 def test_settings_without_a_ledger_make_none(tmp_path: Path) -> None:
     """A mistaken data folder is named with the settings that named it, and no empty ledger is left in it."""
     for command in ("jobs", "senders"):
