@@ -37,7 +37,9 @@ def requeue(
     settings = load_settings(config)
     with open_ledger(settings, config) as ledger:
         if exam is not None and ledger.exam(exam) is None:
-            raise SettingsInvalid(f"no exam is called {exam}: `tetraview jobs` lists those with something to send again")
+            raise SettingsInvalid(
+                f"no exam is called {exam}: `tetraview jobs` lists those with something to send again"
+            )
         if destination is not None and destination not in {job.destination for job in ledger.jobs()}:
             settings.destination(destination)
         count = ledger.requeue(exam_id=exam, destination=destination)
