@@ -287,9 +287,7 @@ def doctor(config: ConfigFile = None) -> None:
     for diagnosis in examine(settings):
         healthy &= diagnosis.health is not Health.FAULT
         line = f"{diagnosis.health} {diagnosis.what}{': ' * bool(diagnosis.sentence)}{diagnosis.sentence}"
-        (errors if diagnosis.health is Health.FAULT else console).print(
-            line, style=colours[diagnosis.health], markup=False, highlight=False
-        )
+        console.print(line, style=colours[diagnosis.health], markup=False, highlight=False, soft_wrap=True)
     if not healthy:
         sys.exit(1)
 
