@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
+from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from tetraview.cli_ledger import open_ledger
@@ -17,11 +20,18 @@ ExamId = Annotated[str | None, typer.Argument(help="Identifier of an exam, as it
 DestinationName = Annotated[str | None, typer.Option("--destination", help="Only of this destination.")]
 Everything = Annotated[bool, typer.Option("--all", help="Of every exam and destination.")]
 
+_COLUMNS = ("exam, reading", "to", "object", "state, tries", "last answer")
+
 
 def jobs(config: ConfigFile = None) -> None:
     """List the objects that wait for a destination, and those that one has refused."""
     with open_ledger(load_settings(config), config) as ledger:
-        console.print(jobs_table(ledger.jobs()))
+        owed = ledger.jobs()
+    if console.is_terminal:
+        console.print(jobs_table(owed))
+        return
+    for line in _lines(owed):
+        typer.echo(line)
 
 
 def requeue(
@@ -46,22 +56,35 @@ def requeue(
     console.print(f"{count} object{'' if count == 1 else 's'} queued again")
 
 
-def jobs_table(deliveries: list[Delivery]) -> Table:
-    """One row a delivery that waits or was refused."""
-    refused = sum(delivery.state is DeliveryState.REFUSED for delivery in deliveries)
-    table = Table(title=f"{len(deliveries) - refused} waiting, {refused} refused")
-    for column in ("exam", "destination", "object", "state"):
+def jobs_table(deliveries: Sequence[Delivery]) -> Table:
+    """One row a delivery that waits or was refused, for a terminal of 80 columns."""
+    table = Table(title=_summary(deliveries), box=box.SIMPLE_HEAD)
+    for column in _COLUMNS[:-1]:
         table.add_column(column, no_wrap=True)
-    table.add_column("attempts", justify="right")
-    table.add_column("last answer", overflow="fold")
+    table.add_column(_COLUMNS[-1])
     for delivery in deliveries:
-        result = delivery.result
-        table.add_row(
-            f"{delivery.exam_id} {delivery.generation}",
-            delivery.destination,
-            f"{result.kind} {result.view}" if result.view else str(result.kind),
-            delivery.state,
-            str(delivery.attempts),
-            delivery.detail,
-        )
+        table.add_row(*map(escape, _cells(delivery)))
     return table
+
+
+def _lines(deliveries: Sequence[Delivery]) -> Iterator[str]:
+    """The same for a pipe: one line a delivery whatever its length, a tab between the columns."""
+    yield _summary(deliveries)
+    yield "\t".join(_COLUMNS)
+    yield from ("\t".join(_cells(delivery)) for delivery in deliveries)
+
+
+def _summary(deliveries: Sequence[Delivery]) -> str:
+    refused = sum(delivery.state is DeliveryState.REFUSED for delivery in deliveries)
+    return f"{len(deliveries) - refused} waiting, {refused} refused"
+
+
+def _cells(delivery: Delivery) -> tuple[str, ...]:
+    result = delivery.result
+    return (
+        f"{delivery.exam_id} {delivery.generation}",
+        delivery.destination,
+        f"{result.kind} {result.view}" if result.view else str(result.kind),
+        f"{delivery.state} {delivery.attempts}×" if delivery.attempts else str(delivery.state),
+        delivery.detail,
+    )
