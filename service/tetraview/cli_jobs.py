@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.markup import escape
 from rich.table import Table
 
@@ -58,7 +57,7 @@ def requeue(
 
 def jobs_table(deliveries: Sequence[Delivery]) -> Table:
     """One row a delivery that waits or was refused, for a terminal of 80 columns."""
-    table = Table(title=_summary(deliveries), box=box.SIMPLE_HEAD)
+    table = Table(title=_summary(deliveries), box=None, pad_edge=False, title_justify="left")
     for column in _COLUMNS[:-1]:
         table.add_column(column, no_wrap=True)
     table.add_column(_COLUMNS[-1])
