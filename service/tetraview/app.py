@@ -137,8 +137,7 @@ class App:
     @property
     def web_url(self) -> str:
         """Address of the pages, once started."""
-        scheme = "https" if self._settings.web.certificate else "http"
-        return f"{scheme}://{self._settings.web.host}:{self._web.port}"
+        return self._settings.web.url(self._web.port)
 
     def start(self) -> None:
         """Start in the order that what is started can rely on what it needs; what cannot all start is stopped.

@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.progress import track
 
+from tetraview.cli_find import find
 from tetraview.cli_jobs import jobs, requeue
 from tetraview.cli_senders import senders_app
 from tetraview.domain.reading import Reading
@@ -286,9 +287,7 @@ def doctor(config: ConfigFile = None) -> None:
     for diagnosis in examine(settings):
         healthy &= diagnosis.health is not Health.FAULT
         line = f"{diagnosis.health} {diagnosis.what}{': ' * bool(diagnosis.sentence)}{diagnosis.sentence}"
-        (errors if diagnosis.health is Health.FAULT else console).print(
-            line, style=colours[diagnosis.health], markup=False, highlight=False
-        )
+        console.print(line, style=colours[diagnosis.health], markup=False, highlight=False, soft_wrap=True)
     if not healthy:
         sys.exit(1)
 
@@ -306,6 +305,7 @@ def probe(
     run_probe(settings, settings.destination(to), out=out, console=console)
 
 
+app.command()(find)
 app.command()(jobs)
 app.command()(requeue)
 

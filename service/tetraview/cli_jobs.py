@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator, Sequence
+from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
+from tetraview.cli_ledger import open_ledger
 from tetraview.domain.delivery import Delivery, DeliveryState
 from tetraview.errors import SettingsInvalid
-from tetraview.settings import Settings, load_settings
+from tetraview.settings import load_settings
 from tetraview.terminal import ConfigFile, console
-
-if TYPE_CHECKING:
-    from tetraview.ledger import Ledger
 
 ExamId = Annotated[str | None, typer.Argument(help="Identifier of an exam, as its page shows it.")]
 DestinationName = Annotated[str | None, typer.Option("--destination", help="Only of this destination.")]
 Everything = Annotated[bool, typer.Option("--all", help="Of every exam and destination.")]
 
+_COLUMNS = ("exam, reading", "to", "object", "state, tries", "last answer")
+
 
 def jobs(config: ConfigFile = None) -> None:
     """List the objects that wait for a destination, and those that one has refused."""
-    with _ledger(load_settings(config)) as ledger:
-        console.print(jobs_table(ledger.jobs()))
+    with open_ledger(load_settings(config), config) as ledger:
+        owed = ledger.jobs()
+    if console.is_terminal:
+        console.print(jobs_table(owed))
+        return
+    for line in _lines(owed):
+        typer.echo(line)
 
 
 def requeue(
@@ -38,41 +43,47 @@ def requeue(
     """Send again what was refused; a running service begins at once, another one when it starts."""
     if exam is None and destination is None and not everything:
         raise typer.BadParameter("name an exam, a --destination, or --all")
-    with _ledger(load_settings(config)) as ledger:
+    settings = load_settings(config)
+    with open_ledger(settings, config) as ledger:
+        if exam is not None and ledger.exam(exam) is None:
+            raise SettingsInvalid(
+                f"no exam is called {exam}: `tetraview jobs` lists those with something to send again"
+            )
+        if destination is not None and destination not in {job.destination for job in ledger.jobs()}:
+            settings.destination(destination)
         count = ledger.requeue(exam_id=exam, destination=destination)
     console.print(f"{count} object{'' if count == 1 else 's'} queued again")
 
 
-def jobs_table(deliveries: list[Delivery]) -> Table:
-    """One row a delivery that waits or was refused."""
-    refused = sum(delivery.state is DeliveryState.REFUSED for delivery in deliveries)
-    table = Table(title=f"{len(deliveries) - refused} waiting, {refused} refused")
-    for column in ("exam", "destination", "object", "state"):
+def jobs_table(deliveries: Sequence[Delivery]) -> Table:
+    """One row a delivery that waits or was refused, for a terminal of 80 columns."""
+    table = Table(title=_summary(deliveries), box=None, pad_edge=False, title_justify="left")
+    for column in _COLUMNS[:-1]:
         table.add_column(column, no_wrap=True)
-    table.add_column("attempts", justify="right")
-    table.add_column("last answer", overflow="fold")
+    table.add_column(_COLUMNS[-1])
     for delivery in deliveries:
-        result = delivery.result
-        table.add_row(
-            f"{delivery.exam_id} {delivery.generation}",
-            delivery.destination,
-            f"{result.kind} {result.view}" if result.view else str(result.kind),
-            delivery.state,
-            str(delivery.attempts),
-            delivery.detail,
-        )
+        table.add_row(*map(escape, _cells(delivery)))
     return table
 
 
-@contextmanager
-def _ledger(settings: Settings) -> Iterator[Ledger]:
-    from tetraview.app import ledger_engine, utc_now
-    from tetraview.ledger import Ledger
+def _lines(deliveries: Sequence[Delivery]) -> Iterator[str]:
+    """The same for a pipe: one line a delivery whatever its length, a tab between the columns."""
+    yield _summary(deliveries)
+    yield "\t".join(_COLUMNS)
+    yield from ("\t".join(_cells(delivery)) for delivery in deliveries)
 
-    if not settings.database_url and not (settings.data_dir / "ledger.sqlite").exists():
-        raise SettingsInvalid(f"no ledger in data_dir {settings.data_dir}: the service has not run with these settings")
-    engine = ledger_engine(settings)
-    try:
-        yield Ledger(engine, clock=utc_now)
-    finally:
-        engine.dispose()
+
+def _summary(deliveries: Sequence[Delivery]) -> str:
+    refused = sum(delivery.state is DeliveryState.REFUSED for delivery in deliveries)
+    return f"{len(deliveries) - refused} waiting, {refused} refused"
+
+
+def _cells(delivery: Delivery) -> tuple[str, ...]:
+    result = delivery.result
+    return (
+        f"{delivery.exam_id} {delivery.generation}",
+        delivery.destination,
+        f"{result.kind} {result.view}" if result.view else str(result.kind),
+        f"{delivery.state} {delivery.attempts}×" if delivery.attempts else str(delivery.state),
+        delivery.detail,
+    )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
+from tetraview.cli_ledger import open_book
 from tetraview.errors import SettingsInvalid
 from tetraview.settings import Sender, load_settings
 from tetraview.terminal import ConfigFile, console
@@ -27,8 +25,9 @@ def senders(context: typer.Context, config: ConfigFile = None) -> None:
     """Show who may send and who was not let in."""
     if context.invoked_subcommand is not None:
         return
-    with _book(config) as (book, from_settings):
-        console.print(_allowed_table(book, from_settings))
+    settings = load_settings(config)
+    with open_book(settings, config) as book:
+        console.print(_allowed_table(book, settings.senders))
         console.print(_rejected_table(book))
         console.print(_heard_table(book))
 
@@ -41,7 +40,7 @@ def allow(
 ) -> None:
     """Let a sender in, at once; a running service need not be told."""
     ae_title, address = _parts(sender)
-    with _book(config) as (book, _):
+    with open_book(load_settings(config), config, may_be_new=True) as book:
         book.allow(ae_title, address, certificate=certificate)
     console.print(f"{ae_title} may send from {address}", markup=False, highlight=False)
 
@@ -50,7 +49,7 @@ def allow(
 def forget(sender: SenderName, config: ConfigFile = None) -> None:
     """Let a sender in no more, and strike it off those that were not let in."""
     ae_title, address = _parts(sender)
-    with _book(config) as (book, _):
+    with open_book(load_settings(config), config) as book:
         known = [book.withdraw(ae_title, address), book.forget(ae_title, address)]
     if not any(known):
         raise SettingsInvalid(f"no sender {sender} was allowed or turned away: `tetraview senders` shows all")
@@ -60,22 +59,6 @@ def forget(sender: SenderName, config: ConfigFile = None) -> None:
 def _parts(sender: str) -> tuple[str, str]:
     ae_title, _, address = sender.rpartition("@")
     return ae_title, address
-
-
-@contextmanager
-def _book(config: Path | None) -> Iterator[tuple[SenderBook, tuple[Sender, ...]]]:
-    from tetraview.app import ledger_engine, utc_now
-    from tetraview.ledger import Ledger, SenderBook
-    from tetraview.steps import Folders
-
-    settings = load_settings(config)
-    Folders(data=settings.data_dir).make()
-    engine = ledger_engine(settings)
-    try:
-        Ledger(engine, clock=utc_now)
-        yield SenderBook(engine, clock=utc_now), settings.senders
-    finally:
-        engine.dispose()
 
 
 def _allowed_table(book: SenderBook, from_settings: tuple[Sender, ...]) -> Table:

@@ -21,7 +21,7 @@ from tetraview.app import ledger_engine, open_models, utc_now
 from tetraview.delivery import ask_for_commitment, echo
 from tetraview.domain.address import is_this_machine
 from tetraview.domain.delivery import ResultKind, ResultObject
-from tetraview.domain.sender import DICOMWEB
+from tetraview.domain.sender import DICOMWEB, Refusal, RejectedSender
 from tetraview.durable import write_file
 from tetraview.errors import DestinationUnavailable, SettingsInvalid, TetraviewError
 from tetraview.ledger import Ledger, SenderBook, check_database
@@ -204,14 +204,9 @@ def _check_way_back(settings: Settings, destination: Destination) -> None:
             while _last_heard(book, destination) == before and time.monotonic() < deadline:
                 time.sleep(_POLL_SECONDS)
         after = _last_heard(book, destination)
-        turned_away = [sender for sender in book.rejected_senders() if sender.calling_ae_title == destination.ae_title]
-    if turned_away and (after is None or turned_away[0].last_at > after):
-        rejected = turned_away[0]
-        who = f"{destination.ae_title}@{rejected.address}"
-        raise DestinationUnavailable(
-            f"{who} was turned away at {rejected.last_at:%F %T} UTC ({rejected.reason.replace('_', ' ')}): "
-            f"let it in by `tetraview senders allow {who}` or in [[senders]]"
-        )
+        rejected = _last_rejected(book, destination)
+    if rejected and (after is None or rejected.last_at > after):
+        raise DestinationUnavailable(_turned_away(rejected, destination, settings))
     if after is None:
         raise _Remark(f"{destination.ae_title} has not called yet: send a C-ECHO from there, or route an exam")
     if destination.commitment and after == before:
@@ -234,6 +229,32 @@ def _sender_book(settings: Settings) -> Iterator[SenderBook]:
 def _last_heard(book: SenderBook, destination: Destination) -> datetime | None:
     heard = [sender.last_at for sender in book.heard_senders() if sender.ae_title == destination.ae_title]
     return max(heard, default=None)
+
+
+def _last_rejected(book: SenderBook, destination: Destination) -> RejectedSender | None:
+    """The last time that its AE title was turned away: from an address of its host or, where there is none, another."""
+    rejected = [sender for sender in book.rejected_senders() if sender.calling_ae_title == destination.ae_title]
+    there = _addresses(destination.host)
+    return next((sender for sender in rejected if sender.address in there), next(iter(rejected), None))
+
+
+def _addresses(host: str) -> set[str]:
+    """The IP addresses of a host; none where its name is not known."""
+    try:
+        return {str(address[0]) for *_, address in socket.getaddrinfo(host, None)}
+    except OSError:
+        return set()
+
+
+def _turned_away(rejected: RejectedSender, destination: Destination, settings: Settings) -> str:
+    """That a sender was turned away, and the remedy."""
+    who = f"{rejected.calling_ae_title}@{rejected.address}"
+    said = f"{who} was turned away at {rejected.last_at:%F %T} UTC ({rejected.reason.replace('_', ' ')})"
+    if rejected.reason is Refusal.WRONG_CALLED_AE_TITLE:
+        ours = " or ".join(settings.called_ae_titles)
+        return f"{said}: it called {rejected.called_ae_title}, have it call {ours}, or add a profile of that AE title"
+    elsewhere = "" if rejected.address in _addresses(destination.host) else f" if that is {destination.name} too"
+    return f"{said}: let it in by `tetraview senders allow {who}` or in [[senders]]{elsewhere}"
 
 
 def _ask_about_nothing(destination: Destination, *, calling_ae_title: str) -> None:

@@ -64,6 +64,15 @@ def test_senders_are_shown_allowed_and_forgotten(config: Path) -> None:
     assert "[red]CT" not in run(config, "senders")
 
 
+def test_a_sender_can_be_let_in_before_the_service_runs(tmp_path: Path) -> None:
+    """Where there is no ledger yet one is made, and its place and the settings file are said."""
+    file = tmp_path / "tetraview.toml"
+    file.write_text('data_dir = "data"\n')
+    said = run(file, "senders", "allow", "CT@10.0.0.5")
+    assert f"no ledger in data_dir {tmp_path / 'data'} (settings file {file}): a new one is made" in said
+    assert "no ledger" not in run(file, "senders")
+
+
 @pytest.mark.parametrize("sender", ["CT", "CT@host", "*@10.0.0.5", "@10.0.0.5"])
 def test_a_sender_that_cannot_be_is_told(config: Path, sender: str) -> None:
     """What is no AE title at an IP address is an error of one sentence."""

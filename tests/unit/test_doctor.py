@@ -46,13 +46,15 @@ def book(tmp_path: Path) -> Iterator[SenderBook]:
     engine.dispose()
 
 
-def rejection(*, seconds: int) -> RejectedSender:
+def rejection(
+    *, seconds: int, address: str = "10.0.0.9", reason: Refusal = Refusal.UNKNOWN_SENDER, called: str = "TETRAVIEW"
+) -> RejectedSender:
     at = NOW + timedelta(seconds=seconds)
     return RejectedSender(
         calling_ae_title="PACS",
-        address="10.0.0.9",
-        called_ae_title="TETRAVIEW",
-        reason=Refusal.UNKNOWN_SENDER,
+        address=address,
+        called_ae_title=called,
+        reason=reason,
         certificate="",
         detail="",
         count=3,
@@ -83,7 +85,24 @@ def test_a_pacs_that_was_turned_away_is_a_fault_with_its_remedy(book: SenderBook
     found = diagnosis(tmp_path, "way back from pacs")
     assert found.health is Health.FAULT
     assert "PACS@10.0.0.9 was turned away at 2026-01-02 03:04:06 UTC (unknown sender)" in found.sentence
-    assert "tetraview senders allow PACS@10.0.0.9" in found.sentence
+    assert found.sentence.endswith("`tetraview senders allow PACS@10.0.0.9` or in [[senders]] if that is pacs too")
+
+
+def test_of_many_rejections_that_of_the_destination_counts(book: SenderBook, tmp_path: Path) -> None:
+    """What called by the PACS's AE title from another address than its host's is named only where nothing else is."""
+    book.note_rejections([rejection(seconds=0, address="127.0.0.1"), rejection(seconds=5)])
+    said = diagnosis(tmp_path, "way back from pacs").sentence
+    assert said.endswith("`tetraview senders allow PACS@127.0.0.1` or in [[senders]]")
+
+
+def test_a_pacs_that_calls_a_wrong_ae_title_is_told_which(book: SenderBook, tmp_path: Path) -> None:
+    """Nobody need be let in where the AE title called is none of ours: those that are ours are said."""
+    wrong = Refusal.WRONG_CALLED_AE_TITLE
+    book.note_rejections([rejection(seconds=1, address="127.0.0.1", reason=wrong, called="TETRAVEIW")])
+    found = diagnosis(tmp_path, "way back from pacs")
+    assert found.health is Health.FAULT
+    assert "it called TETRAVEIW, have it call TETRAVIEW, or add a profile" in found.sentence
+    assert "senders allow" not in found.sentence
 
 
 @pytest.mark.parametrize("by", ["settings", "hand"])

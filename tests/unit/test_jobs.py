@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from tetraview.cli import app
+from tetraview.cli_jobs import jobs_table
 from tetraview.domain.delivery import Delivery, DeliveryState, ResultKind, ResultObject
 from tetraview.domain.exam import ExamState, exam_id_of
 from tetraview.domain.instance import Decision, Eligibility, Instance
@@ -28,6 +31,7 @@ SEGMENTATION = ResultObject(
     view=View.L_CC,
     output="pacs",
 )
+ANSWER = "north refused the SEG object: 0x0122 SOP class not supported"
 IMAGE = Instance(
     sop_instance_uid="2.25.1.1",
     sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
@@ -64,7 +68,7 @@ def exams(tmp_path: Path) -> list[str]:
             result=SEGMENTATION,
             state=DeliveryState.REFUSED,
             attempts=4,
-            detail="0x0122 SOP class not supported",
+            detail=ANSWER,
         )
         ledger.record_delivery(refused)
         found.append(exam_id)
@@ -80,7 +84,7 @@ def ledger(tmp_path: Path, exams: list[str]) -> Iterator[Ledger]:
 
 
 def tetraview(folder: Path, *arguments: str) -> Result:
-    return CliRunner(env={"TETRAVIEW_DATA_DIR": str(folder), "COLUMNS": "160"}).invoke(app, arguments)
+    return CliRunner(env={"TETRAVIEW_DATA_DIR": str(folder), "COLUMNS": "40"}).invoke(app, arguments)
 
 
 def refused(ledger: Ledger) -> list[str]:
@@ -88,14 +92,30 @@ def refused(ledger: Ledger) -> list[str]:
 
 
 def test_jobs_lists_what_waits_and_what_was_refused(tmp_path: Path, exams: list[str]) -> None:
-    """Each row names exam, destination, object, attempts and the last answer; above stands how many there are."""
-    shown = tetraview(tmp_path, "jobs").stdout
-    assert "2 waiting, 2 refused" in shown
-    for exam_id in exams:
-        (row,) = [line for line in shown.splitlines() if exam_id in line and "north" in line]
-        cells = [cell.strip() for cell in row.strip("│ ").split("│")]
-        assert cells == [f"{exam_id} 1", "north", "SEG L-CC", "refused", "4", "0x0122 SOP class not supported"]
-    assert len([line for line in shown.splitlines() if "south" in line and "pending" in line]) == 2
+    """In a pipe each object is one line that names exam and reading, destination, object, tries and last answer."""
+    shown = tetraview(tmp_path, "jobs").stdout.splitlines()
+    assert shown[0] == "2 waiting, 2 refused"
+    assert shown[1].split("\t") == ["exam, reading", "to", "object", "state, tries", "last answer"]
+    assert sorted(line.split("\t") for line in shown[2:]) == sorted(
+        row
+        for exam_id in exams
+        for row in (
+            [f"{exam_id} 1", "north", "SEG L-CC", "refused 4×", ANSWER],
+            [f"{exam_id} 1", "south", "SEG L-CC", "pending", ""],
+        )
+    )
+
+
+def test_jobs_fit_a_terminal_of_80_columns(exams: list[str], ledger: Ledger) -> None:
+    """A terminal gets a table whose last answer is wrapped between words, and nothing of it is cut."""
+    terminal = Console(width=80, file=StringIO())
+    terminal.print(jobs_table(ledger.jobs()))
+    shown = terminal.file.getvalue()  # type: ignore[attr-defined]
+    rows = [line for line in shown.splitlines() if exams[0] in line]
+    assert ["north" in row or "south" in row for row in rows] == [True, True]
+    assert "…" not in shown
+    words = shown.split()
+    assert all(words.count(word) >= 2 for word in ANSWER.split())
 
 
 def test_requeue_takes_one_exam_one_destination_or_all(tmp_path: Path, exams: list[str], ledger: Ledger) -> None:
@@ -117,8 +137,23 @@ def test_requeue_of_nothing_in_particular_is_a_mistake(tmp_path: Path, exams: li
     assert len(refused(ledger)) == 2
 
 
-def test_settings_without_a_ledger_make_none(tmp_path: Path) -> None:
-    """A mistaken data folder is named, and no empty ledger is left in it."""
-    ran = tetraview(tmp_path, "jobs")
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [(("nonsense",), "no exam is called nonsense"), (("--destination", "east"), "no destination is called east")],
+)
+def test_requeue_of_something_unknown_is_named(
+    tmp_path: Path, exams: list[str], arguments: tuple[str, ...], sentence: str
+) -> None:
+    """An exam that the ledger, or a destination that neither ledger nor settings know, is an error that names it."""
+    ran = tetraview(tmp_path, "requeue", *arguments)
     assert isinstance(ran.exception, SettingsInvalid)
+    assert sentence in str(ran.exception)
+
+
+def test_settings_without_a_ledger_make_none(tmp_path: Path) -> None:
+    """A mistaken data folder is named with the settings that named it, and no empty ledger is left in it."""
+    for command in ("jobs", "senders"):
+        ran = tetraview(tmp_path, command)
+        assert isinstance(ran.exception, SettingsInvalid)
+        assert "no settings file: name it by --config or TETRAVIEW_CONFIG" in str(ran.exception)
     assert list(tmp_path.iterdir()) == []

@@ -21,15 +21,34 @@ def test_the_environment_beats_the_file(tmp_path: Path, monkeypatch: pytest.Monk
     assert (settings.dicom.port, settings.dicom.ae_title) == (11113, "READER")
 
 
+def test_the_data_folder_lies_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A data folder in a file is found from any working directory; one in the environment is taken as it is."""
+    file = tmp_path / "etc" / "tetraview.toml"
+    file.parent.mkdir()
+    file.write_text('data_dir = "data"\n')
+    monkeypatch.chdir(tmp_path)
+    assert load_settings(Path("etc/tetraview.toml")).data_dir == tmp_path / "etc" / "data"
+    file.write_text('data_dir = "/srv/data"\n')
+    assert load_settings(file).data_dir == Path("/srv/data")
+    monkeypatch.setenv("TETRAVIEW_DATA_DIR", "elsewhere")
+    assert load_settings(file).data_dir == Path("elsewhere")
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("[dicom]\nprot = 104\n", "dicom.prot"),
+        ("[dicom]\nprot = 104\n", r"dicom\.prot: unknown key, did you mean port\?"),
+        ("colour = 1\n", "colour: unknown key: `tetraview config` prints"),
+        ('[worklist]\nurll = "http://h"\n', r"worklist\.urll: unknown key, did you mean url\?"),
+        ('[[destinations]]\nname = "pacs"\nport = 65536\n', r"destinations\.pacs\.port: "),
+        ('[[destinations]]\nname = "pacs"\nae_titel = "P"\n', r"destinations\.pacs\.ae_titel: .* mean ae_title"),
+        ('[[destinations]]\nname = "pacs"\nae_title = "P"\n', r"destinations\.pacs: add ae_title, host and port"),
+        ("destinations = 1\n", "destinations: "),
         ('[dicom]\nae_title = "FAR TOO LONG A TITLE"\n', "dicom.ae_title"),
         ("[completeness]\nquiet_seconds = 0\n", "completeness.quiet_seconds"),
         ('database_url = "postgres://pacs"\n', "database_url"),
         ("[dicom\n", "tetraview.toml"),
-        ('[[profiles]]\nae_title = "TETRA_B"\ncolour = "red"\n', r"profiles\.0\.colour"),
+        ('[[profiles]]\nae_title = "TETRA_B"\ncolour = "red"\n', r"profiles\.TETRA_B\.colour"),
         ('[[profiles]]\ndetector = "yolo_msp_detector"\n', r"profiles\.0\.ae_title"),
         (2 * '[[profiles]]\nae_title = "TETRA_B"\n', "profiles: .* TETRA_B"),
         ('[[profiles]]\nae_title = "TETRAVIEW"\n', "profiles: .* TETRAVIEW"),
@@ -90,7 +109,7 @@ def test_printed_settings_read_back(tmp_path: Path) -> None:
     """What `tetraview config` prints is a settings file with the same meaning."""
     file = tmp_path / "tetraview.toml"
     file.write_text(
-        '[[profiles]]\nae_title = "TETRA_B"\nclassifier = "none"\n'
+        'data_dir = "data"\n[[profiles]]\nae_title = "TETRA_B"\nclassifier = "none"\n'
         '[[outputs]]\nname = "own"\nobjects = ["CAD SR", "PR"]\ncoding_scheme = "SRT"\nemit_birads = false\n'
         '[[destinations]]\nname = "pacs"\noutput = "own"\nae_title = "PACS"\nhost = "10.0.0.5"\nport = 104\n'
     )

@@ -15,6 +15,7 @@ from pynetdicom.events import EventHandlerType
 from pynetdicom.presentation import PresentationContext
 
 from tetraview.delivery.entity import application_entity, tls_arguments
+from tetraview.delivery.handshake import tls_fault
 from tetraview.domain.delivery import ResultObject
 from tetraview.errors import DeliveryRefused, DestinationUnavailable, StorageUnavailable
 from tetraview.settings import Destination
@@ -157,16 +158,25 @@ def _no_association(
     association: Association, destination: Destination, *, unaccepted: str
 ) -> DestinationUnavailable | DeliveryRefused:
     answer = association.acceptor.primitive
-    if association.is_rejected and answer is not None:
-        reason = f"rejected the association: {answer.result_str}, {answer.reason_str}; check both AE titles there"
+    if answer is not None and (rejection := rejection_of(association)):
         if answer.result == _REJECTED_PERMANENT:
-            return DeliveryRefused(f"{destination.name} {reason}")
-        return DestinationUnavailable(f"{destination.name} {reason}")
+            return DeliveryRefused(f"{destination.name} {rejection}")
+        return DestinationUnavailable(f"{destination.name} {rejection}")
     if association.rejected_contexts and not association.accepted_contexts:
         return DeliveryRefused(f"{destination.name} does not accept {unaccepted}")
     address = f"{destination.ae_title} at {destination.host}:{destination.port}"
+    if fault := tls_fault(destination):
+        return DestinationUnavailable(f"{destination.name} ({address}): {fault}")
     what = "address and certificate" if destination.tls_ca_file else "address"
     return DestinationUnavailable(f"{destination.name} ({address}) does not answer: check its {what} and that it runs")
+
+
+def rejection_of(association: Association) -> str:
+    """How a peer rejected an association (A-ASSOCIATE-RJ, PS3.8 9.3.4), and the remedy; empty if it did not."""
+    answer = association.acceptor.primitive
+    if not association.is_rejected or answer is None:
+        return ""
+    return f"rejected the association: {answer.result_str}, {answer.reason_str}; check both AE titles there"
 
 
 def _judged(answer: Dataset, result: ResultObject, destination: Destination) -> str:

@@ -15,7 +15,8 @@ from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from tetraview.delivery.entity import application_entity, tls_arguments
-from tetraview.delivery.scu import Outcome, outcome_of
+from tetraview.delivery.handshake import tls_fault
+from tetraview.delivery.scu import Outcome, outcome_of, rejection_of
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.settings import Destination
 
@@ -115,10 +116,13 @@ def _associate(entity: AE, receiver: Destination) -> Association:
         ) from error
     if association.is_established:
         return association
-    answer = "it rejected the association" if association.is_rejected else "it does not answer"
-    what = "address, AE titles, certificates" if tls else "address, AE titles"
     where = f"{receiver.ae_title} at {receiver.host}:{receiver.port}"
-    raise DestinationUnavailable(f"{where}: {answer}; check {what} and that it runs")
+    if rejection := rejection_of(association):
+        raise DestinationUnavailable(f"{where}: it {rejection}")
+    if fault := tls_fault(receiver):
+        raise DestinationUnavailable(f"{where}: {fault}")
+    what = "address, AE titles, certificates" if tls else "address, AE titles"
+    raise DestinationUnavailable(f"{where}: it does not answer; check {what} and that it runs")
 
 
 def _context(file: Path) -> tuple[str, str] | None:

@@ -19,12 +19,11 @@ _Answer = TypeVar("_Answer")
 
 _CHECK_SECONDS = 5.0
 #: Answers that a second try would get again (KServe uses gRPC's status codes).
-_PERMANENT = frozenset(
-    f"StatusCode.{name}" for name in ("INVALID_ARGUMENT", "NOT_FOUND", "UNIMPLEMENTED", "OUT_OF_RANGE")
-)
-#: Options of every connection to Triton.
+_PERMANENT = frozenset(f"StatusCode.{name}" for name in ("INVALID_ARGUMENT", "UNIMPLEMENTED", "OUT_OF_RANGE"))
+_NOT_SERVED = "StatusCode.NOT_FOUND"
 #: Answers of nobody, or of somebody who is too slow.
 _AWAY = frozenset({"StatusCode.UNAVAILABLE", "StatusCode.DEADLINE_EXCEEDED"})
+#: Options of every connection to Triton.
 CHANNEL = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -117,6 +116,11 @@ class TritonModel:
             return question()
         except InferenceServerException as error:
             said = f"{error.message()} ({str(error.status()).removeprefix('StatusCode.')})"
+            if error.status() == _NOT_SERVED:
+                raise ModelMismatch(
+                    f"{self._model} is not served at {self._url}: restart `tetraview triton --config …`, which serves "
+                    f"the models that the settings named when it started ({said})"
+                ) from error
             if error.status() in _PERMANENT:
                 raise ModelMismatch(f"{self._model} at {self._url} refused: {said}") from error
             if error.status() not in _AWAY:

@@ -113,6 +113,16 @@ def read_header(buffer: mmap | bytes, *, offset: int, transfer_syntax_uid: str) 
     )
 
 
+def key_of(*values: bytes) -> str:
+    """A digest of encoded values, padding aside, that says whether two images agree: 16 hex digits.
+
+    Args:
+        values: as they stand in a data set; empty where the first is.
+    """
+    plain = [value.strip(b"\0 ") for value in values]
+    return hashlib.sha256(b"\\".join(plain)).hexdigest()[:16] if plain[0] else ""
+
+
 class _Kind(Enum):
     DATA_SET = auto()
     SEQUENCE = auto()
@@ -147,8 +157,7 @@ class _Walk:
 
     def key(self, *keywords: str) -> str:
         """A short digest of outermost values as they are encoded, without padding; empty where the first is empty."""
-        values = [self._identity.get(tag_for_keyword(keyword) or 0, b"").strip(b"\0 ") for keyword in keywords]
-        return hashlib.sha256(b"\\".join(values)).hexdigest()[:16] if values[0] else ""
+        return key_of(*(self._identity.get(tag_for_keyword(keyword) or 0, b"") for keyword in keywords))
 
     def run(self) -> None:
         """Walk to the end."""

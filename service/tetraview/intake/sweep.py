@@ -56,7 +56,8 @@ def sweep(spool: Spool, ledger: InstanceLedger, *, policy_of: Callable[[str], Im
         parts=parts, adopted=len(orphans) - len(unusable), unusable=unusable, missing=tuple(sorted(rows - files))
     )
     for name, count in (("parts_deleted", parts), ("files_adopted", report.adopted)):
-        _log.info(name, count=count)
+        if count:
+            _log.info(name, count=count)
     for name, paths in (("files_unusable", unusable), ("files_missing", report.missing)):
         if paths:
             _log.error(name, count=len(paths), detail=paths[0])

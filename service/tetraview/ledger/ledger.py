@@ -262,6 +262,22 @@ class Ledger(Deliveries):
             row = connection.execute(sa.select(exams).where(exams.c.exam_id == exam_id)).one_or_none()
             return None if row is None else summarise(connection, row)
 
+    def exams_of_study(self, study_instance_uid: str) -> list[ExamSummary]:
+        """The exams of a study: one for each of our AE titles that it was sent to."""
+        titles = self.called_ae_titles()
+        of_study = [exam_id_of(called_ae_title=title, study_instance_uid=study_instance_uid) for title in titles]
+        return self._exams(exams.c.exam_id.in_(of_study))
+
+    def exams_of_accession(self, accession_key: str) -> list[ExamSummary]:
+        """The exams with an image of an Accession Number, of which only the digest is known."""
+        same = instances.c.document["accession_key"].as_string() == accession_key
+        return self._exams(exams.c.exam_id.in_(sa.select(instances.c.exam_id).where(same)))
+
+    def _exams(self, condition: sa.ColumnElement[bool]) -> list[ExamSummary]:
+        query = sa.select(exams).where(condition).order_by(exams.c.last_image_at.desc(), exams.c.exam_id)
+        with self._begin() as connection:
+            return [summarise(connection, row) for row in connection.execute(query)]
+
     def called_ae_titles(self) -> list[str]:
         """Our AE titles that any exam was sent to, by name."""
         query = sa.select(exams.c.called_ae_title).distinct().order_by(exams.c.called_ae_title)

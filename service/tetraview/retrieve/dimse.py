@@ -89,8 +89,8 @@ class DicomArchive:
             listener.start()
         except OSError as error:
             raise SettingsInvalid(
-                f"port {self._dicom.port} (dicom.port) is taken, by the running service perhaps: have that receive "
-                "the study with `tetraview pull`, or stop it"
+                f"port {self._dicom.port} (dicom.port) is taken, by the running service perhaps: stop the service, or "
+                "name the archive by its DICOMweb address, https://… (`tetraview pull` would have the service read it)"
             ) from error
         try:
             moved = self.move(study)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -15,6 +15,7 @@ from tetraview.errors import SettingsInvalid
 from tetraview.settings.completeness import Completeness, Requires
 from tetraview.settings.destination import Destination
 from tetraview.settings.dicom import Dicom
+from tetraview.settings.faults import faults_in
 from tetraview.settings.images import Images
 from tetraview.settings.imaging import Imaging
 from tetraview.settings.profile import Profile
@@ -37,7 +38,7 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Path("tetraview-data")
-    """Folder of the spool, the results and (with SQLite) the databases; keep it on a durable volume."""
+    """Folder of spool, results and (with SQLite) databases, on a durable volume; in a file relative to its folder."""
     database_url: Annotated[str, Field(pattern=r"^postgresql\+psycopg://")] | None = None
     """SQLAlchemy URL of PostgreSQL, postgresql+psycopg://…; without it two SQLite files in `data_dir`."""
     executor_id: Annotated[str, Field(min_length=1)] = "tetraview"
@@ -210,7 +211,18 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order of precedence: environment over the TOML file over the defaults."""
         del init_settings, dotenv_settings, file_secret_settings
-        return env_settings, TomlConfigSettingsSource(settings_cls)
+        return env_settings, _File(settings_cls)
+
+
+class _File(TomlConfigSettingsSource):
+    """The TOML file; a data folder in it lies beside it, wherever a command is run."""
+
+    def __call__(self) -> dict[str, Any]:
+        values = super().__call__()
+        file, folder = self.toml_file_path, values.get("data_dir")
+        if isinstance(file, Path) and isinstance(folder, str):
+            return {**values, "data_dir": file.parent.absolute() / folder}
+        return values
 
 
 def _twice(names: Sequence[str]) -> str:
@@ -227,13 +239,20 @@ def load_settings(path: Path | None = None) -> Settings:
     if path is not None and not path.is_file():
         raise SettingsInvalid(f"no settings file at {path}")
 
+    written: dict[str, Any] = {}
+
     class _FromFile(Settings):
         model_config = SettingsConfigDict(toml_file=path)
+
+        @model_validator(mode="before")
+        @classmethod
+        def _keep(cls, values: dict[str, Any]) -> dict[str, Any]:
+            written.update(values)
+            return values
 
     try:
         return _FromFile()
     except ValidationError as error:
-        faults = [": ".join(filter(None, (".".join(map(str, fault["loc"])), fault["msg"]))) for fault in error.errors()]
-        raise SettingsInvalid("settings: " + "; ".join(faults)) from error
+        raise SettingsInvalid("settings: " + "; ".join(faults_in(error, Settings, written))) from error
     except ValueError as error:
         raise SettingsInvalid(f"settings file {path}: {error}") from error

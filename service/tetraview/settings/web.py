@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 
 from tetraview.settings.section import Port, Section
 
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses that are called, not listened on
+
 
 class Web(Section):
     """Health, metrics and the exam page."""
@@ -23,6 +25,15 @@ class Web(Section):
     """Its private key, PEM, not encrypted."""
     allowed_hosts: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")], ...] = ()
     """Further names by which browsers may ask for the pages; host, localhost and the address called always may."""
+
+    def url(self, port: int) -> str:
+        """Address of the pages on this machine.
+
+        Args:
+            port: the one listened on, where `port` leaves the choice.
+        """
+        host = _EVERYWHERE.get(self.host, self.host)
+        return f"{'https' if self.certificate else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
     @model_validator(mode="after")
     def _certificate_has_a_key(self) -> Self:

@@ -228,6 +228,8 @@ def test_a_wrong_called_title_is_refused(file: Path) -> None:
     """A permanent rejection of the association is final and names the remedy."""
     with pacs(ae_title="OTHER") as port, pytest.raises(DeliveryRefused, match="check both AE titles"):
         deliver(file, RESULT, destination(port))
+    with pacs(ae_title="OTHER") as port, pytest.raises(DestinationUnavailable, match="Called AE title not recognised"):
+        next(store_files([file], destination(port), calling_ae_title="TEST"))
 
 
 def test_a_transient_rejection_is_tried_again(file: Path) -> None:

@@ -15,6 +15,8 @@ import trustme
 from pydantic import ValidationError
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian
+from pynetdicom import AE
+from pynetdicom.sop_class import Verification
 
 from tetraview.delivery import ask_for_commitment, deliver, echo, receiver_of, store_files
 from tetraview.domain.delivery import ResultKind, ResultObject
@@ -100,9 +102,17 @@ def test_an_object_is_delivered_by_tls(folder: Path, pacs: Destination) -> None:
     echo(pacs)
 
 
-@pytest.mark.parametrize("what", ["plain", "without ours", "untrusted", "other name"])
-def test_nothing_is_sent_where_tls_does_not_hold(folder: Path, pacs: Destination, what: str) -> None:
-    """Without TLS or our certificate, or to a peer that is untrusted or of another name, delivery fails, for now."""
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ("plain", "check (its )?address"),
+        ("without ours", "it wants a certificate of ours: set tls_certificate and tls_key"),
+        ("untrusted", r"signed by none of .*rogue\.pem \(unknown CA\)"),
+        ("other name", r"its certificate is not for 127\.0\.0\.1"),
+    ],
+)
+def test_nothing_is_sent_where_tls_does_not_hold(folder: Path, pacs: Destination, what: str, reason: str) -> None:
+    """Without TLS or our certificate, or to a peer that is untrusted or of another name, delivery fails with why."""
     changes: dict[str, object] = {
         "plain": {"tls_ca_file": None, "tls_certificate": None, "tls_key": None},
         "without ours": {"tls_certificate": None, "tls_key": None},
@@ -110,9 +120,9 @@ def test_nothing_is_sent_where_tls_does_not_hold(folder: Path, pacs: Destination
         "other name": {"host": "127.0.0.1"},
     }[what]
     destination = pacs.model_copy(update=changes)
-    with pytest.raises(DestinationUnavailable):
+    with pytest.raises(DestinationUnavailable, match=reason):
         deliver(folder / "sr.dcm", RESULT, destination)
-    with pytest.raises(DestinationUnavailable, match="check address, AE titles"):
+    with pytest.raises(DestinationUnavailable, match=reason):
         echo(destination)
 
 
@@ -123,6 +133,20 @@ def test_certificates_that_cannot_be_read_now_are_waited_for(folder: Path) -> No
         deliver(folder / "sr.dcm", RESULT, there)
     with pytest.raises(DestinationUnavailable, match=r"none\.pem"):
         ask_for_commitment("2.25.77", RESULT, there, take=lambda _: True, answered=threading.Event())
+
+
+def test_a_peer_without_tls_is_told(folder: Path) -> None:
+    """Where TLS is set and the peer speaks plain DICOM, that is what is said."""
+    entity = AE("PACS")
+    entity.add_supported_context(Verification)
+    server = entity.start_server(("127.0.0.1", 0), block=False)
+    try:
+        port = server.server_address[1]
+        there = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=port, tls_ca_file=folder / "ca.pem")
+        with pytest.raises(DestinationUnavailable, match="check that it speaks TLS at this port"):
+            echo(there)
+    finally:
+        server.shutdown()
 
 
 def test_tls_settings_are_whole() -> None:

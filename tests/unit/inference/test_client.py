@@ -129,6 +129,13 @@ def test_a_fault_that_may_pass_is_transient(detector: Detector, fake: Any, views
         detector.detect("exam", views)
 
 
+def test_a_model_that_triton_was_not_started_with_has_a_remedy(detector: Detector, fake: Any) -> None:
+    """A model that a later change of the settings named is served once Triton is started again, which is said."""
+    fake.status = grpc.StatusCode.NOT_FOUND
+    with pytest.raises(ModelMismatch, match=r"is not served at .*: restart `tetraview triton --config …`"):
+        detector.check()
+
+
 @pytest.mark.parametrize("status", ["NOT_FOUND", "INVALID_ARGUMENT", "UNIMPLEMENTED"])
 def test_a_refusal_is_permanent(detector: Detector, fake: Any, views: Any, status: str) -> None:
     """E4: a model that is not there, or refuses the request, is not asked for ever."""

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 import trustme
 from pydicom.uid import ImplicitVRLittleEndian
+from structlog.testing import capture_logs
 
 from tetraview.delivery import deliver_files
 from tetraview.demo.pacs import free_port
 from tetraview.domain.sender import Refusal
-from tetraview.errors import DestinationUnavailable
+from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.intake.file_meta import StoreRequest, encode_file_meta
 from tetraview.intake.gate import Caller
 from tetraview.intake.testing import MAMMOGRAPHY, encode_data_set, mammogram
@@ -94,3 +96,13 @@ def write_image(path: Path) -> Path:
     )
     path.write_bytes(encode_file_meta(request) + encode_data_set(dataset))
     return path
+
+
+def test_retrieving_beside_a_running_service_is_said_without_harm(tmp_path: Path) -> None:
+    """Where our port is taken the advice is one that has nothing read, and the terminal gets no log lines."""
+    there = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=1)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        archive = DicomArchive(there, Dicom(port=taken.getsockname()[1]))
+        with capture_logs() as logged, pytest.raises(SettingsInvalid, match="stop the service, or name the archive by"):
+            archive.retrieve(Study(study_instance_uid="2.25.1", study_date=""), tmp_path)
+    assert logged == []
