@@ -26,18 +26,18 @@ class BoundedListener(socket.socket):
         self._open: list[socket.socket] = []
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """The next connection that there is room for.
+        """The next connection.
 
         Raises:
-            BlockingIOError: there is none now.
+            BlockingIOError: there is none now, or no room for it.
         """
-        while True:
-            connection, address = super().accept()
-            self._open = [known for known in self._open if known.fileno() >= 0]
-            if len(self._open) < MAX_CONNECTIONS:
-                self._open.append(connection)
-                return connection, address
+        connection, address = super().accept()
+        self._open = [known for known in self._open if known.fileno() >= 0]
+        if len(self._open) >= MAX_CONNECTIONS:
             connection.close()
+            raise BlockingIOError
+        self._open.append(connection)
+        return connection, address
 
 
 class PunctualProtocol(H11Protocol):
