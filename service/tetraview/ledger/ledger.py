@@ -303,5 +303,6 @@ def _hold_state(connection: sa.Connection, exam_id: str, instance: Instance) -> 
     are the first of their exam meet in its primary key instead, and the later is tried again.
     """
     this = exams.c.exam_id == exam_id
-    connection.execute(exams.update().where(this).values(called_ae_title=instance.called_ae_title))
-    return connection.execute(sa.select(exams.c.state).where(this)).scalar()
+    held = connection.execute(exams.update().where(this).values(called_ae_title=instance.called_ae_title)).rowcount
+    # One that is there only now was written by another sender since, and is not held.
+    return connection.execute(sa.select(exams.c.state).where(this)).scalar() if held else None
