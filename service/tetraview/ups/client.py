@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -12,9 +11,9 @@ from urllib.parse import quote, urlsplit
 import httpx
 from pydicom.dataset import Dataset
 
-from tetraview.errors import WorkitemRefused, WorklistUnavailable
+from tetraview import http_client
+from tetraview.errors import SettingsInvalid, WorkitemRefused, WorklistUnavailable
 from tetraview.settings import Worklist
-from tetraview.tls import client_context
 from tetraview.ups.workitem import READY, SCHEDULED
 
 #: UPS Global Subscription SOP Instance (PS3.4 CC.3.1).
@@ -30,19 +29,13 @@ UNAUTHORIZED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
 
-def http_client(settings: Worklist) -> httpx.Client:
+def open_client(settings: Worklist) -> httpx.Client:
     """A client that checks certificates, uses no proxy, follows no redirect and waits no longer than is set."""
-    timeout = httpx.Timeout(settings.response_seconds, connect=min(_CONNECT_SECONDS, settings.response_seconds))
-    return httpx.Client(timeout=timeout, verify=tls_context(settings), follow_redirects=False, trust_env=False)
-
-
-def tls_context(settings: Worklist) -> ssl.SSLContext:
-    """How certificates of servers are checked.
-
-    Raises:
-        SettingsInvalid: `worklist.ca_file` cannot be read or holds no certificate.
-    """
-    return ssl.create_default_context() if settings.ca_file is None else client_context(settings.ca_file)
+    return http_client.http_client(
+        connect_seconds=min(_CONNECT_SECONDS, settings.response_seconds),
+        response_seconds=settings.response_seconds,
+        ca_file=settings.ca_file,
+    )
 
 
 def authorization(settings: Worklist) -> dict[str, str]:
@@ -51,14 +44,10 @@ def authorization(settings: Worklist) -> dict[str, str]:
     Raises:
         WorklistUnavailable: the file cannot be read now.
     """
-    if settings.token_file is None:
-        return {}
     try:
-        return {"Authorization": f"Bearer {settings.token_file.read_text().strip()}"}
-    except OSError as error:
-        raise WorklistUnavailable(
-            f"worklist.token_file {settings.token_file} cannot be read: {error.strerror}"
-        ) from error
+        return http_client.authorization(settings.token_file)
+    except SettingsInvalid as fault:
+        raise WorklistUnavailable(f"worklist.{fault}") from fault
 
 
 class WorklistClient:
@@ -72,7 +61,7 @@ class WorklistClient:
     def __init__(self, settings: Worklist) -> None:
         self._settings = settings
         self._url = settings.url.rstrip("/")
-        self._http = http_client(settings)
+        self._http = open_client(settings)
 
     def close(self) -> None:
         """End the connections."""

@@ -12,9 +12,10 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from tetraview.errors import TetraviewError
+from tetraview.http_client import trust
 from tetraview.ledger.workitems import Workitems
 from tetraview.settings import Worklist
-from tetraview.ups.client import WorklistClient, authorization, tls_context
+from tetraview.ups.client import WorklistClient, authorization
 
 _log = structlog.get_logger()
 
@@ -87,7 +88,7 @@ class EventListener:
         address = self._client.subscribe(self._ae_title)
         with connect(
             address,
-            ssl=tls_context(self._settings) if address.startswith("wss") else None,
+            ssl=trust(self._settings.ca_file) if address.startswith("wss") else None,
             additional_headers=authorization(self._settings),
             open_timeout=self._settings.response_seconds,
             max_size=_LONGEST_MESSAGE,

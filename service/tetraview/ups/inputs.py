@@ -17,7 +17,7 @@ from tetraview.intake.part10 import FileReception
 from tetraview.intake.status import SENTENCES, Status
 from tetraview.intake.stow_body import Body, open_body
 from tetraview.settings import Worklist
-from tetraview.ups.client import PASSING, UNAUTHORIZED, authorization, http_client
+from tetraview.ups.client import PASSING, UNAUTHORIZED, authorization, open_client
 from tetraview.ups.workitem import Input, Workitem
 
 #: Instances in the syntax in which they are stored.
@@ -45,7 +45,7 @@ class InputFetcher:
         self._allowed = tuple(f"{url.rstrip('/')}/" for url in (settings.url, *settings.retrieve_from))
         self._acceptor = acceptor
         self._called_ae_title = called_ae_title
-        self._http = http_client(settings)
+        self._http = open_client(settings)
 
     def close(self) -> None:
         """End the connections."""
