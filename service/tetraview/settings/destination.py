@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from tetraview.domain.address import is_this_machine
 from tetraview.domain.output import DEFAULT_OUTPUT
-from tetraview.settings.section import Port, Seconds, Section, ShortName
+from tetraview.settings.section import Port, Seconds, Section, ShortName, keep_token_secret
 
 
 def check_url(url: str) -> str:
@@ -88,7 +87,6 @@ class Destination(Section):
 
     @model_validator(mode="after")
     def _token_is_kept_secret(self) -> Self:
-        parts = urlsplit(self.url)
-        if self.token_file and parts.scheme != "https" and not is_this_machine(parts.hostname or ""):
-            raise ValueError("token_file needs a url that starts with https://, or everybody could read the token")
+        if self.token_file:
+            keep_token_secret(self.url)
         return self

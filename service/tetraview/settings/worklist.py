@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from tetraview.domain.address import is_this_machine
-from tetraview.settings.section import AETitle, Seconds, Section
+from tetraview.settings.section import AETitle, Seconds, Section, keep_token_secret
 
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$")]
 #: Code Value and Coding Scheme Designator.
@@ -40,7 +38,6 @@ class Worklist(Section):
 
     @model_validator(mode="after")
     def _token_is_kept_secret(self) -> Self:
-        parts = urlsplit(self.url)
-        if self.token_file and parts.scheme != "https" and not is_this_machine(parts.hostname or ""):
-            raise ValueError("token_file needs a url that starts with https://, or everybody could read the token")
+        if self.token_file:
+            keep_token_secret(self.url)
         return self
