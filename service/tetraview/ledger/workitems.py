@@ -11,9 +11,8 @@ import sqlalchemy as sa
 from tetraview.domain.exam import ExamState
 from tetraview.domain.instance import Instance
 from tetraview.domain.workitem import FETCHED_AS, OPEN, Claim, ClaimState
+from tetraview.ledger.session import DETAIL
 from tetraview.ledger.tables import Moment, exams, instances, workitems
-
-_DETAIL = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +59,7 @@ class Workitems:
 
     def record(self, claim: Claim) -> None:
         """Keep how far a claim is; a request to cancel it is left as it is."""
-        change = {"state": claim.state, "told": claim.told, "detail": claim.detail[:_DETAIL]}
+        change = {"state": claim.state, "told": claim.told, "detail": claim.detail[:DETAIL]}
         this = workitems.c.workitem_uid == claim.workitem_uid
         with self._begin() as connection:
             connection.execute(workitems.update().where(this).values(**change))
@@ -69,7 +68,7 @@ class Workitems:
         """Keep a request to cancel a workitem; whether it is one that we have open."""
         this = sa.and_(workitems.c.workitem_uid == workitem_uid, workitems.c.state.in_(OPEN))
         with self._begin() as connection:
-            asked = workitems.update().where(this).values(cancellation=reason[:_DETAIL])
+            asked = workitems.update().where(this).values(cancellation=reason[:DETAIL])
             return bool(connection.execute(asked).rowcount)
 
     def received(self, exam_id: str) -> frozenset[str]:
@@ -106,7 +105,7 @@ class Workitems:
             "unsettled": False,
             "waiting_since": None,
             "forced": False,
-            "detail": detail[:_DETAIL],
+            "detail": detail[:DETAIL],
         }
         with self._begin() as connection:
             connection.execute(exams.update().where(this).values(**change))
