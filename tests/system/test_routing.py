@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 from pydicom import dcmread
+from tests.conftest import eventually
 
 from tetraview.demo.pacs import Pacs, free_port
 from tetraview.domain.exam import ExamState
@@ -61,15 +61,6 @@ def recipe(folder: Path, changes: Mapping[str, Any], *, http_port: int) -> Path:
     return path
 
 
-def wait(question: Callable[[], Any], what: str, *, seconds: float = 60.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if answer := question():
-            return answer
-        time.sleep(0.1)
-    pytest.fail(f"after {seconds:g} s still not: {what}")
-
-
 @pytest.fixture
 def router(tmp_path: Path) -> Iterator[Router]:
     folder = tmp_path / "router"
@@ -95,7 +86,7 @@ def router(tmp_path: Path) -> Iterator[Router]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([ORTHANC, str(path)], stdout=log, stderr=log)
         try:
-            wait(lambda: process.poll() is not None or _up(router), "Orthanc answers")
+            eventually(lambda: process.poll() is not None or _up(router), seconds=60, what="Orthanc answers")
             assert process.poll() is None, (folder / "log").read_text()
             yield router
         finally:
@@ -115,17 +106,18 @@ def test_a_pacs_routes_each_exam_once_and_takes_the_results(service: Any, router
     service.pacs, service.port = router.pacs, router.service_port
     for path in sorted(phantom_exam.glob("*.dcm")):
         router.ask("instances", body=path.read_bytes())
-    wait(lambda: router.jobs("Failure"), "the PACS has tried to send")
-    wait(lambda: b"/resubmit" in _processes(), "the PACS waits for its next try")
+    eventually(lambda: router.jobs("Failure"), seconds=60, what="the PACS has tried to send")
+    eventually(lambda: b"/resubmit" in _processes(), seconds=60, what="the PACS waits for its next try")
     assert _holders(router.pacs.destination.port) == {"Orthanc"}
     service.start()
     exam = service.await_exam()
     assert (exam.state, exam.generation, len(exam.images)) == (ExamState.DONE, 1, 4)
-    wait(lambda: not router.jobs("Running") and not router.jobs("Pending"), "all jobs have ended")
+    under_way = ("Running", "Pending")
+    eventually(lambda: not any(map(router.jobs, under_way)), seconds=60, what="all jobs have ended")
     assert {"MG", "SR"} < set(router.modalities())
     # The study is stable again a second after the results came, which calls the script again.
     (study,) = router.ask("studies?expand")
-    wait(lambda: router.ask(f"studies/{study['ID']}")["IsStable"], "the study is stable with its results")
+    eventually(lambda: router.ask(f"studies/{study['ID']}")["IsStable"], seconds=60, what="the study is stable")
     sent = router.ask("jobs?expand")
     assert [job["State"] for job in sent] == ["Success"]
     assert sent[0]["Content"]["InstancesCount"] == 4

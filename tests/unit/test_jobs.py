@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from tests.delivering import IMAGE
 from typer.testing import CliRunner, Result
 
 from tetraview.cli import app
 from tetraview.cli_jobs import jobs_table
 from tetraview.domain.delivery import Delivery, DeliveryState, ResultKind, ResultObject
 from tetraview.domain.exam import ExamState, exam_id_of
-from tetraview.domain.instance import Decision, Eligibility, Instance
 from tetraview.domain.view import View
 from tetraview.errors import SettingsInvalid
 from tetraview.exam import judge
@@ -32,20 +32,6 @@ SEGMENTATION = ResultObject(
     output="pacs",
 )
 ANSWER = "north refused the SEG object: 0x0122 SOP class not supported"
-IMAGE = Instance(
-    sop_instance_uid="2.25.1.1",
-    sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
-    study_instance_uid="2.25.1",
-    series_instance_uid="2.25.1.9",
-    transfer_syntax_uid="1.2.840.10008.1.2.1",
-    calling_ae_title="MODALITY",
-    called_ae_title="TETRAVIEW",
-    sha256="a" * 64,
-    size=1,
-    path="a/a.dcm",
-    received_at=NOW,
-    eligibility=Eligibility(decision=Decision.READ, view=View.L_CC),
-)
 
 
 @pytest.fixture

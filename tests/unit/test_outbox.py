@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
+from tests.delivering import IMAGE
 
 from tetraview.commitment import CommitmentReport, TakesReports
 from tetraview.domain.delivery import Delivery, DeliveryKey, DeliveryState, ResultKind, ResultObject
 from tetraview.domain.exam import ExamState, exam_id_of
-from tetraview.domain.instance import Decision, Eligibility, Instance
-from tetraview.domain.view import View
 from tetraview.errors import DeliveryRefused, DestinationUnavailable
 from tetraview.exam import judge
 from tetraview.ledger import Ledger, open_engine
@@ -34,20 +33,6 @@ REPORT = ResultObject(
 )
 KEY = DeliveryKey(exam_id=EXAM, generation=1, destination="pacs", sop_instance_uid=REPORT.sop_instance_uid)
 GONE = replace(KEY, destination="gone")
-IMAGE = Instance(
-    sop_instance_uid="2.25.1.1",
-    sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
-    study_instance_uid="2.25.1",
-    series_instance_uid="2.25.1.9",
-    transfer_syntax_uid="1.2.840.10008.1.2.1",
-    calling_ae_title="MODALITY",
-    called_ae_title="TETRAVIEW",
-    sha256="a" * 64,
-    size=1,
-    path="a/a.dcm",
-    received_at=NOW,
-    eligibility=Eligibility(decision=Decision.READ, view=View.L_CC),
-)
 
 
 class Pacs:
