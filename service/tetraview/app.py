@@ -64,7 +64,7 @@ class App:
         registry = CollectorRegistry()
         self._metrics = Metrics(registry)
         self._engine = ledger_engine(settings)
-        self._dbos_engine = open_engine(settings.database_url or f"sqlite:///{settings.data_dir}/workflow.sqlite")
+        self._dbos_engine = open_engine(settings.postgresql_url or f"sqlite:///{settings.data_dir}/workflow.sqlite")
         self.ledger = Ledger(self._engine, clock=utc_now)
         self._models = open_models(settings)
         outbox = Outbox(
@@ -254,7 +254,7 @@ class App:
 
 def ledger_engine(settings: Settings) -> sa.Engine:
     """The database of the ledger."""
-    return open_engine(settings.database_url or f"sqlite:///{settings.data_dir}/ledger.sqlite")
+    return open_engine(settings.postgresql_url or f"sqlite:///{settings.data_dir}/ledger.sqlite")
 
 
 def open_models(settings: Settings) -> Models:

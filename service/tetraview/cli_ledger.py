@@ -31,7 +31,7 @@ def open_ledger(settings: Settings, config: Path | None, *, may_be_new: bool = F
     from tetraview.ledger import Ledger
     from tetraview.steps import Folders
 
-    if not settings.database_url and not (settings.data_dir / "ledger.sqlite").exists():
+    if not settings.postgresql_url and not (settings.data_dir / "ledger.sqlite").exists():
         named = f"settings file {config}" if config else "no settings file: name it by --config or TETRAVIEW_CONFIG"
         missing = f"no ledger in data_dir {settings.data_dir} ({named})"
         if not may_be_new:

@@ -85,8 +85,8 @@ def examine(settings: Settings) -> Iterator[Diagnosis]:
 def _checks(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "data folder", partial(_check_data, settings)
     yield "clock", _check_clock
-    if settings.database_url:
-        yield "database", partial(check_database, settings.database_url)
+    if settings.postgresql_url:
+        yield "database", partial(check_database, settings.postgresql_url)
     yield "Triton", partial(_check_triton, settings)
     if settings.dicom.tls:
         yield "TLS of the listener", partial(_check_tls, settings.dicom.tls)

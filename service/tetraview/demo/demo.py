@@ -112,6 +112,8 @@ def _settings(data: Path, *, triton: str, pacs: Pacs) -> Settings:
         update={
             "data_dir": data,
             "database_url": None,
+            "database_url_file": None,
+            "role": "all",
             "dicom": Dicom(port=0),
             "web": Web(port=0),
             "completeness": _COMPLETENESS,

@@ -29,5 +29,7 @@ class Dicom(Section):
     """PDU size offered to senders and enforced on receipt."""
     max_object_bytes: Bytes = 1 << 30
     """Largest data set accepted."""
+    drain_seconds: Seconds = 30.0
+    """Longest time that images in flight have when the service stops; give it that of your slowest sender."""
     tls: Tls | None = None
     """TLS; unset, the port takes plain connections only."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,12 @@ from tetraview.settings.triton import Stages, Triton
 from tetraview.settings.web import Web
 from tetraview.settings.worklist import Worklist
 
+#: How the URL of a database that several services can share begins.
+POSTGRESQL = "postgresql+psycopg://"
+Role = Literal["all", "listener", "worker"]
+#: Names a folder and a row, and so may a pod.
+ExecutorId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+
 
 class Settings(BaseSettings):
     """Everything that can be set."""
@@ -39,9 +46,13 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path("tetraview-data")
     """Folder of spool, results and (with SQLite) databases, on a durable volume; in a file relative to its folder."""
-    database_url: Annotated[str, Field(pattern=r"^postgresql\+psycopg://")] | None = None
+    database_url: Annotated[str, Field(pattern=rf"^{re.escape(POSTGRESQL)}")] | None = None
     """SQLAlchemy URL of PostgreSQL, postgresql+psycopg://…; without it two SQLite files in `data_dir`."""
-    executor_id: Annotated[str, Field(min_length=1)] = "tetraview"
+    database_url_file: Path | None = None
+    """File that holds `database_url`, such as a mounted secret."""
+    role: Role = "all"
+    """Half of the work that is done here, where several share one PostgreSQL and `data_dir`: receiving or reading."""
+    executor_id: ExecutorId = "tetraview"
     """Name of this service among several on one database; a restart under the same name continues its work."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Lowest level that is logged."""
@@ -57,6 +68,23 @@ class Settings(BaseSettings):
     worklist: Worklist | None = None
     outputs: tuple[OutputProfile, ...] = ()
     destinations: tuple[Destination, ...] = ()
+
+    @property
+    def postgresql_url(self) -> str | None:
+        """SQLAlchemy URL of PostgreSQL; None where SQLite files are used.
+
+        Raises:
+            SettingsInvalid: `database_url_file` cannot be read, or holds something else.
+        """
+        if self.database_url_file is None:
+            return self.database_url
+        try:
+            url = self.database_url_file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsInvalid(f"database_url_file {self.database_url_file} cannot be read: {error}") from error
+        if not url.startswith(POSTGRESQL):
+            raise SettingsInvalid(f"database_url_file {self.database_url_file} does not begin with {POSTGRESQL}")
+        return url
 
     @property
     def called_ae_titles(self) -> tuple[str, ...]:
@@ -181,6 +209,14 @@ class Settings(BaseSettings):
                 named = f"{destination.name}: no output profile is called {destination.output}"
                 raise ValueError(f"{named}: choose one of {', '.join(known)}, or add it to [[outputs]]")
         return destinations
+
+    @model_validator(mode="after")
+    def _halves_share_a_database(self) -> Self:
+        if self.database_url and self.database_url_file:
+            raise ValueError("database_url and database_url_file say the same thing: keep one")
+        if self.role != "all" and not (self.database_url or self.database_url_file):
+            raise ValueError(f"role {self.role} shares its work by PostgreSQL: set database_url or database_url_file")
+        return self
 
     @model_validator(mode="after")
     def _worklist_reads_as_one_of_us(self) -> Self:
