@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
@@ -13,36 +14,30 @@ import sqlalchemy as sa
 import structlog
 from prometheus_client import CollectorRegistry
 
+import tetraview
 from tetraview.delivery import ask_for_commitment, deliver
-from tetraview.errors import SettingsInvalid, TetraviewError, TritonUnavailable
-from tetraview.imaging.limits import DecodeLimits
-from tetraview.inference import Models
-from tetraview.intake.gate import Gate
-from tetraview.intake.scp import Listener
+from tetraview.domain.service import RunningService
+from tetraview.errors import TetraviewError
+from tetraview.heartbeat import Heartbeat
 from tetraview.intake.spool import Spool
-from tetraview.intake.stow import StoreService
-from tetraview.ledger import Ledger, SenderBook, open_engine
+from tetraview.ledger import Ledger, SenderBook, ServiceBook, open_engine
 from tetraview.outbox import Outbox
-from tetraview.reader import ExamReader
+from tetraview.roles import ListenerRole, WorkerRole
 from tetraview.scratch import sweep_scratch
 from tetraview.settings import Settings
-from tetraview.steps import Folders, Steps
+from tetraview.steps import Folders
 from tetraview.telemetry.log import configure_logging
 from tetraview.telemetry.metrics import Metrics
 from tetraview.telemetry.redaction import Redaction, load_key
-from tetraview.ups import WorklistWorker, open_worklist
 from tetraview.web.app import create_app
 from tetraview.web.guard import Guard
 from tetraview.web.senders import add_sender_pages
 from tetraview.web.server import WebServer
-from tetraview.workflow import ExamWorkflow
 
 _log = structlog.get_logger()
 
-#: Pause between two looks at which exams are due and how long the queues are.
+#: Pause between two rounds: which exams are due, how long the queues are.
 _TICK_SECONDS = 0.25
-#: Longest wait for images in flight when the service stops.
-_DRAIN_SECONDS = 30.0
 
 
 def utc_now() -> datetime:
@@ -51,13 +46,14 @@ def utc_now() -> datetime:
 
 
 class App:
-    """The service: a listener, a durable workflow, a web server and one tick that keeps exams moving."""
+    """The service: one half or both, a web server, a heartbeat and one tick that keeps exams moving."""
 
     def __init__(self, settings: Settings, *, log: TextIO) -> None:
         self._settings = settings
         self._folders = Folders(data=settings.data_dir)
         self._folders.make()
-        self._lock = self._folders.lock()
+        self._held = ExitStack()
+        self._held.enter_context(self._folders.held(settings.executor_id, shared=settings.postgresql_url is not None))
         sweep_scratch(settings.data_dir)
         redaction = Redaction(load_key(settings.data_dir / "log.key"))
         configure_logging(level=settings.log_level, stream=log, redaction=redaction)
@@ -66,7 +62,7 @@ class App:
         self._engine = ledger_engine(settings)
         self._dbos_engine = open_engine(settings.postgresql_url or f"sqlite:///{settings.data_dir}/workflow.sqlite")
         self.ledger = Ledger(self._engine, clock=utc_now)
-        self._models = open_models(settings)
+        self._spool = Spool(self._folders.spool, service=settings.executor_id)
         outbox = Outbox(
             settings=settings,
             ledger=self.ledger,
@@ -76,63 +72,27 @@ class App:
             results_folder=self._folders.results,
             clock=utc_now,
         )
-        steps = Steps(
-            settings=settings,
-            ledger=self.ledger,
-            metrics=self._metrics,
-            reader=open_reader(settings, self._models, probabilities=settings.emits_probability),
-            outbox=outbox,
+        self._listener = None if settings.role == "worker" else self._open_listener(outbox)
+        self._heartbeat = Heartbeat(
+            ServiceBook(self._engine),
+            RunningService(
+                executor_id=settings.executor_id,
+                role=settings.role,
+                version=tetraview.__version__,
+                started_at=utc_now(),
+            ),
+            sending=self._listener.exams_being_sent if self._listener else frozenset,
+            go_on=None if settings.role == "listener" else self._go_on,
         )
-        senders = SenderBook(self._engine, clock=utc_now)
-        self._gate = Gate(settings.called_ae_titles, senders=settings.senders, ledger=senders, metrics=self._metrics)
-        self._listener = Listener(
-            settings.dicom,
-            Spool(self._folders.spool),
-            self.ledger,
-            gate=self._gate,
-            metrics=self._metrics,
-            policy_of=settings.images_of,
-            take_commitment=outbox.take,
-        )
-        self._worklist = self._open_worklist()
-        self._workflow = ExamWorkflow(
-            settings=settings,
-            ledger=self.ledger,
-            steps=steps,
-            outbox=outbox,
-            clock=utc_now,
-            sending=self._exams_being_sent,
-        )
-        self._store = StoreService(
-            settings.dicom,
-            self._listener.acceptor,
-            gate=self._gate,
-            is_open=lambda: self._listener.is_open,
-        )
-        checks = {"ledger": self._check_ledger, "ticker": self._check_ticker, "triton": self._check_triton}
-        pages = create_app(
-            ledger=self.ledger,
-            results=self._folders.data / "results",
-            registry=registry,
-            checks=checks,
-            routers=[self._store.router()],
-        )
-        add_sender_pages(pages, senders, senders=settings.senders)
-        pages.add_middleware(Guard, allowed_hosts=[settings.web.host, *settings.web.allowed_hosts])
-        self._web = WebServer(
-            pages,
-            host=settings.web.host,
-            port=settings.web.port,
-            certificate=settings.web.certificate,
-            key=settings.web.key,
-        )
+        self._worker = None if settings.role == "listener" else self._open_worker(outbox)
+        self._web = self._open_web(registry)
         self._stopping = threading.Event()
         self._ticker = threading.Thread(target=self._keep_ticking, name="tick")
 
     @property
     def dicom_port(self) -> int:
-        """Where the listener listens, once started."""
-        return self._listener.port
+        """Where the listener listens, once started; 0 without one."""
+        return self._listener.port if self._listener else 0
 
     @property
     def web_url(self) -> str:
@@ -147,47 +107,36 @@ class App:
             StorageUnavailable: the spool or the ledger does not answer.
         """
         try:
-            self._check_calibration()
+            if self._worker:
+                self._worker.check_calibration()
             self._web.start()
-            self._workflow.launch(self._dbos_engine, executor_id=self._settings.executor_id)
+            # Before work of this name is continued: nobody may be taking it over from now on.
+            self._heartbeat.start()
+            if self._worker:
+                self._worker.start()
             self._ticker.start()
-            self._listen()
-            if self._worklist is not None:
-                self._worklist.start()
+            if self._listener:
+                self._listener.start()
+            self._heartbeat.keep_going()
         except BaseException:
             self.stop()
             raise
         _log.info("service_started", port=self.dicom_port, url=self.web_url)
 
-    def _check_calibration(self) -> None:
-        """Refuse to call uncalibrated scores probabilities; where Triton is away, readings show what is calibrated."""
-        if not self._settings.emits_probability:
-            return
-        try:
-            self._models.check_calibration()
-        except TritonUnavailable as fault:
-            _log.warning("calibration_unchecked", reason=str(fault))
-
-    def _listen(self) -> None:
-        try:
-            self._listener.start()
-        except OSError as error:
-            where = f"dicom.host {self._settings.dicom.host}, dicom.port {self._settings.dicom.port}"
-            raise SettingsInvalid(f"{where}: cannot listen there ({error.strerror}); choose another port") from error
-
     def stop(self) -> None:
-        """Stop in the opposite order: images in flight are received whole, work under way continues next time."""
-        if self._worklist is not None:
-            self._worklist.stop()
-        self._listener.stop(grace_seconds=_DRAIN_SECONDS)
+        """Stop in the opposite order: images in flight are received whole, work under way continues elsewhere."""
+        if self._listener:
+            self._listener.stop()
         self._stopping.set()
         if self._ticker.is_alive():
             self._ticker.join()
-        self._workflow.stop()
+        if self._worker:
+            self._worker.stop()
+        self._heartbeat.stop()
         self._web.stop()
         self._dbos_engine.dispose()
         self._engine.dispose()
-        self._lock.close()
+        self._held.close()
         _log.info("service_stopped")
 
     def __enter__(self) -> Self:
@@ -199,45 +148,74 @@ class App:
     ) -> None:
         self.stop()
 
-    def _keep_ticking(self) -> None:
-        parts = (self._workflow.settle_due_exams, self._workflow.deliver_again, self._show_metrics, self._gate.flush)
-        while not self._stopping.wait(_TICK_SECONDS):
-            for part in parts:
-                self._try(part)
+    def _open_listener(self, outbox: Outbox) -> ListenerRole:
+        return ListenerRole(
+            self._settings,
+            spool=self._spool,
+            ledger=self.ledger,
+            engine=self._engine,
+            metrics=self._metrics,
+            take_commitment=outbox.take,
+            clock=utc_now,
+        )
 
-    def _try(self, part: Callable[[], None]) -> None:
+    def _open_worker(self, outbox: Outbox) -> WorkerRole:
+        return WorkerRole(
+            self._settings,
+            ledger=self.ledger,
+            outbox=outbox,
+            metrics=self._metrics,
+            engine=self._dbos_engine,
+            sending=self._heartbeat.exams_being_sent,
+            reachable_since=self._heartbeat.reachable_since,
+            clock=utc_now,
+        )
+
+    def _open_web(self, registry: CollectorRegistry) -> WebServer:
+        checks: dict[str, Callable[[], None]] = {"ledger": self._check_ledger, "ticker": self._check_ticker}
+        # Images are to be received while Triton is away: only who does nothing but read is not ready then.
+        checks |= self._listener.checks if self._listener else self._worker.checks if self._worker else {}
+        pages = create_app(
+            ledger=self.ledger,
+            results=self._folders.data / "results",
+            registry=registry,
+            checks=checks,
+            routers=[self._listener.router()] if self._listener else [],
+        )
+        add_sender_pages(pages, SenderBook(self._engine, clock=utc_now), senders=self._settings.senders)
+        web = self._settings.web
+        pages.add_middleware(Guard, allowed_hosts=[web.host, *web.allowed_hosts])
+        return WebServer(pages, host=web.host, port=web.port, certificate=web.certificate, key=web.key)
+
+    def _go_on(self, executor_id: str) -> None:
+        """Go on with what a service that has stopped had under way; what it was receiving was never acknowledged."""
+        self._spool.delete_parts(service=executor_id)
+        if self._worker:
+            self._worker.go_on(executor_id)
+
+    def _keep_ticking(self) -> None:
+        chores = [self._show_metrics]
+        for half in (self._worker, self._listener):
+            chores += half.chores if half else ()
+        while not self._stopping.wait(_TICK_SECONDS):
+            for chore in chores:
+                self._try(chore)
+
+    def _try(self, chore: Callable[[], None]) -> None:
         """Do a part of a tick, whose trouble is none of the others'."""
         try:
-            part()
+            chore()
         except TetraviewError as error:
-            _log.warning("tick_failed", stage=part.__name__, reason=str(error))
+            _log.warning("tick_failed", stage=chore.__name__, reason=str(error))
         except Exception:  # noqa: BLE001 - the loop's edge: the next tick may do better
-            _log.exception("tick_failed", stage=part.__name__)
+            _log.exception("tick_failed", stage=chore.__name__)
 
     def _show_metrics(self) -> None:
         self._metrics.set_exams(self.ledger.count_exams())
         self._metrics.exams_waiting.set(self.ledger.count_unsettled())
         names = tuple(destination.name for destination in self._settings.destinations)
         self._metrics.set_queues(self.ledger.count_pending(), destinations=names)
-        for name, is_open in self._workflow.open_destinations().items():
-            self._metrics.destination_open.labels(destination=name).set(is_open)
-
-    def _open_worklist(self) -> WorklistWorker | None:
-        if self._settings.worklist is None:
-            return None
-        return open_worklist(
-            self._settings.worklist,
-            ae_title=self._settings.worklist.ae_title or self._settings.dicom.ae_title,
-            destinations=self._settings.destinations,
-            acceptor=self._listener.acceptor,
-            ledger=self.ledger,
-            metrics=self._metrics,
-            clock=utc_now,
-        )
-
-    def _exams_being_sent(self) -> frozenset[str]:
-        fetched = self._worklist.exams_being_fetched() if self._worklist else frozenset()
-        return self._listener.exams_being_sent() | self._store.exams_being_sent() | fetched
+        self._metrics.set_services(service.role for service in self._heartbeat.alive)
 
     def _check_ticker(self) -> None:
         if not self._ticker.is_alive():
@@ -246,41 +224,7 @@ class App:
     def _check_ledger(self) -> None:
         self.ledger.count_exams()
 
-    def _check_triton(self) -> None:
-        self._metrics.triton_ready.set(0)
-        self._models.check()
-        self._metrics.triton_ready.set(1)
-
 
 def ledger_engine(settings: Settings) -> sa.Engine:
     """The database of the ledger."""
     return open_engine(settings.postgresql_url or f"sqlite:///{settings.data_dir}/ledger.sqlite")
-
-
-def open_models(settings: Settings) -> Models:
-    """Every model of Triton that reads what is sent to one of our AE titles."""
-    return Models.of(settings.triton, stages=[settings.stages_of(ae_title) for ae_title in settings.called_ae_titles])
-
-
-def open_reader(settings: Settings, models: Models, *, probabilities: bool) -> ExamReader:
-    """The reader that these settings describe.
-
-    Args:
-        settings: all that is set.
-        models: the models of Triton.
-        probabilities: whether calibrated scores become probabilities of the findings.
-    """
-    limits = DecodeLimits(
-        memory_bytes=settings.imaging.memory_bytes,
-        cpu_seconds=settings.imaging.cpu_seconds,
-        wall_seconds=settings.imaging.wall_seconds,
-        max_pixels=settings.imaging.max_pixels,
-    )
-    return ExamReader(
-        models=models,
-        stages_of=lambda exam: settings.stages_of(exam.called_ae_title),
-        spool=settings.data_dir / "spool",
-        limits=limits,
-        operating_point=settings.report.operating_point,
-        probabilities=probabilities,
-    )

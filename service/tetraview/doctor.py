@@ -17,7 +17,7 @@ from functools import partial
 
 from pydicom.uid import ComprehensiveSRStorage, generate_uid
 
-from tetraview.app import ledger_engine, open_models, utc_now
+from tetraview.app import ledger_engine, utc_now
 from tetraview.delivery import ask_for_commitment, echo
 from tetraview.domain.address import is_this_machine
 from tetraview.domain.delivery import ResultKind, ResultObject
@@ -25,6 +25,7 @@ from tetraview.domain.sender import DICOMWEB, Refusal, RejectedSender
 from tetraview.durable import write_file
 from tetraview.errors import DestinationUnavailable, SettingsInvalid, TetraviewError
 from tetraview.ledger import Ledger, SenderBook, check_database
+from tetraview.roles import open_models
 from tetraview.settings import Destination, Settings, Tls
 from tetraview.steps import Folders
 from tetraview.tls import server_context
@@ -90,8 +91,9 @@ def _checks(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "Triton", partial(_check_triton, settings)
     if settings.dicom.tls:
         yield "TLS of the listener", partial(_check_tls, settings.dicom.tls)
-    yield from _exposure(settings)
-    yield f"listener {settings.dicom.ae_title}", partial(_check_listener, settings)
+    if settings.role != "worker":
+        yield from _exposure(settings)
+        yield f"listener {settings.dicom.ae_title}", partial(_check_listener, settings)
     for destination in settings.destinations:
         yield f"destination {destination.name}", partial(echo, destination)
         if destination.ae_title:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from tetraview.errors import StorageUnavailable
@@ -11,23 +14,32 @@ from tetraview.errors import StorageUnavailable
 def write_file(path: Path, content: bytes) -> None:
     """Put a file in its place whole or not at all, readable by its owner only, on stable storage when this returns.
 
+    What a process that died has left of the same file goes. Who writes it at the same time may fail, and tries again.
+
     Raises:
         StorageUnavailable: the folder cannot be written.
     """
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+        _remove_parts(path)
         # A person may name a link as the folder for results.
         sync_folder(path.parent.resolve())
     except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         raise StorageUnavailable(f"a result cannot be written to {path.parent}: {error.strerror}") from error
+
+
+def _remove_parts(path: Path) -> None:
+    for left in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
+        left.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from tetraview.app import open_models, open_reader
 from tetraview.domain.delivery import ResultObject
 from tetraview.domain.exam import Exam
 from tetraview.domain.output import Output
@@ -19,6 +18,7 @@ from tetraview.errors import SettingsInvalid, TritonUnavailable
 from tetraview.inference.server import TritonServer
 from tetraview.report import write_report
 from tetraview.report.contact_sheet import contact_sheet
+from tetraview.roles import open_models, open_reader
 from tetraview.settings import ClassifierName, DetectorName, SegmenterName, Settings, Stages
 
 _reading_document = TypeAdapter(Reading)

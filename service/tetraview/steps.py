@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -41,19 +43,26 @@ class Folders:
         except OSError as error:
             raise SettingsInvalid(f"data_dir {self.data} cannot be made: {error.strerror}") from error
 
-    def lock(self) -> IO[bytes]:
-        """Keep other services out of the data folder until the file is closed or this process ends.
+    @contextmanager
+    def held(self, executor_id: str, *, shared: bool) -> Iterator[None]:
+        """Keep others out of the data folder, until the end or that of this process.
+
+        Args:
+            executor_id: the service.
+            shared: whether services of other names may use the folder, which needs a database that they share.
 
         Raises:
             SettingsInvalid: another service uses it.
         """
-        file = (self.data / "lock").open("wb")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            raise SettingsInvalid(f"another service uses data_dir {self.data}: give each its own") from None
-        return file
+        alone = f"another service uses data_dir {self.data}: give each its own, or all the same PostgreSQL"
+        named = f"another service is named executor_id {executor_id} in data_dir {self.data}: each needs a name"
+        with ExitStack() as stack:
+            everybody = stack.enter_context((self.data / "lock").open("wb"))
+            _lock(everybody, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, fault=alone)
+            if shared:
+                own = stack.enter_context((self.data / f"lock-{executor_id}").open("wb"))
+                _lock(own, fcntl.LOCK_EX, fault=named)
+            yield
 
     @property
     def spool(self) -> Path:
@@ -63,6 +72,13 @@ class Folders:
     def results(self, exam_id: str, generation: int) -> Path:
         """Previews and result objects of one generation."""
         return self.data / "results" / exam_id / str(generation)
+
+
+def _lock(file: IO[bytes], operation: int, *, fault: str) -> None:
+    try:
+        fcntl.flock(file, operation | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SettingsInvalid(fault) from None
 
 
 class ReadsExams(Protocol):

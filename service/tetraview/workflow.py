@@ -11,10 +11,11 @@ import math
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import astuple
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -42,8 +43,13 @@ _APPLICATION_VERSION = "1"
 _READERS = 1
 #: Objects sent at the same time to one destination.
 _SENDERS = 2
-#: Exams, and objects for one destination, under way: one that waits for its next try does not hold up the others.
+#: Exams that one service takes from the queue: those it reads and the next one. The others are for other services.
+_TAKEN = _READERS + 1
+#: Exams that could not be read yet, and objects for one destination, under way in one service: one that waits for its
+#: next try does not hold up the others.
 _UNDER_WAY = 32
+#: Queues of exams: those that nobody has tried to read, and those that wait for a next try.
+_READ, _READ_AGAIN = "read", "read-again"
 #: How often a request for commitment is repeated; to wait for longer would hold up what is still to be sent.
 _ASKED_AGAIN = 1
 _QUEUE_POLL_SECONDS = 0.2
@@ -71,6 +77,7 @@ class ExamWorkflow(DBOSConfiguredInstance):
         outbox: Outbox,
         clock: Callable[[], datetime],
         sending: Callable[[], Collection[str]] = tuple,
+        reachable_since: Callable[[datetime], datetime] = lambda _: datetime.min.replace(tzinfo=UTC),
         name: str = "exams",
     ) -> None:
         # DBOS finds this object again under its name after a restart; the name is unique within a process.
@@ -78,12 +85,12 @@ class ExamWorkflow(DBOSConfiguredInstance):
         self._completeness = settings.completeness
         self._requires_of = settings.requires_of
         self._sending = sending
+        self._reachable_since = reachable_since
         self._destinations = {destination.name: destination for destination in settings.destinations}
         self._ledger = ledger
         self._steps = steps
         self._outbox = outbox
         self._now = clock
-        self._started_at = clock()
         self._stopping = threading.Event()
         #: Exams that could not be settled, each of which is told once.
         self._troubled: set[str] = set()
@@ -91,6 +98,8 @@ class ExamWorkflow(DBOSConfiguredInstance):
         self._breakers = _breakers(settings.destinations)
         #: Who stores need not answer about commitment: those requests have places and failures of their own.
         self._asking = _breakers(settings.destinations)
+        #: Whether an exam may have been settled and not queued.
+        self._is_unqueued = True
         #: Queues that DBOS looks at.
         self._queues: set[str] = set()
         #: What was queued in a later round and is not there yet.
@@ -107,11 +116,24 @@ class ExamWorkflow(DBOSConfiguredInstance):
         )
         DBOS(config=config)
         DBOS.launch()
+        self._open_queue(_READ, taken=_TAKEN)
         # What is owed to a destination that is gone from the settings ends as a dead letter.
-        for queue in ("read", *map(_delivery_queue, {*self._destinations, *self._ledger.count_pending()})):
+        for queue in (_READ_AGAIN, *map(_delivery_queue, {*self._destinations, *self._ledger.count_pending()})):
             self._open_queue(queue)
-        for exam in self._ledger.unread():
-            self.enqueue(exam)
+        self._queue_settled()
+
+    def go_on(self, executor_id: str) -> None:
+        """Continue what a service that is gone had under way; doing it twice changes nothing.
+
+        Should it live after all, what it still does is not kept: a step's outcome counts from its owner only.
+        """
+        theirs = DBOS.list_workflows(executor_id=executor_id, status="PENDING", load_input=False, load_output=False)
+        by_queue: dict[str | None, list[str]] = defaultdict(list)
+        for workflow in theirs:
+            by_queue[workflow.queue_name if workflow.queue_name in self._queues else None].append(workflow.workflow_id)
+        for queue, workflow_ids in by_queue.items():
+            DBOS.resume_workflows(workflow_ids, queue_name=queue)
+        self._is_unqueued = True
 
     def stop(self) -> None:
         """End DBOS without waiting for the next try of a step; what is under way continues with the next launch."""
@@ -124,6 +146,7 @@ class ExamWorkflow(DBOSConfiguredInstance):
 
     def settle_due_exams(self) -> None:
         """Start reading every exam whose views are complete and quiet, or whose time is up."""
+        self._queue_settled()
         sending = self._sending()
         for waiting in self._ledger.unsettled():
             try:
@@ -134,14 +157,15 @@ class ExamWorkflow(DBOSConfiguredInstance):
                 self._troubled.add(waiting.exam_id)
 
     def _settle(self, waiting: Unsettled, *, is_sending: bool) -> None:
+        now = self._now()
         requires = self._requires_of(waiting.called_ae_title)
         verdict = judge(waiting.instances, requires=requires, forced=waiting.forced)
         due = is_due(
             filled=len(verdict.images),
             first_image_at=waiting.first_image_at,
-            # Senders could not reach us before the start, so what is missing may still come.
-            last_image_at=max(waiting.last_image_at, self._started_at),
-            now=self._now(),
+            # Senders could not reach us before, so what is missing may still come.
+            last_image_at=max(waiting.last_image_at, self._reachable_since(now)),
+            now=now,
             settings=self._completeness,
             is_sending=is_sending,
             forced=waiting.forced,
@@ -151,7 +175,7 @@ class ExamWorkflow(DBOSConfiguredInstance):
         exam = self._ledger.settle(waiting, verdict) if due and not said else None
         if exam is not None:
             killpoint("workflow.settled")
-            self.enqueue(exam)
+            self._queue(exam)
 
     def deliver_again(self) -> None:
         """Queue what a person asked for again, and what was not committed in time."""
@@ -161,10 +185,24 @@ class ExamWorkflow(DBOSConfiguredInstance):
             self._enqueue_delivery(key)
         self._requeued = requeued
 
+    def _queue(self, exam: Exam) -> None:
+        try:
+            self.enqueue(exam)
+        except Exception:
+            self._is_unqueued = True
+            raise
+
+    def _queue_settled(self) -> None:
+        """Queue what was settled and, by a death or a fault, may not have been queued."""
+        if self._is_unqueued:
+            for exam in self._ledger.unread():
+                self.enqueue(exam)
+            self._is_unqueued = False
+
     def enqueue(self, exam: Exam) -> None:
         """Queue one generation of an exam; one that is queued or under way stays as it is."""
         with SetWorkflowID(f"{exam.exam_id}-{exam.generation}"):
-            DBOS.enqueue_workflow("read", self.read_exam, exam.exam_id, exam.generation)
+            DBOS.enqueue_workflow(_READ, self.read_exam, exam.exam_id, exam.generation)
 
     def open_destinations(self) -> dict[str, bool]:
         """For each destination whether it is left alone but for single tries."""
@@ -176,19 +214,25 @@ class ExamWorkflow(DBOSConfiguredInstance):
         with SetWorkflowID(key.workflow_id):
             DBOS.enqueue_workflow(queue, self.deliver_result, *astuple(key))
 
-    def _open_queue(self, name: str) -> None:
+    def _open_queue(self, name: str, *, taken: int = _UNDER_WAY) -> None:
         if name not in self._queues:
-            DBOS.register_queue(name, worker_concurrency=_UNDER_WAY, polling_interval_sec=_QUEUE_POLL_SECONDS)
+            DBOS.register_queue(name, worker_concurrency=taken, polling_interval_sec=_QUEUE_POLL_SECONDS)
             self._queues.add(name)
 
     @DBOS.workflow()
-    def read_exam(self, exam_id: str, generation: int) -> None:
-        """The way of an exam."""
+    def read_exam(self, exam_id: str, generation: int, *, again: bool = False) -> None:
+        """The way of an exam; one that has to wait for another try does so in a queue of its own."""
         key = (exam_id, generation)
+        if again:
+            self._wait(_READ_RETRY_SECONDS)
         try:
-            self._step(self._steps.read, *key, place=self._readers)
+            self._step(self._steps.read, *key, place=self._readers, pauses=None if again else iter(()))
             self._step(self._steps.report, *key, place=self._readers)
         except TetraviewError as fault:
+            if isinstance(fault, Transient) and not again:
+                with SetWorkflowID(f"{exam_id}-{generation}-again"):
+                    DBOS.enqueue_workflow(_READ_AGAIN, self.read_exam, *key, again=True)
+                return
             self._keep(self._steps.fail, *key, str(fault))
             return
         for destination, uid in self._keep(self._outbox.owed, *key):
@@ -292,13 +336,16 @@ class ExamWorkflow(DBOSConfiguredInstance):
             return False
         asked_for = fault.retry_after_seconds if isinstance(fault, DestinationUnavailable) else 0.0
         pause = max(pause, min(asked_for, _LONGEST_PAUSE_SECONDS))
+        self._wait(pause, breaker)
+        return True
+
+    def _wait(self, seconds: float, breaker: Breaker | None = None) -> None:
         if breaker is None:
-            self._stopping.wait(pause)
+            self._stopping.wait(seconds)
         else:
-            breaker.wait(pause, unless=self._stopping)
+            breaker.wait(seconds, unless=self._stopping)
         if self._stopping.is_set():
             raise _Stopping
-        return True
 
 
 def _breakers(destinations: Iterable[Destination]) -> dict[str, Breaker]:

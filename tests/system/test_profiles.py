@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from pydicom import Dataset, dcmread
 
-from tetraview.app import open_models
 from tetraview.domain.exam import ExamState
 from tetraview.errors import ModelMismatch
+from tetraview.roles import open_models
 from tetraview.settings import Profile, Settings, Triton
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]

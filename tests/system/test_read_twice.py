@@ -26,7 +26,7 @@ READ = """
 import pickle, sys
 from dataclasses import replace
 from pathlib import Path
-from tetraview.app import open_models, open_reader
+from tetraview.roles import open_models, open_reader
 from tetraview.domain.delivery import ResultKind
 from tetraview.domain.output import OUTPUTS
 from tetraview.report import write_report

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,13 +77,12 @@ def workflow(tmp_path: Path, steps: RecordingSteps) -> Iterator[ExamWorkflow]:
     settings = Settings.model_construct(completeness=Completeness(quiet_seconds=0.001), destinations=(PACS,))
     ledger = Ledger(engine, clock=lambda: NOW)
     ledger.record_instance(an_image())
-    clock = iter([NOW, *[NOW + timedelta(hours=1)] * 99]).__next__
     workflow = ExamWorkflow(
         settings=settings,
         ledger=ledger,
         steps=steps,  # type: ignore[arg-type]
         outbox=steps,  # type: ignore[arg-type]
-        clock=clock,
+        clock=lambda: NOW + timedelta(hours=1),
         name=tmp_path.name,
     )
     workflow.launch(dbos_engine, executor_id="test")
@@ -193,6 +193,34 @@ def test_what_only_the_ledger_needs_to_know_waits_for_it(
     assert steps.ran[-1][0] == {"owed": "ask"}.get(step, step)
 
 
+def test_another_goes_on_with_the_work_of_a_service_that_is_gone(
+    workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What a service had under way and what it settled and did not queue is done by the next, under another name."""
+    monkeypatch.setattr("tetraview.workflow._READ_RETRY_SECONDS", 1.0)
+    steps.faults = [TritonUnavailable()]
+    workflow.settle_due_exams()
+    assert steps.failed_once.wait(10)
+    workflow.stop()
+    workflow._stopping.clear()
+    engine = open_engine(f"sqlite:///{tmp_path}/workflow.sqlite")
+    workflow.launch(engine, executor_id="other")
+    workflow._ledger.record_instance(an_image("2.25.2"))
+    monkeypatch.setattr(workflow, "_queue", lambda _exam: None)
+    workflow.settle_due_exams()
+    workflow.go_on("test")
+    workflow.settle_due_exams()
+    other = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid="2.25.2")
+    done = {("read", EXAM, 1), ("read", other, 1)}
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and (steps.ran.count(("report", 1)) < 2 or not done <= set(steps.ran)):
+        time.sleep(0.05)
+    assert steps.ran.count(("report", 1)) == 2
+    assert done <= set(steps.ran)
+    workflow.stop()
+    engine.dispose()
+
+
 def test_an_exam_that_waits_does_not_hold_up_others(
     workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,7 +261,7 @@ def test_what_waited_at_a_stop_goes_on_at_the_next_start(
     workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """An exam that waited for its next try when the service stopped is tried again by the next start."""
-    monkeypatch.setattr("tetraview.workflow._READ_RETRY_SECONDS", 60.0)
+    monkeypatch.setattr("tetraview.workflow._READ_RETRY_SECONDS", 1.0)
     steps.faults = [TritonUnavailable()]
     workflow.settle_due_exams()
     assert steps.failed_once.wait(10)

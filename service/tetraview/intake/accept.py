@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -97,8 +96,6 @@ class Acceptor:
         self._spool = spool
         self._ledger = ledger
         self._policy_of = policy_of
-        # The same data set may come twice at once, and has one path: keeping and recording it is one step.
-        self._shards = tuple(threading.Lock() for _ in range(256))
 
     def begin(self, request: StoreRequest) -> Reception:
         """Start to receive one instance."""
@@ -130,7 +127,7 @@ class Acceptor:
             received_at=datetime.now(UTC),
             policy=self._policy_of(request.called_ae_title),
         )
-        with self._shards[int(instance.sha256[:2], 16)]:
+        with self._spool.held(instance.sha256):
             self._spool.keep(part, instance.path)
             recorded = self._record(instance)
         if recorded is not Recorded.SAME:

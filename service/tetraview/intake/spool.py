@@ -1,14 +1,16 @@
 """Durable bytes: data sets are streamed to a part file, synced and only then given their name.
 
-    spool/incoming/<random>.part     being received
-    spool/<x>/<name>.dcm             whole and synced; <x> is the first digit of the name
+    spool/incoming/<service>+<random>.part    being received by a service of this name
+    spool/<x>/<name>.dcm                      whole and synced; <x> is the first digit of the name
+    spool/locks/<xx>                          held while a file whose name begins so is kept and recorded
 
-Names are made of our own digests, never of anything a sender chose.
+Names are made of our own digests, never of anything a sender chose. Several services may share a spool.
 """
 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import hashlib
 import os
 import secrets
@@ -21,7 +23,7 @@ from tetraview.durable import sync_folder
 from tetraview.errors import StorageUnavailable
 from tetraview.telemetry.killpoint import killpoint
 
-_INCOMING = "incoming"
+_INCOMING, _LOCKS = "incoming", "locks"
 _SHARDS = "0123456789abcdef"
 #: Bytes after which the kernel is asked to start writing, so that the sync at the end is short.
 _WRITE_BEHIND = 2 << 20
@@ -162,14 +164,19 @@ def path_of(name: str) -> str:
 class Spool:
     """The folder of received files, for its owner's eyes only.
 
+    Args:
+        folder: the folder.
+        service: who receives here; no other of those who share the folder has this name.
+
     Raises:
         StorageUnavailable: the folders cannot be made.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, service: str = "tetraview") -> None:
         self.folder = folder
+        self._service = service
         with _storage():
-            for path in (folder, folder / _INCOMING, *(folder / shard for shard in _SHARDS)):
+            for path in (folder, folder / _INCOMING, folder / _LOCKS, *(folder / shard for shard in _SHARDS)):
                 path.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
             sync_folder(folder)
@@ -180,7 +187,26 @@ class Spool:
         Raises:
             StorageUnavailable: the file cannot be made.
         """
-        return Part(self.folder / _INCOMING / f"{secrets.token_hex(16)}.part", file_meta=file_meta)
+        name = f"{self._service}+{secrets.token_hex(16)}.part"
+        return Part(self.folder / _INCOMING / name, file_meta=file_meta)
+
+    @contextmanager
+    def held(self, digest: str) -> Iterator[None]:
+        """Keep all others from a file whose name begins with this digest, in this process and in those beside it.
+
+        The same data set may come twice at once, and has one file: keeping and recording it is one step.
+
+        Raises:
+            StorageUnavailable: the lock cannot be had.
+        """
+        with _storage():
+            descriptor = os.open(self.folder / _LOCKS / digest[:2], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            with _storage():
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def keep(self, part: Part, path: str) -> None:
         """Put a whole part file onto stable storage at a path relative to the spool.
@@ -196,15 +222,18 @@ class Spool:
         """Delete a file by its path relative to the spool."""
         (self.folder / path).unlink(missing_ok=True)
 
-    def delete_parts(self) -> int:
-        """Delete what was being received when the process died: it was never acknowledged.
+    def delete_parts(self, *, service: str | None = None) -> int:
+        """Delete what was being received when a process died: it was never acknowledged.
+
+        Args:
+            service: who received it; by default this one.
 
         Returns:
             The number of files deleted.
         """
-        parts = list((self.folder / _INCOMING).glob("*.part"))
+        parts = list((self.folder / _INCOMING).glob(f"{service or self._service}+*.part"))
         for path in parts:
-            path.unlink()
+            path.unlink(missing_ok=True)
         return len(parts)
 
     def paths(self) -> Iterator[str]:

@@ -38,7 +38,7 @@ class SweepReport:
 
 
 def sweep(spool: Spool, ledger: InstanceLedger, *, policy_of: Callable[[str], Images]) -> SweepReport:
-    """Bring spool and ledger together, before anything is received.
+    """Bring spool and ledger together, before anything is received here; others may receive meanwhile.
 
     Args:
         spool: the files.
@@ -51,10 +51,10 @@ def sweep(spool: Spool, ledger: InstanceLedger, *, policy_of: Callable[[str], Im
     parts = spool.delete_parts()
     files, rows = set(spool.paths()), set(ledger.paths())
     orphans = sorted(files - rows)
-    unusable = tuple(path for path in orphans if not _adopt(spool.folder, path, ledger, policy_of))
-    report = SweepReport(
-        parts=parts, adopted=len(orphans) - len(unusable), unusable=unusable, missing=tuple(sorted(rows - files))
-    )
+    unusable = tuple(path for path in orphans if not _adopt(spool, path, ledger, policy_of))
+    # One that came meanwhile may have its row in the one list and not its file in the other.
+    missing = tuple(path for path in sorted(rows - files) if not (spool.folder / path).is_file())
+    report = SweepReport(parts=parts, adopted=len(orphans) - len(unusable), unusable=unusable, missing=missing)
     for name, count in (("parts_deleted", parts), ("files_adopted", report.adopted)):
         if count:
             _log.info(name, count=count)
@@ -64,13 +64,17 @@ def sweep(spool: Spool, ledger: InstanceLedger, *, policy_of: Callable[[str], Im
     return report
 
 
-def _adopt(folder: Path, path: str, ledger: InstanceLedger, policy_of: Callable[[str], Images]) -> bool:
+def _adopt(spool: Spool, path: str, ledger: InstanceLedger, policy_of: Callable[[str], Images]) -> bool:
     """Record a file without a row; False where it is not what its name says."""
-    try:
-        instance = _read_instance(folder / path, policy_of)
-    except (InstanceRefused, InvalidDicomError, AttributeError, OSError, ValueError):
-        return False
-    return instance.path == path and ledger.record_instance(instance) is not Recorded.CONFLICT
+    with spool.held(Path(path).name):
+        try:
+            instance = _read_instance(spool.folder / path, policy_of)
+        except FileNotFoundError:
+            # Whoever was receiving it has refused it since.
+            return True
+        except (InstanceRefused, InvalidDicomError, AttributeError, OSError, ValueError):
+            return False
+        return instance.path == path and ledger.record_instance(instance) is not Recorded.CONFLICT
 
 
 def _read_instance(path: Path, policy_of: Callable[[str], Images]) -> Instance:

@@ -10,6 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from tetraview.errors import StorageUnavailable
 
@@ -84,10 +86,16 @@ def _make_sqlite_durable(connection: Any, _record: Any) -> None:
 
 
 def migrate(engine: sa.Engine) -> None:
-    """Bring the ledger's tables to the newest version, whole or not at all."""
+    """Bring the ledger's tables to the newest version, whole or not at all.
+
+    Tables that a later version made are left as they are: migrations only add, so that the version before goes on
+    beside the new one while services are replaced one by one, and after a step back.
+    """
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     with engine.begin() as connection:
         connection.exec_driver_sql(_BEGIN_MIGRATION[engine.dialect.name])
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        if known.issuperset(MigrationContext.configure(connection).get_current_heads()):
+            command.upgrade(config, "head")

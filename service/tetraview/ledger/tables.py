@@ -167,3 +167,16 @@ workitems = sa.Table(
     sa.Column("cancellation", sa.String(500), nullable=False),
     sa.Column("detail", sa.String(500), nullable=False),
 )
+
+#: Services that share this database, and when each was alive last by the database's own clock; 0 once it has stopped.
+services = sa.Table(
+    "services",
+    metadata,
+    sa.Column("executor_id", sa.String(63), primary_key=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("version", sa.String(32), nullable=False),
+    sa.Column("started_at", Moment, nullable=False),
+    sa.Column("seen_at", sa.Double, nullable=False),
+    #: The exams that are being sent to it.
+    sa.Column("sending", sa.JSON, nullable=False),
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counted
 from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 
@@ -64,6 +65,9 @@ class Metrics:
         self.triton_ready = gauge("triton_ready", "1 while Triton and its models are ready, else 0.")
         self.workitems = counter("workitems_total", "Workitems of the worklist, by what they became here.", ["state"])
         self.worklist_ready = gauge("worklist_ready", "1 while the worklist answers searches, else 0.")
+        self.services = gauge(
+            "services", "Services alive on this database, by role; every service shows the same.", ["role"]
+        )
         ProcessCollector(registry=registry)
         self._start_at_zero()
 
@@ -83,6 +87,12 @@ class Metrics:
             self.exams_read.labels(ae_title=ae_title)
             for route in Route:
                 self.findings.labels(ae_title=ae_title, route=route)
+
+    def set_services(self, roles: Iterable[str]) -> None:
+        """Show how many services of each role are alive."""
+        count = Counted(roles)
+        for role in ("all", "listener", "worker"):
+            self.services.labels(role=role).set(count[role])
 
     def set_exams(self, counts: Mapping[ExamState, int]) -> None:
         """Show how many exams are in each state; a state that is not named has none."""

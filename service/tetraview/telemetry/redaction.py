@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import os
+from contextlib import suppress
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -20,7 +21,7 @@ HARMLESS = frozenset(
         *("exam_id", "generation", "state", "view", "views", "decision", "because", "stage", "route", "attempts"),
         *("destination", "kind", "status", "count", "size", "seconds", "sha256", "signal"),
         *("ae_title", "calling_ae_title", "called_ae_title", "peer", "host", "port", "url"),
-        *("model", "version", "preset", "weights_sha256", "operating_point"),
+        *("model", "version", "preset", "weights_sha256", "operating_point", "executor_id"),
     }
 )
 _KEY_BYTES = 32
@@ -67,13 +68,15 @@ def _plain(value: Any) -> Any:
 
 
 def load_key(path: Path) -> bytes:
-    """The installation's hash key; made at the first start, readable by the owner only.
+    """The installation's hash key; made at the first start, readable by the owner only, one for all who share it.
 
     Raises:
         StorageUnavailable: the file cannot be read or written, or was only half written.
     """
     try:
-        key = _made(path) or path.read_bytes()
+        if not path.exists():
+            _make(path)
+        key = path.read_bytes()
     except OSError as error:
         raise StorageUnavailable(f"{path}: {error.strerror}; the log's hash key needs a writable folder") from error
     if len(key) != _KEY_BYTES:
@@ -81,13 +84,11 @@ def load_key(path: Path) -> bytes:
     return key
 
 
-def _made(path: Path) -> bytes | None:
-    """A new key in a new file, or None where there is one already."""
-    key = os.urandom(_KEY_BYTES)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return None
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key)
-    return key
+def _make(path: Path) -> None:
+    """A new key in a new file, which has its name only when it is whole; another service may be first."""
+    whole = path.with_name(f"{path.name}.{os.urandom(8).hex()}")
+    with os.fdopen(os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(os.urandom(_KEY_BYTES))
+    with suppress(FileExistsError):
+        os.link(whole, path)
+    whole.unlink()

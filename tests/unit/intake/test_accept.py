@@ -263,7 +263,7 @@ def test_a_start_reports_what_it_cannot_mend(intake: Intake) -> None:
     with (intake.spool.folder / rotten).open("r+b") as file:
         file.seek(-1, 2)
         file.write(b"\1")
-    (intake.spool.folder / "incoming/x.part").write_bytes(b"")
+    (intake.spool.folder / "incoming/tetraview+0.part").write_bytes(b"")
     report = sweep(intake.spool, intake.ledger, policy_of=lambda _: Images())
     assert (report.parts, report.adopted, report.unusable, report.missing) == (1, 0, (rotten,), (gone,))
     assert (intake.spool.folder / rotten).exists()

@@ -1,0 +1,6 @@
+"""The two halves of the service, which run in one process or apart: what receives, and what reads and delivers."""
+
+from tetraview.roles.listener import ListenerRole
+from tetraview.roles.worker import WorkerRole, open_models, open_reader
+
+__all__ = ["ListenerRole", "WorkerRole", "open_models", "open_reader"]
