@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -15,13 +14,14 @@ from rich.progress import track
 
 from tetraview.cli_find import find
 from tetraview.cli_jobs import jobs, requeue
+from tetraview.cli_phantom import load, phantom
 from tetraview.cli_senders import senders_app
 from tetraview.domain.reading import Reading
 from tetraview.errors import TetraviewError
 from tetraview.scratch import scratch_folder
 from tetraview.settings import ClassifierName, DetectorName, SegmenterName, Settings, load_settings
 from tetraview.tables import findings_table, settings_text
-from tetraview.terminal import ConfigFile, console, errors
+from tetraview.terminal import ConfigFile, console, errors, stop_requested
 
 app = typer.Typer(
     help="Reads screening mammograms four views at a time. Research software, not for clinical use.",
@@ -306,6 +306,8 @@ def probe(
 
 
 app.command()(find)
+app.command()(load)
+app.command()(phantom)
 app.command()(jobs)
 app.command()(requeue)
 
@@ -322,34 +324,3 @@ def conformance() -> None:
     from tetraview.conformance.statement import conformance_statement
 
     sys.stdout.write(conformance_statement())
-
-
-@app.command()
-def phantom(
-    out: Annotated[Path, typer.Option(help="Folder for the DICOM files.")],
-    seed: Annotated[int | None, typer.Option(help="Seed of the first exam; without it that of the demo.")] = None,
-    count: Annotated[int, typer.Option(min=1, help="Number of exams.")] = 1,
-    truth: Annotated[bool, typer.Option(help="Also write truth.json and masks.")] = True,
-) -> None:
-    """Write synthetic four-view exams."""
-    from tetraview.phantom import DEMO_SEED, RECIPES, generate
-    from tetraview.phantom.dicom import write_exam
-
-    first = DEMO_SEED if seed is None else seed
-    for number in track(range(first, first + count), "making phantoms", console=console):
-        folder = out / str(number) if count > 1 else out
-        write_exam(generate(number, recipe=RECIPES["native"]), folder, truth=truth)
-    console.print(f"{count * 4} images in {out}")
-
-
-@contextmanager
-def stop_requested() -> Iterator[threading.Event]:
-    """An event that is set by Ctrl-C or SIGTERM."""
-    stop = threading.Event()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    previous = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
-    try:
-        yield stop
-    finally:
-        for number, handler in zip(numbers, previous, strict=True):
-            signal.signal(number, handler)
