@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,7 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-import sqlalchemy as sa
+from tests.postgresql import new_database, postgresql_programs, running_postgresql
 
 from tetraview.demo.pacs import Pacs, running_pacs
 from tetraview.domain.delivery import ResultKind
@@ -296,36 +293,14 @@ def service(tmp_path: Path, triton: str, orthanc: PacsContent) -> Iterator[Servi
 @pytest.fixture(scope="session")
 def _postgresql_server() -> Iterator[str]:
     """A real PostgreSQL on a socket and port of its own."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not programs:
+    programs = postgresql_programs()
+    if programs is None:
         missing("PostgreSQL")
-    folder = Path(tempfile.mkdtemp(prefix="tetraview-postgresql-"))
-    # PostgreSQL refuses to run as root.
-    user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    if user:
-        shutil.chown(folder, "postgres")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder}"
-    cluster = folder / "cluster"
-
-    def run(program: str, *arguments: str) -> None:
-        command = [*user, str(programs[-1] / program), "-D", str(cluster), *arguments]
-        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    run("initdb", "--auth=trust", "--username=tetraview")
-    run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
-    yield f"postgresql+psycopg://tetraview@127.0.0.1:{port}"
-    run("pg_ctl", "-w", "-m", "immediate", "stop")
-    shutil.rmtree(folder)
+    with running_postgresql(programs) as server:
+        yield server
 
 
 @pytest.fixture
 def postgresql(_postgresql_server: str) -> str:
     """The URL of a fresh, empty database on a real PostgreSQL."""
-    name = f"test_{time.monotonic_ns()}"
-    engine = sa.create_engine(f"{_postgresql_server}/postgres", isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    engine.dispose()
-    return f"{_postgresql_server}/{name}"
+    return new_database(_postgresql_server, f"test_{time.monotonic_ns()}")
