@@ -257,3 +257,33 @@ def test_a_worklist_that_cannot_be_is_refused(tmp_path: Path, line: str) -> None
     path.write_text(f"[worklist]\n{first}\n{line}\n")
     with pytest.raises(SettingsInvalid, match="worklist"):
         load_settings(path)
+
+
+def test_the_url_of_the_database_may_be_a_secret_file(tmp_path: Path) -> None:
+    """The file is read when it is needed; one that is missing or holds something else is named."""
+    secret = tmp_path / "url"
+    settings = Settings.model_construct(database_url_file=secret)
+    with pytest.raises(SettingsInvalid, match="cannot be read"):
+        _ = settings.postgresql_url
+    secret.write_text("postgres://reader:secret@db/tetraview\n")
+    with pytest.raises(SettingsInvalid, match="does not begin with") as told:
+        _ = settings.postgresql_url
+    assert "secret@" not in str(told.value)
+    secret.write_text("postgresql+psycopg://reader:secret@db/tetraview\n")
+    assert settings.postgresql_url == "postgresql+psycopg://reader:secret@db/tetraview"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('role = "worker"\n', "role worker .* PostgreSQL"),
+        ('database_url = "postgresql+psycopg://db/t"\ndatabase_url_file = "/run/url"\n', "keep one"),
+        ('executor_id = "../worker"\n', "executor_id"),
+    ],
+)
+def test_halves_need_what_they_share(tmp_path: Path, text: str, named: str) -> None:
+    """Settings that would let a half work on its own, or under a name that is no file's, are refused."""
+    file = tmp_path / "tetraview.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsInvalid, match=named):
+        load_settings(file)

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,34 @@ def test_what_was_being_received_is_deleted_at_the_start(spool: Spool) -> None:
     spool.begin(file_meta=META)
     assert spool.delete_parts() == 2
     assert leftovers(spool) == []
+
+
+def test_services_that_share_a_spool_leave_each_others_parts_alone(tmp_path: Path) -> None:
+    """What one is receiving is deleted by its own next start, or by name once it is known to be gone."""
+    first, second = (Spool(tmp_path / "spool", service=name) for name in ("listener-1", "listener-10"))
+    mine, theirs = first.begin(file_meta=META), second.begin(file_meta=META)
+    assert first.delete_parts() == 1
+    assert not mine.path.exists()
+    assert theirs.path.exists()
+    assert first.delete_parts(service="listener-10") == 1
+    with pytest.raises(StorageUnavailable):
+        second.keep(theirs, path_of("ab12"))
+    assert list(second.paths()) == []
+
+
+def test_one_at_a_time_works_on_files_of_a_digest(tmp_path: Path) -> None:
+    """Keeping and recording a data set is one step for all who share the spool; another data set waits for nobody."""
+    first, second = (Spool(tmp_path / "spool", service=name) for name in ("a", "b"))
+    order: list[str] = []
+
+    def wait() -> None:
+        with second.held("ab99"):
+            order.append("second")
+
+    with first.held("ab12"), second.held("cd12"):
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        waiting.join(0.2)
+        order.append("first")
+    waiting.join(10)
+    assert order == ["first", "second"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,15 @@ def test_a_folder_that_is_away_is_named(tmp_path: Path) -> None:
     """Where the key cannot be written, the message names the file."""
     with pytest.raises(StorageUnavailable, match=r"absent.log\.key"):
         load_key(tmp_path / "absent" / "log.key")
+
+
+def test_services_that_start_at_once_share_a_key(tmp_path: Path) -> None:
+    """Whoever makes the key first, all who share the folder have the same, and nothing else is left there."""
+    path, keys = tmp_path / "log.key", list[bytes]()
+    starts = [threading.Thread(target=lambda: keys.append(load_key(path))) for _ in range(8)]
+    for start in starts:
+        start.start()
+    for start in starts:
+        start.join()
+    assert keys == [path.read_bytes()] * 8
+    assert [left.name for left in tmp_path.iterdir()] == ["log.key"]
