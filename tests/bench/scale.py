@@ -116,7 +116,7 @@ class Outcome:
         yield "exams read again since an image came late", str(found.later_generations)
         yield "images never answered with success", str(sum(len(exam.faults) for exam in self.sent))
         yield "kills (SIGKILL)", str(self.trouble.kills)
-        yield "dead services whose work another took over", str(self.taken_over)
+        yield "times that a worker took over from a service that was killed or had stopped", str(self.taken_over)
         yield (
             "services replaced by another version",
             f"{self.trouble.rolled} ({self.versions[0]} to {self.versions[1]})",
