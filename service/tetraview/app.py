@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 import tetraview
 from tetraview.delivery import ask_for_commitment, deliver
 from tetraview.domain.service import RunningService
-from tetraview.errors import TetraviewError
+from tetraview.errors import SettingsInvalid, TetraviewError
 from tetraview.heartbeat import Heartbeat
 from tetraview.intake.spool import Spool
 from tetraview.ledger import Ledger, SenderBook, ServiceBook, open_engine
@@ -57,6 +57,7 @@ class App:
         sweep_scratch(settings.data_dir)
         redaction = Redaction(load_key(settings.data_dir / "log.key"))
         configure_logging(level=settings.log_level, stream=log, redaction=redaction)
+        self._held.enter_context(traced(settings))
         registry = CollectorRegistry()
         self._metrics = Metrics(registry)
         self._engine = ledger_engine(settings)
@@ -228,3 +229,26 @@ class App:
 def ledger_engine(settings: Settings) -> sa.Engine:
     """The database of the ledger."""
     return open_engine(settings.postgresql_url or f"sqlite:///{settings.data_dir}/ledger.sqlite")
+
+
+def traced(settings: Settings) -> AbstractContextManager[None]:
+    """Exams are traced, where a collector is set.
+
+    Raises:
+        SettingsInvalid: what sends traces is not installed.
+    """
+    if settings.traces is None:
+        return nullcontext()
+    try:
+        from tetraview.telemetry.collector import Collector, sending_spans  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise SettingsInvalid(
+            "[traces] needs packages that are not installed: `pip install 'tetraview[traces]'`, or leave it out"
+        ) from error
+    told = {
+        "service.name": "tetraview",
+        "service.version": tetraview.__version__,
+        "service.instance.id": settings.executor_id,
+        "tetraview.role": settings.role,
+    }
+    return sending_spans(Collector(settings.traces.url), share=settings.traces.share, resource=told)

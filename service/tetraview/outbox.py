@@ -26,6 +26,7 @@ from tetraview.settings import Destination, Settings
 from tetraview.stage_time import timed
 from tetraview.telemetry.killpoint import killpoint
 from tetraview.telemetry.metrics import Metrics
+from tetraview.telemetry.traces import exam_span, record_span
 
 _log = structlog.get_logger()
 
@@ -112,7 +113,15 @@ class Outbox:
         tried = replace(delivery, attempts=delivery.attempts + 1)
         path = self._results_folder(key.exam_id, key.generation) / delivery.result.path
         try:
-            with timed("deliver", key.exam_id, key.generation, ledger=self._ledger, metrics=self._metrics):
+            with timed(
+                "deliver",
+                key.exam_id,
+                key.generation,
+                ledger=self._ledger,
+                metrics=self._metrics,
+                destination=key.destination,
+                kind=delivery.result.kind,
+            ):
                 answer = self._deliver(path, delivery.result, there)
         except Transient as fault:
             self._ledger.record_delivery(replace(tried, detail=str(fault)))
@@ -140,7 +149,8 @@ class Outbox:
         self._ledger.open_commitment(key, transaction_uid=transaction_uid, commit_by=self._commit_by(there))
         answered = self._answered[transaction_uid] = threading.Event()
         try:
-            self._ask_for_commitment(transaction_uid, delivery.result, there, take=self.take, answered=answered)
+            with exam_span("ask", key.exam_id, generation=key.generation, destination=key.destination):
+                self._ask_for_commitment(transaction_uid, delivery.result, there, take=self.take, answered=answered)
         except Transient as fault:
             _log.warning("commitment_delayed", exam_id=key.exam_id, destination=key.destination, reason=str(fault))
             raise
@@ -169,6 +179,9 @@ class Outbox:
             return False
         delivery, asked_in = found
         uid = delivery.result.sop_instance_uid
+        outcome = DeliveryState.COMMITTED if uid in report.committed else delivery.state
+        names = {"destination": delivery.destination, "state": outcome}
+        record_span("commit", delivery.exam_id, since=self._now(), generation=delivery.generation, **names)
         if uid in report.committed:
             if delivery.state is not DeliveryState.COMMITTED:
                 self._record(replace(delivery, state=DeliveryState.COMMITTED, detail="committed", commit_by=None))

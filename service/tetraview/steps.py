@@ -21,6 +21,7 @@ from tetraview.settings import Settings
 from tetraview.stage_time import timed
 from tetraview.telemetry.killpoint import killpoint
 from tetraview.telemetry.metrics import Metrics
+from tetraview.telemetry.traces import exam_span
 
 _log = structlog.get_logger()
 
@@ -113,7 +114,8 @@ class Steps:
         folder = self._folders.results(exam_id, generation)
         killpoint("read.started")
         exam = self._ledger.settled_exam(exam_id, generation)
-        reading = self._reader.read(exam, folder=folder)
+        with exam_span("read", exam_id, generation=generation, ae_title=exam.called_ae_title):
+            reading = self._reader.read(exam, folder=folder)
         killpoint("read.finished")
         self._ledger.record_reading(reading)
         self._note_reading(reading, ae_title=exam.called_ae_title)

@@ -1,4 +1,4 @@
-"""How long each stage of a piece of work takes."""
+"""How long each stage of a piece of work takes, for its record and for its trace."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from tetraview.telemetry.traces import span
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,5 +20,6 @@ class Stopwatch:
     def time(self, stage: str) -> Iterator[None]:
         """Take the time of a stage that does not fail."""
         started = time.monotonic()
-        yield
+        with span(stage):
+            yield
         self.seconds[stage] = time.monotonic() - started

@@ -34,6 +34,7 @@ from tetraview.outbox import Outbox
 from tetraview.settings import Destination, Settings
 from tetraview.steps import Steps
 from tetraview.telemetry.killpoint import killpoint
+from tetraview.telemetry.traces import record_exam, record_span
 
 _log = structlog.get_logger()
 
@@ -174,6 +175,7 @@ class ExamWorkflow(DBOSConfiguredInstance):
         said = verdict.state is not ExamState.READING and waiting.is_under_way and waiting.remark is verdict.remark
         exam = self._ledger.settle(waiting, verdict) if due and not said else None
         if exam is not None:
+            _trace(exam, waiting)
             killpoint("workflow.settled")
             self._queue(exam)
 
@@ -346,6 +348,13 @@ class ExamWorkflow(DBOSConfiguredInstance):
             breaker.wait(seconds, unless=self._stopping)
         if self._stopping.is_set():
             raise _Stopping
+
+
+def _trace(exam: Exam, waiting: Unsettled) -> None:
+    """Note what was waited for: the first generation is what the exam begins with."""
+    if exam.generation == 1:
+        record_exam(exam.exam_id, since=waiting.first_image_at, ae_title=exam.called_ae_title)
+    record_span("settle", exam.exam_id, since=waiting.last_image_at, generation=exam.generation)
 
 
 def _breakers(destinations: Iterable[Destination]) -> dict[str, Breaker]:

@@ -14,6 +14,7 @@ from tritonclient.utils import InferenceServerException
 from tetraview.errors import ModelMismatch, TritonUnavailable
 from tetraview.inference.contract import CONTRACTS, TensorSpec
 from tetraview.settings import Triton
+from tetraview.telemetry.traces import span, traceparent
 
 _Answer = TypeVar("_Answer")
 
@@ -97,7 +98,11 @@ class TritonModel:
         for name, tensor in tensors.items():
             inputs.append(triton.InferInput(str(name), tensor.shape, self.contract.request[name].datatype))
             inputs[-1].set_data_from_numpy(tensor)
-        return self._ask(lambda: self._client.infer(self._model, inputs, client_timeout=self._deadline))
+        with span("infer", model=self._model):
+            headers = traceparent()
+            return self._ask(
+                lambda: self._client.infer(self._model, inputs, client_timeout=self._deadline, headers=headers)
+            )
 
     def close(self) -> None:
         """Close the connection."""

@@ -27,6 +27,7 @@ from tetraview.intake.status import Status, refusal
 from tetraview.settings import Images
 from tetraview.telemetry.killpoint import killpoint
 from tetraview.telemetry.metrics import Metrics
+from tetraview.telemetry.traces import record_span
 
 _log = structlog.get_logger()
 
@@ -160,6 +161,7 @@ class Reception:
         self._acceptor = acceptor
         self._request = request
         self._part: Part | None = None
+        self._began = datetime.now(UTC)
         #: The answer, once no more bytes can change it.
         self.refused: Status | None = None
         #: The exam of the instance, once it is accepted.
@@ -230,6 +232,7 @@ class Reception:
                 because=instance.eligibility.because,
                 size=instance.size,
             )
+            record_span("receive", self.exam_id, since=self._began, **_told(instance))
         return self.refused or Status.SUCCESS
 
 
@@ -282,6 +285,15 @@ def _check_pixels(dataset: Dataset) -> None:
 def _count(dataset: Dataset, keyword: str) -> int:
     value = dataset.get(keyword)
     return value if isinstance(value, int) else 0
+
+
+def _told(instance: Instance) -> dict[str, str | int]:
+    """What a trace says of an instance."""
+    return {
+        "called_ae_title": instance.called_ae_title,
+        "decision": instance.eligibility.decision,
+        "size": instance.size,
+    }
 
 
 def _exam_id(instance: Instance) -> str:

@@ -15,6 +15,7 @@ from tetraview.settings.profile import Profile
 from tetraview.settings.report import OutputProfile, Report
 from tetraview.settings.senders import Sender
 from tetraview.settings.tls import Tls
+from tetraview.settings.traces import Traces
 from tetraview.settings.tree import Settings, load_settings
 from tetraview.settings.triton import ClassifierName, DetectorName, SegmenterName, Stages, Triton
 from tetraview.settings.web import Web
@@ -37,6 +38,7 @@ __all__ = [
     "Settings",
     "Stages",
     "Tls",
+    "Traces",
     "Triton",
     "Web",
     "Worklist",

@@ -22,6 +22,7 @@ from tetraview.settings.imaging import Imaging
 from tetraview.settings.profile import Profile
 from tetraview.settings.report import OutputProfile, Report
 from tetraview.settings.senders import Sender
+from tetraview.settings.traces import Traces
 from tetraview.settings.triton import Stages, Triton
 from tetraview.settings.web import Web
 from tetraview.settings.worklist import Worklist
@@ -66,6 +67,7 @@ class Settings(BaseSettings):
     report: Report = Report()
     web: Web = Web()
     worklist: Worklist | None = None
+    traces: Traces | None = None
     outputs: tuple[OutputProfile, ...] = ()
     destinations: tuple[Destination, ...] = ()
 
