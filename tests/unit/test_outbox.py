@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
 from tests.delivering import IMAGE
 
@@ -19,6 +20,7 @@ from tetraview.ledger import Ledger, open_engine
 from tetraview.outbox import Outbox
 from tetraview.settings import Destination, Settings
 from tetraview.steps import Folders
+from tetraview.telemetry.collector import sending_spans
 from tetraview.telemetry.metrics import Metrics
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -317,3 +319,23 @@ def test_a_person_gives_a_dead_letter_another_round(outbox: Outbox, ledger: Ledg
     }
     outbox.send(again.key)
     assert ledger.requeue() == 1
+
+
+def test_deliveries_are_traced(committing: Outbox, pacs: Pacs) -> None:
+    """Sending, failing, asking and being answered are parts of the exam's trace, by the destination's name only."""
+    memory = InMemorySpanExporter()
+    with sending_spans(memory, share=1.0, resource={}):
+        pacs.fault = DestinationUnavailable("pacs is away")
+        with pytest.raises(DestinationUnavailable):
+            committing.send(KEY)
+        pacs.fault = None
+        committing.send(KEY)
+        committing.ask(KEY)
+        uid = REPORT.sop_instance_uid
+        committing.take(CommitmentReport(transaction_uid=pacs.transactions[0], committed=frozenset({uid}), failed={}))
+    spans = memory.get_finished_spans()
+    assert [span.name for span in spans] == ["deliver", "deliver", "ask", "commit"]
+    assert spans[0].status.description == "pacs is away"
+    assert {(span.attributes or {})["tetraview.destination"] for span in spans} == {"pacs"}
+    assert (spans[-1].attributes or {})["tetraview.state"] == "committed"
+    assert uid not in "".join(span.to_json() for span in spans)

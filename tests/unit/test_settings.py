@@ -207,12 +207,16 @@ def test_a_password_is_not_printed() -> None:
     assert "postgresql+psycopg://reader:***@db:5432/tetraview" in printed
 
 
+#: Settings that are sections, described as such.
+SECTIONS = {"destinations", "outputs", "profiles", "senders", "traces", "worklist"}
+
+
 def _described(section: type[BaseModel]) -> list[str]:
     missing = []
     for name, field in section.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             missing += _described(field.annotation)
-        elif not field.description and name not in {"destinations", "outputs", "profiles", "senders", "worklist"}:
+        elif not field.description and name not in SECTIONS:
             missing.append(f"{section.__name__}.{name}")
     return missing
 

@@ -96,6 +96,8 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore
     #: While clear, no answer is given.
     awake: Event = field(default_factory=Event)
     requests: list[Any] = field(default_factory=list)
+    #: What came beside each request.
+    headers: list[dict[str, Any]] = field(default_factory=list)
     address: str = ""
 
     def ModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 - gRPC's name
@@ -117,6 +119,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore
 
     def ModelInfer(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 - gRPC's name
         self.requests.append(request)
+        self.headers.append(dict(context.invocation_metadata()))
         self._fail(context)
         return message_of(self.answer, model_name=request.model_name)
 

@@ -6,6 +6,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tetraview.domain.detection import Detection, ViewDetections
 from tetraview.domain.geometry import Box
@@ -13,6 +14,8 @@ from tetraview.domain.view import Route, View
 from tetraview.errors import ModelMismatch, TritonUnavailable
 from tetraview.inference import Detector
 from tetraview.inference.contract import TensorSpec
+from tetraview.telemetry.collector import sending_spans
+from tetraview.telemetry.traces import exam_span
 
 
 def text(value: str) -> Any:
@@ -52,6 +55,19 @@ def test_views_are_sent_in_one_order_whatever_the_callers(detector: Detector, fa
     detector.detect("exam", views[::-1])
     first, second = fake.requests
     assert first.raw_input_contents == second.raw_input_contents
+
+
+def test_triton_is_told_the_trace(detector: Detector, fake: Any, views: Any) -> None:
+    """A request that is traced names its span, so that Triton's own spans join; one that is not names none."""
+    memory = InMemorySpanExporter()
+    with sending_spans(memory, share=1.0, resource={}), exam_span("read", "exam"):
+        detector.detect("exam", views)
+    detector.detect("exam", views)
+    infer, read = memory.get_finished_spans()
+    assert (infer.name, infer.parent) == ("infer", read.context)
+    assert (infer.attributes or {})["tetraview.model"] == "mommi_detector"
+    named = f"00-{infer.context.trace_id:032x}-{infer.context.span_id:016x}-01"
+    assert [headers.get("traceparent") for headers in fake.headers] == [named, None]
 
 
 def test_an_exam_without_detections_is_an_answer(detector: Detector, fake: Any, views: Any) -> None:
