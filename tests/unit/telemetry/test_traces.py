@@ -194,6 +194,6 @@ def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     "text", ['url = "collector:4318"', 'url = "http://user:secret@c"', 'url = "http://c"\nshare = 1.5', "share = 0.5"]
 )
 def test_settings_of_traces_are_checked(tmp_path: Path, text: str) -> None:
-    """An address without its protocol or with a password, a share beyond all exams and a section without address are refused."""
+    """No protocol, a password in the address, a share beyond all exams and no address are refused."""
     with pytest.raises(SettingsInvalid, match="traces"):
         load_settings(settings_of(tmp_path, f"[traces]\n{text}\n"))
