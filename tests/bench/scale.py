@@ -5,7 +5,8 @@ balancer: an image that is not answered with success is sent again, perhaps to t
 
 1. a listener is killed (SIGKILL) and started again,
 2. a worker is killed while it reads, and is started again only after the other has taken over,
-3. all four are replaced one after the other, from the older version to the newer.
+3. a worker is frozen (SIGSTOP) for so long that the other takes over, and then goes on as if nothing had been,
+4. all four are replaced one after the other, from the older version to the newer.
 
 Then senders' notes, ledger, spool and PACS are compared.
 
@@ -51,6 +52,7 @@ class Trouble:
     rounds: int
     seed: int
     kills: int = 0
+    frozen: int = 0
     rolled: int = 0
     #: How each service that was asked to stop ended, and how long it took.
     stops: list[tuple[int, float]] = field(default_factory=list)
@@ -63,6 +65,7 @@ class Trouble:
             for _ in range(self.rounds):
                 self._kill(moments.choice(self.fleet.listeners), away_seconds=moments.uniform(0, 5))
                 self._kill(moments.choice(self.fleet.workers), away_seconds=moments.uniform(35, 45))
+                self._freeze(moments.choice(self.fleet.workers), seconds=moments.uniform(40, 50))
             for replica in self.fleet.replicas.values():
                 self._roll(replica)
         except BaseException as fault:
@@ -75,6 +78,14 @@ class Trouble:
         self.kills += 1
         time.sleep(away_seconds)
         replica.start()
+
+    def _freeze(self, replica: Replica, *, seconds: float) -> None:
+        time.sleep(5.0)
+        assert replica.process is not None
+        replica.process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        replica.process.send_signal(signal.SIGCONT)
+        self.frozen += 1
 
     def _roll(self, replica: Replica) -> None:
         began = time.monotonic()
@@ -116,6 +127,7 @@ class Outcome:
         yield "exams read again since an image came late", str(found.later_generations)
         yield "images never answered with success", str(sum(len(exam.faults) for exam in self.sent))
         yield "kills (SIGKILL)", str(self.trouble.kills)
+        yield "workers frozen for 40 to 50 seconds", str(self.trouble.frozen)
         yield "times that a worker took over from a service that was killed or had stopped", str(self.taken_over)
         yield (
             "services replaced by another version",
