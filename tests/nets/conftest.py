@@ -5,9 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from tetraview_nets.cli import app
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Networks this small gain nothing from more threads, and other tests want the other cores."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

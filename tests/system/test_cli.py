@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import cv2
 import pytest
 from pydicom import dcmread
+from tests.conftest import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
@@ -179,18 +179,16 @@ def test_demo_shows_an_exam_and_ends(orthanc: Any, triton: str, phantom_exam: Pa
 def test_demo_stops_on_ctrl_c(orthanc: Any, triton: str, tmp_path: Path) -> None:
     """Ctrl-C while the demo starts ends it and everything it started."""
     del orthanc, triton
-    with (tmp_path / "said").open("w") as said:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tetraview", "demo", "--out", str(tmp_path)], stdout=said, stderr=said, cwd=tmp_path
-        )
-    deadline = time.monotonic() + 60
-    while "PACS" not in (tmp_path / "said").read_text():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(120) == 0
-    assert "findings" not in (tmp_path / "said").read_text()
+    said, command = tmp_path / "said", [sys.executable, "-m", "tetraview", "demo", "--out", str(tmp_path)]
+    with said.open("w") as out, subprocess.Popen(command, stdout=out, stderr=out, cwd=tmp_path) as process:
+        try:
+            eventually(lambda: process.poll() is not None or "PACS" in said.read_text(), seconds=90, what="a PACS runs")
+            assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            assert process.wait(120) == 0
+        finally:
+            process.kill()
+    assert "findings" not in said.read_text()
     running = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False)
     assert running.stdout == ""
 

