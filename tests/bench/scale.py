@@ -38,6 +38,7 @@ from tetraview.load import SentExam, read_exam, send_load
 from tetraview.phantom import DEMO_SEED, RECIPES, generate
 from tetraview.phantom.dicom import write_exam
 
+_TITLE = "# Two listeners and two workers under load, killed, frozen and replaced"
 #: Longest time until the last exam has ended, after the last was sent.
 _END_SECONDS = 900.0
 
@@ -237,7 +238,7 @@ def main() -> None:
     rows = [("", "measured"), ("---", "---"), *outcome.rows()]
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     command = f"python -m tests.bench.scale {' '.join(sys.argv[1:])}".strip()
-    text = f"Made by `{command}`: services, PostgreSQL, Orthanc and Triton on one machine.\n\n{table}\n"
+    text = f"{_TITLE}\n\nMade by `{command}`: services, PostgreSQL, Orthanc and Triton on one machine.\n\n{table}\n"
     sys.stdout.write(text)
     if chosen.out:
         chosen.out.write_text(text)
