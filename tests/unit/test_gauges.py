@@ -45,7 +45,6 @@ def gauges(ledger: Ledger, registry: CollectorRegistry, tmp_path: Path, monkeypa
         settings=Settings.model_construct(data_dir=tmp_path, destinations=(PACS,)),
         ledger=ledger,
         metrics=Metrics(registry),
-        open_destinations=lambda: {"pacs": True},
         clock=lambda: LATER,
     )
 
@@ -97,7 +96,7 @@ def test_the_age_of_a_queue_is_that_of_its_oldest_exam(
 def test_what_a_destination_is_owed_and_refused_is_shown(
     gauges: Gauges, ledger: Ledger, registry: CollectorRegistry
 ) -> None:
-    """Depth and age of each destination's queue, its dead letters, and whether it is left alone."""
+    """Depth and age of each destination's queue, and its dead letters."""
     exam_id = receive(ledger, "2.25.1", age_seconds=80)
     settle(ledger)
     ledger.open_deliveries(exam_id, 1, results=REPORTS[:2], destinations={"pacs": "pacs"})
@@ -106,7 +105,6 @@ def test_what_a_destination_is_owed_and_refused_is_shown(
     assert registry.get_sample_value("tetraview_delivery_queue_depth", pacs) == 2
     assert registry.get_sample_value("tetraview_delivery_oldest_seconds", pacs) == 80
     assert registry.get_sample_value("tetraview_dead_letters", pacs) == 0
-    assert registry.get_sample_value("tetraview_destination_open", pacs) == 1
     for report in REPORTS[:2]:
         ledger.record_delivery(
             Delivery(exam_id=exam_id, generation=1, destination="pacs", result=report, state=DeliveryState.REFUSED)
