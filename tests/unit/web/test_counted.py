@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI, HTTPException
 from prometheus_client import CollectorRegistry
 from starlette.responses import PlainTextResponse
+from tests.conftest import eventually
 
 from tetraview.telemetry.metrics import Metrics
 from tetraview.web.counted import CountedRequests
@@ -62,5 +64,8 @@ def test_a_request_is_counted_by_template_method_and_class_of_status(
     """The label is the template of the route that answered, also where the answer is an error."""
     client.request(method, path)
     labels = dict(zip(("route", "method", "status"), counted, strict=True))
+    # The answer may be here a moment before its end is counted.
+    timed = partial(registry.get_sample_value, "tetraview_http_request_seconds_count", {"route": counted[0]})
+    eventually(timed, seconds=10, what="the request is timed")
+    assert timed() == 1
     assert registry.get_sample_value("tetraview_http_requests_total", labels) == 1
-    assert registry.get_sample_value("tetraview_http_request_seconds_count", {"route": counted[0]}) == 1
