@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from types import MappingProxyType
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 
 from tetraview import __version__
 from tetraview.domain.delivery import DeliveryState
@@ -41,6 +41,8 @@ class Metrics:
     """
 
     def __init__(self, registry: CollectorRegistry, *, role: str = "all") -> None:
+        # When a series began would be a series of its own for each.
+        disable_created_metrics()
         self._counter = partial(Counter, namespace="tetraview", registry=registry)
         self._gauge = partial(Gauge, namespace="tetraview", registry=registry)
         self._histogram = partial(Histogram, namespace="tetraview", registry=registry)
