@@ -42,7 +42,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry, *, role: str = "all") -> None:
         # When a series began would be a series of its own for each.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client says no types here
         self._counter = partial(Counter, namespace="tetraview", registry=registry)
         self._gauge = partial(Gauge, namespace="tetraview", registry=registry)
         self._histogram = partial(Histogram, namespace="tetraview", registry=registry)
