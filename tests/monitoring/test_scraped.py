@@ -126,6 +126,8 @@ def test_an_exam_leaves_its_marks_in_every_part(site: Site) -> None:
     with site.service.ledger() as ledger:
         exams = ledger.exams(limit=9)
         deliveries = [delivery for exam in exams for delivery in ledger.deliveries(exam.exam_id)]
+    assert site.numbers("tetraview_associations_accepted_total") == [8.0]
+    assert site.numbers("tetraview_files_missing") == [0.0]
     assert sum(site.numbers("tetraview_received_bytes_total")) > 8 * 100_000
     assert site.numbers("tetraview_exam_seconds_count") == [2.0]
     assert sum(site.numbers('tetraview_delivery_seconds_count{outcome="answered"}')) == len(deliveries)
