@@ -18,6 +18,7 @@ import tetraview
 from tetraview.delivery import ask_for_commitment, deliver
 from tetraview.domain.service import RunningService
 from tetraview.errors import SettingsInvalid, TetraviewError
+from tetraview.gauges import Gauges
 from tetraview.heartbeat import Heartbeat
 from tetraview.intake.spool import Spool
 from tetraview.ledger import Ledger, SenderBook, ServiceBook, open_engine
@@ -30,6 +31,7 @@ from tetraview.telemetry.log import configure_logging
 from tetraview.telemetry.metrics import Metrics
 from tetraview.telemetry.redaction import Redaction, load_key
 from tetraview.web.app import create_app
+from tetraview.web.counted import CountedRequests
 from tetraview.web.guard import Guard
 from tetraview.web.senders import add_sender_pages
 from tetraview.web.server import WebServer
@@ -59,7 +61,7 @@ class App:
         configure_logging(level=settings.log_level, stream=log, redaction=redaction)
         self._held.enter_context(traced(settings))
         registry = CollectorRegistry()
-        self._metrics = Metrics(registry)
+        self._metrics = Metrics(registry, role=settings.role)
         self._engine = ledger_engine(settings)
         self._dbos_engine = open_engine(settings.postgresql_url or f"sqlite:///{settings.data_dir}/workflow.sqlite")
         self.ledger = Ledger(self._engine, clock=utc_now)
@@ -86,6 +88,7 @@ class App:
             go_on=None if settings.role == "listener" else self._go_on,
         )
         self._worker = None if settings.role == "listener" else self._open_worker(outbox)
+        self._gauges = Gauges(settings=settings, ledger=self.ledger, metrics=self._metrics, clock=utc_now)
         self._web = self._open_web(registry)
         self._stopping = threading.Event()
         self._ticker = threading.Thread(target=self._keep_ticking, name="tick")
@@ -180,12 +183,13 @@ class App:
             ledger=self.ledger,
             results=self._folders.data / "results",
             registry=registry,
-            checks=checks,
+            checks={name: self._metrics.watched(name, check) for name, check in checks.items()},
             routers=[self._listener.router()] if self._listener else [],
         )
         add_sender_pages(pages, SenderBook(self._engine, clock=utc_now), senders=self._settings.senders)
         web = self._settings.web
         pages.add_middleware(Guard, allowed_hosts=[web.host, *web.allowed_hosts])
+        pages.add_middleware(CountedRequests, metrics=self._metrics)
         return WebServer(pages, host=web.host, port=web.port, certificate=web.certificate, key=web.key)
 
     def _go_on(self, executor_id: str) -> None:
@@ -195,7 +199,7 @@ class App:
             self._worker.go_on(executor_id)
 
     def _keep_ticking(self) -> None:
-        chores = [self._show_metrics]
+        chores = [self._gauges.show, self._show_services]
         for half in (self._worker, self._listener):
             chores += half.chores if half else ()
         while not self._stopping.wait(_TICK_SECONDS):
@@ -211,11 +215,7 @@ class App:
         except Exception:  # noqa: BLE001 - the loop's edge: the next tick may do better
             _log.exception("tick_failed", stage=chore.__name__)
 
-    def _show_metrics(self) -> None:
-        self._metrics.set_exams(self.ledger.count_exams())
-        self._metrics.exams_waiting.set(self.ledger.count_unsettled())
-        names = tuple(destination.name for destination in self._settings.destinations)
-        self._metrics.set_queues(self.ledger.count_pending(), destinations=names)
+    def _show_services(self) -> None:
         self._metrics.set_services(service.role for service in self._heartbeat.alive)
 
     def _check_ticker(self) -> None:

@@ -19,7 +19,7 @@ from pydicom.uid import generate_uid
 
 from tetraview.commitment import CommitmentReport, TakesReports, reason_in_words
 from tetraview.domain.delivery import Delivery, DeliveryKey, DeliveryState, ResultObject
-from tetraview.domain.exam import ExamState
+from tetraview.domain.exam import ExamEnd, ExamState
 from tetraview.errors import DeliveryRefused, Transient
 from tetraview.ledger import Ledger
 from tetraview.settings import Destination, Settings
@@ -113,14 +113,17 @@ class Outbox:
         tried = replace(delivery, attempts=delivery.attempts + 1)
         path = self._results_folder(key.exam_id, key.generation) / delivery.result.path
         try:
-            with timed(
-                "deliver",
-                key.exam_id,
-                key.generation,
-                ledger=self._ledger,
-                metrics=self._metrics,
-                destination=key.destination,
-                kind=delivery.result.kind,
+            with (
+                timed(
+                    "deliver",
+                    key.exam_id,
+                    key.generation,
+                    ledger=self._ledger,
+                    metrics=self._metrics,
+                    destination=key.destination,
+                    kind=delivery.result.kind,
+                ),
+                self._metrics.attempt_to_deliver(key.destination),
             ):
                 answer = self._deliver(path, delivery.result, there)
         except Transient as fault:
@@ -229,6 +232,9 @@ class Outbox:
 
     def _note_end(self, exam_id: str, generation: int) -> None:
         exam = self._ledger.exam(exam_id)
+        if exam is not None and exam.state is ExamState.FAILED:
+            self._metrics.exams_ended.labels(outcome=ExamEnd.REFUSED).inc()
         if exam is not None and exam.state is ExamState.DONE:
+            self._metrics.exams_ended.labels(outcome=ExamEnd.DELIVERED).inc()
             self._metrics.exam_seconds.observe((self._now() - exam.last_image_at).total_seconds())
             _log.info("exam_done", exam_id=exam_id, generation=generation, called_ae_title=exam.called_ae_title)

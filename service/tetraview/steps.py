@@ -11,7 +11,7 @@ from typing import IO, Protocol
 
 import structlog
 
-from tetraview.domain.exam import Exam
+from tetraview.domain.exam import Exam, ExamEnd, ExamState
 from tetraview.domain.reading import Reading
 from tetraview.errors import Permanent, SettingsInvalid
 from tetraview.ledger import Ledger
@@ -24,6 +24,9 @@ from tetraview.telemetry.metrics import Metrics
 from tetraview.telemetry.traces import exam_span
 
 _log = structlog.get_logger()
+
+#: States of exams that are not read, and the ends that they are.
+_UNREAD = {ExamState.SKIPPED: ExamEnd.SKIPPED, ExamState.HELD: ExamEnd.HELD}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +121,7 @@ class Steps:
             reading = self._reader.read(exam, folder=folder)
         killpoint("read.finished")
         self._ledger.record_reading(reading)
-        self._note_reading(reading, ae_title=exam.called_ae_title)
+        self._note_reading(reading, exam)
         killpoint("read.recorded")
 
     def report(self, exam_id: str, generation: int) -> None:
@@ -143,21 +146,26 @@ class Steps:
     def fail(self, exam_id: str, generation: int, reason: str) -> None:
         """An exam that cannot be read says so."""
         self._ledger.fail_exam(exam_id, generation, detail=reason)
+        self._metrics.exams_ended.labels(outcome=ExamEnd.FAILED).inc()
         called_ae_title = self._ledger.settled_exam(exam_id, generation).called_ae_title
         _log.error(
             "exam_failed", exam_id=exam_id, generation=generation, called_ae_title=called_ae_title, reason=reason
         )
 
-    def _note_reading(self, reading: Reading, *, ae_title: str) -> None:
-        for stage, seconds in reading.stage_seconds.items():
-            self._metrics.stage_seconds.labels(stage=stage).observe(seconds)
-        self._metrics.exams_read.labels(ae_title=ae_title).inc()
-        for finding in reading.findings:
-            self._metrics.findings.labels(ae_title=ae_title, route=finding.route).inc()
+    def note_unread(self, exam_id: str) -> None:
+        """Count an exam that ended without a reading; one for which more has come meanwhile is counted then."""
+        exam = self._ledger.exam(exam_id)
+        if exam is not None and exam.state in _UNREAD:
+            self._metrics.exams_ended.labels(outcome=_UNREAD[exam.state]).inc()
+            self._metrics.exams_unread.labels(remark=exam.remark).inc()
+
+    def _note_reading(self, reading: Reading, exam: Exam) -> None:
+        devices = {view: instance.device for view, instance in exam.images.items()}
+        self._metrics.note_reading(reading, devices=devices, ae_title=exam.called_ae_title)
         _log.info(
             "exam_read",
             exam_id=reading.exam_id,
             generation=reading.generation,
-            called_ae_title=ae_title,
+            called_ae_title=exam.called_ae_title,
             count=len(reading.findings),
         )

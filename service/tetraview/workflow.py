@@ -178,6 +178,8 @@ class ExamWorkflow(DBOSConfiguredInstance):
             _trace(exam, waiting)
             killpoint("workflow.settled")
             self._queue(exam)
+        elif due and not said and verdict.state is not ExamState.READING:
+            self._steps.note_unread(waiting.exam_id)
 
     def deliver_again(self) -> None:
         """Queue what a person asked for again, and what was not committed in time."""

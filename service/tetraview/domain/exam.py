@@ -31,6 +31,19 @@ class ExamState(StrEnum):
     FAILED = "failed"
 
 
+class ExamEnd(StrEnum):
+    """How an exam came to an end; one that is sent or asked for again may do so more than once."""
+
+    #: Every destination has what it was owed.
+    DELIVERED = "delivered"
+    #: A destination refused a result.
+    REFUSED = "refused"
+    #: It could not be read, or no result could be made.
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    HELD = "held"
+
+
 class Remark(StrEnum):
     """What is special about an exam as a whole; the value is the code people see."""
 

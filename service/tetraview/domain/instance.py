@@ -130,6 +130,8 @@ class Instance:
     accession_key: str | None = None
     #: Digest of Study Date, as above.
     study_date_key: str | None = None
+    #: Manufacturer and Manufacturer's Model Name of the header, ``maker/model``; None in rows as above.
+    device: str | None = None
 
 
 class Recorded(StrEnum):

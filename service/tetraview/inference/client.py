@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -14,6 +15,7 @@ from tritonclient.utils import InferenceServerException
 from tetraview.errors import ModelMismatch, TritonUnavailable
 from tetraview.inference.contract import CONTRACTS, TensorSpec
 from tetraview.settings import Triton
+from tetraview.telemetry.metrics import Metrics
 from tetraview.telemetry.traces import span, traceparent
 
 _Answer = TypeVar("_Answer")
@@ -61,14 +63,18 @@ class TritonModel:
     Args:
         settings: where Triton is.
         model: the model's name there, one that an agreement is known for.
+        metrics: where requests are counted; None counts none.
     """
 
-    def __init__(self, settings: Triton, *, model: str) -> None:
+    def __init__(self, settings: Triton, *, model: str, metrics: Metrics | None = None) -> None:
         self.contract = CONTRACTS[model]
         self._url = settings.url
         self._model = model
         self._deadline = settings.deadline_seconds
         self._client = triton.InferenceServerClient(settings.url, channel_args=CHANNEL)
+        self._metrics = metrics
+        if metrics is not None:
+            metrics.expect_model(model)
 
     def configuration(self) -> Configuration:
         """See that the model is ready and keeps the contract.
@@ -98,7 +104,7 @@ class TritonModel:
         for name, tensor in tensors.items():
             inputs.append(triton.InferInput(str(name), tensor.shape, self.contract.request[name].datatype))
             inputs[-1].set_data_from_numpy(tensor)
-        with span("infer", model=self._model):
+        with span("infer", model=self._model), self._noted():
             headers = traceparent()
             return self._ask(
                 lambda: self._client.infer(self._model, inputs, client_timeout=self._deadline, headers=headers)
@@ -115,6 +121,9 @@ class TritonModel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _noted(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._metrics is None else self._metrics.request_to_triton(self._model)
 
     def _ask(self, question: Callable[[], _Answer]) -> _Answer:
         try:

@@ -13,6 +13,7 @@ from tetraview.inference.detector import Detector
 from tetraview.inference.patch_model import PatchModel
 from tetraview.inference.specimen import Specimen
 from tetraview.settings import Stages, Triton
+from tetraview.telemetry.metrics import Metrics
 
 _NOBODY = "calibration"
 
@@ -28,18 +29,22 @@ class Models:
     classifiers: frozenset[str]
 
     @classmethod
-    def of(cls, settings: Triton, *, stages: Sequence[Stages] = ()) -> Self:
+    def of(cls, settings: Triton, *, stages: Sequence[Stages] = (), metrics: Metrics | None = None) -> Self:
         """The models of the settings; Triton is not asked yet.
 
         Args:
             settings: where Triton is, and the models that read an exam.
             stages: the models that read other exams.
+            metrics: where requests are counted; None counts none.
         """
         every = (settings.stages, *stages)
         return cls(
-            detectors={name: Detector(settings, model=name) for name in dict.fromkeys(each.detector for each in every)},
+            detectors={
+                name: Detector(settings, model=name, metrics=metrics)
+                for name in dict.fromkeys(each.detector for each in every)
+            },
             patch_models={
-                name: PatchModel(settings, model=name)
+                name: PatchModel(settings, model=name, metrics=metrics)
                 for name in dict.fromkeys(name for each in every for name in each.of_patches)
             },
             classifiers=frozenset(each.classifier for each in every) - {"none"},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from pydicom.dataset import Dataset
 from tetraview.domain.exam import exam_id_of
 from tetraview.domain.instance import Instance, Recorded
 from tetraview.errors import InstanceRefused, StorageUnavailable
-from tetraview.intake.eligibility import eligibility_of
+from tetraview.intake.eligibility import device_of, eligibility_of
 from tetraview.intake.file_meta import StoreRequest, encode_file_meta
 from tetraview.intake.header import Header, read_header
 from tetraview.intake.spool import Part, Spool, path_of
@@ -94,6 +95,8 @@ class Acceptor:
     ) -> None:
         self.max_object_bytes = max_object_bytes
         self.metrics = metrics or Metrics(CollectorRegistry())
+        for status in Status:
+            self.metrics.store_responses.labels(status=f"{status:04X}")
         self._spool = spool
         self._ledger = ledger
         self._policy_of = policy_of
@@ -160,6 +163,8 @@ class Reception:
     def __init__(self, acceptor: Acceptor, request: StoreRequest) -> None:
         self._acceptor = acceptor
         self._request = request
+        self._begun = time.monotonic()
+        self._bytes = 0
         self._part: Part | None = None
         self._began = datetime.now(UTC)
         #: The answer, once no more bytes can change it.
@@ -176,6 +181,7 @@ class Reception:
 
     def write(self, data: memoryview | bytes) -> None:
         """Append bytes of the data set; after a fault they are dropped."""
+        self._bytes += len(data)
         if self._part is None:
             return
         if self._part.size + len(data) > self._acceptor.max_object_bytes:
@@ -189,7 +195,10 @@ class Reception:
     def finish(self) -> Status:
         """Accept the instance and say what the sender is told."""
         status = self.refused or self._take()
-        self._acceptor.metrics.store_responses.labels(status=f"{status:04X}").inc()
+        metrics = self._acceptor.metrics
+        metrics.store_responses.labels(status=f"{status:04X}").inc()
+        metrics.received_bytes.inc(self._bytes)
+        metrics.store_seconds.observe(time.monotonic() - self._begun)
         return status
 
     def abandon(self) -> None:
@@ -268,6 +277,7 @@ def describe(
         patient_key=header.patient_key,
         accession_key=header.accession_key,
         study_date_key=header.study_date_key,
+        device=device_of(header.dataset),
     )
 
 

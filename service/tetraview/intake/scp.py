@@ -101,7 +101,9 @@ class Listener:
             StorageUnavailable: the ledger does not answer.
             OSError: the address cannot be listened on.
         """
-        sweep(self._spool, self._ledger, policy_of=self._policy_of)
+        found = sweep(self._spool, self._ledger, policy_of=self._policy_of)
+        self.acceptor.metrics.files_missing.set(len(found.missing))
+        self.acceptor.metrics.files_unusable.set(len(found.unusable))
         family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
         address = (self._settings.host, self._settings.port)
         try:
@@ -223,19 +225,22 @@ class Listener:
             self._forget(association)
 
     def _admit(self, association: Association) -> Rejection | None:
+        metrics = self.acceptor.metrics
         with self._changed:
             self._strangers.pop(association, None)
-            if self._draining:
-                return Rejection.TEMPORARILY_CONGESTED
-            if len(self._admitted) >= self._settings.max_associations:
-                return Rejection.LOCAL_LIMIT_EXCEEDED
+            if self._draining or len(self._admitted) >= self._settings.max_associations:
+                metrics.associations_deferred.inc()
+                return Rejection.TEMPORARILY_CONGESTED if self._draining else Rejection.LOCAL_LIMIT_EXCEEDED
             self._admitted.add(association)
+            metrics.associations_accepted.inc()
+            metrics.associations_open.set(len(self._admitted))
             return None
 
     def _dismiss(self, association: Association) -> None:
         """Free the place, before the sender has closed."""
         with self._changed:
             self._admitted.discard(association)
+            self.acceptor.metrics.associations_open.set(len(self._admitted))
             self._strangers.pop(association, None)
             self._changed.notify_all()
 

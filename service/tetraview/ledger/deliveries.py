@@ -15,7 +15,7 @@ from tetraview.ledger.documents import results_document
 from tetraview.ledger.generations import set_state
 from tetraview.ledger.owed import close_exam, delivery_of, is_row_of, owe
 from tetraview.ledger.session import DETAIL, Session
-from tetraview.ledger.tables import commitments, deliveries
+from tetraview.ledger.tables import commitments, deliveries, exams
 
 _IS_PENDING = deliveries.c.state == DeliveryState.PENDING
 _IS_REFUSED = deliveries.c.state == DeliveryState.REFUSED
@@ -98,6 +98,20 @@ class Deliveries(Session):
     def count_pending(self) -> dict[str, int]:
         """How many objects each destination is still owed."""
         query = sa.select(deliveries.c.destination, sa.func.count()).where(_IS_PENDING)
+        with self._begin() as connection:
+            rows = connection.execute(query.group_by(deliveries.c.destination))
+            return {row[0]: row[1] for row in rows}
+
+    def oldest_pending(self) -> dict[str, datetime]:
+        """When the last image came of the oldest exam that each destination is still owed results of."""
+        query = sa.select(deliveries.c.destination, sa.func.min(exams.c.last_image_at).label("at"))
+        query = query.join_from(deliveries, exams, deliveries.c.exam_id == exams.c.exam_id).where(_IS_PENDING)
+        with self._begin() as connection:
+            return {row.destination: row.at for row in connection.execute(query.group_by(deliveries.c.destination))}
+
+    def count_refused(self) -> dict[str, int]:
+        """How many objects each destination refused that nobody has queued again."""
+        query = sa.select(deliveries.c.destination, sa.func.count()).where(_IS_REFUSED)
         with self._begin() as connection:
             rows = connection.execute(query.group_by(deliveries.c.destination))
             return {row[0]: row[1] for row in rows}

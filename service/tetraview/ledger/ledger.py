@@ -290,6 +290,20 @@ class Ledger(Deliveries):
         with self._begin() as connection:
             return {ExamState(state): count for state, count in connection.execute(query)}
 
+    def oldest_exams(self) -> dict[ExamState, datetime]:
+        """When the last image came of the oldest exam that is being read, and of the oldest that is being delivered."""
+        query = sa.select(exams.c.state, sa.func.min(exams.c.last_image_at).label("at"))
+        with self._begin() as connection:
+            found = connection.execute(query.where(exams.c.state.in_(UNDER_WAY)).group_by(exams.c.state))
+            return {ExamState(row.state): row.at for row in found}
+
+    def oldest_unsettled(self) -> datetime | None:
+        """When the last image came of the oldest exam with images that no generation has considered."""
+        with self._begin() as connection:
+            query = sa.select(sa.func.min(exams.c.last_image_at).label("at")).where(exams.c.unsettled)
+            oldest: datetime | None = connection.execute(query).scalar_one()
+        return oldest
+
     def count_unsettled(self) -> int:
         """How many exams have images that no generation has considered."""
         with self._begin() as connection:

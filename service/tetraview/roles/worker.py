@@ -55,7 +55,7 @@ class WorkerRole:
         self._settings = settings
         self._metrics = metrics
         self._engine = engine
-        self._models = open_models(settings)
+        self._models = open_models(settings, metrics=metrics)
         reader = open_reader(settings, self._models, probabilities=settings.emits_probability)
         self._workflow = ExamWorkflow(
             settings=settings,
@@ -126,9 +126,10 @@ class WorkerRole:
             raise self._triton_fault
 
 
-def open_models(settings: Settings) -> Models:
+def open_models(settings: Settings, *, metrics: Metrics | None = None) -> Models:
     """Every model of Triton that reads what is sent to one of our AE titles."""
-    return Models.of(settings.triton, stages=[settings.stages_of(ae_title) for ae_title in settings.called_ae_titles])
+    stages = [settings.stages_of(ae_title) for ae_title in settings.called_ae_titles]
+    return Models.of(settings.triton, stages=stages, metrics=metrics)
 
 
 def open_reader(settings: Settings, models: Models, *, probabilities: bool) -> ExamReader:

@@ -96,6 +96,9 @@ def _add_probes(app: FastAPI, *, registry: CollectorRegistry, checks: Mapping[st
         return JSONResponse({"ready": ready, "checks": answers}, status_code=status)
 
     def metrics() -> Response:
+        # What is ready is shown as of now, also where nobody asks for readiness.
+        for check in checks.values():
+            _answer(check)
         return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
     app.add_api_route("/livez", livez)

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tetraview.domain.exam import ExamState
+from tetraview.domain.finding import Finding
+from tetraview.domain.geometry import Box
+from tetraview.domain.reading import Reading, ViewReading
+from tetraview.domain.view import Route, View
+from tetraview.errors import DeliveryRefused, DestinationUnavailable, ModelMismatch, TetraviewError, TritonUnavailable
 from tetraview.telemetry.metrics import Metrics
+from tetraview.telemetry.reference import page
+
+PAGE = Path(__file__).parents[3] / "deploy" / "monitoring" / "metrics.md"
 
 
 @pytest.fixture
@@ -35,20 +47,27 @@ def test_every_metric_says_in_one_sentence_what_it_is(registry: CollectorRegistr
 
 
 def test_names_carry_their_unit(registry: CollectorRegistry, metrics: Metrics) -> None:
-    """Counters end in _total and histograms in _seconds."""
+    """Counters end in _total and histograms in _seconds, but for scores, which have no unit."""
     for family in registry.collect():
         if family.type == "counter" and family.name.startswith("tetraview_"):
             assert {sample.name for sample in family.samples} <= {f"{family.name}_total", f"{family.name}_created"}
         if family.type == "histogram":
-            assert family.name.endswith("_seconds")
+            assert family.name.endswith(("_seconds", "_score"))
 
 
 def test_no_label_can_name_a_person(registry: CollectorRegistry, metrics: Metrics) -> None:
     """The labels in use are the few whose values come from our own lists or settings."""
     metrics.stage_seconds.labels(stage="decode").observe(0.1)
     metrics.store_responses.labels(status="0x0000").inc()
+    metrics.http_requests.labels(route="/exams/{exam_id}", method="GET", status="2xx").inc()
+    metrics.expect_model("mommi_detector")
+    metrics.note_reading(_reading(0.7), devices={View.L_CC: "ACME/Mammo"}, ae_title="TETRAVIEW")
+    metrics.watched("ledger", lambda: None)()
     labels = {label for family in registry.collect() for sample in family.samples for label in sample.labels}
-    assert labels == {"decision", "status", "state", "stage", "le", "ae_title", "route", "destination", "reason"}
+    assert labels == {
+        *("decision", "status", "state", "stage", "le", "ae_title", "route", "destination", "reason"),
+        *("check", "device", "method", "model", "outcome", "queue", "remark", "role", "version"),
+    }
 
 
 def test_known_series_exist_before_their_first_event(registry: CollectorRegistry, metrics: Metrics) -> None:
@@ -77,3 +96,135 @@ def test_an_emptied_queue_falls_back_to_zero(registry: CollectorRegistry, metric
     assert registry.get_sample_value("tetraview_delivery_queue_depth", {"destination": "left"}) == 2
     metrics.set_queues({}, destinations=("pacs",))
     assert registry.get_sample_value("tetraview_delivery_queue_depth", {"destination": "pacs"}) == 0
+    metrics.set_queues({"left": 2}, destinations=("pacs",), ages={"left": 60.0}, refused={"left": 1})
+    metrics.set_queues({}, destinations=("pacs",))
+    for name in ("delivery_oldest_seconds", "dead_letters", "delivery_queue_depth"):
+        assert registry.get_sample_value(f"tetraview_{name}", {"destination": "left"}) == 0, name
+
+
+def test_scores_are_kept_by_device_and_a_view_without_findings_scores_zero(
+    registry: CollectorRegistry, metrics: Metrics
+) -> None:
+    """The share of views with a finding, and how high they score, can be told for each device."""
+    devices = {View.L_CC: "HOLOGIC, Inc./Selenia Dimensions", View.R_CC: "HOLOGIC, Inc./Selenia Dimensions"}
+    metrics.note_reading(_reading(0.7, 0.4), devices=devices, ae_title="TETRAVIEW")
+    device = {"device": "hologic_inc./selenia_dimensions"}
+    assert registry.get_sample_value("tetraview_view_score_count", device) == 2
+    assert registry.get_sample_value("tetraview_view_score_bucket", device | {"le": "0.0"}) == 1
+    assert registry.get_sample_value("tetraview_view_score_sum", device) == pytest.approx(0.7)
+    assert registry.get_sample_value("tetraview_finding_score_count", device) == 2
+    assert registry.get_sample_value("tetraview_findings_total", {"ae_title": "TETRAVIEW", "route": "tri"}) == 2
+
+
+def test_devices_are_few_and_plain(registry: CollectorRegistry, metrics: Metrics) -> None:
+    """A header cannot make series without end, nor write what it likes into a label."""
+    for number in range(40):
+        hostile = f'x{number}"\n{{<script>}}' + "long" * 40
+        metrics.note_reading(_reading(0.5), devices={View.L_CC: hostile}, ae_title="TETRAVIEW")
+    families = {family.name: family for family in registry.collect()}
+    labels = {sample.labels["device"] for sample in families["tetraview_view_score"].samples}
+    assert len(labels) == 21
+    assert "other" in labels
+    assert max(map(len, labels)) <= 64
+    assert set("".join(labels)) <= set("abcdefghijklmnopqrstuvwxyz0123456789./+-_")
+
+
+def test_an_unknown_device_is_called_so(registry: CollectorRegistry, metrics: Metrics) -> None:
+    """A header without maker and model, and an image of before they were kept, count too."""
+    for device in (None, "/"):
+        metrics.note_reading(_reading(0.5), devices={View.L_CC: device, View.R_CC: device}, ae_title="TETRAVIEW")
+    assert registry.get_sample_value("tetraview_view_score_count", {"device": "unknown"}) == 4
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"), [(None, "answered"), (TritonUnavailable(), "unavailable"), (ModelMismatch(), "refused")]
+)
+def test_requests_to_triton_are_counted_by_what_came_of_them(
+    registry: CollectorRegistry, metrics: Metrics, fault: TetraviewError | None, outcome: str
+) -> None:
+    """An answer, no answer and a refusal are told apart, and each is timed."""
+    metrics.expect_model("mommi_detector")
+    with suppress(TetraviewError), metrics.request_to_triton("mommi_detector"):
+        if fault:
+            raise fault
+    counts = {
+        name: registry.get_sample_value("tetraview_triton_requests_total", {"model": "mommi_detector", "outcome": name})
+        for name in ("answered", "unavailable", "refused")
+    }
+    assert counts == {"answered": 0, "unavailable": 0, "refused": 0} | {outcome: 1}
+    assert registry.get_sample_value("tetraview_triton_request_seconds_count", {"model": "mommi_detector"}) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [(None, "answered"), (DestinationUnavailable(), "unavailable"), (DeliveryRefused(), "refused")],
+)
+def test_attempts_to_deliver_are_timed_by_what_came_of_them(
+    registry: CollectorRegistry, metrics: Metrics, fault: TetraviewError | None, outcome: str
+) -> None:
+    """An answer, no answer and a refusal are told apart."""
+    with suppress(TetraviewError), metrics.attempt_to_deliver("pacs"):
+        if fault:
+            raise fault
+    labels = {"destination": "pacs", "outcome": outcome}
+    assert registry.get_sample_value("tetraview_delivery_seconds_count", labels) == 1
+
+
+def test_a_check_shows_its_last_outcome(registry: CollectorRegistry, metrics: Metrics) -> None:
+    """Readiness can be seen in Prometheus, check by check."""
+    holds = True
+
+    def check() -> None:
+        if not holds:
+            raise TritonUnavailable
+
+    watched = metrics.watched("triton", check)
+    watched()
+    assert registry.get_sample_value("tetraview_ready", {"check": "triton"}) == 1
+    holds = False
+    with pytest.raises(TritonUnavailable):
+        watched()
+    assert registry.get_sample_value("tetraview_ready", {"check": "triton"}) == 0
+
+
+def test_the_objective_has_a_bucket_of_its_own(registry: CollectorRegistry, metrics: Metrics) -> None:
+    """Whether a result came within ten minutes is counted and not estimated."""
+    assert registry.get_sample_value("tetraview_exam_seconds_bucket", {"le": "600.0"}) == 0
+
+
+def test_every_metric_is_documented_and_no_other() -> None:
+    """The page about metrics is what the code prints: each with its sentence, type and labels."""
+    assert PAGE.read_text() == page(), "python -m tetraview.telemetry.reference > deploy/monitoring/metrics.md"
+
+
+def _reading(*scores: float) -> Reading:
+    """The findings are in one view; the other has none."""
+    views = (
+        ViewReading(view=View.L_CC, sop_instance_uid="1.2.3", route=Route.TRI, findings=tuple(map(_finding, scores))),
+        ViewReading(view=View.R_CC, sop_instance_uid="1.2.4", route=Route.TRI),
+    )
+    return Reading(
+        exam_id="0f3ab2c4d5e6f708",
+        generation=1,
+        started_at=datetime(2026, 11, 21, tzinfo=UTC),
+        views=views,
+        model=None,
+        operating_point="balanced",
+        stage_seconds={"decode": 0.5},
+    )
+
+
+def _finding(score: float) -> Finding:
+    box = Box(120, 160, 200, 220)
+    return Finding(
+        label="L1-CC",
+        lesion="L1",
+        view=View.L_CC,
+        box=box,
+        outline=box.corners,
+        score=score,
+        route=Route.TRI,
+        long_axis_mm=17.25,
+        area_mm2=182.4,
+        nipple_distance_mm=None,
+    )

@@ -239,3 +239,11 @@ def test_the_real_ledger_answers_the_pages(tmp_path: Path) -> None:
         assert client.get(f"{exam}/{10**30}/R-CC.png").status_code == 404
     server.stop()
     engine.dispose()
+
+
+def test_a_scrape_asks_what_is_ready(site: Site) -> None:
+    """Metrics of readiness are of the moment of the scrape, also where nobody asks for readiness."""
+    asked: list[str] = []
+    site.checks["ledger"] = lambda: asked.append("ledger")
+    assert site.client.get("/metrics").status_code == 200
+    assert asked == ["ledger"]

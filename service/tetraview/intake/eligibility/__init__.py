@@ -7,5 +7,6 @@ is stored whatever they say.
 from __future__ import annotations
 
 from tetraview.intake.eligibility.decide import eligibility_of
+from tetraview.intake.eligibility.device import device_of
 
-__all__ = ["eligibility_of"]
+__all__ = ["device_of", "eligibility_of"]

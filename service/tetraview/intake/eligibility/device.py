@@ -20,5 +20,10 @@ def against_device(dataset: Dataset, policy: Images) -> Iterator[Objection]:
 
 def is_validated(dataset: Dataset, policy: Images) -> bool:
     """Whether manufacturer and model are in the list; an empty list has all. Models often end in a software version."""
-    device = f"{text(dataset, 'Manufacturer')}/{text(dataset, 'ManufacturerModelName')}".casefold()
+    device = device_of(dataset).casefold()
     return not policy.devices or any(fnmatchcase(device, known.casefold()) for known in policy.devices)
+
+
+def device_of(dataset: Dataset) -> str:
+    """Manufacturer and model as the header says."""
+    return f"{text(dataset, 'Manufacturer')}/{text(dataset, 'ManufacturerModelName')}"
