@@ -32,6 +32,8 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("ingress", {"web__ingress__host": ""}, "web.ingress needs host"),
     ("one-postgresql", {"networkPolicy__egress": []}, "lets nothing out to PostgreSQL"),
     ("network-open", {"networkPolicy__enabled": True}, "lets nothing out to the destination pacs"),
+    ("ingress", {"networkPolicy__webFrom": []}, "lets no Ingress in"),
+    ("monitoring", {"networkPolicy__webFrom": []}, "lets no Prometheus in"),
     ("triton-external", {"networkPolicy__egress": []}, "lets nothing out to Triton"),
     ("tls-secret", {"secrets": ["pacs-tls"]}, "Secret archive: add it to secrets"),
     ("one-sqlite", {"settings__role": "worker"}, "settings.role is set by the chart: remove it, and use topology"),

@@ -153,6 +153,7 @@ def test_the_schema_has_the_settings_of_this_version() -> None:
         ({"settings": {"destinations": [{"name": "pacs", "prot": 104}]}}, "prot"),
         ({"settings": {"dicom": {"ae_title": "SEVENTEEN LETTERS"}}}, "/settings/dicom/ae_title"),
         ({"listener": {"replica": 3}}, "replica"),
+        ({"one": {"replicas": 2}}, "replicas"),
         ({"image": {"tag": 1.1}}, "/image/tag"),
         ({"dicom": {"service": {"type": "ExternalName"}}}, "/dicom/service/type"),
         ({"dicom": {"service": {"port": 111120}}}, "/dicom/service/port"),

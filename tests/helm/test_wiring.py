@@ -119,7 +119,7 @@ def _policy(feature: str, name: str) -> dict[str, Any]:
     return spec
 
 
-def _peers(rules: list[dict[str, Any]], port: str | int, side: str) -> list[dict[str, Any]]:
+def _peers(rules: list[dict[str, Any]], port: int, side: str) -> list[dict[str, Any]]:
     return [peer for rule in rules if port in [each["port"] for each in rule["ports"]] for peer in rule[side]]
 
 
@@ -137,25 +137,33 @@ def test_every_pod_that_serves_is_denied_what_is_not_named() -> None:
             assert all(rule["to"] and rule["ports"] for rule in spec.get("egress", []))
 
 
+def test_policies_open_ports_that_there_are() -> None:
+    """What may come in comes to a port that a container of those pods has."""
+    for objects, policy in _in_each_feature("NetworkPolicy"):
+        (pod,) = _selected(objects, policy["spec"]["podSelector"]["matchLabels"])
+        opened = {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]}
+        assert opened <= set(_ports(pod).values())
+
+
 def test_only_senders_may_call_the_dicom_port() -> None:
     """The port is open to the addresses of senders, or to the networks given in their place; workers have none."""
-    one = _peers(_policy("one-postgresql", "tetraview")["ingress"], "dicom", "from")
+    one = _peers(_policy("one-postgresql", "tetraview")["ingress"], 11112, "from")
     assert [peer["ipBlock"]["cidr"] for peer in one] == ["192.0.2.10/32", "2001:db8::/64"]
     assert all(ip_network(peer["ipBlock"]["cidr"]) for peer in one)
-    given = _peers(_policy("network-policy", "tetraview-listener")["ingress"], "dicom", "from")
+    given = _peers(_policy("network-policy", "tetraview-listener")["ingress"], 11112, "from")
     assert [peer["ipBlock"]["cidr"] for peer in given] == ["192.0.2.0/24", "198.51.100.7/32"]
-    assert _peers(_policy("network-policy", "tetraview-worker")["ingress"], "dicom", "from") == []
-    assert _peers(_policy("triton-external", "tetraview")["ingress"], "dicom", "from") == []
+    assert _peers(_policy("network-policy", "tetraview-worker")["ingress"], 11112, "from") == []
+    assert _peers(_policy("triton-external", "tetraview")["ingress"], 11112, "from") == []
 
 
 def test_only_those_who_read_may_call_triton() -> None:
     """gRPC of Triton is open to the pods that read, its metrics to Prometheus, and it calls nobody."""
     objects = objects_of("network-policy")
     triton = _policy("network-policy", "tetraview-triton")
-    (reader,) = _peers(triton["ingress"], "grpc", "from")
+    (reader,) = _peers(triton["ingress"], 8001, "from")
     (pod,) = _selected(objects, reader["podSelector"]["matchLabels"])
     assert pod["metadata"]["labels"]["app.kubernetes.io/component"] == "worker"
-    assert len(_peers(triton["ingress"], "metrics", "from")) == 1
+    assert len(_peers(triton["ingress"], 8002, "from")) == 1
     assert "egress" not in triton
     (called,) = _peers(_policy("network-policy", "tetraview-worker")["egress"], 8001, "to")
     assert len(_selected(objects, called["podSelector"]["matchLabels"])) == 1
@@ -176,7 +184,7 @@ def test_the_test_of_the_release_may_ask() -> None:
         objects = objects_of(feature)
         (test,) = of_kind(objects, "Pod")
         for policy in of_kind(objects, "NetworkPolicy"):
-            peers = _peers(policy["spec"]["ingress"], "web", "from")
+            peers = _peers(policy["spec"]["ingress"], 8080, "from")
             selectors = [peer["podSelector"]["matchLabels"] for peer in peers if "podSelector" in peer]
             let_in = any(_selects(selector, test["metadata"]["labels"]) for selector in selectors)
             assert let_in is ("triton" not in policy["metadata"]["name"])

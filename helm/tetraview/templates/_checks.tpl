@@ -89,6 +89,14 @@
 {{- end -}}
 
 {{- define "tetraview.checkNetworkPolicy" -}}
+{{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.webFrom) -}}
+{{- if .Values.web.ingress.enabled -}}
+{{- fail "networkPolicy lets no Ingress in: add its controller to networkPolicy.webFrom" -}}
+{{- end -}}
+{{- if .Values.monitoring.podMonitor.enabled -}}
+{{- fail "networkPolicy lets no Prometheus in: add it to networkPolicy.webFrom" -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.egress) -}}
 {{- $needs := list -}}
 {{- range (default list .Values.settings.destinations) -}}

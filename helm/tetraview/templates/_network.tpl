@@ -24,7 +24,7 @@ spec:
       {{- include "tetraview.selector" . | nindent 6 }}
   policyTypes: [Ingress, Egress]
   ingress:
-    - ports: [{port: web, protocol: TCP}]
+    - ports: [{port: 8080, protocol: TCP}]
       from:
         # The test of the release.
         - podSelector:
@@ -35,14 +35,14 @@ spec:
         {{- end }}
     {{- $networks := include "tetraview.senderNetworks" .root | fromYamlArray }}
     {{- if and .receives $networks }}
-    - ports: [{port: dicom, protocol: TCP}]
+    - ports: [{port: 11112, protocol: TCP}]
       from:
         {{- range $networks }}
         - ipBlock: {cidr: {{ . | quote }}}
         {{- end }}
     {{- end }}
     {{- if and .reads (eq .root.Values.triton.mode "sidecar") $policy.tritonMetricsFrom }}
-    - ports: [{port: metrics, protocol: TCP}]
+    - ports: [{port: 8002, protocol: TCP}]
       from:
         {{- toYaml $policy.tritonMetricsFrom | nindent 8 }}
     {{- end }}

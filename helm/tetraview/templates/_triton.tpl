@@ -52,19 +52,19 @@
   resources:
     requests:
       {{- toYaml $triton.resources.requests | nindent 6 }}
-      {{- include "tetraview.gpu" $triton.gpu | nindent 6 }}
+      {{- with $triton.gpu.resource }}
+      {{ . }}: {{ $triton.gpu.count }}
+      {{- end }}
     limits:
       {{- toYaml $triton.resources.limits | nindent 6 }}
-      {{- include "tetraview.gpu" $triton.gpu | nindent 6 }}
+      {{- with $triton.gpu.resource }}
+      {{ . }}: {{ $triton.gpu.count }}
+      {{- end }}
   securityContext:
     {{- include "tetraview.containerSecurity" .root | nindent 4 }}
   volumeMounts:
     - {name: triton-shm, mountPath: /dev/shm}
     - {name: triton-tmp, mountPath: /tmp}
-{{- end -}}
-
-{{- define "tetraview.gpu" -}}
-{{- with .resource }}{{ . }}: {{ $.count }}{{ end -}}
 {{- end -}}
 
 {{- define "tetraview.tritonVolumes" -}}
