@@ -26,6 +26,11 @@ def values_of(feature: str) -> dict[str, Any]:
     return values
 
 
+def read(text: str) -> list[Object]:
+    """The objects of a text; libyaml reads it ten times faster than Python does."""
+    return [found for found in yaml.load_all(text, yaml.CSafeLoader) if found]
+
+
 def documents(values: Mapping[str, Any], *, chart: Path = CHART) -> dict[str, str]:
     """The text of each template, by its path within the chart."""
     with helm.Chart.load(chart) as loaded:
@@ -36,7 +41,7 @@ def documents(values: Mapping[str, Any], *, chart: Path = CHART) -> dict[str, st
 def render(values: Mapping[str, Any], *, chart: Path = CHART) -> list[Object]:
     """The Kubernetes objects."""
     texts = documents(values, chart=chart)
-    return [found for path, text in texts.items() if path != "NOTES.txt" for found in yaml.safe_load_all(text) if found]
+    return [found for path, text in texts.items() if path != "NOTES.txt" for found in read(text)]
 
 
 @cache

@@ -169,6 +169,15 @@ def test_triton_gets_the_gpu(feature: str, owner: str, resource: str) -> None:
     assert "--allow-gpu-metrics=true" in triton["args"]
 
 
+def test_triton_takes_no_more_threads_than_cores() -> None:
+    """The threads of the models follow the limit of the container, not the cores of the node."""
+    for _, _, container in SERVERS:
+        if container["name"] == "triton":
+            environment = {each["name"]: each for each in container["env"]}
+            assert environment["OMP_NUM_THREADS"]["valueFrom"]["resourceFieldRef"]["resource"] == "limits.cpu"
+            assert environment["OMP_WAIT_POLICY"]["value"] == "PASSIVE"
+
+
 def test_sidecars_are_asked_on_loopback_only() -> None:
     """Triton beside a worker opens gRPC to that pod only; one of its own opens it to all that its policy lets in."""
     for feature, owner, container in SERVERS:

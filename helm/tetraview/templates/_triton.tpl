@@ -24,6 +24,10 @@
   env:
     # The root is read-only, and libraries look for a home to write to.
     - {name: HOME, value: /tmp}
+    # As many threads as it may have cores, not as many as the node has; those that wait leave their core to others.
+    - name: OMP_NUM_THREADS
+      valueFrom: {resourceFieldRef: {containerName: triton, resource: limits.cpu}}
+    - {name: OMP_WAIT_POLICY, value: PASSIVE}
   ports:
     {{- if not $sidecar }}
     - {name: grpc, containerPort: 8001, protocol: TCP}
