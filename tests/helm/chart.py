@@ -16,6 +16,8 @@ Object = dict[str, Any]
 CHART = Path(__file__).parents[2] / "helm" / "tetraview"
 #: One file of values for each feature.
 FEATURES = sorted(path.stem for path in (CHART / "ci").glob("*.yaml"))
+#: Kinds that operators define; Kubernetes itself knows nothing of them.
+CUSTOM = {"Certificate", "PodMonitor", "PrometheusRule", "ScaledObject"}
 #: Name and namespace of the release that tests render.
 RELEASE, NAMESPACE = "tetraview", "imaging"
 

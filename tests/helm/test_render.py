@@ -18,6 +18,7 @@ from referencing import Registry, Resource
 from tests.conftest import missing
 from tests.helm.chart import (
     CHART,
+    CUSTOM,
     FEATURES,
     NAMESPACE,
     RELEASE,
@@ -31,8 +32,6 @@ from tests.helm.chart import (
 )
 
 KUBERNETES = [f"1.{minor}" for minor in range(27, 35)]
-#: Kinds that operators define; Kubernetes itself has no schema of them.
-CUSTOM = {"Certificate", "PodMonitor", "PrometheusRule", "ScaledObject"}
 MODELS = CHART.parents[1] / ".viewers" / "kubernetes-models"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from ipaddress import ip_network
@@ -10,7 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry
 from tests.helm.chart import CHART, FEATURES, Object, named, objects_of, of_kind, pods, render, with_values
+
+from tetraview.domain.exam import ExamState
+from tetraview.telemetry.metrics import Metrics
 
 #: What Kubernetes lets nobody change in a StatefulSet; the selector is as fixed in a Deployment.
 FIXED = ("selector", "serviceName", "podManagementPolicy", "volumeClaimTemplates")
@@ -201,6 +206,19 @@ def test_monitors_find_every_server() -> None:
     selected = _selected(objects, monitor["spec"]["selector"]["matchLabels"])
     ports = {name for pod in selected for name in _ports(pod)}
     assert {endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]} == {"web", "metrics"} <= ports
+
+
+def test_autoscalers_ask_for_metrics_that_there_are() -> None:
+    """The metrics by which workers are scaled are those that the service shows."""
+    registry = CollectorRegistry()
+    Metrics(registry)
+    shown = {metric.name for metric in registry.collect()}
+    (trigger,) = named(objects_of("keda"), "ScaledObject", "tetraview-worker")["spec"]["triggers"]
+    asked = set(re.findall(r"tetraview_\w+(?=[{])", trigger["metadata"]["query"]))
+    (metric,) = named(objects_of("hpa"), "HorizontalPodAutoscaler", "tetraview-worker")["spec"]["metrics"]
+    assert asked == {"tetraview_exams_waiting", "tetraview_exams"}
+    assert asked | {metric["external"]["metric"]["name"]} <= shown
+    assert f'state="{ExamState.READING}"' in trigger["metadata"]["query"]
 
 
 def test_rules_and_dashboards_are_those_of_the_chart() -> None:
