@@ -13,9 +13,18 @@ import yaml
 from tests.helm.chart import CHART, NAMESPACE, RELEASE, documents, of_kind, pods, read, render
 
 README = (CHART.parent / "README.md").read_text()
-#: The files of values that it has one write, by name.
-FILES: dict[str, str] = dict(re.findall(r"^cat > (\S+) <<'EOV'\n(.*?)^EOV$", README, re.MULTILINE | re.DOTALL))
-INSTALLS = re.findall(r"^helm (?:install|upgrade) tetraview helm/tetraview .*$", README, re.MULTILINE)
+#: Both pages that say how to install; files of values are known by the page's and their own name.
+PAGES = {"helm": README, "first": (CHART.parents[1] / "README.md").read_text()}
+FILES = {
+    (page, name): values
+    for page, text in PAGES.items()
+    for name, values in re.findall(r"^cat > (\S+\.yaml) <<'EOF'\n(.*?)^EOF$", text, re.MULTILINE | re.DOTALL)
+}
+INSTALLS = [
+    (page, command)
+    for page, text in PAGES.items()
+    for command in re.findall(r"^helm (?:install|upgrade) tetraview helm/tetraview .*$", text, re.MULTILINE)
+]
 
 
 def _merged(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
@@ -27,12 +36,12 @@ def _merged(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     return both
 
 
-@pytest.mark.parametrize("command", INSTALLS)
-def test_each_installation_can_be_made(command: str) -> None:
-    """The files that a command of the README names are those it has one write, and the chart takes them."""
+@pytest.mark.parametrize(("page", "command"), INSTALLS)
+def test_each_installation_can_be_made(page: str, command: str) -> None:
+    """The files that a command names are those that its page has one write, and the chart takes them."""
     values: dict[str, Any] = {}
     for name in re.findall(r"--values (\S+)", command):
-        values = _merged(values, yaml.safe_load(FILES[name]))
+        values = _merged(values, yaml.safe_load(FILES[page, name]))
     assert values
     assert f"--namespace {NAMESPACE}" in command
     assert len(list(pods(render(values)))) >= 2
@@ -41,17 +50,19 @@ def test_each_installation_can_be_made(command: str) -> None:
 
 def test_there_are_three_installations() -> None:
     """One pod, several, and GPUs: three ways, each with its file."""
-    assert len(INSTALLS) == len(FILES) == 3
+    assert (
+        len([page for page, _ in INSTALLS if page == "helm"]) == len([page for page, _ in FILES if page == "helm"]) == 3
+    )
 
 
 def test_a_manifest_is_written_without_helm(tmp_path: Path) -> None:
     """`helm/render.py` prints the objects that Helm would install, without hooks, and the notes apart."""
     values = tmp_path / "one.yaml"
-    values.write_text(FILES["one.yaml"])
+    values.write_text(FILES["helm", "one.yaml"])
     command = [sys.executable, str(CHART.parent / "render.py"), RELEASE, str(values), "--namespace", NAMESPACE]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     written = read(ran.stdout)
-    expected = [found for found in render(yaml.safe_load(FILES["one.yaml"])) if found["kind"] != "Pod"]
+    expected = [found for found in render(yaml.safe_load(FILES["helm", "one.yaml"])) if found["kind"] != "Pod"]
     assert sorted(map(str, written)) == sorted(map(str, expected))
     assert of_kind(written, "StatefulSet")
     assert "AE title  TETRAVIEW" in ran.stderr
