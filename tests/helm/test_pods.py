@@ -165,7 +165,7 @@ def test_triton_gets_the_gpu(feature: str, owner: str, resource: str) -> None:
     ]
     assert asking == [(owner, "triton")]
     (triton,) = [found[2] for found in CONTAINERS if found[:2] == (feature, owner) and found[2]["name"] == "triton"]
-    assert triton["resources"]["limits"][resource] == triton["resources"]["requests"][resource] == 1
+    assert triton["resources"]["limits"][resource] == triton["resources"]["requests"][resource] == "1"
     assert "--allow-gpu-metrics=true" in triton["args"]
 
 

@@ -57,12 +57,12 @@
     requests:
       {{- toYaml $triton.resources.requests | nindent 6 }}
       {{- with $triton.gpu.resource }}
-      {{ . }}: {{ $triton.gpu.count }}
+      {{ . }}: {{ $triton.gpu.count | quote }}
       {{- end }}
     limits:
       {{- toYaml $triton.resources.limits | nindent 6 }}
       {{- with $triton.gpu.resource }}
-      {{ . }}: {{ $triton.gpu.count }}
+      {{ . }}: {{ $triton.gpu.count | quote }}
       {{- end }}
   securityContext:
     {{- include "tetraview.containerSecurity" .root | nindent 4 }}
