@@ -21,7 +21,7 @@ from typing import Any
 import helm_python as helm
 import pytest
 from tests.conftest import eventually
-from tests.helm.chart import CHART, CUSTOM, FEATURES, NAMESPACE, RELEASE, render, values_of, with_values
+from tests.helm.chart import CHART, CUSTOM, FEATURES, NAMESPACE, render, values_of, with_values
 
 PROGRAMS = os.environ.get("TETRAVIEW_KUBERNETES", "")
 pytestmark = [pytest.mark.system, pytest.mark.skipif(not PROGRAMS, reason="TETRAVIEW_KUBERNETES is not set")]
@@ -136,8 +136,9 @@ def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("feature", FEATURES)
 def test_a_real_server_takes_every_feature(cluster: helm.Config, chart: Path, feature: str) -> None:
     """A server's own validation (ranges, names, references within a pod) has nothing to say about what is rendered."""
-    cluster.install(str(chart), RELEASE, values_of(feature))
-    assert cluster.uninstall(RELEASE)
+    # A release of its own for each feature: shared volumes outlive theirs.
+    cluster.install(str(chart), feature, values_of(feature))
+    assert cluster.uninstall(feature)
 
 
 def test_a_real_server_would_refuse_a_fault(cluster: helm.Config, chart: Path) -> None:
@@ -151,12 +152,13 @@ def test_a_real_server_would_refuse_a_fault(cluster: helm.Config, chart: Path) -
 def test_a_release_is_upgraded_and_rolled_back(cluster: helm.Config, chart: Path, feature: str) -> None:
     """Install, upgrade with other settings, roll back and uninstall go through; nothing fixed is changed."""
     changed: dict[str, Any] = with_values(feature, settings__log_level="debug", image={"tag": "0.2.0"})
-    cluster.install(str(chart), RELEASE, values_of(feature))
+    name = f"{feature}-changed"
+    cluster.install(str(chart), name, values_of(feature))
     try:
-        cluster.upgrade(str(chart), RELEASE, changed)
-        assert "0.2.0" in cluster.status(RELEASE)["manifest"]
-        cluster.rollback(RELEASE, version=1)
-        assert "tetraview/service:0.2.0" not in cluster.status(RELEASE)["manifest"]
+        cluster.upgrade(str(chart), name, changed)
+        assert "0.2.0" in cluster.status(name)["manifest"]
+        cluster.rollback(name, version=1)
+        assert "tetraview/service:0.2.0" not in cluster.status(name)["manifest"]
     finally:
-        cluster.uninstall(RELEASE)
+        cluster.uninstall(name)
     assert render(changed)
