@@ -16,9 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import file_digest
+from io import BytesIO
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+from pydicom import dcmread
 
 from tetraview.delivery import store_files
 from tetraview.demo.pacs import Pacs, free_port
@@ -259,8 +262,12 @@ class Tally:
     exams_lost: tuple[str, ...]
     #: Result objects that the ledger calls delivered and the PACS lacks.
     results_lost: tuple[str, ...]
-    #: Result objects in the PACS that no exam's newest generation has: two results of one exam.
+    #: Result objects in the PACS that no generation of an exam has: two results of one reading.
     duplicates: tuple[str, ...]
+    #: Result objects whose data set in the PACS is not that of the file here.
+    changed: tuple[str, ...]
+    #: Objects that a destination is still owed although all exams have ended, by destination.
+    owed: Mapping[str, int]
     #: Exams that were read more than once because an image came late.
     later_generations: int
     results: int
@@ -271,7 +278,7 @@ def tally(fleet: Fleet, sent: Sequence[SentExam], ended: dict[str, ExamSummary])
     held = _held_by_pacs(fleet.pacs)
     images_lost: list[str] = []
     exams_lost: list[str] = []
-    expected: set[str] = set()
+    expected: dict[str, Path] = {}
     with fleet.ledger() as ledger:
         for exam in sent:
             summary = ended[exam.study_instance_uid]
@@ -281,14 +288,19 @@ def tally(fleet: Fleet, sent: Sequence[SentExam], ended: dict[str, ExamSummary])
             if summary.state is not ExamState.DONE:
                 exams_lost.append(summary.exam_id)
             for generation in range(1, summary.generation + 1):
-                expected |= {result.sop_instance_uid for result in ledger.results(summary.exam_id, generation)}
+                folder = fleet.folder / "data/results" / summary.exam_id / str(generation)
+                results = ledger.results(summary.exam_id, generation)
+                expected |= {result.sop_instance_uid: folder / result.path for result in results}
+        owed = ledger.count_pending()
     return Tally(
         exams=len(sent),
         images_acknowledged=sum(len(exam.stored) for exam in sent),
         images_lost=tuple(images_lost),
         exams_lost=tuple(exams_lost),
-        results_lost=tuple(sorted(expected - held.keys())),
-        duplicates=tuple(sorted([*(held.keys() - expected), *(uid for uid, many in held.items() if many > 1)])),
+        results_lost=tuple(sorted(expected.keys() - held.keys())),
+        duplicates=tuple(sorted(held.keys() - expected.keys())),
+        changed=tuple(uid for uid, file in expected.items() if uid in held and not _is_same(file, held[uid])),
+        owed=owed,
         later_generations=sum(summary.generation > 1 for summary in ended.values()),
         results=len(held),
     )
@@ -304,6 +316,16 @@ def _is_whole(spool: Path, path: str | None) -> bool:
         return Path(path).name.startswith(file_digest(file, "sha256").hexdigest())
 
 
-def _held_by_pacs(pacs: Pacs) -> Counter[str]:
-    with urllib.request.urlopen(f"{pacs.http}/instances?expand&requestedTags=SOPInstanceUID", timeout=60) as answer:
-        return Counter(instance["MainDicomTags"]["SOPInstanceUID"] for instance in json.load(answer))
+def _is_same(file: Path, url: str) -> bool:
+    """Whether the PACS holds the data set of a file."""
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        return bool(dcmread(BytesIO(answer.read())) == dcmread(file))
+
+
+def _held_by_pacs(pacs: Pacs) -> dict[str, str]:
+    """Where the PACS gives each object, by its SOP Instance UID; it holds one of a UID."""
+    with urllib.request.urlopen(f"{pacs.http}/instances?expand", timeout=60) as answer:
+        return {
+            instance["MainDicomTags"]["SOPInstanceUID"]: f"{pacs.http}/instances/{instance['ID']}/file"
+            for instance in json.load(answer)
+        }

@@ -52,3 +52,14 @@ def new_database(server: str, name: str) -> str:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
     engine.dispose()
     return f"{server}/{name}"
+
+
+def postgresql_processes(database_url: str) -> list[int]:
+    """Every process of the server of a database."""
+    engine = sa.create_engine(database_url)
+    with engine.connect() as connection:
+        folder = Path(str(connection.exec_driver_sql("SHOW data_directory").scalar_one()))
+    engine.dispose()
+    first = int((folder / "postmaster.pid").read_text().splitlines()[0])
+    children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+    return [first, *map(int, children)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import UTC, datetime
@@ -38,6 +39,10 @@ from tetraview.web.server import WebServer
 
 _log = structlog.get_logger()
 
+#: Longest silence of tick and heartbeat after which this service is not ready.
+_STUCK_SECONDS = 60.0
+#: How long a stop waits for a round that does not end.
+_STOP_SECONDS = 5.0
 #: Pause between two rounds: which exams are due, how long the queues are.
 _TICK_SECONDS = 0.25
 
@@ -91,7 +96,8 @@ class App:
         self._gauges = Gauges(settings=settings, ledger=self.ledger, metrics=self._metrics, clock=utc_now)
         self._web = self._open_web(registry)
         self._stopping = threading.Event()
-        self._ticker = threading.Thread(target=self._keep_ticking, name="tick")
+        self._ticked_at = time.monotonic()
+        self._ticker = threading.Thread(target=self._keep_ticking, name="tick", daemon=True)
 
     @property
     def dicom_port(self) -> int:
@@ -133,10 +139,9 @@ class App:
             self._listener.stop()
         self._stopping.set()
         if self._ticker.is_alive():
-            self._ticker.join()
-        if self._worker:
-            self._worker.stop()
-        self._heartbeat.stop()
+            self._ticker.join(_STOP_SECONDS)
+        is_idle = self._worker.stop() if self._worker else True
+        self._heartbeat.stop(is_idle=is_idle)
         self._web.stop()
         self._dbos_engine.dispose()
         self._engine.dispose()
@@ -176,7 +181,11 @@ class App:
         )
 
     def _open_web(self, registry: CollectorRegistry) -> WebServer:
-        checks: dict[str, Callable[[], None]] = {"ledger": self._check_ledger, "ticker": self._check_ticker}
+        checks: dict[str, Callable[[], None]] = {
+            "ledger": self._check_ledger,
+            "ticker": self._check_ticker,
+            "heartbeat": self._check_heartbeat,
+        }
         # Images are to be received while Triton is away: only who does nothing but read is not ready then.
         checks |= self._listener.checks if self._listener else self._worker.checks if self._worker else {}
         pages = create_app(
@@ -203,6 +212,7 @@ class App:
         for half in (self._worker, self._listener):
             chores += half.chores if half else ()
         while not self._stopping.wait(_TICK_SECONDS):
+            self._ticked_at = time.monotonic()
             for chore in chores:
                 self._try(chore)
 
@@ -219,8 +229,12 @@ class App:
         self._metrics.set_services(service.role for service in self._heartbeat.alive)
 
     def _check_ticker(self) -> None:
-        if not self._ticker.is_alive():
+        if not self._ticker.is_alive() or time.monotonic() - self._ticked_at > _STUCK_SECONDS:
             raise TetraviewError("exams are not settled any more: restart the service")
+
+    def _check_heartbeat(self) -> None:
+        if self._heartbeat.silent_seconds > _STUCK_SECONDS:
+            raise TetraviewError("other services do not hear of this one: see the log, and whether the ledger answers")
 
     def _check_ledger(self) -> None:
         self.ledger.count_exams()

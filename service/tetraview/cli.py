@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -58,6 +59,9 @@ def serve(config: ConfigFile = None) -> None:
     settings = load_settings(config)
     with stop_requested() as stop, App(settings, log=sys.stdout):
         stop.wait()
+    sys.stdout.flush()
+    # What DBOS has begun with a database that is away would be waited for without end.
+    os._exit(0)
 
 
 @app.command()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 import structlog
 
@@ -20,6 +21,10 @@ _log = structlog.get_logger()
 _STEP_SECONDS = 1.0
 #: Longest silence of a service that lives, and pause between two looks for work of those who do not.
 _BEAT_SECONDS = 5.0
+#: Longest time between two looks after which what others have not said meanwhile means something.
+_GAP_SECONDS = DEAD_SECONDS / 2
+#: How long a stop waits for a database that does not answer.
+_STOP_SECONDS = 5.0
 
 
 class Heartbeat:
@@ -45,16 +50,22 @@ class Heartbeat:
         self._book = book
         self._service = service
         self._sending = sending
-        self._go_on = go_on
         self._clock = clock
-        #: When this was said last, when the others' work was looked at, and since when the database has answered.
-        self._beaten_at = self._looked_at = float("-inf")
-        self._answers_since = clock()
-        self._is_troubled = False
+        #: When this was said last, when the others were looked at, and since when the database has answered in time.
+        self._beaten_at = float("-inf")
+        self._looked_at = self._answers_since = clock()
+        #: What fails, each of which is told once.
+        self._troubled: set[str] = set()
         #: The services that live, as of the last look.
         self.alive: tuple[RunningService, ...] = ()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._keep, args=(self.step, _STEP_SECONDS), name="heartbeat", daemon=True)
+        ]
+        if go_on is not None:
+            # Beside the other: to go on may take long, and this service lives meanwhile.
+            keep = (partial(self.take_over, go_on), _BEAT_SECONDS)
+            self._threads.append(threading.Thread(target=self._keep, args=keep, name="take-over", daemon=True))
 
     def start(self) -> None:
         """Say it for the first time, before any work of this name is continued.
@@ -67,15 +78,23 @@ class Heartbeat:
 
     def keep_going(self) -> None:
         """Go on saying it, and take over from those who have stopped."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
-    def stop(self) -> None:
-        """Say that this service has stopped; where the ledger is away, the others find out."""
+    def stop(self, *, is_idle: bool = True) -> None:
+        """Say that this service has stopped; where it cannot be said, the others find out.
+
+        Args:
+            is_idle: whether that is so; else it is not said, and the others wait.
+        """
         self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(_STOP_SECONDS)
+        if not is_idle or self._beaten_at == float("-inf"):
+            return
         try:
-            self._book.leave(self._service.executor_id)
+            self._book.leave(self._service)
         except TetraviewError as fault:
             _log.warning("heartbeat_failed", reason=str(fault))
 
@@ -91,7 +110,7 @@ class Heartbeat:
         return min((service.started_at for service in self.alive if service.receives), default=now)
 
     def step(self) -> None:
-        """One round.
+        """Say it, if it is time, and look at what the others say.
 
         Raises:
             StorageUnavailable: the ledger does not answer.
@@ -99,25 +118,48 @@ class Heartbeat:
         if self._sending() != self._service.sending or self._clock() - self._beaten_at >= _BEAT_SECONDS:
             self._beat()
         self.alive = tuple(self._book.alive())
-        if self._go_on is not None and self._clock() - self._looked_at >= _BEAT_SECONDS:
-            self._looked_at = self._clock()
-            # Nobody could say anything while the database was away.
-            silent = self._clock() - self._answers_since >= DEAD_SECONDS
-            for name in self._book.take_over(self._go_on, but=self._service.executor_id, silent=silent):
-                _log.warning("service_taken_over", executor_id=name)
+        now, last = self._clock(), self._looked_at
+        self._looked_at = now
+        if now - last > _GAP_SECONDS:
+            # Whatever held us up, the database or the machine, may have kept the others from saying anything.
+            self._answers_since = now
+
+    def take_over(self, go_on: Callable[[str], None]) -> None:
+        """Go on with the work of those who have stopped.
+
+        Args:
+            go_on: goes on with the work of another, by its name.
+
+        Raises:
+            StorageUnavailable: the ledger does not answer.
+        """
+        now = self._clock()
+        silent = now - self._answers_since >= DEAD_SECONDS and now - self._looked_at <= _GAP_SECONDS
+        for name in self._book.take_over(go_on, but=self._service.executor_id, silent=silent):
+            _log.warning("service_taken_over", executor_id=name)
+
+    @property
+    def silent_seconds(self) -> float:
+        """Since when this service has not been able to say that it lives."""
+        return self._clock() - self._beaten_at
 
     def _beat(self) -> None:
         self._service = replace(self._service, sending=self._sending())
         self._book.beat(self._service)
         self._beaten_at = self._clock()
 
-    def _run(self) -> None:
-        while not self._stopping.wait(_STEP_SECONDS):
+    def _thread(self, name: str, work: Callable[[], None], pause_seconds: float) -> threading.Thread:
+        return threading.Thread(target=self._keep, args=(work, pause_seconds), name=name, daemon=True)
+
+    def _keep(self, work: Callable[[], None], pause_seconds: float) -> None:
+        """Do it again and again."""
+        while not self._stopping.wait(pause_seconds):
             try:
-                self.step()
-                self._is_troubled = False
+                work()
+                self._troubled.discard(threading.current_thread().name)
             except Exception as fault:  # noqa: BLE001 - the loop's edge: the next round may do better
                 self._answers_since = self._clock()
-                if not self._is_troubled:
-                    _log.warning("heartbeat_failed", exc_info=fault)
-                self._is_troubled = True
+                name = threading.current_thread().name
+                if name not in self._troubled:
+                    _log.warning("heartbeat_failed", thread=name, exc_info=fault)
+                self._troubled.add(name)

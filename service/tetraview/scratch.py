@@ -30,6 +30,7 @@ def scratch_folder(data_dir: Path) -> Iterator[Path]:
         with _held(root, fcntl.LOCK_EX):
             _sweep(root)
             folder = Path(stack.enter_context(TemporaryDirectory(dir=root)))
+            stack.callback(_lock_of(folder).unlink, missing_ok=True)
             stack.enter_context(_held(folder, fcntl.LOCK_EX))
         yield folder
 
@@ -48,15 +49,20 @@ def sweep_scratch(data_dir: Path) -> None:
 
 def _sweep(root: Path) -> None:
     """Delete every folder that nobody holds, while nobody makes one."""
-    for folder in root.iterdir():
+    for folder in (path for path in root.iterdir() if path.is_dir()):
         with suppress(BlockingIOError, FileNotFoundError), _held(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
             shutil.rmtree(folder, ignore_errors=True)
+            _lock_of(folder).unlink(missing_ok=True)
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
 
 
 @contextmanager
 def _held(folder: Path, operation: int) -> Iterator[None]:
-    """A lock on a folder; the system frees it when the process ends, in whatever way."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """A lock on a folder, by a file beside it as NFS locks no folders; freed when the process ends, in whatever way."""
+    descriptor = os.open(_lock_of(folder), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, operation)
         yield

@@ -61,10 +61,11 @@ class Folders:
         alone = f"another service uses data_dir {self.data}: give each its own, or all the same PostgreSQL"
         named = f"another service is named executor_id {executor_id} in data_dir {self.data}: each needs a name"
         with ExitStack() as stack:
-            everybody = stack.enter_context((self.data / "lock").open("wb"))
+            # NFS locks a file that is open for reading and writing only, whatever the lock.
+            everybody = stack.enter_context((self.data / "lock").open("a+b"))
             _lock(everybody, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, fault=alone)
             if shared:
-                own = stack.enter_context((self.data / f"lock-{executor_id}").open("wb"))
+                own = stack.enter_context((self.data / f"lock-{executor_id}").open("a+b"))
                 _lock(own, fcntl.LOCK_EX, fault=named)
             yield
 
@@ -83,6 +84,8 @@ def _lock(file: IO[bytes], operation: int, *, fault: str) -> None:
         fcntl.flock(file, operation | fcntl.LOCK_NB)
     except BlockingIOError:
         raise SettingsInvalid(fault) from None
+    except OSError as error:
+        raise SettingsInvalid(f"{file.name} cannot be locked ({error.strerror}): data_dir needs file locks") from error
 
 
 class ReadsExams(Protocol):
@@ -125,7 +128,9 @@ class Steps:
         killpoint("read.recorded")
 
     def report(self, exam_id: str, generation: int) -> None:
-        """Reading to result objects, owed to every destination."""
+        """Reading to result objects, owed to every destination; what is there stays as it is."""
+        if self._ledger.results(exam_id, generation):
+            return
         reading = self._ledger.reading(exam_id, generation)
         if reading is None:
             raise Permanent(f"generation {generation} has no reading to report")

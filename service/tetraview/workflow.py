@@ -27,6 +27,7 @@ from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetWorkflowID, StepOp
 from tetraview.breaker import Breaker
 from tetraview.domain.delivery import DeliveryKey
 from tetraview.domain.exam import Exam, ExamState
+from tetraview.domain.view import View
 from tetraview.errors import DestinationUnavailable, Permanent, TetraviewError, Transient
 from tetraview.exam import is_due, judge
 from tetraview.ledger import Ledger, Unsettled
@@ -54,6 +55,8 @@ _READ, _READ_AGAIN = "read", "read-again"
 #: How often a request for commitment is repeated; to wait for longer would hold up what is still to be sent.
 _ASKED_AGAIN = 1
 _QUEUE_POLL_SECONDS = 0.2
+#: Longest wait of a stop for steps that run; one that takes longer is done again by whoever goes on.
+_STOP_SECONDS = 20.0
 #: A step is tried for about a day while Triton, ledger or disk are away.
 _READ_HOURS = 24.0
 _READ_RETRY_SECONDS = 2.0
@@ -93,6 +96,9 @@ class ExamWorkflow(DBOSConfiguredInstance):
         self._outbox = outbox
         self._now = clock
         self._stopping = threading.Event()
+        #: Steps that run now.
+        self._running = 0
+        self._ended = threading.Condition()
         #: Exams that could not be settled, each of which is told once.
         self._troubled: set[str] = set()
         self._readers = threading.Semaphore(_READERS)
@@ -126,7 +132,8 @@ class ExamWorkflow(DBOSConfiguredInstance):
     def go_on(self, executor_id: str) -> None:
         """Continue what a service that is gone had under way; doing it twice changes nothing.
 
-        Should it live after all, what it still does is not kept: a step's outcome counts from its owner only.
+        Should it live after all, a step may run in both. DBOS keeps the outcome of the workflow's owner only, and the
+        ledger changes nothing that has gone on meanwhile.
         """
         theirs = DBOS.list_workflows(executor_id=executor_id, status="PENDING", load_input=False, load_output=False)
         by_queue: dict[str | None, list[str]] = defaultdict(list)
@@ -136,14 +143,21 @@ class ExamWorkflow(DBOSConfiguredInstance):
             DBOS.resume_workflows(workflow_ids, queue_name=queue)
         self._is_unqueued = True
 
-    def stop(self) -> None:
-        """End DBOS without waiting for the next try of a step; what is under way continues with the next launch."""
+    def stop(self) -> bool:
+        """End DBOS without waiting for the next try of a step; what is under way continues with the next launch.
+
+        Returns:
+            Whether the steps that ran have come to their end, so that another may go on at once.
+        """
         self._stopping.set()
         for breaker in (*self._breakers.values(), *self._asking.values()):
             breaker.wake()
+        with self._ended:
+            is_idle = self._ended.wait_for(lambda: self._running == 0, timeout=_STOP_SECONDS)
         DBOS.destroy()
         self._queues.clear()
         self._requeued = frozenset()
+        return is_idle
 
     def settle_due_exams(self) -> None:
         """Start reading every exam whose views are complete and quiet, or whose time is up."""
@@ -153,6 +167,8 @@ class ExamWorkflow(DBOSConfiguredInstance):
             try:
                 self._settle(waiting, is_sending=waiting.exam_id in sending)
             except Exception:  # noqa: BLE001 - one exam's trouble is not the next one's
+                # It may have been settled all the same.
+                self._is_unqueued = True
                 if waiting.exam_id not in self._troubled:
                     _log.exception("settling_failed", exam_id=waiting.exam_id)
                 self._troubled.add(waiting.exam_id)
@@ -164,8 +180,7 @@ class ExamWorkflow(DBOSConfiguredInstance):
         due = is_due(
             filled=len(verdict.images),
             first_image_at=waiting.first_image_at,
-            # Senders could not reach us before, so what is missing may still come.
-            last_image_at=max(waiting.last_image_at, self._reachable_since(now)),
+            last_image_at=self._last_chance(waiting, now) if len(verdict.images) < len(View) else waiting.last_image_at,
             now=now,
             settings=self._completeness,
             is_sending=is_sending,
@@ -175,11 +190,15 @@ class ExamWorkflow(DBOSConfiguredInstance):
         said = verdict.state is not ExamState.READING and waiting.is_under_way and waiting.remark is verdict.remark
         exam = self._ledger.settle(waiting, verdict) if due and not said else None
         if exam is not None:
-            _trace(exam, waiting)
             killpoint("workflow.settled")
-            self._queue(exam)
+            self.enqueue(exam)
+            _trace(exam, waiting)
         elif due and not said and verdict.state is not ExamState.READING:
             self._steps.note_unread(waiting.exam_id)
+
+    def _last_chance(self, waiting: Unsettled, now: datetime) -> datetime:
+        """When missing images could last be expected: before there was a listener, senders could not reach us."""
+        return max(waiting.last_image_at, self._reachable_since(now))
 
     def deliver_again(self) -> None:
         """Queue what a person asked for again, and what was not committed in time."""
@@ -188,13 +207,6 @@ class ExamWorkflow(DBOSConfiguredInstance):
         for key in requeued - self._requeued:
             self._enqueue_delivery(key)
         self._requeued = requeued
-
-    def _queue(self, exam: Exam) -> None:
-        try:
-            self.enqueue(exam)
-        except Exception:
-            self._is_unqueued = True
-            raise
 
     def _queue_settled(self) -> None:
         """Queue what was settled and, by a death or a fault, may not have been queued."""
@@ -321,8 +333,10 @@ class ExamWorkflow(DBOSConfiguredInstance):
 
     def _try(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """One try; a fault that the step did not foresee is Permanent, so that the exam ends where people see it."""
-        if self._stopping.is_set():
-            raise _Stopping
+        with self._ended:
+            if self._stopping.is_set():
+                raise _Stopping
+            self._running += 1
         try:
             return function(*arguments)
         except TetraviewError:
@@ -332,6 +346,10 @@ class ExamWorkflow(DBOSConfiguredInstance):
             # Without its cause: what libraries say may quote a data set, and DBOS keeps it.
             sentence = f"{function.__name__} failed unexpectedly ({type(fault).__name__}): see the log"
             raise Permanent(sentence) from None
+        finally:
+            with self._ended:
+                self._running -= 1
+                self._ended.notify_all()
 
     def _wait_for_retry(self, pauses: Iterator[float], breaker: Breaker | None, fault: BaseException) -> bool:
         """Wait for the next try; False where there is none."""

@@ -6,7 +6,8 @@ balancer: an image that is not answered with success is sent again, perhaps to t
 1. a listener is killed (SIGKILL) and started again,
 2. a worker is killed while it reads, and is started again only after the other has taken over,
 3. a worker is frozen (SIGSTOP) for so long that the other takes over, and then goes on as if nothing had been,
-4. all four are replaced one after the other, from the older version to the newer.
+4. PostgreSQL is frozen for as long, in the second half of the rounds,
+5. all four are replaced one after the other, from the older version to the newer.
 
 Then senders' notes, ledger, spool and PACS are compared.
 
@@ -16,6 +17,7 @@ Then senders' notes, ledger, spool and PACS are compared.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import signal
 import subprocess
@@ -24,12 +26,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.fleet import ROOT, Fleet, Replica, Tally, running_fleet, tally
-from tests.postgresql import new_database, postgresql_programs, running_postgresql
+from tests.postgresql import new_database, postgresql_processes, postgresql_programs, running_postgresql
 
 from tetraview.demo.pacs import running_pacs
 from tetraview.inference.server import TritonServer
@@ -54,6 +56,7 @@ class Trouble:
     seed: int
     kills: int = 0
     frozen: int = 0
+    databases_frozen: int = 0
     rolled: int = 0
     #: How each service that was asked to stop ended, and how long it took.
     stops: list[tuple[int, float]] = field(default_factory=list)
@@ -63,10 +66,12 @@ class Trouble:
         """All of it, one after the other."""
         moments = random.Random(self.seed)
         try:
-            for _ in range(self.rounds):
+            for number in range(self.rounds):
                 self._kill(moments.choice(self.fleet.listeners), away_seconds=moments.uniform(0, 5))
                 self._kill(moments.choice(self.fleet.workers), away_seconds=moments.uniform(35, 45))
                 self._freeze(moments.choice(self.fleet.workers), seconds=moments.uniform(40, 50))
+                if number >= self.rounds // 2:
+                    self._freeze_database(seconds=moments.uniform(40, 50))
             for replica in self.fleet.replicas.values():
                 self._roll(replica)
         except BaseException as fault:
@@ -87,6 +92,17 @@ class Trouble:
         time.sleep(seconds)
         replica.process.send_signal(signal.SIGCONT)
         self.frozen += 1
+
+    def _freeze_database(self, *, seconds: float) -> None:
+        time.sleep(5.0)
+        server = postgresql_processes(self.fleet.database_url)
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            for process in server:
+                with suppress(ProcessLookupError):
+                    os.kill(process, number)
+            if number is signal.SIGSTOP:
+                time.sleep(seconds)
+        self.databases_frozen += 1
 
     def _roll(self, replica: Replica) -> None:
         began = time.monotonic()
@@ -113,7 +129,8 @@ class Outcome:
     def is_clean(self) -> bool:
         """Whether nothing was lost and nothing is there twice."""
         found = self.tally
-        return not (found.images_lost or found.exams_lost or found.results_lost or found.duplicates)
+        faults = (found.images_lost, found.exams_lost, found.results_lost, found.duplicates, found.changed, found.owed)
+        return not any(faults)
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """The table."""
@@ -125,10 +142,13 @@ class Outcome:
         yield "result objects in the PACS", str(found.results)
         yield "**result objects lost**", str(len(found.results_lost))
         yield "**duplicates**", str(len(found.duplicates))
+        yield "**result objects that differ from ours**", str(len(found.changed))
+        yield "**objects still owed at the end**", str(sum(found.owed.values()))
         yield "exams read again since an image came late", str(found.later_generations)
         yield "images never answered with success", str(sum(len(exam.faults) for exam in self.sent))
         yield "kills (SIGKILL)", str(self.trouble.kills)
         yield "workers frozen for 40 to 50 seconds", str(self.trouble.frozen)
+        yield "times that PostgreSQL was frozen for as long", str(self.trouble.databases_frozen)
         yield "times that a worker took over from a service that was killed or had stopped", str(self.taken_over)
         yield (
             "services replaced by another version",

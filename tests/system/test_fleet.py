@@ -31,6 +31,7 @@ def test_what_one_had_begun_another_finishes(
         found = tally(fleet, sent, fleet.await_ends(sent, seconds=120))
         assert found.images_acknowledged == 20
         assert (found.images_lost, found.exams_lost, found.results_lost, found.duplicates) == ((), (), (), ())
+        assert (found.changed, found.owed) == ((), {})
         assert found.results >= 2 * len(sent)
         assert {event["executor_id"] for event in living.events("service_taken_over")} >= {dying.name}
         assert other.end() == living.end() == 0

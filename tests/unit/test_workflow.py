@@ -206,8 +206,9 @@ def test_another_goes_on_with_the_work_of_a_service_that_is_gone(
     engine = open_engine(f"sqlite:///{tmp_path}/workflow.sqlite")
     workflow.launch(engine, executor_id="other")
     workflow._ledger.record_instance(an_image("2.25.2"))
-    monkeypatch.setattr(workflow, "_queue", lambda _exam: None)
-    workflow.settle_due_exams()
+    with monkeypatch.context() as dying:
+        dying.setattr(workflow, "enqueue", lambda _exam: None)
+        workflow.settle_due_exams()
     workflow.go_on("test")
     workflow.settle_due_exams()
     other = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid="2.25.2")
@@ -219,6 +220,46 @@ def test_another_goes_on_with_the_work_of_a_service_that_is_gone(
     assert done <= set(steps.ran)
     workflow.stop()
     engine.dispose()
+
+
+def test_an_exam_whose_settling_was_not_answered_is_queued_all_the_same(
+    workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ledger that commits and goes away before it says so leaves no exam that nobody reads."""
+    settle = workflow._ledger.settle
+
+    def settle_unheard(*arguments: Any) -> None:
+        settle(*arguments)
+        raise StorageUnavailable
+
+    with monkeypatch.context() as away:
+        away.setattr(workflow._ledger, "settle", settle_unheard)
+        workflow.settle_due_exams()
+    assert workflow._ledger.unsettled() == []
+    workflow.settle_due_exams()
+    assert steps.finished.wait(10)
+
+
+def test_a_stop_waits_for_the_step_that_runs(
+    workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others may go on at once only with what has come to its end; of a step that does not end the stop says so."""
+    begun, let_go = threading.Event(), threading.Event()
+
+    def read(_exam_id: str, _generation: int) -> None:
+        begun.set()
+        let_go.wait(20)
+        steps.ran.append(("read",))
+
+    monkeypatch.setattr(steps, "read", read)
+    monkeypatch.setattr("tetraview.workflow._STOP_SECONDS", 0.2)
+    workflow.settle_due_exams()
+    assert begun.wait(10)
+    assert workflow.stop() is False
+    let_go.set()
+    monkeypatch.setattr("tetraview.workflow._STOP_SECONDS", 10.0)
+    assert workflow.stop() is True
+    assert steps.ran == [("read",)]
 
 
 def test_an_exam_that_waits_does_not_hold_up_others(

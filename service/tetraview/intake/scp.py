@@ -92,7 +92,7 @@ class Listener:
         self.port = 0
 
     def start(self) -> int:
-        """Bring spool and ledger together, then listen. One spool serves one listener at a time.
+        """Bring spool and ledger together, then listen.
 
         Returns:
             The port.

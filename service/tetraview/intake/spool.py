@@ -231,7 +231,9 @@ class Spool:
         Returns:
             The number of files deleted.
         """
-        parts = list((self.folder / _INCOMING).glob(f"{service or self._service}+*.part"))
+        # A name without a service is of a version that had a spool for itself.
+        owners = {service or self._service, ""}
+        parts = [path for path in (self.folder / _INCOMING).glob("*.part") if path.name.rpartition("+")[0] in owners]
         for path in parts:
             path.unlink(missing_ok=True)
         return len(parts)

@@ -18,6 +18,19 @@ from tetraview.errors import StorageUnavailable
 _MIGRATIONS = Path(__file__).parent / "migrations"
 #: Seconds a writer waits for another one before it gives up and the sender is told to try later.
 _LOCK_SECONDS = 5
+#: What a session of PostgreSQL asks for: commits are synced, and who is frozen or gone holds no lock for long.
+_SESSION = {
+    "synchronous_commit": "on",
+    "statement_timeout": "30s",
+    "idle_in_transaction_session_timeout": "30s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+#: How soon a server that is gone without a word is noticed: seconds, and milliseconds for what was sent.
+_CONNECTION = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+#: A migration may take its time, and wait for that of another.
+_PATIENCE = {"sqlite": (), "postgresql": ("SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = '10min'")}
 #: Begins a migration: whole or not at all, by one process at a time. Python's SQLite driver leaves CREATE TABLE outside
 #: of transactions unless one is begun by hand; the number is only ours.
 _BEGIN_MIGRATION = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(74657472)"}
@@ -36,9 +49,10 @@ def open_engine(url: str) -> sa.Engine:
         engine = sa.create_engine(url, connect_args={"timeout": _LOCK_SECONDS})
         sa.event.listen(engine, "connect", _make_sqlite_durable)
         return engine
-    options = f"-c synchronous_commit=on -c lock_timeout={_LOCK_SECONDS}s -c statement_timeout={_LOCK_SECONDS * 6}s"
+    session = _SESSION | {"lock_timeout": f"{_LOCK_SECONDS}s"}
+    options = " ".join(f"-c {name}={value}" for name, value in session.items())
     return sa.create_engine(
-        url, pool_pre_ping=True, connect_args={"options": options, "connect_timeout": _LOCK_SECONDS}
+        url, pool_pre_ping=True, connect_args={"options": options, "connect_timeout": _LOCK_SECONDS} | _CONNECTION
     )
 
 
@@ -94,7 +108,9 @@ def migrate(engine: sa.Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    with engine.begin() as connection:
+    with transaction(engine) as connection:
+        for patience in _PATIENCE[engine.dialect.name]:
+            connection.exec_driver_sql(patience)
         connection.exec_driver_sql(_BEGIN_MIGRATION[engine.dialect.name])
         config.attributes["connection"] = connection
         if known.issuperset(MigrationContext.configure(connection).get_current_heads()):

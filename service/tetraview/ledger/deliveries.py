@@ -12,15 +12,23 @@ import sqlalchemy as sa
 from tetraview.domain.delivery import Delivery, DeliveryKey, DeliveryState, ResultObject
 from tetraview.domain.exam import ExamState
 from tetraview.ledger.documents import results_document
-from tetraview.ledger.generations import set_state
+from tetraview.ledger.generations import is_generation, set_state
 from tetraview.ledger.owed import close_exam, delivery_of, is_row_of, owe
 from tetraview.ledger.session import DETAIL, Session
-from tetraview.ledger.tables import commitments, deliveries, exams
+from tetraview.ledger.tables import commitments, deliveries, exams, readings
 
 _IS_PENDING = deliveries.c.state == DeliveryState.PENDING
 _IS_REFUSED = deliveries.c.state == DeliveryState.REFUSED
 _AWAITS_COMMITMENT = sa.and_(deliveries.c.state == DeliveryState.DELIVERED, deliveries.c.commit_by.is_not(None))
 
+#: From which state each outcome of an attempt follows: who is late, since another has gone on with its work, changes no
+#: more than it knows.
+_FROM = {
+    DeliveryState.PENDING: (DeliveryState.PENDING,),
+    DeliveryState.DELIVERED: (DeliveryState.PENDING, DeliveryState.DELIVERED, DeliveryState.REFUSED),
+    DeliveryState.REFUSED: (DeliveryState.PENDING, DeliveryState.DELIVERED),
+    DeliveryState.COMMITTED: (DeliveryState.PENDING, DeliveryState.DELIVERED, DeliveryState.REFUSED),
+}
 #: States that what becomes of a delivery may change; an exam that is held meanwhile stays held.
 _ENDS_BY_DELIVERY = frozenset({ExamState.DELIVERING, ExamState.FAILED})
 
@@ -42,20 +50,19 @@ class Deliveries(Session):
         Returns:
             Whether nothing is owed, so that the exam is now done.
         """
-        self._update_reading(exam_id, generation, results=results_document.dump_python(tuple(results), mode="json"))
+        document = results_document.dump_python(tuple(results), mode="json")
         owed = {
             (destination, result)
             for destination, output in destinations.items()
             for result in results
             if result.output == output
         }
-        known = {
-            (delivery.destination, delivery.result.sop_instance_uid)
-            for delivery in self.deliveries(exam_id)
-            if delivery.generation == generation
-        }
+        ours = sa.and_(deliveries.c.exam_id == exam_id, deliveries.c.generation == generation)
         with self._begin() as connection:
             self._hold_exam(connection, exam_id)
+            connection.execute(readings.update().where(is_generation(exam_id, generation)).values(results=document))
+            rows = connection.execute(sa.select(deliveries.c.destination, deliveries.c.sop_instance_uid).where(ours))
+            known = {(row.destination, row.sop_instance_uid) for row in rows}
             for destination, result in sorted(owed, key=lambda pair: (pair[0], pair[1].path)):
                 if (destination, result.sop_instance_uid) not in known:
                     owe(connection, exam_id, generation, destination, result)
@@ -63,12 +70,12 @@ class Deliveries(Session):
             return close_exam(connection, exam_id, generation)
 
     def record_delivery(self, delivery: Delivery) -> bool:
-        """Keep the outcome of one attempt; what is committed, or in a later round by now, stays as it is.
+        """Keep the outcome of one attempt; what has gone on meanwhile, by another or in a later round, stays as it is.
 
         Returns:
             Whether it was the exam's last and the exam is now done or failed.
         """
-        row = sa.and_(is_row_of(delivery.key), deliveries.c.state != DeliveryState.COMMITTED)
+        row = sa.and_(is_row_of(delivery.key), deliveries.c.state.in_(_FROM[delivery.state]))
         change = {
             "state": delivery.state,
             "attempts": delivery.attempts,

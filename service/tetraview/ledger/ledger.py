@@ -202,13 +202,15 @@ class Ledger(Deliveries):
         return exam_document.validate_python(self._reading_row(exam_id, generation).exam)
 
     def record_reading(self, reading: Reading) -> None:
-        """Keep what the models said."""
-        self._update_reading(
-            reading.exam_id,
-            reading.generation,
-            reading=reading_document.dump_python(reading, mode="json"),
-            stage_seconds={stage: round(seconds, 3) for stage, seconds in reading.stage_seconds.items()},
-        )
+        """Keep what the models said, unless there are results of what they said before."""
+        said = {
+            "reading": reading_document.dump_python(reading, mode="json"),
+            "stage_seconds": {stage: round(seconds, 3) for stage, seconds in reading.stage_seconds.items()},
+        }
+        unreported = readings.c.results.is_(sa.null())
+        with self._begin() as connection:
+            this = is_generation(reading.exam_id, reading.generation)
+            connection.execute(readings.update().where(this, unreported).values(**said))
 
     def add_stage_seconds(self, exam_id: str, generation: int, *, stage: str, seconds: float) -> None:
         """Add to the time that a stage took."""
@@ -228,10 +230,10 @@ class Ledger(Deliveries):
     # Ends
 
     def fail_exam(self, exam_id: str, generation: int, *, detail: str) -> None:
-        """Say that a generation of an exam could not be read, and why; a newer generation is not touched."""
+        """Say that a generation of an exam could not be read, and why; a newer one, or one with results, stays."""
         with self._begin() as connection:
-            self._hold_exam(connection, exam_id)
-            set_state(connection, exam_id, generation, state=ExamState.FAILED, detail=detail[:DETAIL])
+            if self._hold_exam(connection, exam_id).state == ExamState.READING:
+                set_state(connection, exam_id, generation, state=ExamState.FAILED, detail=detail[:DETAIL])
 
     def results(self, exam_id: str, generation: int) -> tuple[ResultObject, ...]:
         """The result objects of one generation, whether or not anybody is owed them; none before they are written."""

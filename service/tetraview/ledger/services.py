@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from tetraview.domain.service import RunningService
 from tetraview.ledger.database import transaction
-from tetraview.ledger.tables import services
+from tetraview.ledger.tables import Moment, services
 
 #: Silence in seconds after which a service counts as dead.
 DEAD_SECONDS = 30.0
@@ -48,10 +48,14 @@ class ServiceBook:
             if not connection.execute(services.update().where(this).values(**said)).rowcount:
                 connection.execute(services.insert().values(executor_id=service.executor_id, **said))
 
-    def leave(self, executor_id: str) -> None:
-        """Say that a service has stopped, so that others need not wait to go on with its work."""
+    def leave(self, service: RunningService) -> None:
+        """Say that a service has stopped, so that others go on with its work at once; not another of its name."""
+        this = sa.and_(
+            services.c.executor_id == service.executor_id,
+            services.c.started_at == sa.literal(service.started_at, Moment),
+        )
         with transaction(self._engine) as connection:
-            connection.execute(services.update().where(services.c.executor_id == executor_id).values(seen_at=0.0))
+            connection.execute(services.update().where(this).values(seen_at=0.0))
 
     def alive(self) -> list[RunningService]:
         """The services that were heard of lately, by name."""

@@ -100,10 +100,14 @@ class WorkerRole:
         """Continue what a service that has stopped had under way."""
         self._workflow.go_on(executor_id)
 
-    def stop(self) -> None:
-        """Stop between two steps; what is under way continues with the next start, or with another worker."""
+    def stop(self) -> bool:
+        """Stop between two steps; what is under way continues with the next start, or with another worker.
+
+        Returns:
+            Whether nothing runs any more, so that another may go on at once.
+        """
         self._stopping.set()
-        self._workflow.stop()
+        return self._workflow.stop()
 
     def _show_destinations(self) -> None:
         for name, is_open in self._workflow.open_destinations().items():
@@ -115,6 +119,9 @@ class WorkerRole:
                 self._models.check()
             except TetraviewError as fault:
                 self._triton_fault = fault
+            except Exception as fault:  # noqa: BLE001 - the loop's edge: whatever it is, Triton cannot be asked
+                _log.exception("triton_check_failed")
+                self._triton_fault = TritonUnavailable(f"Triton cannot be asked ({type(fault).__name__}): see the log")
             else:
                 self._triton_fault = None
             self._metrics.triton_ready.set(self._triton_fault is None)

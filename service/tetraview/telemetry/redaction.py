@@ -12,6 +12,7 @@ from typing import Any
 
 from structlog.types import EventDict, WrappedLogger
 
+from tetraview.durable import sync_folder
 from tetraview.errors import StorageUnavailable
 
 #: Fields whose values never describe a patient.
@@ -89,6 +90,9 @@ def _make(path: Path) -> None:
     whole = path.with_name(f"{path.name}.{os.urandom(8).hex()}")
     with os.fdopen(os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(os.urandom(_KEY_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
     with suppress(FileExistsError):
         os.link(whole, path)
     whole.unlink()
+    sync_folder(path.parent.resolve())

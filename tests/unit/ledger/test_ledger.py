@@ -263,6 +263,40 @@ def test_last_deliveries_at_once_end_an_exam_once(ledger: Ledger) -> None:
     assert ledger.count_exams() == {ExamState.DONE: 1}
 
 
+def test_who_is_late_changes_nothing_that_has_gone_on(ledger: Ledger) -> None:
+    """A service whose work another has finished cannot undo it: not the delivery, the reading or the end."""
+    ledger.record_instance(image(View.R_CC, number=1))
+    settle(ledger)
+    first = Reading(
+        exam_id=EXAM, generation=1, started_at=START, views=(), model=None, operating_point="balanced", stage_seconds={}
+    )
+    ledger.record_reading(first)
+    assert not ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations={"pacs": "ohif"})
+    ledger.record_reading(replace(first, operating_point="high_specificity"))
+    assert ledger.reading(EXAM) == first
+    assert ledger.record_delivery(owed(state=DeliveryState.DELIVERED))
+    assert not ledger.record_delivery(owed(state=DeliveryState.PENDING))
+    ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations={"pacs": "ohif"})
+    ledger.fail_exam(EXAM, 1, detail="too late")
+    assert ledger.count_pending() == {}
+    exam = ledger.exam(EXAM)
+    assert exam is not None
+    assert exam.state is ExamState.DONE
+
+
+def test_two_reports_at_once_owe_each_object_once(ledger: Ledger) -> None:
+    """Whichever of two services writes the results first, nothing fails and nothing is owed twice."""
+    ledger.record_instance(image(View.R_CC, number=1))
+    settle(ledger)
+
+    def report(_number: int) -> None:
+        ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations={"pacs": "ohif", "archive": "ohif"})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(report, range(8)))
+    assert ledger.count_pending() == {"pacs": 1, "archive": 1}
+
+
 def test_an_exam_that_nobody_is_owed_is_done(ledger: Ledger) -> None:
     """Without a destination an exam is done once its results are written."""
     ledger.record_instance(image(View.L_CC, number=1))

@@ -61,7 +61,7 @@ def test_the_dead_and_those_who_left_are_taken_over(book: ServiceBook, engine: s
         book.beat(service)
     age(engine, "worker-1", seconds=DEAD_SECONDS + 1)
     age(engine, "worker-0", seconds=DEAD_SECONDS + 1)
-    book.leave("worker-2")
+    book.leave(left)
     gone_on: list[str] = []
     assert book.take_over(gone_on.append, but="worker-0", silent=False) == ["worker-2"]
     assert book.take_over(gone_on.append, but="worker-0", silent=True) == ["worker-1"]
@@ -74,7 +74,7 @@ def test_the_dead_and_those_who_left_are_taken_over(book: ServiceBook, engine: s
 def test_what_cannot_be_gone_on_with_stays(book: ServiceBook) -> None:
     """A service whose work could not be taken over is there for the next who tries."""
     book.beat(WORKER)
-    book.leave("worker-0")
+    book.leave(WORKER)
 
     def fail(_name: str) -> None:
         raise StorageUnavailable
@@ -89,7 +89,7 @@ def test_one_takes_over_and_the_service_waits(book: ServiceBook, engine: sa.Engi
     if engine.dialect.name == "sqlite":
         pytest.skip("a SQLite ledger belongs to one service")
     book.beat(WORKER)
-    book.leave("worker-0")
+    book.leave(WORKER)
     order: list[str] = []
     begun = threading.Event()
 
@@ -126,10 +126,9 @@ def heartbeat(
     clock: Clock,
     *,
     sending: Callable[[], frozenset[str]] = frozenset,
-    gone_on: list[str] | None = None,
+    service: RunningService = WORKER,
 ) -> Heartbeat:
-    go_on = None if gone_on is None else gone_on.append
-    return Heartbeat(book, WORKER, sending=sending, go_on=go_on, clock=clock)
+    return Heartbeat(book, service, sending=sending, clock=clock)
 
 
 def test_what_is_sent_to_any_service_is_known_to_all(book: ServiceBook) -> None:
@@ -164,26 +163,47 @@ def test_senders_reach_us_since_the_oldest_living_listener_started(book: Service
 
 
 def test_silence_counts_only_where_the_database_has_answered_all_along(book: ServiceBook, engine: sa.Engine) -> None:
-    """After a start, and after the database was away, others get the time to be heard; who left is gone at once."""
+    """After a start, and after a time in which nobody could say anything, others get the time to be heard."""
     clock, gone_on = Clock(), list[str]()
-    heart = heartbeat(book, clock, gone_on=gone_on)
+    heart = heartbeat(book, clock)
     heart.start()
-    book.beat(replace(WORKER, executor_id="silent"))
-    book.beat(replace(WORKER, executor_id="left"))
-    book.leave("left")
+    silent, left = (replace(WORKER, executor_id=name) for name in ("silent", "left"))
+    book.beat(silent)
+    book.beat(left)
+    book.leave(left)
     age(engine, "silent", seconds=DEAD_SECONDS + 1)
     heart.step()
+    heart.take_over(gone_on.append)
     assert gone_on == ["left"]
-    clock.now += DEAD_SECONDS
+    clock.now += DEAD_SECONDS + 1
+    heart.take_over(gone_on.append)
     heart.step()
+    heart.take_over(gone_on.append)
+    assert gone_on == ["left"], "an answer that came so late says nothing of the others"
+    for _ in range(7):
+        clock.now += 5
+        heart.step()
+    heart.take_over(gone_on.append)
     assert gone_on == ["left", "silent"]
     heart.stop()
 
 
 def test_a_service_that_stops_says_so(book: ServiceBook) -> None:
-    """Others need not wait for what one leaves that stopped in order."""
+    """Others go on at once with what one leaves that stopped in order, and wait for one whose steps still run."""
     heart = heartbeat(book, Clock())
     heart.start()
+    heart.stop(is_idle=False)
+    assert book.alive() == [WORKER]
     heart.stop()
     assert book.alive() == []
     assert book.take_over(lambda _: None, but="worker-1", silent=False) == ["worker-0"]
+
+
+def test_one_that_never_lived_says_nothing_of_another_of_its_name(book: ServiceBook) -> None:
+    """A start that fails, or the end of an earlier process, leaves the living service of the same name alone."""
+    earlier = heartbeat(book, Clock(), service=replace(WORKER, started_at=STARTED.replace(year=2025)))
+    earlier.start()
+    book.beat(WORKER)
+    heartbeat(book, Clock()).stop()
+    earlier.stop()
+    assert book.alive() == [WORKER]
