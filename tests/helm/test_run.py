@@ -70,12 +70,13 @@ def test_a_pod_starts_is_found_ready_and_ends(tmp_path: Path) -> None:
     container = _container(objects, "service")
     settings = tmp_path / "tetraview.toml"
     settings.write_text(named(objects, "ConfigMap", "tetraview-settings")["data"]["tetraview.toml"])
-    program, *arguments = [
-        str(settings) if part == "/etc/tetraview/tetraview.toml" else part for part in container["command"]
-    ]
+    program, *arguments = container["command"]
+    given = {variable["name"]: variable.get("value") for variable in container["env"]}
+    assert given["TETRAVIEW_CONFIG"] == "/etc/tetraview/tetraview.toml"
     port = _free_port()
     environment = os.environ | {
-        "TETRAVIEW_ROLE": container["env"][0]["value"],
+        "TETRAVIEW_CONFIG": str(settings),
+        "TETRAVIEW_ROLE": given["TETRAVIEW_ROLE"],
         "TETRAVIEW_EXECUTOR_ID": "tetraview-0",
         "TETRAVIEW_DATA_DIR": str(tmp_path / "data"),
         "TETRAVIEW_DICOM__PORT": "0",

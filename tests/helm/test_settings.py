@@ -30,7 +30,9 @@ def _settings(objects: list[Object], folder: Path, monkeypatch: pytest.MonkeyPat
 
 def _roles(objects: list[Object]) -> list[str]:
     containers = [pod["spec"]["containers"][0] for owner, pod in pods(objects) if owner.startswith("StatefulSet")]
-    return [each["env"][0]["value"] for each in containers]
+    return [
+        variable["value"] for each in containers for variable in each["env"] if variable["name"] == "TETRAVIEW_ROLE"
+    ]
 
 
 @pytest.mark.parametrize("feature", FEATURES)
@@ -42,7 +44,7 @@ def test_the_service_can_read_its_settings(feature: str, tmp_path: Path, monkeyp
         assert settings.role == role
         assert (settings.dicom.host, settings.dicom.port) == ("0.0.0.0", 11112)
         assert (settings.web.host, settings.web.port) == ("0.0.0.0", 8080)
-        assert settings.data_dir == Path("/var/lib/tetraview")
+        assert settings.data_dir == Path("/var/lib/tetraview/data")
 
 
 def test_settings_arrive_as_they_were_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,8 +20,11 @@ spec:
     - name: service
       image: {{ include "tetraview.image" (dict "root" .root "image" $values.image) }}
       imagePullPolicy: {{ $values.image.pullPolicy }}
-      command: [tetraview, serve, --config, /etc/tetraview/tetraview.toml]
+      command: [tetraview, serve]
       env:
+        # Also for commands that a person runs here, such as doctor.
+        - name: TETRAVIEW_CONFIG
+          value: /etc/tetraview/tetraview.toml
         - name: TETRAVIEW_ROLE
           value: {{ .role }}
         # A restart under the same name continues its work.

@@ -15,7 +15,8 @@
 {{- if include "tetraview.certificate" (dict "root" . "port" "web") -}}
 {{- $_ := merge $web (dict "certificate" "/run/tetraview/tls/web/tls.crt" "key" "/run/tetraview/tls/web/tls.key") -}}
 {{- end -}}
-{{- $own := dict "data_dir" "/var/lib/tetraview" "dicom" $dicom "web" $web "triton" (dict "url" (include "tetraview.tritonUrl" .)) -}}
+{{- /* Below the volume, whose own folder belongs to root. */ -}}
+{{- $own := dict "data_dir" "/var/lib/tetraview/data" "dicom" $dicom "web" $web "triton" (dict "url" (include "tetraview.tritonUrl" .)) -}}
 {{- if .Values.database.secretName -}}
 {{- $_ := set $own "database_url_file" "/run/tetraview/database/url" -}}
 {{- end -}}
