@@ -19,8 +19,8 @@ What `/metrics` of the web port says, each metric with its labels. Printed by
   read, in small letters, 64 characters of `a-z 0-9 . / + -` at most; after 20 devices all others are `other`.
 - What several replicas read from one ledger is alike at all of them; their sentences say so. Everything else is of
   one process: sum it.
-- `/metrics` makes the checks of readiness anew, so `tetraview_ready` is of the moment of the scrape; with a database that
-  does not answer this takes some seconds: keep `scrape_timeout` at 10 s. Triton is asked every five seconds.
+- `/metrics` makes the checks of readiness anew, so `tetraview_ready` is of the moment of the scrape; with a database
+  that does not answer this takes some seconds: keep `scrape_timeout` at 10 s. Triton is asked every five seconds.
 - Beside these there are Prometheus' own `process_*` of the service's process.
 
 | metric | type | labels | what it says |
