@@ -11,7 +11,6 @@ WORKDIR /wheels
 
 # hadolint ignore=DL3006
 FROM ${TRITON_IMAGE} AS base
-USER root
 # Ubuntu 22.04 has no released Python 3.11; the archive of its former releases has. A base that has one keeps it.
 # hadolint ignore=DL3008
 RUN command -v python3.11 >/dev/null || { apt-get update \
@@ -30,9 +29,9 @@ RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
     python3.11 -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" >needed.txt \
     && /opt/build/bin/pip --python /opt/tetraview/bin/python install --only-binary :all: -c constraints.txt -r needed.txt safetensors torch
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
-    /opt/build/bin/pip install --no-deps --target /opt/pytriton nvidia-pytriton==0.7.0 \
-    && install -D -m 0755 /opt/pytriton/pytriton/tritonserver/python_backend_stubs/3.11/triton_python_backend_stub /stub/triton_python_backend_stub \
-    && install -D -t /stub/lib /opt/pytriton/nvidia_pytriton.libs/libcudart-*
+    /opt/build/bin/pip install --no-deps --target /stubs nvidia-pytriton==0.7.0 \
+    && install -D -m 0755 /stubs/pytriton/tritonserver/python_backend_stubs/3.11/triton_python_backend_stub /stub/triton_python_backend_stub \
+    && install -D -t /stub/lib /stubs/nvidia_pytriton.libs/libcudart-*
 COPY README.md LICENSE ./
 COPY service service
 COPY triton_models/tetraview_nets triton_models/tetraview_nets

@@ -1,5 +1,5 @@
 # What stands in for public images where none can be pulled; each target takes the options of its original that we use.
-# hadolint global ignore=DL3008,DL3013,DL3042
+# hadolint global ignore=DL3006,DL3008,DL3013,DL3042
 FROM debian:bookworm-slim AS debian
 # Outgoing TLS may pass an authority of the machine's own.
 COPY ca-certificates.crt /etc/ssl/certs/
