@@ -23,7 +23,7 @@ ENV LD_LIBRARY_PATH=/opt/pytriton/nvidia_pytriton.libs
 
 FROM debian AS orthanc
 RUN apt-get update && apt-get install -y --no-install-recommends orthanc curl && rm -rf /var/lib/apt/lists/* /etc/orthanc/*
-RUN install -d -o 65532 -g 65532 /var/lib/orthanc/db
+RUN chmod 0755 /var/lib/orthanc && install -d -o 65532 -g 65532 /var/lib/orthanc/db
 ENTRYPOINT ["/usr/sbin/Orthanc"]
 CMD ["/etc/orthanc/"]
 
