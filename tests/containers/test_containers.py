@@ -3,9 +3,12 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import socket
 import subprocess
 import threading
+import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,29 +108,69 @@ def test_an_exam_stored_in_the_pacs_comes_back_with_its_results(installation: In
     eventually(lambda: modalities() >= {"MG", "SR", "SEG"}, seconds=150, what="results in the PACS")
 
 
-def test_a_stop_during_a_transfer_loses_no_acknowledged_image(installation: Installation, tmp_path: Path) -> None:
-    there = Destination(name="it", ae_title="TETRAVIEW", host="127.0.0.1", port=installation.port("DICOM_PORT"))
-    files = [file for seed in range(20, 25) for file in exam(tmp_path / f"exam{seed}", seed=seed)]
-    acknowledged: list[str] = []
-    under_way = threading.Event()
+class Held:
+    """A line to the service that stops in the middle of what is sent, until it is let go."""
 
-    def send() -> None:
-        for file, fault in store_files(files, there, calling_ae_title="MODALITY"):
-            if not fault:
-                acknowledged.append(pydicom.dcmread(file, stop_before_pixels=True).SOPInstanceUID)
-                under_way.set()
+    def __init__(self, port: int, *, after: int) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._port = port
+        self._after = after
+        self.port = self._server.getsockname()[1]
+        self.stuck = threading.Event()
+        self.released = threading.Event()
+        threading.Thread(target=self._pass_on, daemon=True).start()
 
-    sender = threading.Thread(target=send, daemon=True)
+    def _pass_on(self) -> None:
+        caller, _ = self._server.accept()
+        with caller, socket.create_connection(("127.0.0.1", self._port)) as service:
+            threading.Thread(target=self._answers, args=(service, caller), daemon=True).start()
+            passed = 0
+            while data := caller.recv(16 << 10):
+                if passed > self._after and not self.stuck.is_set():
+                    self.stuck.set()
+                    self.released.wait(60)
+                service.sendall(data)
+                passed += len(data)
+
+    @staticmethod
+    def _answers(service: socket.socket, caller: socket.socket) -> None:
+        with suppress(OSError):
+            while data := service.recv(16 << 10):
+                caller.sendall(data)
+
+
+def test_a_stop_in_the_middle_of_an_image_still_takes_it_whole(installation: Installation, tmp_path: Path) -> None:
+    files = exam(tmp_path / "exam", seed=20)
+    line = Held(installation.port("DICOM_PORT"), after=files[0].stat().st_size // 2)
+    there = Destination(name="it", ae_title="TETRAVIEW", host="127.0.0.1", port=line.port)
+    answers: dict[Path, str] = {}
+    sender = threading.Thread(
+        target=lambda: answers.update(store_files(files, there, calling_ae_title="MODALITY")), daemon=True
+    )
     sender.start()
-    assert under_way.wait(60)
+    assert line.stuck.wait(60)
     container = installation.compose("ps", "-q", "tetraview")
-    installation.engine.run("stop", "-t", "90", container)
+    stopping = threading.Thread(target=installation.engine.run, args=("stop", "-t", "90", container), daemon=True)
+    stopping.start()
+
+    def is_unready() -> bool:
+        try:
+            answer(installation.port("WEB_PORT"), "/readyz")
+        except urllib.error.HTTPError:
+            return True
+        return False
+
+    eventually(is_unready, seconds=20, what="the service says that it is not ready")
+    assert not answers
+    line.released.set()
     sender.join(60)
+    stopping.join(90)
     state = installation.engine.inspect(container)["State"]
     assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
-    assert acknowledged
+    assert not answers[files[0]]
     installation.compose("up", "--wait", "--pull", "never", "tetraview")
     query = "SELECT sop_instance_uid FROM instances"
     command = f'PGPASSWORD=$(cat /run/secrets/postgres_password) psql -h 127.0.0.1 -U tetraview -Atc "{query}"'
     kept = set(installation.inside("postgres", "sh", "-c", command).split())
-    assert set(acknowledged) <= kept
+    acknowledged = [file for file, fault in answers.items() if not fault]
+    assert {pydicom.dcmread(file, stop_before_pixels=True).SOPInstanceUID for file in acknowledged} <= kept
