@@ -17,7 +17,7 @@ RUN python3.11 -m venv --without-pip /opt/tetraview
 COPY pyproject.toml constraints.txt ./
 # Dependencies first: they change more seldom than our code. Their tests are a tenth of the image and are never run.
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
-    python3.11 -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" >needed.txt \
+    python3.11 -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; print(*p['dependencies'], *p['optional-dependencies']['traces'], sep='\n')" >needed.txt \
     && python3.11 -m pip --python /opt/tetraview/bin/python install --only-binary :all: -c constraints.txt -r needed.txt \
     && find /opt/tetraview/lib -type d \( -name tests -o -name test \) -prune -exec rm -rf {} +
 COPY README.md LICENSE ./
@@ -27,7 +27,7 @@ RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
     python3.11 -m pip wheel --no-deps -w dist . \
     && python3.11 -m pip --python /opt/tetraview/bin/python install --no-deps dist/*.whl \
     && rm -rf /opt/tetraview/lib/python3.11/site-packages/tetraview_nets /opt/tetraview/bin/tetraview_nets
-# Owned by the user of the service, so that a new volume is as well.
+# Settings that name no data_dir keep it here. Owned by the user of the service, so that a new volume is as well.
 RUN install -d -o 65532 -g 65532 -m 0700 /data
 
 # hadolint ignore=DL3006
@@ -43,7 +43,6 @@ COPY --from=build /opt/tetraview /opt/tetraview
 COPY --from=build --chown=65532:65532 /data /var/lib/tetraview
 ENV PATH=/opt/tetraview/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
-    TETRAVIEW_DATA_DIR=/var/lib/tetraview \
     TETRAVIEW_DICOM__HOST=0.0.0.0 \
     TETRAVIEW_WEB__HOST=0.0.0.0
 USER 65532:65532
