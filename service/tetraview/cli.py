@@ -243,7 +243,7 @@ def _show(reading: Reading) -> None:
 
 @app.command()
 def triton(
-    port: Annotated[int, typer.Option(help="gRPC port; 0 takes a free one.")] = 8001,
+    port: Annotated[int | None, typer.Option(help="gRPC port, 0 a free one; without it that of triton.url.")] = None,
     metrics_port: Annotated[int, typer.Option(help="Port of Triton's own metrics.")] = 8002,
     config: ConfigFile = None,
 ) -> None:
@@ -253,7 +253,9 @@ def triton(
     """
     from tetraview.inference.server import TritonServer
 
-    models = load_settings(config).model_names if config else ()
+    settings = load_settings(config)
+    models = settings.model_names if config else ()
+    port = int(settings.triton.url.rpartition(":")[2]) if port is None else port
     with stop_requested() as stop, ExitStack() as stack:
         with console.status("loading models"):
             server = stack.enter_context(TritonServer(models=models, grpc_port=port, metrics_port=metrics_port))

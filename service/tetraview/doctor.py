@@ -88,7 +88,8 @@ def _checks(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "clock", _check_clock
     if settings.postgresql_url:
         yield "database", partial(check_database, settings.postgresql_url)
-    yield "Triton", partial(_check_triton, settings)
+    if settings.role != "listener":
+        yield "Triton", partial(_check_triton, settings)
     if settings.dicom.tls:
         yield "TLS of the listener", partial(_check_tls, settings.dicom.tls)
     if settings.role != "worker":
