@@ -135,7 +135,8 @@ def bases(engine: Engine) -> None:
     shutil.copy(HERE / "postgres-entrypoint", context)
     for name, tree in (("debian:bookworm-slim", CACHE / "debian.tar"), ("tetraview-wheels", CACHE / "wheels.tar")):
         stamp = CACHE / f"{tree.name}.imported"
-        if not stamp.exists() or engine.run("images", "-q", name) != stamp.read_text():
+        known = stamp.exists() and stamp.stat().st_mtime > tree.stat().st_mtime
+        if not known or engine.run("images", "-q", name) != stamp.read_text():
             engine.run("import", str(tree), name)
             stamp.write_text(engine.run("images", "-q", name))
     for target, tag in {

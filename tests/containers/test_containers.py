@@ -129,7 +129,8 @@ class Held:
         threading.Thread(target=self._pass_on, daemon=True).start()
 
     def _pass_on(self) -> None:
-        caller, _ = self._server.accept()
+        with self._server:
+            caller, _ = self._server.accept()
         with caller, socket.create_connection(("127.0.0.1", self._port)) as service:
             threading.Thread(target=self._answers, args=(service, caller), daemon=True).start()
             passed = 0
