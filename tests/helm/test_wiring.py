@@ -208,8 +208,11 @@ def test_monitors_find_every_server() -> None:
     assert {endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]} == {"web", "metrics"} <= ports
 
 
+HELM_README = (Path(__file__).parents[2] / "helm/README.md").read_text()
+
+
 def test_autoscalers_ask_for_metrics_that_there_are() -> None:
-    """The metrics by which workers are scaled are those that the service shows."""
+    """Workers are scaled by metrics that the service shows; their sum has a name, for an adapter that is told how."""
     registry = CollectorRegistry()
     Metrics(registry)
     shown = {metric.name for metric in registry.collect()}
@@ -217,7 +220,9 @@ def test_autoscalers_ask_for_metrics_that_there_are() -> None:
     asked = set(re.findall(r"tetraview_\w+(?=[{])", trigger["metadata"]["query"]))
     (metric,) = named(objects_of("hpa"), "HorizontalPodAutoscaler", "tetraview-worker")["spec"]["metrics"]
     assert asked == {"tetraview_exams_waiting", "tetraview_exams"}
-    assert asked | {metric["external"]["metric"]["name"]} <= shown
+    assert asked <= shown
+    name = metric["external"]["metric"]["name"]
+    assert f'`max(tetraview_exams_waiting) + max(tetraview_exams{{state="reading"}})` as `{name}`' in HELM_README
     assert f'state="{ExamState.READING}"' in trigger["metadata"]["query"]
 
 
