@@ -238,6 +238,11 @@ class Spool:
             path.unlink(missing_ok=True)
         return len(parts)
 
+    def delete_locks(self) -> None:
+        """Leave nothing but what was received, in a folder that nobody uses any more."""
+        for path in (self.folder / _LOCKS).iterdir():
+            path.unlink()
+
     def paths(self) -> Iterator[str]:
         """Every whole file, relative to the spool; links and files of other names are passed over."""
         for path in self.folder.glob("[0-9a-f]/*.dcm"):

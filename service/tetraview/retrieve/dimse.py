@@ -84,7 +84,8 @@ class DicomArchive:
 
     def retrieve(self, study: Study, folder: Path) -> None:
         """Have a study sent to a listener of ours that runs as long as this takes."""
-        listener = Listener(self._dicom, Spool(folder), NoLedger(), gate=self.gate())
+        spool = Spool(folder)
+        listener = Listener(self._dicom, spool, NoLedger(), gate=self.gate())
         try:
             listener.start()
         except OSError as error:
@@ -96,6 +97,7 @@ class DicomArchive:
             moved = self.move(study)
         finally:
             listener.stop(grace_seconds=_STOP_SECONDS)
+            spool.delete_locks()
         if moved.failed:
             sent, there = moved.completed + moved.warning, self._destination
             raise DestinationUnavailable(
