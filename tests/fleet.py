@@ -22,11 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import dcmread
+from tests.postgresql import new_database, postgresql_programs, running_postgresql
 
 from tetraview.delivery import store_files
-from tetraview.demo.pacs import Pacs, free_port
+from tetraview.demo.pacs import Pacs, free_port, running_pacs
 from tetraview.domain.exam import ExamState, exam_id_of
 from tetraview.errors import DestinationUnavailable
+from tetraview.inference.server import TritonServer
 from tetraview.intake.file_meta import read_file_meta
 from tetraview.ledger import ExamSummary, Ledger, open_engine
 from tetraview.load import SentExam
@@ -248,6 +250,33 @@ def running_fleet(
         yield fleet
     finally:
         fleet.stop()
+
+
+@contextmanager
+def measured_fleet(folder: Path, **options: Any) -> Iterator[tuple[Fleet, TritonServer]]:
+    """A fleet beside real servers of its own, in a folder; for measurements, where no fixture starts them.
+
+    Args:
+        folder: an empty one.
+        options: of `running_fleet`.
+    """
+    programs = postgresql_programs()
+    if programs is None:
+        raise SystemExit("PostgreSQL is not installed: deploy/setup tests")
+    (folder / "fleet").mkdir()
+    with (
+        running_postgresql(programs) as server,
+        TritonServer(grpc_port=0, metrics_port=None) as triton,
+        running_pacs(folder / "pacs") as pacs,
+        running_fleet(
+            folder / "fleet",
+            database_url=new_database(server, "fleet"),
+            triton_url=triton.url,
+            pacs=pacs,
+            **options,
+        ) as fleet,
+    ):
+        yield fleet, triton
 
 
 @dataclass(frozen=True, kw_only=True)

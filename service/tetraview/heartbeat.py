@@ -59,13 +59,10 @@ class Heartbeat:
         #: The services that live, as of the last look.
         self.alive: tuple[RunningService, ...] = ()
         self._stopping = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._keep, args=(self.step, _STEP_SECONDS), name="heartbeat", daemon=True)
-        ]
+        self._threads = [self._thread("heartbeat", self.step, _STEP_SECONDS)]
         if go_on is not None:
             # Beside the other: to go on may take long, and this service lives meanwhile.
-            keep = (partial(self.take_over, go_on), _BEAT_SECONDS)
-            self._threads.append(threading.Thread(target=self._keep, args=keep, name="take-over", daemon=True))
+            self._threads.append(self._thread("take-over", partial(self.take_over, go_on), _BEAT_SECONDS))
 
     def start(self) -> None:
         """Say it for the first time, before any work of this name is continued.
@@ -149,17 +146,16 @@ class Heartbeat:
         self._beaten_at = self._clock()
 
     def _thread(self, name: str, work: Callable[[], None], pause_seconds: float) -> threading.Thread:
-        return threading.Thread(target=self._keep, args=(work, pause_seconds), name=name, daemon=True)
+        return threading.Thread(target=self._keep, args=(name, work, pause_seconds), name=name, daemon=True)
 
-    def _keep(self, work: Callable[[], None], pause_seconds: float) -> None:
+    def _keep(self, name: str, work: Callable[[], None], pause_seconds: float) -> None:
         """Do it again and again."""
         while not self._stopping.wait(pause_seconds):
             try:
                 work()
-                self._troubled.discard(threading.current_thread().name)
+                self._troubled.discard(name)
             except Exception as fault:  # noqa: BLE001 - the loop's edge: the next round may do better
                 self._answers_since = self._clock()
-                name = threading.current_thread().name
                 if name not in self._troubled:
                     _log.warning("heartbeat_failed", thread=name, exc_info=fault)
                 self._troubled.add(name)

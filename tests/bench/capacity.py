@@ -21,16 +21,12 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
-from tests.fleet import Fleet, running_fleet
-from tests.postgresql import new_database, postgresql_programs, running_postgresql
+from tests.fleet import Fleet, measured_fleet
 
-from tetraview.demo.pacs import running_pacs
-from tetraview.inference.server import TritonServer
 from tetraview.ledger import ExamSummary
 from tetraview.load import SentExam, read_exam, send_exam, send_load
 from tetraview.phantom import DEMO_SEED, RECIPES, generate
@@ -309,26 +305,9 @@ def report(costs: Costs, loads: Sequence[Loaded]) -> str:
 
 def run(folder: Path, *, alone: int, loaded: int) -> str:
     """Measure, and the report."""
-    programs = postgresql_programs()
-    if programs is None:
-        raise SystemExit("PostgreSQL is not installed: deploy/setup tests")
     write_exam(generate(DEMO_SEED, recipe=RECIPES["native"]), folder / "exam")
     exam = read_exam(folder / "exam")
-    with ExitStack() as stack:
-        server = stack.enter_context(running_postgresql(programs))
-        triton = stack.enter_context(TritonServer(grpc_port=0, metrics_port=None))
-        pacs = stack.enter_context(running_pacs(folder / "pacs"))
-        (folder / "fleet").mkdir()
-        fleet = stack.enter_context(
-            running_fleet(
-                folder / "fleet",
-                database_url=new_database(server, "capacity"),
-                triton_url=triton.url,
-                pacs=pacs,
-                listeners=1,
-                workers=1,
-            )
-        )
+    with measured_fleet(folder, listeners=1, workers=1) as (fleet, triton):
         costs = measure_costs(fleet, triton.pid, lambda: send_exam(exam, fleet.store), exams=alone)
         loads = [
             measure_load(fleet, exam, costs, share=share, exams=loaded, seed=number)

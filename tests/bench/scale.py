@@ -26,15 +26,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.fleet import ROOT, Fleet, Replica, Tally, running_fleet, tally
-from tests.postgresql import new_database, postgresql_processes, postgresql_programs, running_postgresql
+from tests.fleet import ROOT, Fleet, Replica, Tally, measured_fleet, tally
+from tests.postgresql import postgresql_processes
 
-from tetraview.demo.pacs import running_pacs
-from tetraview.inference.server import TritonServer
 from tetraview.ledger import ExamSummary
 from tetraview.load import SentExam, read_exam, send_load
 from tetraview.phantom import DEMO_SEED, RECIPES, generate
@@ -163,24 +161,8 @@ class Outcome:
 
 def run(folder: Path, *, exams: int, rate: float, rounds: int, older: Path, newer: Path, seed: int) -> Outcome:
     """One run in a folder."""
-    programs = postgresql_programs()
-    if programs is None:
-        raise SystemExit("PostgreSQL is not installed: deploy/setup tests")
     write_exam(generate(DEMO_SEED, recipe=RECIPES["training"]), folder / "exam")
-    with ExitStack() as stack:
-        server = stack.enter_context(running_postgresql(programs))
-        triton = stack.enter_context(TritonServer(grpc_port=0, metrics_port=None))
-        pacs = stack.enter_context(running_pacs(folder / "pacs"))
-        (folder / "fleet").mkdir()
-        fleet = stack.enter_context(
-            running_fleet(
-                folder / "fleet",
-                database_url=new_database(server, "scale"),
-                triton_url=triton.url,
-                pacs=pacs,
-                code=older,
-            )
-        )
+    with measured_fleet(folder, code=older) as (fleet, _):
         trouble = Trouble(fleet=fleet, newer=newer, rounds=rounds, seed=seed)
         maker, began = threading.Thread(target=trouble.make), time.monotonic()
         maker.start()

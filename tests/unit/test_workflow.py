@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dbos import DBOS
+from tests.conftest import eventually
 
 from tetraview.domain.delivery import DeliveryKey
 from tetraview.domain.exam import exam_id_of
@@ -193,33 +194,36 @@ def test_what_only_the_ledger_needs_to_know_waits_for_it(
     assert steps.ran[-1][0] == {"owed": "ask"}.get(step, step)
 
 
-def test_another_goes_on_with_the_work_of_a_service_that_is_gone(
-    workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """What a service had under way and what it settled and did not queue is done by the next, under another name."""
-    monkeypatch.setattr("tetraview.workflow._READ_RETRY_SECONDS", 1.0)
+@contextmanager
+def started_again(workflow: ExamWorkflow, steps: RecordingSteps, folder: Path, *, executor_id: str) -> Iterator[None]:
+    """The workflow stopped while an exam waits for its next try, and started under a name."""
     steps.faults = [TritonUnavailable()]
     workflow.settle_due_exams()
     assert steps.failed_once.wait(10)
     workflow.stop()
     workflow._stopping.clear()
-    engine = open_engine(f"sqlite:///{tmp_path}/workflow.sqlite")
-    workflow.launch(engine, executor_id="other")
-    workflow._ledger.record_instance(an_image("2.25.2"))
-    with monkeypatch.context() as dying:
-        dying.setattr(workflow, "enqueue", lambda _exam: None)
-        workflow.settle_due_exams()
-    workflow.go_on("test")
-    workflow.settle_due_exams()
-    other = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid="2.25.2")
-    done = {("read", EXAM, 1), ("read", other, 1)}
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and (steps.ran.count(("report", 1)) < 2 or not done <= set(steps.ran)):
-        time.sleep(0.05)
-    assert steps.ran.count(("report", 1)) == 2
-    assert done <= set(steps.ran)
+    engine = open_engine(f"sqlite:///{folder}/workflow.sqlite")
+    workflow.launch(engine, executor_id=executor_id)
+    yield
     workflow.stop()
     engine.dispose()
+
+
+def test_another_goes_on_with_the_work_of_a_service_that_is_gone(
+    workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What a service had under way and what it settled and did not queue is done by the next, under another name."""
+    monkeypatch.setattr("tetraview.workflow._READ_RETRY_SECONDS", 1.0)
+    with started_again(workflow, steps, tmp_path, executor_id="other"):
+        workflow._ledger.record_instance(an_image("2.25.2"))
+        with monkeypatch.context() as dying:
+            dying.setattr(workflow, "enqueue", lambda _exam: None)
+            workflow.settle_due_exams()
+        workflow.go_on("test")
+        workflow.settle_due_exams()
+        eventually(lambda: steps.ran.count(("report", 1)) == 2, seconds=20, what="both exams are reported")
+        other = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid="2.25.2")
+        assert {("read", EXAM, 1), ("read", other, 1)} <= set(steps.ran)
 
 
 def test_an_exam_whose_settling_was_not_answered_is_queued_all_the_same(
@@ -303,17 +307,9 @@ def test_what_waited_at_a_stop_goes_on_at_the_next_start(
 ) -> None:
     """An exam that waited for its next try when the service stopped is tried again by the next start."""
     monkeypatch.setattr("tetraview.workflow._READ_RETRY_SECONDS", 1.0)
-    steps.faults = [TritonUnavailable()]
-    workflow.settle_due_exams()
-    assert steps.failed_once.wait(10)
-    workflow.stop()
-    workflow._stopping.clear()
-    engine = open_engine(f"sqlite:///{tmp_path}/workflow.sqlite")
-    workflow.launch(engine, executor_id="test")
-    assert steps.finished.wait(20)
-    assert [step[0] for step in steps.ran] == ["read", "read", "report", "send", "ask"]
-    workflow.stop()
-    engine.dispose()
+    with started_again(workflow, steps, tmp_path, executor_id="test"):
+        assert steps.finished.wait(20)
+        assert [step[0] for step in steps.ran] == ["read", "read", "report", "send", "ask"]
 
 
 def pauses_that_last(seconds: Callable[[float], float]) -> list[float]:
