@@ -18,12 +18,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from tetraview_nets.calibration import Calibration
-
 Network = TypeVar("Network", bound=nn.Module)
 Preset = TypeVar("Preset")
 
 OperatingPoints = Mapping[str, Mapping[str, float]]
+#: Maps from scores to probabilities: figures by route.
+Calibration = Mapping[str, Mapping[str, float]]
 
 
 class WeightsInvalid(ValueError):

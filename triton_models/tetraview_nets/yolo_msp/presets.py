@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tetraview.imaging.canonical import Frame
-from tetraview_nets.mommi import presets as mommi
-from tetraview_nets.mommi.presets import MommiPreset
+from tetraview_nets.blocks.hrnet import HRNetShape
+from tetraview_nets.blocks.nipple import BACKBONE as NIPPLE_BACKBONE
 
 #: Sides of masses, width and height in millimetres, small to large: ``k_means`` with nine centres on the masses of
 #: 2,500 training phantoms; the best of them overlaps a mass by 0.88 on average. Command: ``yolo_msp anchors``.
@@ -46,8 +46,8 @@ class YoloPreset:
     level: float
     #: Detections of one size below this say nothing.
     min_score: float
-    #: Whose nipple network comes along.
-    mommi: MommiPreset
+    #: Backbone of the nipple network that comes along, which is that of MommiNet-v2's preset of the same name.
+    nipple_backbone: HRNetShape = NIPPLE_BACKBONE
 
     @property
     def anchors(self) -> tuple[tuple[float, float], ...]:
@@ -75,7 +75,6 @@ PAPER = YoloPreset(
     window=960,
     level=0.6,
     min_score=0.1,
-    mommi=mommi.PAPER,
 )
 
 # Every input is 0.4 times as wide as the paper's, so that training takes minutes of one core; a mass of 20 mm is 22
@@ -83,7 +82,7 @@ PAPER = YoloPreset(
 # score are those that did best on 40 validation exams, in place of the paper's 0.6 and of 0.1.
 SLIM = YoloPreset(
     name="slim",
-    frame=mommi.SLIM.frame,
+    frame=Frame(height=512, width=256, spacing_mm=0.45),
     width=8,
     blocks=SLIM_BLOCKS,
     sizes=(64, 96, 128, 160, 192),
@@ -91,12 +90,11 @@ SLIM = YoloPreset(
     window=128,
     level=0.3,
     min_score=0.03,
-    mommi=mommi.SLIM,
 )
 
 TINY = YoloPreset(
     name="tiny",
-    frame=mommi.TINY.frame,
+    frame=Frame(height=256, width=128, spacing_mm=0.9),
     width=4,
     blocks=SLIM_BLOCKS,
     sizes=(32, 64),
@@ -104,7 +102,6 @@ TINY = YoloPreset(
     window=64,
     level=0.6,
     min_score=0.1,
-    mommi=mommi.TINY,
 )
 
 PRESETS: dict[str, YoloPreset] = {preset.name: preset for preset in (TINY, SLIM, PAPER)}
