@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -15,7 +16,8 @@ from tetraview.imaging.breast import breast_mask
 from tetraview.imaging.orientation import Orientation, stored_orientation
 from tetraview.imaging.resample import axis_weights, covered, resample
 
-#: Background kept around the breast on every side but the chest wall.
+#: Background kept around the breast on every side but the chest wall; what lies further out, such as film borders,
+#: markers and labels, is black.
 _MARGIN_MM = 3.0
 #: Greys of the breast that become 0 and 1.
 _PERCENTILES = (0.5, 99.5)
@@ -40,7 +42,7 @@ class CanonicalView:
     """One view in the canonical frame."""
 
     view: View
-    #: float32 [height, width], intensity in [0, 1], brighter is denser, zero outside the breast crop.
+    #: float32 [height, width], intensity in [0, 1], brighter is denser, zero further than 3 mm from the breast.
     image: NDArray[np.float32]
     #: bool [height, width].
     breast_mask: NDArray[np.bool_]
@@ -89,12 +91,12 @@ def to_canonical(
     )
     shrink = Affine.scale(mask.shape[1] / columns, mask.shape[0] / rows)
     mask_weights = _weights(mask.shape, grid=shrink @ to_upright, crop=shrink.box(crop), frame=frame)
-    inside = resample(mask.astype(np.float32), **mask_weights) > 0.5  # noqa: PLR2004
+    inside = _to_chest_wall(resample(mask.astype(np.float32), **mask_weights) > 0.5)  # noqa: PLR2004
     weights = _weights(pixels.shape, grid=to_upright, crop=crop, frame=frame)
     greys = _normalised(resample(pixels, **weights), inside=inside)
     return CanonicalView(
         view=view,
-        image=np.where(covered(**weights), greys, np.float32(0)),
+        image=np.where(covered(**weights) & _near(inside, spacing_mm=spacing), greys, np.float32(0)),
         breast_mask=inside,
         spacing_mm=spacing,
         canonical_to_native=_TRANSPOSE @ to_upright if orientation.transposed else to_upright,
@@ -104,6 +106,18 @@ def to_canonical(
 
 
 _TRANSPOSE = Affine(0.0, 1.0, 0.0, 1.0, 0.0, 0.0)
+
+
+def _to_chest_wall(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The mask with each row filled from the chest wall at x = 0, where thin fat is as dark as background."""
+    return np.asarray(np.logical_or.accumulate(mask[:, ::-1], axis=1)[:, ::-1])
+
+
+def _near(mask: NDArray[np.bool_], *, spacing_mm: float) -> NDArray[np.bool_]:
+    """The mask grown by the margin."""
+    radius = round(_MARGIN_MM / spacing_mm)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), disc), dtype=np.bool_)
 
 
 def _crop(
