@@ -89,6 +89,8 @@ class CanonicalExam:
     film: NDArray[np.bool_] = field(default_factory=lambda: ~_every(len(VIEWS)))
     #: The data set that it is of.
     source: str = PHANTOM
+    #: The part of that data set, ``train``, ``val`` or ``test``; empty where it is not divided.
+    part: str = ""
 
     def masses(self, view: int) -> NDArray[np.intp]:
         """The indices of the boxes of masses in one view."""
@@ -162,7 +164,7 @@ def _true_view(view: PhantomView, frame: Frame) -> TrueView:
 
 
 def assemble(
-    views: Sequence[TrueView | None], *, seed: int, frame: Frame, source: str = PHANTOM
+    views: Sequence[TrueView | None], *, seed: int, frame: Frame, source: str = PHANTOM, part: str = ""
 ) -> CanonicalExam:
     """One exam from its views in the order of ``VIEWS``; None stands for a view that does not exist."""
     shown = [(i, view) for i, view in enumerate(views) if view is not None]
@@ -193,6 +195,7 @@ def assemble(
         spacing_known=np.array([view is not None and view.spacing_known for view in views], dtype=np.bool_),
         film=np.array([view is not None and view.film for view in views], dtype=np.bool_),
         source=source,
+        part=part,
     )
 
 
@@ -330,6 +333,7 @@ def _render_shard(key: CacheKey, folder: Path, first: int) -> None:
     write_shard(folder, first, [canonical_exam(phantom.generate(seed, recipe=recipe), key.frame) for seed in seeds])
 
 
+_PER_EXAM = ("source", "part")
 _PER_VIEW = ("spacing_mm", "nipples", "present", "nipple_known", "spacing_known", "film")
 _PER_BOX = ("boxes", "box_views", "kinds", "labels")
 
@@ -340,7 +344,7 @@ def write_shard(folder: Path, first: int, exams: Sequence[CanonicalExam]) -> Non
         _write(_plane_path(folder, plane, first), np.stack([getattr(exam, plane) for exam in exams]))
     owner = [np.full(len(exam.boxes), i) for i, exam in enumerate(exams)]
     arrays = {"seeds": np.array([exam.seed for exam in exams]), "box_exams": np.concatenate(owner)}
-    arrays["sources"] = np.array([exam.source for exam in exams])
+    arrays |= {f"{name}s": np.array([getattr(exam, name) for exam in exams]) for name in _PER_EXAM}
     arrays |= {name: np.stack([getattr(exam, name) for exam in exams]) for name in _PER_VIEW}
     arrays |= {name: np.concatenate([getattr(exam, name) for exam in exams]) for name in _PER_BOX}
     _write(_truth_path(folder, first), arrays)
@@ -372,7 +376,7 @@ def read_shard(folder: Path, first: int) -> list[CanonicalExam]:
             seed=int(seed),
             images=images[i],
             masks=masks[i],
-            source=str(arrays["sources"][i]) if "sources" in arrays else PHANTOM,
+            **{name: str(arrays[f"{name}s"][i]) for name in _PER_EXAM if f"{name}s" in arrays},
             **{name: arrays[name][i] for name in views},
             **{name: arrays[name][arrays["box_exams"] == i] for name in _PER_BOX},
         )

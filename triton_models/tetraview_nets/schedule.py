@@ -58,6 +58,10 @@ class Schedule:
     #: With network and step, decides every batch.
     seed: int = 0
 
+    def of(self, steps: int) -> Schedule:
+        """The same schedule over another number of steps, its warm-up held to a tenth of them."""
+        return replace(self, steps=steps, warm_up=min(self.warm_up, max(1, steps // 10)))
+
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
         if step < self.warm_up:

@@ -19,6 +19,8 @@ from tetraview.imaging.resample import axis_weights, covered, resample
 #: Background kept around the breast on every side but the chest wall; what lies further out, such as film borders,
 #: markers and labels, is black.
 _MARGIN_MM = 3.0
+#: Raised whenever the same pixels give another image; caches of canonical images are named by it.
+CANONICAL_VERSION = 2
 #: Greys of the breast that become 0 and 1.
 _PERCENTILES = (0.5, 99.5)
 #: Extent of a breast along the chest wall; the largest detectors measure 300 mm.

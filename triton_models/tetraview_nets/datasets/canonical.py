@@ -60,7 +60,7 @@ def canonical_exam(
             skipped.append(Skipped(where=found[slot].name, reason=str(error)))
     if not any(views):
         return None, skipped
-    return assemble(views, seed=number, frame=frame, source=source or exam.source or exam.name), skipped
+    return assemble(views, seed=number, frame=frame, source=source or exam.source or exam.name, part=exam.part or ""), skipped
 
 
 def _true_view(view: SourceView, exam: SourceExam, frame: Frame) -> TrueView:
