@@ -12,9 +12,9 @@ from tetraview.domain.geometry import Box
 from tetraview.errors import ImageUnreadable, StorageUnavailable
 from tetraview.imaging.canonical import CanonicalView, Frame
 from tetraview.phantom import ObjectKind
-from tetraview_nets.cache import VIEWS, CanonicalExam, TrueView, assemble, canonical_box
 from tetraview_nets.datasets.regions import bounds
 from tetraview_nets.datasets.truth import Collection, Lesion, Skipped, SourceExam, SourceView, TruthUnusable
+from tetraview_nets.learning.cache import VIEWS, CanonicalExam, TrueView, assemble, canonical_box
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,7 +36,7 @@ def canonical_exams(collection: Collection, *, frame: Frame) -> Iterator[tuple[C
 
 
 def canonical_exam(
-    exam: SourceExam, *, number: int, frame: Frame, source: str | None = None
+    exam: SourceExam, *, number: int, frame: Frame, source: str
 ) -> tuple[CanonicalExam | None, list[Skipped]]:
     """Read the images of an exam and bring them and their masses into the canonical frame.
 
@@ -44,6 +44,7 @@ def canonical_exam(
         exam: which images.
         number: the patient's; exams of one patient have the same, and figures are resampled by it.
         frame: the matrix to fill.
+        source: the data set that it is of.
 
     Returns:
         The exam without the images that could not be used, and those; all boxes are masses.
@@ -60,7 +61,9 @@ def canonical_exam(
             skipped.append(Skipped(where=found[slot].name, reason=str(error)))
     if not any(views):
         return None, skipped
-    return assemble(views, seed=number, frame=frame, source=source or exam.source or exam.name, part=exam.part or ""), skipped
+    return assemble(
+        views, seed=number, frame=frame, source=source or exam.source or exam.name, part=exam.part or ""
+    ), skipped
 
 
 def _true_view(view: SourceView, exam: SourceExam, frame: Frame) -> TrueView:

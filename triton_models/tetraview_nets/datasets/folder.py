@@ -6,8 +6,8 @@ out or empty, and what they would say is then unknown:
 
 * ``exam``: the same for images that were taken together; without it a patient has one exam.
 * ``dataset``: the name of the data set; without it that of the folder.
-* ``medium``: ``film`` or ``digital``. ``chest_wall``: ``left`` or ``right``, the side seen in the picture, which decides
-  how films are turned: they may have been scanned with either side up.
+* ``medium``: ``film`` or ``digital``. ``chest_wall``: ``left`` or ``right``, the side seen in the picture, which
+  decides how films are turned: they may have been scanned with either side up.
 * ``spacing_mm``: of square pixels. ``spacing_known``: text that begins with ``known`` where it was measured.
 * ``boxes``: JSON list of x0, y0, x1, y1 around masses; ``polygons``: JSON list of outlines, each a list of x, y;
   ``mask``: a file, 255 inside masses, from which the boxes take their outlines.
@@ -108,7 +108,9 @@ def read(root: Path, spacing: AssumedSpacing | None = None) -> Collection:
     sources = {each.exam: row_source for each, row_source in zip(found, _sources(found, rows, root), strict=True)}
     exams = tuple(replace(exam, source=sources[exam.name.split("+")[0]]) for exam in exams_of(found))
     name = root.resolve().name
-    return Collection(name=name, citation=f"{len(rows)} rows of {MANIFEST}", remarks=(), exams=exams, skipped=tuple(skipped))
+    return Collection(
+        name=name, citation=f"{len(rows)} rows of {MANIFEST}", remarks=(), exams=exams, skipped=tuple(skipped)
+    )
 
 
 def _sources(found: list[FoundView], rows: list[Row], root: Path) -> list[str]:

@@ -12,10 +12,10 @@ from pathlib import Path
 import cv2
 
 from tetraview.imaging.canonical import CANONICAL_VERSION, Frame
-from tetraview_nets.cache import SHARD, CanonicalExam, default_root, has_shard, read_shard, write_shard
 from tetraview_nets.datasets import folder as data_folder
 from tetraview_nets.datasets.canonical import canonical_exam
 from tetraview_nets.datasets.truth import Collection, SourceExam
+from tetraview_nets.learning.cache import SHARD, CanonicalExam, default_root, has_shard, read_shard, write_shard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ def _pieces(collection: Collection) -> Iterator[tuple[int, list[tuple[int, Sourc
 
 def _render(place: Path, first: int, piece: Sequence[tuple[int, SourceExam]], frame: Frame) -> int:
     cv2.setNumThreads(1)
-    found = [canonical_exam(exam, number=number, frame=frame)[0] for number, exam in piece]
+    found = [canonical_exam(exam, number=number, frame=frame, source=exam.source or "")[0] for number, exam in piece]
     write_shard(place, first, [exam for exam in found if exam is not None])
     return len(piece)
 

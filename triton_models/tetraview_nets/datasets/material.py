@@ -10,11 +10,11 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from tetraview_nets import cache
-from tetraview_nets.cache import PHANTOM, CacheKey, CanonicalExam, ExamSet
 from tetraview_nets.datasets.folder_exams import folder_exams, renumbered
 from tetraview_nets.datasets.truth import DatasetUnusable
-from tetraview_nets.material import ExamMaterial
+from tetraview_nets.learning import cache
+from tetraview_nets.learning.cache import PHANTOM, CacheKey, CanonicalExam, ExamSet
+from tetraview_nets.learning.material import ExamMaterial
 
 #: Data sets whose terms allow figures but no weights that are passed on; they are learnt from only when named in --mix.
 FIGURES_ONLY = frozenset({"INbreast"})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tetraview.imaging.canonical import Frame
-from tetraview_nets import presets as mommi
-from tetraview_nets.presets import MommiPreset
+from tetraview_nets.mommi import presets as mommi
+from tetraview_nets.mommi.presets import MommiPreset
 
 Sides = tuple[tuple[float, float], ...]
 
@@ -110,8 +110,8 @@ SLIM = YoloPreset(
     mommi=mommi.SLIM,
 )
 
-# For real mammograms, whose masses are smaller than phantoms' and lie among more that looks like them: slim's network on
-# finer inputs, 160 pixels of .68 mm at most in each window.
+# For real mammograms, whose masses are smaller than phantoms' and lie among more that looks like them: slim's network
+# on finer inputs, in pixels of .68 mm at the largest size.
 FINE = YoloPreset(
     name="fine",
     frame=mommi.SLIM.frame,

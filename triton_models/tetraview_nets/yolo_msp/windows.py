@@ -2,7 +2,7 @@
 
 YOLOv3 crops at random as well. A window shows more mass and less background than a view for the same work, and a
 network without fully connected layers reads whole views all the same. Scale, turn, flips and greys change as in
-``tetraview_nets.augment``.
+``tetraview_nets.learning.augment``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tetraview_nets.augment import ExamChange, moved, new_greys, spread_of, warped
-from tetraview_nets.cache import IGNORED
-from tetraview_nets.data import Draw
+from tetraview_nets.learning.augment import ExamChange, moved, new_greys, spread_of, warped
+from tetraview_nets.learning.cache import IGNORED
+from tetraview_nets.learning.data import Draw
 
 #: How often a window of a view with masses is laid around one of them.
 AROUND_MASS = 0.85
