@@ -36,7 +36,7 @@ def canonical_exams(collection: Collection, *, frame: Frame) -> Iterator[tuple[C
 
 
 def canonical_exam(
-    exam: SourceExam, *, number: int, frame: Frame, source: str
+    exam: SourceExam, *, number: int, frame: Frame, source: str = ""
 ) -> tuple[CanonicalExam | None, list[Skipped]]:
     """Read the images of an exam and bring them and their masses into the canonical frame.
 

@@ -27,6 +27,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -196,9 +197,9 @@ def _lesions(row: Row, root: Path) -> tuple[Lesion, ...]:
     )
 
 
-def _list(row: Row, column: str) -> list[list[float]]:
+def _list(row: Row, column: str) -> list[Any]:
     try:
-        found: list[list[float]] = json.loads(row.get(column) or "[]")
+        found: list[Any] = json.loads(row.get(column) or "[]")
     except ValueError:
         raise TruthUnusable(f"The column {column} is not a JSON list.") from None
     return found

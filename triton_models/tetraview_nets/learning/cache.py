@@ -378,9 +378,15 @@ def read_shard(folder: Path, first: int) -> list[CanonicalExam]:
             seed=int(seed),
             images=images[i],
             masks=masks[i],
-            **{name: str(arrays[f"{name}s"][i]) for name in _PER_EXAM if f"{name}s" in arrays},
+            source=_word(arrays, "sources", i) or PHANTOM,
+            part=_word(arrays, "parts", i),
             **{name: arrays[name][i] for name in views},
             **{name: arrays[name][arrays["box_exams"] == i] for name in _PER_BOX},
         )
         for i, seed in enumerate(arrays["seeds"])
     ]
+
+
+def _word(arrays: dict[str, NDArray[np.generic]], name: str, index: int) -> str:
+    """A word of one exam; empty in shards that were written before it was kept."""
+    return str(arrays[name][index]) if name in arrays else ""
