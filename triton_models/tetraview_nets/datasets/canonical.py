@@ -75,7 +75,8 @@ def _true_view(view: SourceView, exam: SourceExam, frame: Frame) -> TrueView:
         canonical=canonical,
         objects=masses,
         nipple=mark.point if mark else None,
-        nipple_in_profile=bool(mark and mark.in_profile),
+        # Who marks a nipple that is not in profile has seen it through the breast.
+        nipple_in_profile=mark is not None,
         ignored=view.ignored.mask(canonical.native_shape) if view.ignored else None,
         spacing_known=view.spacing_known,
         film=view.film,

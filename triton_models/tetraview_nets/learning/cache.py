@@ -71,7 +71,7 @@ class CanonicalExam:
     masks: NDArray[np.uint8]
     #: float32 [4], millimetres per pixel.
     spacing_mm: NDArray[np.float32]
-    #: float32 [4, 3], x, y and 1 where the nipple is in profile, else 0; zeros where it is not known.
+    #: float32 [4, 3], x, y and 1 where the nipple can be seen, else 0; zeros where it is not known.
     nipples: NDArray[np.float32]
     #: float32 [K, 4], boxes of all objects.
     boxes: NDArray[np.float32]

@@ -88,12 +88,19 @@ SIZES_MM = (10.0, 20.0)
 class Draw:
     """Random views of a set of exams: equally often of each source or by given shares, masses of each size alike."""
 
-    def __init__(self, exams: Sequence[CanonicalExam], *, shares: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        exams: Sequence[CanonicalExam],
+        *,
+        shares: Mapping[str, float] | None = None,
+        nipple_known: bool = False,
+    ) -> None:
         """Sort views by source, and those with a mass by its size.
 
         Args:
             exams: what is drawn from.
             shares: how often each source is drawn, by ``CanonicalExam.source``; None for all alike.
+            nipple_known: whether only views are drawn whose nipple somebody marked.
 
         Raises:
             ValueError: a source of the shares has no exams.
@@ -102,8 +109,11 @@ class Draw:
         self._views: dict[str, list[Spot]] = defaultdict(list)
         self._with_mass: dict[str, dict[int, list[Spot]]] = defaultdict(lambda: defaultdict(list))
         for i, exam in enumerate(exams):
-            self._views[exam.source] += [Spot(i, int(view)) for view in np.flatnonzero(exam.present)]
-            for box in np.flatnonzero(exam.kinds == 0):
+            usable = exam.present & exam.nipple_known if nipple_known else exam.present
+            if not usable.any():
+                continue
+            self._views[exam.source] += [Spot(i, int(view)) for view in np.flatnonzero(usable)]
+            for box in np.flatnonzero((exam.kinds == 0) & usable[exam.box_views]):
                 view = int(exam.box_views[box])
                 self._with_mass[exam.source][_size(exam, int(box))].append(Spot(i, view))
         weights = shares or dict.fromkeys(self._views, 1.0)
