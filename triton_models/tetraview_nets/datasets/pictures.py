@@ -47,7 +47,7 @@ class DicomPicture:
             return read_view(file, view=view, frame=frame, max_pixels=limits.max_pixels).canonical
 
     def patches(self, view: View, boxes: Sequence[Box], shape: PatchShape) -> NDArray[np.float32]:
-        """The squares of tissue around boxes in stored pixels, float32 [boxes, size, size] in [0, 1].
+        """The upright squares of tissue around boxes in stored pixels, float32 [boxes, size, size] in [0, 1].
 
         Raises:
             ImageUnreadable: the file is missing or damaged.
@@ -57,7 +57,8 @@ class DicomPicture:
             return cut_patches({view: self.path}, {view: boxes}, shapes={"": shape}, limits=limits)[view][""]
         with damage_told():
             file = _with_spacing(self.path, self.spacing)
-            return read_patches(file, boxes=boxes, shapes={"": shape}, max_pixels=limits.max_pixels)[""]
+            shapes = {"": shape}
+            return read_patches(file, view=view, boxes=boxes, shapes=shapes, max_pixels=limits.max_pixels)[""]
 
 
 @contextmanager
