@@ -43,7 +43,7 @@ from tetraview.phantom.dicom import to_dataset
 from tetraview.reader import ExamReader
 from tetraview.report import write_report
 from tetraview.settings import Stages
-from tetraview_nets import outline
+from tetraview_nets.mommi import outline
 
 #: Spacing of the canonical frame, millimetres, and of the phantom as it is generated.
 CANONICAL_MM = PHANTOM_MM = 0.45

@@ -8,8 +8,8 @@ import pytest
 from tetraview.domain.geometry import Box
 from tetraview.imaging.patch import PatchShape, on_pixels
 
-crops = pytest.importorskip("tetraview_nets.crops")
-lesions = pytest.importorskip("tetraview_nets.lesions")
+crops = pytest.importorskip("tetraview_nets.learning.crops")
+lesions = pytest.importorskip("tetraview_nets.learning.lesions")
 
 
 @pytest.mark.parametrize("box", [Box(20.3, 31.7, 44.1, 50.2), Box(-4.2, 60.9, 12.5, 79.6)], ids=["inside", "beyond"])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from tetraview_nets.cli import app
+from tetraview_nets.cli.main import app
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tetraview.domain.view import Route
 from tetraview_nets.calibration import NotCalibratable, Platt, fit, fit_routes, labelled, maps, prior_corrected
 from tetraview_nets.metrics import ImageResult
-from tetraview_nets.reliability import MEASURES, ReliabilityRow, markdown, plot, reliability, write_csv
+from tetraview_nets.studies.claims.reliability import MEASURES, ReliabilityRow, markdown, plot, reliability, write_csv
 
 MASS = (10.0, 10.0, 20.0, 20.0)
 AWAY = (50.0, 50.0, 60.0, 60.0)

@@ -11,11 +11,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from tetraview import phantom
-from tetraview_nets.cache import VIEWS, canonical_exam
-from tetraview_nets.evaluate import view_input
-from tetraview_nets.mommi import MommiNet, ViewOutput
-from tetraview_nets.presets import PRESETS
-from tetraview_nets.weights import SHIPPED_WEIGHTS, WeightsCard, WeightsInvalid, digest, load, read, save
+from tetraview_nets.learning.cache import VIEWS, canonical_exam
+from tetraview_nets.learning.evaluate import view_input
+from tetraview_nets.mommi.network import MommiNet
+from tetraview_nets.mommi.presets import PRESETS
+from tetraview_nets.mommi.storage import SHIPPED_WEIGHTS, load
+from tetraview_nets.system import ViewOutput
+from tetraview_nets.weights import WeightsCard, WeightsInvalid, digest, read, save
 
 CARD = WeightsCard(
     name="mommi",

@@ -55,8 +55,8 @@ def triton() -> Iterator[str]:
 def tiny_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped repository with a network of the smallest preset, its weights random but ready to mark masses."""
     torch = pytest.importorskip("torch")
-    from tetraview_nets.mommi import MommiNet  # noqa: PLC0415 - only where torch is
-    from tetraview_nets.presets import TINY  # noqa: PLC0415
+    from tetraview_nets.mommi.network import MommiNet  # noqa: PLC0415 - only where torch is
+    from tetraview_nets.mommi.presets import TINY  # noqa: PLC0415
     from tetraview_nets.weights import WeightsCard, save  # noqa: PLC0415
 
     torch.manual_seed(1)

@@ -101,8 +101,8 @@ def test_the_order_of_views_does_not_change_the_answer(detector: Detector) -> No
 def test_triton_answers_what_the_networks_say_in_process(detector: Detector, tiny_repository: Path) -> None:
     """Boxes, scores and outlines that come through Triton are those of the same weights without it."""
     torch = pytest.importorskip("torch")
-    from tetraview_nets.mommi import ViewInput  # noqa: PLC0415 - only where torch is
-    from tetraview_nets.weights import load  # noqa: PLC0415
+    from tetraview_nets.mommi.storage import load  # noqa: PLC0415
+    from tetraview_nets.system import ViewInput  # noqa: PLC0415 - only where torch is
 
     network, _ = load(tiny_repository / "mommi_detector" / "1" / "weights.safetensors")
     inputs = [

@@ -1,6 +1,6 @@
 """``python -m tetraview_nets``."""
 
-from tetraview_nets.cli import main
+from tetraview_nets.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""What every network that reads patches gives, and how one is found and built by its name."""
+"""What networks that read views or patches are given and give, and how one is found and built by its name."""
 
 from __future__ import annotations
 
@@ -8,8 +8,46 @@ from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
+from tetraview.domain.view import Route, View
 from tetraview.imaging.canonical import Frame
 from tetraview.imaging.patch import PatchShape
+
+#: A detector gives no more of a view.
+MAX_DETECTIONS = 20
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ViewInput:
+    """One view of an exam in the canonical frame."""
+
+    view: View
+    #: float32 [H, W] in [0, 1].
+    image: Tensor
+    #: bool [H, W].
+    breast_mask: Tensor
+    #: Millimetres per canonical pixel.
+    spacing_mm: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ViewOutput:
+    """What was found in one view; boxes, scores and outlines belong together, best first."""
+
+    view: View
+    #: With which companions the view was read.
+    route: Route
+    #: x and y in canonical pixels and the nipple network's confidence, 0 where the place is not to be trusted.
+    nipple: tuple[float, float, float]
+    #: [N, 4] x0, y0, x1, y1 in canonical pixels.
+    boxes: Tensor
+    #: [N] in [0, 1].
+    scores: Tensor
+    #: One [P, 2] of x, y in canonical pixels per box, P at least 3.
+    outlines: list[Tensor]
+    #: [H, W] in [0, 1].
+    fusion_map: Tensor
+    #: Plain sentences, each starting with the view's name.
+    warnings: tuple[str, ...]
 
 
 class PatchReading(NamedTuple):
@@ -73,7 +111,7 @@ class ExamSystem:
     #: In the card of its weights.
     card_name: str
     presets: Mapping[str, ExamPreset]
-    #: The network of a preset, whose ``read(views)`` takes ``mommi.ViewInput`` and gives ``mommi.ViewOutput``, each.
+    #: The network of a preset, whose ``read(views)`` takes ``ViewInput`` and gives ``ViewOutput``, each.
     build: Callable[[Any], nn.Module]
     #: Its ``fusion_map`` differs from pixel to pixel in any breast, so that a constant one is a fault.
     map_varies: bool

@@ -10,7 +10,7 @@ from typing import Any
 from tetraview_nets.classifier.system import SYSTEM as MOMMI_CLASSIFIER
 from tetraview_nets.crunet.system import SYSTEM as CRUNET
 from tetraview_nets.dualcore.system import SYSTEM as DUALCORE
-from tetraview_nets.mommi_system import SYSTEM as MOMMI_DETECTOR
+from tetraview_nets.mommi.system import SYSTEM as MOMMI_DETECTOR
 from tetraview_nets.rescunet.system import SYSTEM as RESCUNET
 from tetraview_nets.system import ExamSystem, PatchSystem
 from tetraview_nets.unetpp.system import SYSTEM as UNETPP

@@ -19,11 +19,6 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tetraview_nets.calibration import Calibration
-from tetraview_nets.mommi import MommiNet
-from tetraview_nets.presets import PRESETS
-
-#: The detector that Triton serves.
-SHIPPED_WEIGHTS = Path(__file__).parents[1] / "repository" / "mommi_detector" / "1" / "weights.safetensors"
 
 Network = TypeVar("Network", bound=nn.Module)
 Preset = TypeVar("Preset")
@@ -115,15 +110,6 @@ def read(path: Path) -> tuple[dict[str, Tensor], WeightsCard]:
     if digest(tensors) != card.weights_sha256:
         raise WeightsInvalid(f"the tensors in {path} are not those its card describes: fetch the file again")
     return {name: tensor.float() if tensor.dtype == torch.half else tensor for name, tensor in tensors.items()}, card
-
-
-def load(path: Path) -> tuple[MommiNet, WeightsCard]:
-    """MommiNet-v2 with the weights of a file, ready to read, and their card.
-
-    Raises:
-        WeightsInvalid: the file is not usable or does not fit the preset it names.
-    """
-    return load_network(path, name="mommi", presets=PRESETS, build=MommiNet)
 
 
 def load_network(

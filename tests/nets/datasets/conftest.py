@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
-from tetraview_nets.cache import BREAST, MASS, CanonicalExam
+from tetraview_nets.learning.cache import BREAST, MASS, CanonicalExam
 
 ROWS, COLUMNS = 400, 300
 SPACING_MM = 0.5

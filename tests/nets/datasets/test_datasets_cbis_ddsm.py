@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from tetraview.domain.view import View
-from tetraview_nets.cache import VIEWS
 from tetraview_nets.datasets import cbis_ddsm
 from tetraview_nets.datasets.canonical import canonical_exam
 from tetraview_nets.datasets.grouping import Part, select
 from tetraview_nets.datasets.truth import AssumedSpacing
-from tetraview_nets.presets import PRESETS
+from tetraview_nets.learning.cache import VIEWS
+from tetraview_nets.mommi.presets import PRESETS
 
 FRAME = PRESETS["tiny"].frame
 SPACING = AssumedSpacing(mm=0.5, source="drawn so")

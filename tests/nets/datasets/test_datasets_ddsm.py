@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from tetraview.domain.view import View
-from tetraview_nets.cache import VIEWS
 from tetraview_nets.datasets import ddsm, overlay
 from tetraview_nets.datasets.canonical import canonical_exam
 from tetraview_nets.datasets.film import SCANNERS
 from tetraview_nets.datasets.truth import TruthUnusable
-from tetraview_nets.presets import PRESETS
+from tetraview_nets.learning.cache import VIEWS
+from tetraview_nets.mommi.presets import PRESETS
 
 FRAME = PRESETS["tiny"].frame
 SIDES = {"LEFT": "L", "RIGHT": "R"}

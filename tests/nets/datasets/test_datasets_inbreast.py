@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tetraview.domain.view import View
-from tetraview_nets.cache import VIEWS
 from tetraview_nets.datasets import inbreast
 from tetraview_nets.datasets.canonical import canonical_exam
 from tetraview_nets.datasets.truth import DatasetUnusable
-from tetraview_nets.presets import PRESETS
+from tetraview_nets.learning.cache import VIEWS
+from tetraview_nets.mommi.presets import PRESETS
 
 FRAME = PRESETS["tiny"].frame
 HEAD = "Patient ID;Patient age;Laterality;View;Acquisition date;File Name;ACR;Bi-Rads"

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from tetraview.imaging.patch import PatchShape
-from tetraview_nets.crops import cut, cut_mask
 from tetraview_nets.datasets.catalogue import DatasetName
 from tetraview_nets.datasets.command import DatasetRequest
 from tetraview_nets.datasets.grouping import Part
 from tetraview_nets.datasets.lesions import TILE, DatasetLesions, dataset_lesions
 from tetraview_nets.datasets.truth import AssumedSpacing, DatasetUnusable
+from tetraview_nets.learning.crops import cut, cut_mask
 
 HEADER = (
     "patient_id,left or right breast,image view,abnormality id,assessment,pathology,image file path,ROI mask file path"

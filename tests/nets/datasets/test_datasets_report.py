@@ -15,8 +15,7 @@ from typer.testing import CliRunner
 
 from tetraview.domain.view import Route
 from tetraview_nets import weights
-from tetraview_nets.cache import CanonicalExam
-from tetraview_nets.cli import app
+from tetraview_nets.cli.main import app
 from tetraview_nets.datasets import report, vindr_mammo
 from tetraview_nets.datasets.anchors import MOMMI_RECALLS
 from tetraview_nets.datasets.catalogue import COMPARABLE, LOADERS, DatasetName
@@ -24,9 +23,10 @@ from tetraview_nets.datasets.command import DatasetRequest
 from tetraview_nets.datasets.evaluation import evaluate
 from tetraview_nets.datasets.grouping import Part, in_test, select
 from tetraview_nets.datasets.truth import AssumedSpacing, Collection, DatasetUnusable, birads
-from tetraview_nets.evaluate import Detections
-from tetraview_nets.mommi import MommiNet
-from tetraview_nets.presets import PRESETS
+from tetraview_nets.learning.cache import CanonicalExam
+from tetraview_nets.learning.evaluate import Detections
+from tetraview_nets.mommi.network import MommiNet
+from tetraview_nets.mommi.presets import PRESETS
 from tetraview_nets.weights import WeightsCard
 
 FRAME = PRESETS["tiny"].frame

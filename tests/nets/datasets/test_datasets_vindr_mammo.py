@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from tetraview.domain.view import View
-from tetraview_nets.cache import VIEWS
 from tetraview_nets.datasets import vindr_mammo
 from tetraview_nets.datasets.canonical import canonical_exam
 from tetraview_nets.datasets.grouping import Part, select
 from tetraview_nets.datasets.truth import DatasetUnusable
-from tetraview_nets.presets import PRESETS
+from tetraview_nets.learning.cache import VIEWS
+from tetraview_nets.mommi.presets import PRESETS
 
 FRAME = PRESETS["tiny"].frame
 IMAGE = ("study_id", "series_id", "image_id", "laterality", "view_position", "height", "width", "breast_birads")

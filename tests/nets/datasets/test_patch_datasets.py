@@ -11,7 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from tetraview_nets.cli import app
+from tetraview_nets.cli.main import app
 from tetraview_nets.systems import PATCH_SYSTEMS
 from tetraview_nets.weights import WeightsCard, save
 

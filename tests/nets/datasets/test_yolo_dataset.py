@@ -9,10 +9,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from tetraview_nets.cli import app
+from tetraview_nets.cli.main import app
 from tetraview_nets.weights import WeightsCard, WeightsInvalid, save
 from tetraview_nets.yolo_msp import storage
-from tetraview_nets.yolo_msp.detector import YoloMsp
+from tetraview_nets.yolo_msp.network import YoloMsp
 from tetraview_nets.yolo_msp.presets import TINY
 
 COLUMNS = "study_id,image_id,laterality,view_position,split"

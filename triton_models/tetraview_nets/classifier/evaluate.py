@@ -15,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 
 from tetraview_nets.calibration import Platt
-from tetraview_nets.classifier.densenet import DenseNet
+from tetraview_nets.classifier.network import DenseNet
 from tetraview_nets.classifier.task import grade_all
-from tetraview_nets.crops import detected
-from tetraview_nets.figure_table import made_by, page
-from tetraview_nets.lesions import LesionSet
+from tetraview_nets.learning.crops import detected
+from tetraview_nets.learning.figure_table import made_by, page
+from tetraview_nets.learning.lesions import LesionSet
 from tetraview_nets.metrics import auc, brier, expected_calibration_error, interval, patient_weights
 
 Floats = NDArray[np.float64]

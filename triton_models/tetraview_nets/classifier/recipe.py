@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from tetraview_nets.schedule import Schedule
+from tetraview_nets.learning.schedule import Schedule
 
 
 class Weighting(StrEnum):

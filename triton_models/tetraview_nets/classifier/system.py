@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tetraview_nets.classifier.densenet import DenseNet
+from tetraview_nets.classifier.network import DenseNet
 from tetraview_nets.classifier.presets import PRESETS
 from tetraview_nets.system import PatchSystem
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tetraview_nets.classifier.birads import LEVELS
-from tetraview_nets.classifier.densenet import DenseNet, Grades
+from tetraview_nets.classifier.network import DenseNet, Grades
 from tetraview_nets.classifier.presets import ClassifierPreset
 from tetraview_nets.classifier.recipe import FIXED_PARTS, ClassifierRecipe, Weighting
-from tetraview_nets.crops import augmented, detected
-from tetraview_nets.lesions import UNASSESSED, LesionSet
+from tetraview_nets.learning.birads import LEVELS
+from tetraview_nets.learning.crops import augmented, detected
+from tetraview_nets.learning.lesions import UNASSESSED, LesionSet
 from tetraview_nets.losses import kendall, masked_mean
 from tetraview_nets.metrics import auc
 

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from tetraview_nets.classifier.densenet import DenseNet
+from tetraview_nets.classifier.network import DenseNet
 from tetraview_nets.classifier.presets import ClassifierPreset
 from tetraview_nets.classifier.recipe import ClassifierRecipe
 from tetraview_nets.classifier.system import SYSTEM
 from tetraview_nets.classifier.task import MalignancyTask, Material, grade_all
-from tetraview_nets.crops import detected
-from tetraview_nets.lesions import LesionSet
-from tetraview_nets.patch_training import Judgement, PatchTraining, judged_scores
-from tetraview_nets.schedule import Rhythm
+from tetraview_nets.learning.crops import detected
+from tetraview_nets.learning.lesions import LesionSet
+from tetraview_nets.learning.patch_training import Judgement, PatchTraining, judged_scores
+from tetraview_nets.learning.schedule import Rhythm
 
 
 @dataclass(frozen=True, kw_only=True)

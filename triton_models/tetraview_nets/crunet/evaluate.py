@@ -9,15 +9,15 @@ from enum import StrEnum
 import numpy as np
 import torch
 
-from tetraview_nets.agreement import DiceFigures, agreement
-from tetraview_nets.crops import pairs
 from tetraview_nets.crunet.network import THRESHOLD, CruNet
 from tetraview_nets.crunet.published import CAVEATS, DICE_ANCHORS, PAPER
-from tetraview_nets.figure_table import made_by, page
-from tetraview_nets.lesions import LesionSet
+from tetraview_nets.learning.agreement import DiceFigures, agreement
+from tetraview_nets.learning.crops import pairs
+from tetraview_nets.learning.figure_table import made_by, page
+from tetraview_nets.learning.lesions import LesionSet
+from tetraview_nets.learning.pieces import read_masks
 from tetraview_nets.metrics import Confusion, mean_per_roi
 from tetraview_nets.metrics.arrays import Integers
-from tetraview_nets.pieces import read_masks
 
 _READING = (
     "Dice in percent with 95 % intervals from a bootstrap over patients. *Image* counts the pixels of the image, "

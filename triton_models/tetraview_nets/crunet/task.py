@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tetraview_nets.crops import augmented_pair, pairs
 from tetraview_nets.crunet.network import CruNet, loss_terms
 from tetraview_nets.crunet.recipe import CruRecipe
-from tetraview_nets.lesions import LesionSet
+from tetraview_nets.learning.crops import augmented_pair, pairs
+from tetraview_nets.learning.lesions import LesionSet
+from tetraview_nets.learning.pieces import read_masks
 from tetraview_nets.metrics import Confusion, mean_per_roi
-from tetraview_nets.pieces import read_masks
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

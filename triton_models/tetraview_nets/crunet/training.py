@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tetraview_nets.cache import Split
-from tetraview_nets.crops import detected
 from tetraview_nets.crunet.network import THRESHOLD, CruNet
 from tetraview_nets.crunet.presets import CruPreset
 from tetraview_nets.crunet.recipe import CruRecipe
 from tetraview_nets.crunet.system import SYSTEM
 from tetraview_nets.crunet.task import Material, OutlineTask
-from tetraview_nets.lesions import LesionSet
-from tetraview_nets.patch_training import Judgement, PatchTraining, judged_outlines
-from tetraview_nets.pieces import read_masks
-from tetraview_nets.schedule import Rhythm
+from tetraview_nets.learning.cache import Split
+from tetraview_nets.learning.crops import detected
+from tetraview_nets.learning.lesions import LesionSet
+from tetraview_nets.learning.patch_training import Judgement, PatchTraining, judged_outlines
+from tetraview_nets.learning.pieces import read_masks
+from tetraview_nets.learning.schedule import Rhythm
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,9 @@ from tetraview.domain.geometry import Box
 from tetraview.errors import ImageUnreadable, StorageUnavailable
 from tetraview.imaging.canonical import CanonicalView, Frame
 from tetraview.phantom import ObjectKind
-from tetraview_nets.cache import VIEWS, CanonicalExam, TrueView, assemble, canonical_box
 from tetraview_nets.datasets.regions import bounds
 from tetraview_nets.datasets.truth import Collection, Lesion, Skipped, SourceExam, SourceView, TruthUnusable
+from tetraview_nets.learning.cache import VIEWS, CanonicalExam, TrueView, assemble, canonical_box
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

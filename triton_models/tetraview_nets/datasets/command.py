@@ -12,12 +12,12 @@ from rich.markdown import Markdown
 from rich.progress import Progress
 
 from tetraview.imaging.canonical import Frame
-from tetraview_nets import froc_table
 from tetraview_nets.datasets import report
 from tetraview_nets.datasets.catalogue import LOADERS, DatasetName
 from tetraview_nets.datasets.evaluation import Reader, evaluate
 from tetraview_nets.datasets.grouping import Part, select
 from tetraview_nets.datasets.truth import AssumedSpacing, DatasetUnusable
+from tetraview_nets.learning import froc_table
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from tetraview.domain.view import Route
 from tetraview.imaging.canonical import Frame
-from tetraview_nets.cache import VIEWS, CanonicalExam
 from tetraview_nets.datasets.canonical import canonical_exams
 from tetraview_nets.datasets.truth import Collection, DatasetUnusable, Skipped
-from tetraview_nets.evaluate import Detector, companies, read_exams
+from tetraview_nets.learning.cache import VIEWS, CanonicalExam
+from tetraview_nets.learning.evaluate import Detector, companies, read_exams
 from tetraview_nets.metrics import ImageResult
 
 

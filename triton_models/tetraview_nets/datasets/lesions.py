@@ -13,8 +13,6 @@ from tetraview.errors import ImageUnreadable, StorageUnavailable
 from tetraview.imaging.canonical import CanonicalView, Frame
 from tetraview.imaging.orientation import Orientation
 from tetraview.imaging.patch import GreyWindow, PatchShape, cut_patch
-from tetraview_nets.cache import Split
-from tetraview_nets.classifier.birads import CATEGORIES
 from tetraview_nets.datasets import truth
 from tetraview_nets.datasets.catalogue import LOADERS
 from tetraview_nets.datasets.command import DatasetRequest
@@ -22,11 +20,13 @@ from tetraview_nets.datasets.evaluation import reasons
 from tetraview_nets.datasets.grouping import select
 from tetraview_nets.datasets.regions import bounds
 from tetraview_nets.datasets.truth import Collection, DatasetUnusable, Skipped, SourceView, TruthUnusable
-from tetraview_nets.lesions import LARGEST_SCALE, LARGEST_SHIFT, UNASSESSED, Lesion, LesionSet
+from tetraview_nets.learning.birads import CATEGORIES
+from tetraview_nets.learning.cache import Split
+from tetraview_nets.learning.lesions import LARGEST_SCALE, LARGEST_SHIFT, UNASSESSED, Lesion, LesionSet
 
 #: Where pathology is not known the papers on INbreast call these image categories malignant.
 SUSPICIOUS = "456"
-#: Wide enough for every box that ``tetraview_nets.crops`` draws, with the tissue that networks read around it.
+#: Wide enough for every box that ``tetraview_nets.learning.crops`` draws, with the tissue that networks read around it.
 TILE = PatchShape(size=512, margin=1.6 * LARGEST_SCALE + 2 * LARGEST_SHIFT, min_side_mm=40.0)
 _MASK_WINDOW = GreyWindow(low=0.0, high=1.0)
 #: Only the geometry of the image is wanted from this frame, not its pixels.

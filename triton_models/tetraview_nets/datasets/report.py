@@ -21,7 +21,7 @@ from tetraview_nets.datasets.anchors import (
 from tetraview_nets.datasets.catalogue import COMPARABLE, DatasetName
 from tetraview_nets.datasets.evaluation import Evaluation, Reading
 from tetraview_nets.datasets.truth import AssumedSpacing, Skipped
-from tetraview_nets.froc_table import FrocRow, froc_rows
+from tetraview_nets.learning.froc_table import FrocRow, froc_rows
 from tetraview_nets.metrics import IOU_CRITERION, RESAMPLES, Froc, ImageResult, average_precision, interval
 
 #: Criterion of the YOLO paper's figures.

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tetraview_nets.agreement import DiceFigures, agreement
 from tetraview_nets.calibration import Platt
 from tetraview_nets.classifier import evaluate as ranking
-from tetraview_nets.crops import pairs
 from tetraview_nets.dualcore.network import THRESHOLD, DualCoreNet
 from tetraview_nets.dualcore.published import ANCHORS, CAVEATS, PAPER, Anchor
-from tetraview_nets.figure_table import made_by, page
-from tetraview_nets.lesions import LesionSet
-from tetraview_nets.pieces import read_patches
+from tetraview_nets.learning.agreement import DiceFigures, agreement
+from tetraview_nets.learning.crops import pairs
+from tetraview_nets.learning.figure_table import made_by, page
+from tetraview_nets.learning.lesions import LesionSet
+from tetraview_nets.learning.pieces import read_patches
 
 TRUE, DETECTED = "true boxes", "detected boxes"
 _READING = (

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tetraview_nets.crops import augmented_pair, pairs
 from tetraview_nets.crunet.network import loss_terms
 from tetraview_nets.dualcore.network import THRESHOLD, DualCoreNet, DualOutput, SinglePath
 from tetraview_nets.dualcore.presets import DualPreset
 from tetraview_nets.dualcore.recipe import SEGMENTATION_PARTS, DualRecipe, Stage
 from tetraview_nets.dualcore.tight import TightSquare
-from tetraview_nets.lesions import Lesion, LesionSet
+from tetraview_nets.learning.crops import augmented_pair, pairs
+from tetraview_nets.learning.lesions import Lesion, LesionSet
+from tetraview_nets.learning.pieces import CHUNK, joined
 from tetraview_nets.losses import masked_mean
 from tetraview_nets.metrics import Confusion, auc, mean_per_roi
-from tetraview_nets.pieces import CHUNK, joined
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -9,9 +9,6 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from tetraview_nets.agreement import agreement
-from tetraview_nets.cache import Split
-from tetraview_nets.crops import detected
 from tetraview_nets.dualcore.network import (
     THRESHOLD,
     ConditionalGraphLearner,
@@ -23,12 +20,15 @@ from tetraview_nets.dualcore.presets import DualPreset
 from tetraview_nets.dualcore.recipe import DualRecipe, Stage
 from tetraview_nets.dualcore.system import SYSTEM
 from tetraview_nets.dualcore.task import Material, ReadingTask
-from tetraview_nets.lesions import LesionSet
+from tetraview_nets.learning.agreement import agreement
+from tetraview_nets.learning.cache import Split
+from tetraview_nets.learning.crops import detected
+from tetraview_nets.learning.lesions import LesionSet
+from tetraview_nets.learning.patch_training import Judgement, PatchTraining, judged_scores
+from tetraview_nets.learning.pieces import read_patches
+from tetraview_nets.learning.schedule import Rhythm
+from tetraview_nets.learning.train import Run
 from tetraview_nets.metrics import mean_per_roi
-from tetraview_nets.patch_training import Judgement, PatchTraining, judged_scores
-from tetraview_nets.pieces import read_patches
-from tetraview_nets.schedule import Rhythm
-from tetraview_nets.train import Run
 
 Network = TypeVar("Network", SinglePath, DualCoreNet)
 

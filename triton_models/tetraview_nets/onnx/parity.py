@@ -10,11 +10,11 @@ from typing import Any
 
 from torch import Tensor
 
+from tetraview_nets.learning.samples import Sample
 from tetraview_nets.onnx.export import OPSET
 from tetraview_nets.onnx.parts import PLACES, recorded
 from tetraview_nets.onnx.replace import Runner, numeric, replace
 from tetraview_nets.onnx.runtime import onnx_runner
-from tetraview_nets.samples import Sample
 from tetraview_nets.system import PatchReading
 
 #: Of the largest value where that is above 1, of 1 elsewhere.

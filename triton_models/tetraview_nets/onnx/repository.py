@@ -13,11 +13,11 @@ from pathlib import Path
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
+from tetraview_nets.learning.samples import random_sample
 from tetraview_nets.onnx.config import Backend, part_config
 from tetraview_nets.onnx.export import export
 from tetraview_nets.onnx.parts import PLACES, Part, recorded
 from tetraview_nets.onnx.runtime import FILE, session
-from tetraview_nets.samples import random_sample
 from tetraview_nets.systems import DETECTORS, SYSTEMS, load
 
 #: Exams that a stage's model prepares at once, so that the parts see patches of several.

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tetraview_nets.figure_table import made_by, page
-from tetraview_nets.lesions import LesionSet
+from tetraview_nets.learning.figure_table import made_by, page
+from tetraview_nets.learning.lesions import LesionSet
 from tetraview_nets.metrics import Confusion, auc, interval, patient_weights
+from tetraview_nets.rescunet.network import RescuNet
 from tetraview_nets.rescunet.otsu import Otsu
 from tetraview_nets.rescunet.outcome import Outcome
-from tetraview_nets.rescunet.rescunet import RescuNet
 
 Floats = NDArray[np.float64]
 #: Figure from how often each mass counts, int [N].

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tetraview_nets.agreement import agreement
-from tetraview_nets.crops import pairs
-from tetraview_nets.lesions import LesionSet
+from tetraview_nets.learning.agreement import agreement
+from tetraview_nets.learning.crops import pairs
+from tetraview_nets.learning.lesions import LesionSet
+from tetraview_nets.learning.pieces import read_patches
 from tetraview_nets.metrics import Confusion, auc
-from tetraview_nets.pieces import read_patches
+from tetraview_nets.rescunet.network import RescuNet
 from tetraview_nets.rescunet.otsu import Otsu, decide, discriminative_map
-from tetraview_nets.rescunet.rescunet import RescuNet
 from tetraview_nets.system import PatchReading
 
 Floats = NDArray[np.float64]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tetraview_nets.rescunet.network import RescuNet
 from tetraview_nets.rescunet.presets import PRESETS
-from tetraview_nets.rescunet.rescunet import RescuNet
 from tetraview_nets.system import PatchSystem
 
 SYSTEM = PatchSystem(

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tetraview_nets.crops import augmented_pair, pairs
-from tetraview_nets.lesions import Lesion, LesionSet
+from tetraview_nets.learning.crops import augmented_pair, pairs
+from tetraview_nets.learning.lesions import Lesion, LesionSet
+from tetraview_nets.learning.pieces import read_patches
 from tetraview_nets.losses import masked_mean
 from tetraview_nets.metrics import Confusion, auc, mean_per_roi
-from tetraview_nets.pieces import read_patches
+from tetraview_nets.rescunet.network import RescuNet
 from tetraview_nets.rescunet.otsu import BENIGN_GREY, MALIGNANT_GREY
 from tetraview_nets.rescunet.presets import RescunetPreset
 from tetraview_nets.rescunet.recipe import RescunetRecipe
-from tetraview_nets.rescunet.rescunet import RescuNet
 
 #: Target inside a benign mass; 1 inside a malignant one, 0 outside.
 BENIGN = BENIGN_GREY / MALIGNANT_GREY

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tetraview_nets.lesions import LesionSet
+from tetraview_nets.learning.lesions import LesionSet
+from tetraview_nets.learning.patch_training import Judgement, PatchTraining, judged_scores
+from tetraview_nets.learning.schedule import Rhythm
 from tetraview_nets.metrics import mean_per_roi
-from tetraview_nets.patch_training import Judgement, PatchTraining, judged_scores
+from tetraview_nets.rescunet.network import RescuNet
 from tetraview_nets.rescunet.outcome import Outcome
 from tetraview_nets.rescunet.presets import RescunetPreset
 from tetraview_nets.rescunet.recipe import RescunetRecipe
-from tetraview_nets.rescunet.rescunet import RescuNet
 from tetraview_nets.rescunet.system import SYSTEM
 from tetraview_nets.rescunet.task import MapTask, Material
-from tetraview_nets.schedule import Rhythm
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,13 +12,12 @@ import torch
 from torch import Tensor
 
 from tetraview.domain.view import Route, View
-from tetraview_nets.mommi import ViewInput, ViewOutput
 from tetraview_nets.serving.configuration import Configuration
 from tetraview_nets.serving.faults import BadRequest, Implausible
 from tetraview_nets.serving.model import ServedModel, text
 from tetraview_nets.serving.remote import replace_parts
-from tetraview_nets.serving.specimen import exam_specimen
-from tetraview_nets.system import ExamSystem
+from tetraview_nets.specimen import exam_specimen
+from tetraview_nets.system import ExamSystem, ViewInput, ViewOutput
 from tetraview_nets.weights import WeightsCard, load_network
 
 _VIEWS = tuple(View)

@@ -15,7 +15,7 @@ from tetraview_nets.serving.configuration import Configuration
 from tetraview_nets.serving.faults import BadRequest, Implausible
 from tetraview_nets.serving.model import ServedModel
 from tetraview_nets.serving.remote import replace_parts
-from tetraview_nets.serving.specimen import patch_specimen
+from tetraview_nets.specimen import patch_specimen
 from tetraview_nets.system import PatchReading, PatchSystem
 from tetraview_nets.weights import WeightsCard, load_network
 

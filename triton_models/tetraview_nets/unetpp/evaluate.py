@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tetraview_nets.agreement import agreement
-from tetraview_nets.crops import pairs
-from tetraview_nets.figure_table import made_by, page
-from tetraview_nets.lesions import Lesion, LesionSet
+from tetraview_nets.learning.agreement import agreement
+from tetraview_nets.learning.crops import pairs
+from tetraview_nets.learning.figure_table import made_by, page
+from tetraview_nets.learning.lesions import Lesion, LesionSet
+from tetraview_nets.learning.pieces import read_masks
 from tetraview_nets.metrics import MASK_FIGURES, Confusion, interval, mean_per_roi, patient_weights, pooled
-from tetraview_nets.pieces import read_masks
 from tetraview_nets.unetpp import anchors
-from tetraview_nets.unetpp.segmenter import THRESHOLD, Segmenter
+from tetraview_nets.unetpp.network import THRESHOLD, Segmenter
 
 Booleans = NDArray[np.bool_]
 Floats = NDArray[np.float64]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from tetraview_nets.schedule import Schedule
+from tetraview_nets.learning.schedule import Schedule
 from tetraview_nets.unetpp.presets import PRESETS
 
 

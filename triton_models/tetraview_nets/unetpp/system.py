@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tetraview_nets.system import PatchSystem
+from tetraview_nets.unetpp.network import Segmenter
 from tetraview_nets.unetpp.presets import PRESETS
-from tetraview_nets.unetpp.segmenter import Segmenter
 
 SYSTEM = PatchSystem(
     name="unetpp_segmenter", version="0.1.0", presets=PRESETS, build=Segmenter, gives=("probability", "threshold")

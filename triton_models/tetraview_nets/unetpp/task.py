@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tetraview_nets.crops import Mask, Patch, augmented_pair, pairs
-from tetraview_nets.lesions import Lesion, LesionSet
+from tetraview_nets.learning.crops import Mask, Patch, augmented_pair, pairs
+from tetraview_nets.learning.lesions import Lesion, LesionSet
+from tetraview_nets.learning.pieces import read_masks
 from tetraview_nets.metrics import Confusion, mean_per_roi
-from tetraview_nets.pieces import read_masks
+from tetraview_nets.unetpp.network import THRESHOLD, Segmenter
 from tetraview_nets.unetpp.presets import SegmenterPreset
 from tetraview_nets.unetpp.recipe import SegmenterRecipe
-from tetraview_nets.unetpp.segmenter import THRESHOLD, Segmenter
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

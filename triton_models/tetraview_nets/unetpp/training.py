@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tetraview_nets.cache import Split
-from tetraview_nets.crops import detected
-from tetraview_nets.lesions import Lesion, LesionSet
-from tetraview_nets.patch_training import Judgement, PatchTraining, judged_outlines
-from tetraview_nets.pieces import read_masks
-from tetraview_nets.schedule import Rhythm
+from tetraview_nets.learning.cache import Split
+from tetraview_nets.learning.crops import detected
+from tetraview_nets.learning.lesions import Lesion, LesionSet
+from tetraview_nets.learning.patch_training import Judgement, PatchTraining, judged_outlines
+from tetraview_nets.learning.pieces import read_masks
+from tetraview_nets.learning.schedule import Rhythm
+from tetraview_nets.unetpp.network import THRESHOLD, Segmenter
 from tetraview_nets.unetpp.presets import SegmenterPreset
 from tetraview_nets.unetpp.recipe import SegmenterRecipe
-from tetraview_nets.unetpp.segmenter import THRESHOLD, Segmenter
 from tetraview_nets.unetpp.system import SYSTEM
 from tetraview_nets.unetpp.task import Material, OutlineTask
 

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from tetraview.domain.geometry import Box
-from tetraview_nets.cache import MASS, VIEWS, CanonicalExam
-from tetraview_nets.crops import cut, on_tile
-from tetraview_nets.lesions import UNASSESSED, Lesion
-from tetraview_nets.pieces import read_masks
-from tetraview_nets.unetpp.segmenter import THRESHOLD, Segmenter
+from tetraview_nets.learning.cache import MASS, VIEWS, CanonicalExam
+from tetraview_nets.learning.crops import cut, on_tile
+from tetraview_nets.learning.lesions import UNASSESSED, Lesion
+from tetraview_nets.learning.pieces import read_masks
+from tetraview_nets.unetpp.network import THRESHOLD, Segmenter
 
 Booleans = NDArray[np.bool_]
 

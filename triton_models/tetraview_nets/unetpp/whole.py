@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tetraview_nets.cache import VIEWS, CanonicalExam
-from tetraview_nets.data import Draw, reduced
+from tetraview_nets.learning.cache import VIEWS, CanonicalExam
+from tetraview_nets.learning.data import Draw, reduced
+from tetraview_nets.learning.schedule import Schedule
 from tetraview_nets.metrics import Confusion
-from tetraview_nets.schedule import Schedule
+from tetraview_nets.unetpp.network import Segmenter
 from tetraview_nets.unetpp.presets import SegmenterPreset
-from tetraview_nets.unetpp.segmenter import Segmenter
 from tetraview_nets.unetpp.views import in_one_stage, mass_mask
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from tetraview.domain.view import Route
-from tetraview_nets.froc_table import FrocRow, froc_rows
+from tetraview_nets.learning.froc_table import FrocRow, froc_rows
 from tetraview_nets.metrics import IOU_CRITERION, ImageResult, average_precision, tpr_at_fpavg
-from tetraview_nets.yolo_msp.detector import YoloMsp
+from tetraview_nets.yolo_msp.network import YoloMsp
 from tetraview_nets.yolo_msp.rules import OneSize, Rule, Seen, detect, multi_scale
 
 #: The paper's criterion.

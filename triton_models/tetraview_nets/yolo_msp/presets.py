@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tetraview.imaging.canonical import Frame
-from tetraview_nets import presets as mommi
-from tetraview_nets.presets import MommiPreset
+from tetraview_nets.mommi import presets as mommi
+from tetraview_nets.mommi.presets import MommiPreset
 
 #: Sides of masses, width and height in millimetres, small to large: ``k_means`` with nine centres on the masses of
 #: 2,500 training phantoms; the best of them overlaps a mass by 0.88 on average. Command: ``yolo_msp anchors``.

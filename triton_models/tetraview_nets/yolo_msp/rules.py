@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from tetraview_nets.boxes import nms
-from tetraview_nets.cache import VIEWS, CanonicalExam
-from tetraview_nets.evaluate import Detections, image_result, view_input
+from tetraview_nets.learning.cache import VIEWS, CanonicalExam
+from tetraview_nets.learning.evaluate import Detections, image_result, view_input
 from tetraview_nets.metrics import ImageResult
-from tetraview_nets.yolo_msp.detector import SUPPRESSED_IOU, YoloMsp
 from tetraview_nets.yolo_msp.msp import Candidates, Raster, components
+from tetraview_nets.yolo_msp.network import SUPPRESSED_IOU, YoloMsp
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tetraview_nets.weights import WeightsCard, load_network
-from tetraview_nets.yolo_msp.detector import YoloMsp
+from tetraview_nets.yolo_msp.network import YoloMsp
 from tetraview_nets.yolo_msp.presets import PRESETS
 
 MODEL, VERSION = "yolo_msp_detector", "0.1.0"

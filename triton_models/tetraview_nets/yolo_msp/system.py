@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tetraview_nets.system import ExamSystem
-from tetraview_nets.yolo_msp.detector import YoloMsp
+from tetraview_nets.yolo_msp.network import YoloMsp
 from tetraview_nets.yolo_msp.presets import PRESETS
 from tetraview_nets.yolo_msp.storage import MODEL
 

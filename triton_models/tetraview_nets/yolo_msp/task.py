@@ -14,14 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from tetraview.domain.view import Route
-from tetraview_nets.cache import CanonicalExam
-from tetraview_nets.data import Draw
-from tetraview_nets.evaluate import Detections, read_exams, view_input
-from tetraview_nets.schedule import Schedule
-from tetraview_nets.tasks import recall_figures
+from tetraview_nets.learning.cache import CanonicalExam
+from tetraview_nets.learning.data import Draw
+from tetraview_nets.learning.evaluate import Detections, read_exams, recall_figures, view_input
+from tetraview_nets.learning.schedule import Schedule
 from tetraview_nets.yolo_msp.cells import flatten
-from tetraview_nets.yolo_msp.detector import YoloMsp
 from tetraview_nets.yolo_msp.loss import yolo_loss
+from tetraview_nets.yolo_msp.network import YoloMsp
 from tetraview_nets.yolo_msp.presets import YoloPreset
 from tetraview_nets.yolo_msp.windows import WindowShape, draw_window
 

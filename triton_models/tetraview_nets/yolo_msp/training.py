@@ -11,15 +11,13 @@ from torch import nn
 from tetraview.domain.view import Route
 from tetraview.phantom import GENERATOR_VERSION
 from tetraview_nets import weights
-from tetraview_nets.cache import CacheKey, ExamSet, Split
 from tetraview_nets.calibration import fit_routes
-from tetraview_nets.evaluate import operating_points, read_exams
+from tetraview_nets.learning.cache import CROWDED, CacheKey, ExamSet, Split
+from tetraview_nets.learning.evaluate import operating_points, read_exams, recall_figures
+from tetraview_nets.learning.train import Run, averaged
 from tetraview_nets.metrics import ImageResult
-from tetraview_nets.tasks import recall_figures
-from tetraview_nets.train import Run, averaged
-from tetraview_nets.training import CROWDED
 from tetraview_nets.weights import WeightsCard, save
-from tetraview_nets.yolo_msp.detector import YoloMsp
+from tetraview_nets.yolo_msp.network import YoloMsp
 from tetraview_nets.yolo_msp.presets import YoloPreset
 from tetraview_nets.yolo_msp.recipe import YoloRecipe
 from tetraview_nets.yolo_msp.storage import MODEL, VERSION

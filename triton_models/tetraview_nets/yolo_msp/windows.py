@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from tetraview.domain.view import ViewPosition
-from tetraview_nets.augment import VISIBLE_PART
-from tetraview_nets.cache import VIEWS, CanonicalExam
-from tetraview_nets.data import Draw
+from tetraview_nets.learning.augment import VISIBLE_PART
+from tetraview_nets.learning.cache import VIEWS, CanonicalExam
+from tetraview_nets.learning.data import Draw
 
 #: How often a window of a view with masses is laid around one of them.
 AROUND_MASS = 0.85

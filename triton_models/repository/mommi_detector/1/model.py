@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from tetraview_nets.mommi_system import SYSTEM
+from tetraview_nets.mommi.system import SYSTEM
 from tetraview_nets.serving.exams import ExamModel
 
 

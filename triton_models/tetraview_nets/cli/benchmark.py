@@ -1,0 +1,90 @@
+"""The command line of the benchmark's own checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+
+from tetraview.phantom import RECIPES
+from tetraview_nets.learning import cache
+from tetraview_nets.learning.cache import CacheKey, ExamSet, Split
+from tetraview_nets.mommi.presets import PRESETS
+from tetraview_nets.studies.benchmark import cost, engines, leak, leak_table, observer, observer_table
+from tetraview_nets.systems import REPOSITORY, served
+
+app = typer.Typer(help="Check what the phantom benchmark can show and what it gives away.", no_args_is_help=True)
+console = Console()
+
+OutOption = Annotated[Path | None, typer.Option(help="Folder for the page; default: print only.")]
+
+
+@app.callback()
+def benchmark() -> None:
+    """Check what the phantom benchmark can show and what it gives away."""
+
+
+@app.command("observer")
+def observer_command(
+    fitted: Annotated[int, typer.Option(min=20, help="Training exams an observer is fitted on.")] = 400,
+    tested: Annotated[int, typer.Option(min=20, help="Test exams it reads.")] = 1200,
+    out: OutOption = None,
+) -> None:
+    """Print how much an idealised observer gains from more views, by default and in the controls."""
+    readings = observer.study(fitted=fitted, tested=tested)
+    command = f"tetraview_nets benchmark observer --fitted {fitted} --tested {tested}"
+    _show(observer_table.markdown(readings, fitted=fitted, command=command), out, "phantom_observer.md")
+
+
+@app.command("leak")
+def leak_command(
+    exams: Annotated[int, typer.Option(min=25, help="Training exams whose objects are read.")] = 1000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that render missing phantoms.")] = 2,
+    cache_root: Annotated[Path | None, typer.Option(help="Root of the phantom cache.")] = None,
+    out: OutOption = None,
+) -> None:
+    """Print how well the pixels of single objects tell masses from what mimics them, beside the bound."""
+    key = CacheKey(recipe="training", frame=PRESETS["slim"].frame, split=Split.TRAIN)
+    cache.build(key, exams=exams, workers=workers, root=cache_root)
+    rows = leak.study(leak.collect(ExamSet(key, exams=exams, root=cache_root), RECIPES[key.recipe]))
+    command = f"tetraview_nets benchmark leak --exams {exams}"
+    _show(leak_table.markdown(rows, exams=exams, source="training", command=command), out, "phantom_leak.md")
+
+
+@app.command("cost")
+def cost_command(
+    repeats: Annotated[int, typer.Option(min=1, help="Readings of each model.")] = 5,
+    repository: Annotated[Path, typer.Option(help="Repository with the weights.")] = REPOSITORY,
+    out: OutOption = None,
+) -> None:
+    """Print the CPU seconds that each served model takes for the demo's exam with twelve candidates."""
+    torch.set_num_threads(1)
+    rows = cost.costs(served(repository), repeats=repeats, repository=repository)
+    _show(cost.markdown(rows, command=f"tetraview_nets benchmark cost --repeats {repeats}"), out, "cost.md")
+
+
+@app.command("backends")
+def backends_command(
+    exported: Annotated[Path, typer.Argument(help="A repository that `tetraview_nets export` wrote.")],
+    model: Annotated[list[str] | None, typer.Option(help="A served model; may be repeated; default all.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Turns of each engine.")] = 7,
+    repository: Annotated[Path, typer.Option(help="Repository with the weights.")] = REPOSITORY,
+    out: OutOption = None,
+) -> None:
+    """Print the CPU seconds of PyTorch, ONNX Runtime and, where it is installed, OpenVINO side by side."""
+    torch.set_num_threads(1)
+    names = model or served(repository)
+    races = [engines.race(name, exported, repeats=repeats, repository=repository) for name in names]
+    command = f"tetraview_nets benchmark backends DIR --repeats {repeats}"
+    _show(engines.markdown(races, command=command), out, "backends.md")
+
+
+def _show(text: str, out: Path | None, name: str) -> None:
+    console.print(Markdown(text))
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text(text, encoding="utf-8")

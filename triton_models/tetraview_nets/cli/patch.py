@@ -1,0 +1,257 @@
+"""The command line that every network on patches has: train, export, evaluate, and the studies of its claims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.progress import Progress
+
+from tetraview_nets.cli.options import CacheOption, DeviceName, DeviceOption, OutOption, ThreadsOption, WorkersOption
+from tetraview_nets.cli.pin import announce
+from tetraview_nets.datasets.catalogue import DatasetName
+from tetraview_nets.datasets.command import DatasetRequest
+from tetraview_nets.datasets.grouping import Part
+from tetraview_nets.datasets.lesions import dataset_lesions
+from tetraview_nets.learning.cache import Split
+from tetraview_nets.learning.figure_table import write_csv
+from tetraview_nets.learning.lesions import Lesion, LesionSet, render_lesions
+from tetraview_nets.learning.patch_training import PatchRecipe, PatchTraining
+from tetraview_nets.studies.claims.table import Claim, record
+from tetraview_nets.studies.patch_study import PatchStudy
+from tetraview_nets.system import PatchPreset, PatchSystem
+from tetraview_nets.systems import weights_file as shipped
+from tetraview_nets.weights import WeightsCard, load_network
+
+ExamsOption = Annotated[int, typer.Option(min=1, help="How many exams of the split.")]
+SplitOption = Annotated[Split, typer.Option(help="Which seeds.")]
+WeightsOption = Annotated[Path, typer.Option(help="A weights file.")]
+ResultsOption = Annotated[Path | None, typer.Option(help="Folder of claims.csv; default: --out.")]
+CompareOption = Annotated[bool, typer.Option(help="Train nothing; compare the trainings that have ended.")]
+TestExamsOption = Annotated[int, typer.Option(min=1, help="Test exams.")]
+
+console = Console()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """The lesions that a network is judged on."""
+
+    lesions: LesionSet
+    #: Which they are, in the words of a report.
+    source: str
+    #: The options that choose them again.
+    flags: str
+    #: The data set they are of; None for phantoms.
+    dataset: DatasetName | None = None
+
+    def classed(self, lesion: Lesion) -> bool:
+        """Whether the truth says the lesion's class, as it does of every phantom."""
+        return self.dataset is None or lesion.known
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchPackage:
+    """One network on patches, as its command line needs it."""
+
+    #: Of the command, and of the tables of results.
+    name: str
+    system: PatchSystem
+    recipes: Mapping[str, PatchRecipe]
+    training: Callable[..., PatchTraining[Any, Any, Any]]
+    #: The rows of the table of results: of a network with its card on some lesions.
+    figures: Callable[[Any, WeightsCard, Chosen], Sequence[Any]]
+    #: The page of results: of its rows, the command that made them, and their source.
+    markdown: Callable[..., str]
+    #: What the report adds on a data set.
+    dataset_note: str = ""
+
+    @property
+    def weights(self) -> Path:
+        """The weights that Triton serves."""
+        return shipped(self.system.name)
+
+
+def add_training(app: typer.Typer, package: PatchPackage, *, train_help: str, finish_help: str) -> None:
+    """Give a command line `train` and `finish`."""
+    preset_option = typer.Option("slim", help="Which sizes.")
+    names: Any = StrEnum("PresetName", [(name, name) for name in package.system.presets])  # type: ignore[misc]
+    presets = partial(_with_choice, names=names)
+
+    def prepared(
+        out: Path, preset: str, *, device: str, threads: int, workers: int, root: Path | None
+    ) -> PatchTraining[Any, Any, Any]:
+        torch.set_num_threads(threads)
+        recipe = package.recipes[preset]
+        render_lesions(Split.TRAIN, exams=recipe.exams, workers=workers, root=root)
+        render_lesions(Split.VALIDATION, exams=recipe.validation_exams, workers=workers, root=root)
+        sizes: PatchPreset = package.system.presets[preset]
+        return package.training(preset=sizes, recipe=recipe, folder=out, device=torch.device(device), cache=root)
+
+    @app.command(help=train_help)
+    @presets
+    def train(  # noqa: PLR0917
+        out: OutOption,
+        preset: str = preset_option,
+        device: DeviceOption = DeviceName.CPU,
+        threads: ThreadsOption = 2,
+        workers: WorkersOption = 2,
+        cache_root: CacheOption = None,
+    ) -> None:
+        training = prepared(out, preset, device=device, threads=threads, workers=workers, root=cache_root)
+        training.run()
+        weights_file = out / "weights.safetensors"
+        announce(weights_file, training.export(weights_file), console=console)
+
+    @app.command(help=finish_help)
+    @presets
+    def finish(  # noqa: PLR0917
+        out: OutOption,
+        weights_file: Annotated[Path, typer.Option(help="The file to write.")] = package.weights,
+        preset: str = preset_option,
+        device: DeviceOption = DeviceName.CPU,
+        threads: ThreadsOption = 2,
+        workers: WorkersOption = 2,
+        cache_root: CacheOption = None,
+    ) -> None:
+        training = prepared(out, preset, device=device, threads=threads, workers=workers, root=cache_root)
+        announce(weights_file, training.export(weights_file), console=console)
+
+
+def _with_choice(command: Callable[..., None], *, names: type[StrEnum]) -> Callable[..., None]:
+    """A command whose option `preset` is one of these names, which typer reads from its annotations."""
+    command.__annotations__["preset"] = names
+    return command
+
+
+def add_evaluation(app: typer.Typer, package: PatchPackage, *, text: str) -> None:
+    """Give a command line `evaluate` on phantom lesions and on data sets."""
+    out_option = typer.Option(None, help=f"Folder for {package.name}_PRESET.csv and .md.")
+
+    @app.command("evaluate", help=text)
+    def evaluate_command(  # noqa: PLR0917
+        folder: Annotated[Path | None, typer.Argument(help="Folder of the data set; default: phantoms.")] = None,
+        dataset: Annotated[DatasetName | None, typer.Option(help="A data set of real mammograms.")] = None,
+        part: Annotated[Part, typer.Option(help="Which of its exams.")] = Part.ALL,
+        spacing_mm: Annotated[float | None, typer.Option(help="Pixel spacing of images that do not state one.")] = None,
+        spacing_source: Annotated[str | None, typer.Option(help="Where that spacing is from.")] = None,
+        exams: ExamsOption = 300,
+        split: SplitOption = Split.TEST,
+        weights_file: WeightsOption = package.weights,
+        out: Path | None = out_option,
+        threads: ThreadsOption = 2,
+        workers: WorkersOption = 2,
+        cache_root: CacheOption = None,
+    ) -> None:
+        torch.set_num_threads(threads)
+        request = DatasetRequest.of(dataset, folder, part=part, spacing_mm=spacing_mm, spacing_source=spacing_source)
+        network, card = load_package(package, weights_file)
+        if request:
+            chosen = of_dataset(request, note=package.dataset_note)
+        else:
+            chosen = of_phantoms(card, split, exams=exams, workers=workers, root=cache_root)
+        judge(package, network, card, chosen, out=out)
+
+
+def load_package(package: PatchPackage, weights_file: Path) -> tuple[Any, WeightsCard]:
+    """A package's network with the weights of a file, and their card.
+
+    Raises:
+        WeightsInvalid: the file is not usable or not of this network.
+    """
+    system = package.system
+    return load_network(weights_file, name=system.name, presets=system.presets, build=system.build)
+
+
+def of_dataset(request: DatasetRequest, *, note: str) -> Chosen:
+    """The masses of a data set.
+
+    Raises:
+        DatasetUnusable: the folder does not hold the data set, or no mass in it can be used.
+    """
+    found = dataset_lesions(request)
+    source = f"{found.collection.name}, part {request.part}; {len(found.skipped)} images or masses left out;{note}"
+    return Chosen(lesions=found.lesions, source=source, flags=request.flags, dataset=request.dataset)
+
+
+def of_phantoms(card: WeightsCard, split: Split, *, exams: int, workers: int, root: Path | None) -> Chosen:
+    """The lesions of the first phantom exams of a split, rendered where the cache lacks them."""
+    render_lesions(split, exams=exams, workers=workers, root=root)
+    source = f"{exams} {split} exams of phantom generator {card.generator_version}, every one with a mass;"
+    lesions = LesionSet.read(split, exams=exams, root=root)
+    return Chosen(lesions=lesions, source=source, flags=f"--exams {exams} --split {split}")
+
+
+def judge(package: PatchPackage, network: Any, card: WeightsCard, chosen: Chosen, *, out: Path | None) -> None:
+    """Print what a network does on lesions, and write it where asked."""
+    rows = package.figures(network, card, chosen)
+    weights = f"weights {card.name} {card.version} ({card.preset}, sha256 {card.weights_sha256[:12]})."
+    command = f"tetraview_nets {package.name} evaluate {chosen.flags}"
+    text = package.markdown(rows, command=command, source=f"{chosen.source} {weights}")
+    console.print(Markdown(text))
+    if out:
+        name = f"{package.name}_{card.preset}" + (f"_{chosen.dataset}" if chosen.dataset else "")
+        write_csv(out / f"{name}.csv", rows)
+        (out / f"{name}.md").write_text(text, encoding="utf-8")
+
+
+def add_study(
+    app: typer.Typer, command: str, plan: Callable[..., PatchStudy[Any, Any, Any]], *, text: str, trainings: int = 3
+) -> None:
+    """Give a command line a study of one claim.
+
+    Args:
+        app: what the last word of the command is added to.
+        command: such as ``crunet study``.
+        plan: makes the study from ``folder``, ``test_exams``, ``seeds`` and ``cache``.
+        text: what it compares.
+        trainings: seeds of each arm, unless others are asked for.
+    """
+    seed_option = typer.Option(None, help=f"Training seeds, more than once; default 0 to {trainings - 1}.")
+
+    @app.command(command.rsplit(maxsplit=1)[-1], help=text)
+    def study(  # noqa: PLR0917
+        out: OutOption,
+        results: ResultsOption = None,
+        seed: list[int] | None = seed_option,
+        exams: TestExamsOption = 300,
+        compare_only: CompareOption = False,
+        threads: ThreadsOption = 1,
+        workers: WorkersOption = 1,
+        cache_root: CacheOption = None,
+    ) -> None:
+        torch.set_num_threads(threads)
+        seeds = seed or list(range(trainings))
+        study = plan(folder=out, test_exams=exams, seeds=seeds, cache=cache_root)
+        study.render(workers=workers)
+        train_missing(study, total=len(seeds) * len(study.arms), compare_only=compare_only)
+        publish(study.rows(command=again(command, exams, seeds)), results=results or out)
+
+
+def train_missing(study: Any, *, total: int, compare_only: bool) -> None:
+    """Train what a study lacks, under a progress bar."""
+    with Progress(console=console) as progress:
+        bar = progress.add_task("trainings", total=total)
+        if not compare_only:
+            study.train(done=lambda: progress.advance(bar))
+
+
+def again(command: str, exams: int, seeds: Sequence[int]) -> str:
+    """What makes the rows of a study again."""
+    return f"tetraview_nets {command} --exams {exams} {' '.join(f'--seed {seed}' for seed in seeds)} --out DIR"
+
+
+def publish(rows: Sequence[Claim], *, results: Path) -> None:
+    """Put rows into the table of claims, and print them."""
+    record(rows, results=results)
+    for row in rows:
+        said = f"{row.first:.4f} {row.second:.4f} {row.effect:+.4f} [{row.low:+.4f}, {row.high:+.4f}] {row.verdict}"
+        console.print(f"{row.contrast} ({row.setting}, {row.measure}): {said}", markup=False)

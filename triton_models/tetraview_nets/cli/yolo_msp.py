@@ -1,0 +1,223 @@
+"""The command line of YOLOv3 with multi-scale prediction: train, finish, evaluate, study."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.progress import Progress
+
+from tetraview.domain.view import Route
+from tetraview_nets.cli.options import CacheOption, DeviceName, DeviceOption, OutOption, ThreadsOption, WorkersOption
+from tetraview_nets.cli.pin import announce
+from tetraview_nets.datasets.catalogue import DatasetName
+from tetraview_nets.datasets.command import DatasetRequest, evaluate_folder
+from tetraview_nets.datasets.grouping import Part
+from tetraview_nets.learning import cache
+from tetraview_nets.learning.cache import CROWDED, CacheKey, ExamSet, Split
+from tetraview_nets.learning.froc_table import write_csv as write_froc
+from tetraview_nets.mommi import storage as mommi_storage
+from tetraview_nets.studies.claims.table import record
+from tetraview_nets.studies.yolo_msp import Setting, Study
+from tetraview_nets.yolo_msp import evaluate, storage
+from tetraview_nets.yolo_msp.anchors import k_means, mean_iou
+from tetraview_nets.yolo_msp.presets import ANCHORS_MM, PRESETS
+from tetraview_nets.yolo_msp.recipe import RECIPES
+from tetraview_nets.yolo_msp.rules import see
+from tetraview_nets.yolo_msp.task import YoloDetector
+from tetraview_nets.yolo_msp.training import YoloTraining
+
+app = typer.Typer(help="YOLOv3 with multi-scale prediction: training, evaluation.", no_args_is_help=True)
+console = Console()
+
+
+class PresetName(StrEnum):
+    """Presets: two for a CPU and the paper's, which wants a GPU."""
+
+    TINY = "tiny"
+    SLIM = "slim"
+    PAPER = "paper"
+
+
+PresetOption = Annotated[PresetName, typer.Option(help="Which sizes.")]
+MommiOption = Annotated[Path, typer.Option(help="Weights of mommi, whose nipple network is taken over.")]
+
+
+@app.command()
+def anchors(
+    preset: PresetOption = PresetName.SLIM,
+    exams: Annotated[int, typer.Option(min=1, help="Training exams.")] = 2500,
+    workers: WorkersOption = 2,
+    cache_root: CacheOption = None,
+) -> None:
+    """Print the anchors of the masses of training exams, in millimetres."""
+    key = CacheKey(recipe=RECIPES[preset].phantom, frame=PRESETS[preset].frame, split=Split.TRAIN)
+    chosen = _rendered(key, exams, workers, cache_root)
+    boxes = np.concatenate([exam.boxes[exam.kinds == 0] for exam in chosen]).astype(np.float64)
+    sides = (boxes[:, 2:] - boxes[:, :2]) * key.frame.spacing_mm
+    found = k_means(sides, len(ANCHORS_MM))
+    console.print(", ".join(f"({width:.1f}, {height:.1f})" for width, height in found))
+    console.print(f"{len(sides)} masses, mean overlap with the best anchor {mean_iou(sides, found):.3f}")
+
+
+@app.command()
+def train(  # noqa: PLR0917
+    out: OutOption,
+    preset: PresetOption = PresetName.SLIM,
+    seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
+    device: DeviceOption = DeviceName.CPU,
+    threads: ThreadsOption = 2,
+    workers: WorkersOption = 2,
+    cache_root: CacheOption = None,
+) -> None:
+    """Train the detector; `study` and `finish` find it in OUT/seed-SEED."""
+    torch.set_num_threads(threads)
+    _render_recipe(preset, workers, cache_root)
+    _study(out, preset, device=device, cache_root=cache_root, seeds=[seed]).of_seed(seed).run()
+
+
+@app.command()
+def finish(  # noqa: PLR0917
+    out: OutOption,
+    weights_file: Annotated[Path, typer.Option(help="The file to write.")] = storage.SHIPPED_WEIGHTS,
+    mommi_weights: MommiOption = mommi_storage.SHIPPED_WEIGHTS,
+    preset: PresetOption = PresetName.SLIM,
+    seed: Annotated[int, typer.Option(help="Which training.")] = 0,
+    device: DeviceOption = DeviceName.CPU,
+    threads: ThreadsOption = 2,
+    workers: WorkersOption = 2,
+    cache_root: CacheOption = None,
+) -> None:
+    """Choose operating points and calibrate a trained detector on validation exams; write the weights file."""
+    torch.set_num_threads(threads)
+    _render_recipe(preset, workers, cache_root)
+    training = _study(out, preset, device=device, cache_root=cache_root, seeds=[seed]).of_seed(seed)
+    announce(weights_file, training.export(weights_file, mommi_weights=mommi_weights), console=console)
+
+
+@app.command("evaluate")
+def evaluate_command(  # noqa: PLR0917
+    folder: Annotated[Path | None, typer.Argument(help="Folder of the data set; default: phantoms.")] = None,
+    dataset: Annotated[DatasetName | None, typer.Option(help="A data set of real mammograms.")] = None,
+    part: Annotated[Part, typer.Option(help="Which of its exams.")] = Part.ALL,
+    exams: Annotated[int, typer.Option(min=1, help="How many exams of the split.")] = 200,
+    split: Annotated[Split, typer.Option(help="Which seeds.")] = Split.TEST,
+    weights_file: Annotated[Path, typer.Option(help="A weights file.")] = storage.SHIPPED_WEIGHTS,
+    out: Annotated[Path | None, typer.Option(help="Folder for yolo_msp_PRESET.md and .csv.")] = None,
+    threads: ThreadsOption = 2,
+    workers: WorkersOption = 2,
+    cache_root: CacheOption = None,
+) -> None:
+    """Print FROC and the paper's own table on phantom exams, or the report of a data set."""
+    torch.set_num_threads(threads)
+    network, card = storage.load(weights_file)
+    frame = network.preset.frame
+    source = f"weights {card.name} {card.version} ({card.preset}, sha256 {card.weights_sha256[:12]})"
+    request = DatasetRequest.of(dataset, folder, part=part, spacing_mm=None, spacing_source=None)
+    if request:
+        readers = {"yolo_msp": (YoloDetector(network), [Route.SINGLE])}
+        evaluate_folder(request, readers, frame=frame, weights=f"Read with {source}.", console=console, out=out)
+        return
+    key = CacheKey(recipe=RECIPES[card.preset].phantom, frame=frame, split=split)
+    chosen = _rendered(key, exams, workers, cache_root)
+    with Progress(console=console) as progress:
+        bar = progress.add_task("exams", total=exams)
+        found = evaluate.figures(network, see(network, chosen, done=partial(progress.advance, bar)))
+    text = evaluate.markdown(
+        found,
+        command=f"tetraview_nets yolo_msp evaluate --exams {exams} --split {split}",
+        source=f"{exams} {split} exams of phantom generator {card.generator_version}; {source}.",
+    )
+    console.print(Markdown(text))
+    if out:
+        evaluate.write_csv(out / f"yolo_msp_{card.preset}.csv", found.pairs)
+        write_froc(out / f"yolo_msp_{card.preset}_froc.csv", found.froc)
+        (out / f"yolo_msp_{card.preset}.md").write_text(text, encoding="utf-8")
+
+
+@app.command()
+def study(  # noqa: PLR0917
+    out: OutOption,
+    results: Annotated[Path | None, typer.Option(help="Folder of claims.csv; default: --out.")] = None,
+    preset: PresetOption = PresetName.SLIM,
+    seed: Annotated[list[int] | None, typer.Option(help="Training seeds, more than once; default 0 to 2.")] = None,
+    exams: Annotated[int, typer.Option(min=1, help="Test exams.")] = 200,
+    control_exams: Annotated[int, typer.Option(min=1, help="Test exams of one size.")] = 100,
+    threads: ThreadsOption = 1,
+    workers: WorkersOption = 1,
+    cache_root: CacheOption = None,
+) -> None:
+    """Compare multi-scale prediction with plain YOLOv3 and with suppression over all sizes (claim 5).
+
+    Trainings that lie in OUT/seed-SEED are taken from there; the others are run first.
+    """
+    torch.set_num_threads(threads)
+    _render_recipe(preset, workers, cache_root)
+    seeds = seed or [0, 1, 2]
+    plan = _study(
+        out, preset, device="cpu", cache_root=cache_root, seeds=seeds, exams=exams, control_exams=control_exams
+    )
+    settings = plan.default, plan.control
+    for setting in settings:
+        _rendered(plan.training.key(Split.TEST, phantom=setting.recipe), setting.exams, workers, cache_root)
+    with Progress(console=console) as progress:
+        bar = progress.add_task("exams", total=len(seeds) * sum(setting.exams for setting in settings))
+        for each in seeds:
+            plan.of_seed(each).run()
+            for setting in settings:
+                plan.look(each, setting, done=partial(progress.advance, bar))
+    flags = " ".join(f"--seed {each}" for each in seeds)
+    rows = plan.rows(
+        command=f"tetraview_nets yolo_msp study --exams {exams} --control-exams {control_exams} {flags} --out DIR"
+    )
+    record(rows, results=results or out)
+    for row in rows:
+        said = f"{row.first:.3f} {row.second:.3f} {row.effect:+.3f} [{row.low:+.3f}, {row.high:+.3f}] {row.verdict}"
+        console.print(f"{row.contrast} ({row.setting}, {row.measure}): {said}", markup=False)
+
+
+def _study(
+    out: Path,
+    preset: str,
+    *,
+    device: str,
+    cache_root: Path | None,
+    seeds: list[int],
+    exams: int = 1,
+    control_exams: int = 1,
+) -> Study:
+    training = YoloTraining(
+        preset=PRESETS[preset], recipe=RECIPES[preset], folder=out, device=torch.device(device), cache=cache_root
+    )
+    return Study(
+        training=training,
+        seeds=seeds,
+        default=Setting(name="default", recipe=RECIPES[preset].phantom, exams=exams),
+        control=Setting(name="lesions of one size", recipe="one_size", exams=control_exams),
+    )
+
+
+def _render_recipe(preset: str, workers: int, cache_root: Path | None) -> None:
+    """Render what a training and its export read."""
+    recipe, frame = RECIPES[preset], PRESETS[preset].frame
+    for phantom, split, exams in (
+        (recipe.phantom, Split.TRAIN, recipe.exams),
+        (CROWDED, Split.TRAIN, recipe.crowded_exams),
+        (recipe.phantom, Split.VALIDATION, recipe.validation_exams),
+    ):
+        if exams:
+            cache.build(
+                CacheKey(recipe=phantom, frame=frame, split=split), exams=exams, workers=workers, root=cache_root
+            )
+
+
+def _rendered(key: CacheKey, exams: int, workers: int, cache_root: Path | None) -> ExamSet:
+    cache.build(key, exams=exams, workers=workers, root=cache_root)
+    return ExamSet(key, exams=exams, root=cache_root)

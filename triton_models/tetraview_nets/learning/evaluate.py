@@ -1,0 +1,125 @@
+"""Detectors on phantom exams: every route, matched with the truth, and the operating points chosen from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tetraview.domain.view import Route
+from tetraview_nets.learning import blob
+from tetraview_nets.learning.augment import plain
+from tetraview_nets.learning.cache import VIEWS, CanonicalExam
+from tetraview_nets.learning.data import companion
+from tetraview_nets.metrics import Froc, ImageResult
+from tetraview_nets.system import ViewInput
+
+Detections = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+#: False positives per image that each operating point may have on validation exams.
+OPERATING_FPPI = MappingProxyType({"high_sensitivity": 2.0, "balanced": 1.0, "high_specificity": 0.5})
+
+
+class Detector(Protocol):
+    """What can be evaluated."""
+
+    def read(self, exam: CanonicalExam, views: Sequence[int]) -> list[Detections]:
+        """Boxes [N, 4] and scores [N] for each of the views, seeing only these views."""
+
+
+class BlobDetector:
+    """The floor; it looks at each view by itself, whatever the route."""
+
+    def read(self, exam: CanonicalExam, views: Sequence[int]) -> list[Detections]:
+        """Blobs of each view."""
+        samples = [plain(exam, view) for view in views]
+        return [blob.detect(sample.image, sample.breast, spacing_mm=sample.spacing_mm) for sample in samples]
+
+
+def view_input(exam: CanonicalExam, view: int, device: torch.device) -> ViewInput:
+    """One view of a cached exam as the network is given it."""
+    sample = plain(exam, view)
+    return ViewInput(
+        view=VIEWS[view],
+        image=torch.from_numpy(sample.image).to(device),
+        breast_mask=torch.from_numpy(sample.breast).to(device),
+        spacing_mm=sample.spacing_mm,
+    )
+
+
+def companies(route: Route) -> list[tuple[int, ...]]:
+    """The groups of views that are read together so that every view is read by a route, each view once."""
+    everything = tuple(range(len(VIEWS)))
+    if route is Route.TRI:
+        return [everything]
+    if route is Route.SINGLE:
+        return [(view,) for view in everything]
+    pairs = {tuple(sorted((view, companion(view, ipsilateral=route is Route.IPSI)))) for view in everything}
+    return sorted(pairs)
+
+
+def read_exams(
+    detector: Detector, exams: Iterable[CanonicalExam], route: Route, *, done: Callable[[], None] = lambda: None
+) -> list[ImageResult]:
+    """Read every view of all exams by one route, or by what is left of it where an exam lacks views.
+
+    Args:
+        detector: what reads.
+        exams: the exams.
+        route: how; a view whose companions are absent is read without them.
+        done: called after each exam.
+    """
+    results = []
+    for exam in exams:
+        for group in companies(route):
+            views = [view for view in group if exam.present[view]]
+            if not views:
+                continue
+            for view, found in zip(views, detector.read(exam, views), strict=True):
+                results.append(image_result(exam, view, found))
+        done()
+    return results
+
+
+def image_result(exam: CanonicalExam, view: int, found: Detections) -> ImageResult:
+    """Detections of one view beside its truth."""
+    masses = exam.masses(view)
+    return ImageResult(
+        patient=exam.seed,
+        boxes=found[0],
+        scores=found[1],
+        truth=exam.boxes[masses].astype(np.float64),
+        lesions=tuple(exam.labels[masses]),
+    )
+
+
+def operating_points(results: Mapping[Route, Sequence[ImageResult]]) -> dict[str, dict[str, float]]:
+    """The lowest threshold of each route that keeps each operating point's FPPI."""
+    curves = {route: Froc.of(found) for route, found in results.items()}
+    return {
+        name: {str(route): min(curve.threshold_at(fppi), 1.0) for route, curve in curves.items()}
+        for name, fppi in OPERATING_FPPI.items()
+    }
+
+
+def recalls(
+    exams: Sequence[CanonicalExam], read: Callable[[CanonicalExam], list[tuple[Tensor, Tensor]]]
+) -> dict[str, float]:
+    """Recall per view of what a network says about all views of exams."""
+    results = []
+    for exam in exams:
+        for view, (boxes, scores) in enumerate(read(exam)):
+            found = boxes.cpu().double().numpy(), scores.cpu().double().numpy()
+            results.append(image_result(exam, view, found))
+    return recall_figures(results)
+
+
+def recall_figures(results: Sequence[ImageResult]) -> dict[str, float]:
+    """Recall per view at half, one and two false positives per image."""
+    half, one, two = Froc.of(results).recall_at([0.5, 1.0, 2.0])
+    return {"recall_at_0.5": half, "recall_at_1": one, "recall_at_2": two}

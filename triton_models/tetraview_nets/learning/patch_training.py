@@ -1,0 +1,171 @@
+"""A whole training of a network that reads patches: its run, and one weights file with what validation says of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from tetraview.imaging.patch import PatchShape
+from tetraview.phantom import GENERATOR_VERSION
+from tetraview_nets.calibration import Calibration, fit_malignancy
+from tetraview_nets.learning.agreement import agreement
+from tetraview_nets.learning.cache import Split
+from tetraview_nets.learning.lesions import PHANTOM_RECIPE, LesionSet
+from tetraview_nets.learning.schedule import Rhythm, Schedule
+from tetraview_nets.learning.train import Run, Task, averaged
+from tetraview_nets.metrics import auc, mean_per_roi
+from tetraview_nets.metrics.arrays import Booleans, Floats
+from tetraview_nets.system import PatchPreset, PatchSystem
+from tetraview_nets.weights import WeightsCard, save
+
+
+class PatchRecipe(Protocol):
+    """Everything that decides a training run of a preset."""
+
+    @property
+    def exams(self) -> int:
+        """Training exams."""
+
+    @property
+    def validation_exams(self) -> int:
+        """Exams on which the trained network is judged."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """Of the run that ends in the whole network."""
+
+
+Preset = TypeVar("Preset", bound=PatchPreset)
+Recipe = TypeVar("Recipe", bound=PatchRecipe)
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Judgement(NamedTuple):
+    """What validation lesions say of a trained network."""
+
+    figures: dict[str, float]
+    #: The map for the malignancy of masses, where there is one.
+    calibration: Calibration
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchTraining(ABC, Generic[Preset, Recipe, Network]):
+    """One training of one preset, in one folder."""
+
+    preset: Preset
+    recipe: Recipe
+    #: Where checkpoints and loss tables go.
+    folder: Path
+    device: torch.device
+    #: The phantom cache's root; None for the default.
+    cache: Path | None = None
+    #: Lesions to learn from; None for those of the recipe.
+    lesions: LesionSet | None = None
+    #: Lesions to be watched on; None for those of the recipe.
+    watched: LesionSet | None = None
+
+    #: The network as Triton serves it.
+    system: ClassVar[PatchSystem]
+    #: Name of the checkpoint of the whole network and of its tables.
+    name: ClassVar[str]
+    rhythm: ClassVar[Rhythm]
+
+    def run(self) -> Network:
+        """Train to the end, from the last checkpoint on.
+
+        Raises:
+            FileNotFoundError: lesions of the recipe are not in the cache.
+        """
+        torch.manual_seed(self.recipe.schedule.seed)
+        run = Run(self.name, self._task(), self.recipe.schedule, self.folder, rhythm=self.rhythm)
+        return cast("Network", run.finish())
+
+    def cached(self, split: Split, exams: int) -> LesionSet:
+        """The lesions of the first exams of a split from the cache."""
+        return LesionSet.read(split, exams=exams, root=self.cache)
+
+    def trained(self) -> Network:
+        """The network with the averaged weights of the last checkpoint.
+
+        Raises:
+            NotTrained: there is none at the schedule's end.
+        """
+        network = self._new()
+        network.load_state_dict(averaged(self.folder, self.name, self.recipe.schedule))
+        return network.to(self.device).eval()
+
+    def export(self, path: Path) -> WeightsCard:
+        """Judge the trained network on validation lesions and write the weights file.
+
+        Raises:
+            NotTrained: training has not ended.
+        """
+        network = self.trained()
+        figures, calibration = self._judged(network, self.cached(Split.VALIDATION, self.recipe.validation_exams))
+        card = WeightsCard(
+            name=self.system.name,
+            version=self.system.version,
+            preset=self.preset.name,
+            generator_version=GENERATOR_VERSION,
+            calibration=calibration,
+            training={"phantom_recipe": PHANTOM_RECIPE, **self._described(), "validation": figures},
+        )
+        return save(path, network, card)
+
+    def _new(self) -> Network:
+        """The network before training."""
+        return cast("Network", self.system.build(self.preset))
+
+    def _described(self) -> dict[str, Any]:
+        """The recipe as the card tells it."""
+        return asdict(cast("Any", self.recipe))
+
+    @property
+    def _learnt(self) -> LesionSet:
+        """The lesions to learn from."""
+        return self.lesions or self.cached(Split.TRAIN, self.recipe.exams)
+
+    @property
+    def _looked_at(self) -> LesionSet:
+        """The lesions to be watched on."""
+        return self.watched or self.cached(Split.VALIDATION, self.recipe.validation_exams)
+
+    @abstractmethod
+    def _task(self) -> Task:
+        """What the network learns; the network is made here."""
+
+    @abstractmethod
+    def _judged(self, network: Network, lesions: LesionSet) -> Judgement:
+        """What the validation lesions say of the trained network."""
+
+
+def judged_outlines(probability: Tensor, threshold: float, masses: LesionSet, shape: PatchShape) -> Judgement:
+    """The Dice coefficient of validation masses, read in boxes as a detector draws them.
+
+    Args:
+        probability: float32 [N, S, S].
+        threshold: the mask is where the probability reaches it.
+        masses: N masses.
+        shape: how a box became a patch.
+    """
+    dice = mean_per_roi(agreement(probability, threshold, masses, shape, detected=True))["dice"]
+    return Judgement(figures={"masses": len(masses), "dice": round(dice, 4)}, calibration={})
+
+
+def judged_scores(scores: Floats, malignant: Booleans, **figures: float) -> Judgement:
+    """How well scores of masses rank, and their map to probabilities.
+
+    Args:
+        scores: [N], of validation masses.
+        malignant: bool [N].
+        figures: further ones, rounded like the area under the ROC curve.
+    """
+    counts = {"masses": len(scores), "malignant": int(malignant.sum())}
+    figures = {"auc": auc(scores, malignant), **figures}
+    rounded = {name: round(figure, 4) for name, figure in figures.items()}
+    return Judgement(figures={**counts, **rounded}, calibration=fit_malignancy(scores, malignant))

@@ -1,0 +1,281 @@
+"""What each network of MommiNet-v2 learns from, and how it is watched while it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tetraview.domain.view import Route
+from tetraview_nets.blocks.nipple import NippleNet, locate, nipple_loss
+from tetraview_nets.boxes import boxes_to_map
+from tetraview_nets.learning.augment import plain
+from tetraview_nets.learning.cache import VIEWS, CanonicalExam
+from tetraview_nets.learning.data import (
+    AUX_DROPPED,
+    GEOMETRY_DROPPED,
+    MASS_SHARE,
+    Draw,
+    Views,
+    collate,
+    companion,
+    jittered,
+    mimics,
+    present,
+    reduced,
+)
+from tetraview_nets.learning.distributed import ALONE, Workers
+from tetraview_nets.learning.evaluate import read_exams, recall_figures, recalls
+from tetraview_nets.learning.schedule import Schedule
+from tetraview_nets.losses import pixel_focal, told_apart
+from tetraview_nets.mommi.bidual import BiDualNet, components
+from tetraview_nets.mommi.evaluate import MommiDetector
+from tetraview_nets.mommi.ipsidual import Companions, IpsiDualNet
+from tetraview_nets.mommi.network import MIN_EVIDENCE, MommiNet
+from tetraview_nets.mommi.presets import MommiPreset
+from tetraview_nets.mommi.recipe import Stage
+from tetraview_nets.mommi.registration import register, warp
+
+#: Share of maps hidden from the fusion network, so that a missing view is in distribution.
+MAP_DROPPED = 0.15
+#: Weight of telling masses from mimics beside the focal loss.
+TOLD_WEIGHT = 0.5
+#: The first number of each stage's random streams.
+STREAMS = MappingProxyType({stage: number for number, stage in enumerate(Stage)})
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TaskSet:
+    """What all tasks of a run share."""
+
+    preset: MommiPreset
+    #: Exams the network learns from.
+    exams: Sequence[CanonicalExam]
+    #: Exams it is watched on.
+    watched: Sequence[CanonicalExam]
+    schedule: Schedule
+    device: torch.device
+    workers: Workers = ALONE
+
+    @property
+    def batch(self) -> int:
+        """Views or pairs that this process draws in a step."""
+        return self.workers.share(self.schedule.batch)
+
+    def generator(self, stage: Stage, step: int) -> np.random.Generator:
+        """The random numbers of one step of one stage; each process has its own, the first those of one alone."""
+        # NumPy fills a seed up with zeros: rank 0 draws what these numbers without a rank would draw.
+        return np.random.default_rng([self.schedule.seed, STREAMS[stage], step, self.workers.rank])
+
+
+class NippleTask:
+    """Find the nipple in single views."""
+
+    def __init__(self, given: TaskSet) -> None:
+        self.given = given
+        self.network: nn.Module = NippleNet(given.preset.nipple_backbone).to(given.device)
+        self._draw = Draw(given.exams)
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        """Squared error of the heat map."""
+        generator = self.given.generator(Stage.NIPPLE, step)
+        samples = [self._draw.sample(generator) for _ in range(self.given.batch)]
+        views = collate(samples, device=self.given.device)
+        heat = self.network(views.image).float()
+        return {"heat": nipple_loss(heat, views.nipple, views.in_profile, views.spacing)}
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Median error of nipples in profile, and how many of both kinds are told right, on watched exams."""
+        views = [views_of(exam, range(len(VIEWS)), self.given.device) for exam in self.given.watched]
+        found = torch.cat([locate(network(view.image)) for view in views])
+        true, visible, spacing = (
+            torch.cat([getattr(v, n) for v in views]) for n in ("nipple", "in_profile", "spacing")
+        )
+        error = (found[:, :2] - true).norm(dim=1) * spacing
+        confident = found[:, 2] >= 0.5  # noqa: PLR2004 - below it the network is not believed
+        return {
+            "median_mm": error[visible > 0].median().item(),
+            "within_10_mm": (error[visible > 0] <= 10).float().mean().item(),  # noqa: PLR2004
+            "told": (confident == (visible > 0)).float().mean().item(),
+        }
+
+
+class IpsiTask:
+    """Find masses in both views of one breast."""
+
+    def __init__(self, given: TaskSet) -> None:
+        self.given = given
+        self._ipsi = IpsiDualNet(given.preset).to(given.device)
+        self.network: nn.Module = self._ipsi
+        self._draw = Draw(given.exams)
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        """The detector's four losses on pairs of views."""
+        generator = self.given.generator(Stage.IPSI, step)
+        batch, device = self.given.batch, self.given.device
+        pairs = [self._draw.pair(generator, ipsilateral=True) for _ in range(batch)]
+        main, aux = (collate(side, device=device) for side in zip(*pairs, strict=True))
+        return self._ipsi.loss(
+            main.image,
+            aux.image,
+            main_boxes=main.boxes,
+            aux_boxes=aux.boxes,
+            main_nipple=jittered(main, generator),
+            aux_nipple=jittered(aux, generator),
+            main_spacing=main.spacing,
+            aux_spacing=aux.spacing,
+            aux_present=present(batch, AUX_DROPPED, generator, device),
+            geometry_ok=present(batch, GEOMETRY_DROPPED, generator, device),
+        )
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Recall with true nipples on watched exams."""
+        return recalls(self.given.watched, lambda exam: ipsi_boxes(network, exam, self.given.device))
+
+
+class BiTask:
+    """Find masses as asymmetries between the breasts."""
+
+    def __init__(self, given: TaskSet) -> None:
+        self.given = given
+        self._bi = BiDualNet(given.preset).to(given.device)
+        self.network: nn.Module = self._bi
+        self._draw = Draw([reduced(exam, given.preset.bi_reduction) for exam in given.exams])
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        """Focal loss of the map, and how well it tells masses from mimics."""
+        generator = self.given.generator(Stage.BI, step)
+        pairs = [self._draw.pair(generator, ipsilateral=False) for _ in range(self.given.batch)]
+        main, aux = (collate(side, device=self.given.device) for side in zip(*pairs, strict=True))
+        opposite = registered(main, aux, nipples=(jittered(main, generator), jittered(aux, generator)))
+        logits = self._bi.at_own_scale(main.image, opposite).float()
+        told = told_apart(logits, main.mass, mimics(main))
+        return {"focal": pixel_focal(logits, main.mass), "told": TOLD_WEIGHT * told}
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Recall of the map's components with true nipples on watched exams."""
+
+        def boxes(exam: CanonicalExam) -> list[tuple[Tensor, Tensor]]:
+            maps = bi_maps(network, exam, self.given.device)
+            return [components(p, spacing_mm=float(s)) for p, s in zip(maps, exam.spacing_mm, strict=True)]
+
+        return recalls(self.given.watched, boxes)
+
+
+def registered(main: Views, aux: Views, *, nipples: tuple[Tensor, Tensor]) -> Tensor:
+    """The auxiliary images laid on the main ones: float32 [B, 1, H, W]."""
+    grids = [
+        register(main.breast[i, 0], aux.breast[i, 0], nipples[0][i], nipples[1][i]).grid for i in range(len(main.image))
+    ]
+    return warp(aux.image, torch.cat(grids).to(aux.image.device))
+
+
+def views_of(exam: CanonicalExam, views: Sequence[int], device: torch.device) -> Views:
+    """Views of an exam as they are."""
+    return collate([plain(exam, view) for view in views], device=device)
+
+
+def ipsi_boxes(network: nn.Module, exam: CanonicalExam, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+    """Boxes and scores of the ipsilateral network for all four views, with true nipples."""
+    views = views_of(exam, range(len(VIEWS)), device)
+    companions = Companions(
+        partner=torch.tensor([companion(view, ipsilateral=True) for view in range(len(VIEWS))], device=device),
+        nipple=views.nipple,
+        spacing=views.spacing,
+        geometry_ok=torch.ones(len(VIEWS), dtype=torch.bool, device=device),
+    )
+    return network.detect_all(network.features(views.image), companions)  # type: ignore[no-any-return, operator]
+
+
+def bi_maps(network: nn.Module, exam: CanonicalExam, device: torch.device) -> Tensor:
+    """Probability maps of the bilateral network for all four views, with true nipples: float32 [4, H, W]."""
+    main = views_of(exam, range(len(VIEWS)), device)
+    aux = views_of(exam, [companion(view, ipsilateral=False) for view in range(len(VIEWS))], device)
+    maps: Tensor = network(main.image, registered(main, aux, nipples=(main.nipple, aux.nipple)))
+    return maps[:, 0].sigmoid()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evidence:
+    """What the fusion network is given about V views, in 8 or 16 bits to save memory."""
+
+    #: float16 [V, C, H/4, W/4], frozen; None where they are all branches of a backbone, too large to be kept.
+    features: Tensor | None
+    #: uint8 [V, 3, H, W]: image, ipsilateral map and bilateral map, 255 is 1.
+    planes: Tensor
+    #: bool [V, 1, H, W].
+    mass: Tensor
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, network: MommiNet, exams: Sequence[CanonicalExam], device: torch.device) -> Evidence:
+        """Run the trained networks over exams they have not seen."""
+        planes, mass = (torch.cat(c) for c in zip(*(_evidence(network, e, device) for e in exams), strict=True))
+        if network.preset.fusion_source == "concat":
+            return cls(features=None, planes=planes, mass=mass)
+        batches = [_images(four, device) for four in torch.split(planes, len(VIEWS))]
+        features = torch.cat([network.fusion_features(image).half().cpu() for image in batches])
+        return cls(features=features, planes=planes, mass=mass)
+
+
+def _images(planes: Tensor, device: torch.device) -> Tensor:
+    """The images among evidence: float32 [V, 1, H, W]; exactly, as phantoms are kept with 8 bits."""
+    return planes[:, :1].to(device).float() / 255
+
+
+def _evidence(network: MommiNet, exam: CanonicalExam, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Planes and masses of one exam's views."""
+    views = views_of(exam, range(len(VIEWS)), device)
+    height, width = views.image.shape[-2:]
+    found = ipsi_boxes(network.ipsi, exam, device)
+    believed = [(boxes[scores >= MIN_EVIDENCE].cpu(), scores[scores >= MIN_EVIDENCE].cpu()) for boxes, scores in found]
+    ipsi = torch.stack([boxes_to_map(boxes, scores, height, width) for boxes, scores in believed])
+    planes = torch.stack([views.image[:, 0].cpu(), ipsi, bi_maps(network.bi, exam, device).cpu()], dim=1)
+    return (planes * 255).round().byte(), views.mass.cpu()
+
+
+class FusionTask:
+    """Weigh image, ipsilateral boxes and bilateral map against each other."""
+
+    def __init__(self, given: TaskSet, network: MommiNet) -> None:
+        self.given = given
+        self._mommi = network.to(given.device).eval()
+        self.network: nn.Module = network.fusion
+        self._evidence = Evidence.of(self._mommi, given.exams, given.device)
+        self._with_mass = torch.nonzero(self._evidence.mass.flatten(1).any(dim=1))[:, 0].numpy()
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        """Focal loss of the fused map."""
+        generator = self.given.generator(Stage.FUSION, step)
+        batch, device = self.given.batch, self.given.device
+        chosen = torch.from_numpy(self._choose(batch, generator))
+        image, ipsi, bi = (self._evidence.planes[chosen].to(device).float() / 255).chunk(3, dim=1)
+        shown = [present(batch, MAP_DROPPED, generator, device) for _ in range(2)]
+        logits = self.network(self._features(chosen), image, ipsi, bi, *shown)
+        return {"focal": pixel_focal(logits.float(), self._evidence.mass[chosen].to(device))}
+
+    @torch.no_grad()
+    def _features(self, chosen: Tensor) -> Tensor:
+        if self._evidence.features is None:
+            return self._mommi.fusion_features(_images(self._evidence.planes[chosen], self.given.device))
+        return self._evidence.features[chosen].to(self.given.device).float()
+
+    def _choose(self, batch: int, generator: np.random.Generator) -> np.ndarray:
+        anywhere = generator.integers(len(self._evidence.mass), size=batch)
+        if not len(self._with_mass):
+            return anywhere
+        return np.where(generator.random(batch) < MASS_SHARE, generator.choice(self._with_mass, batch), anywhere)
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Recall of the whole of MommiNet-v2 on watched exams."""
+        self._mommi.fusion.load_state_dict(network.state_dict())
+        return recall_figures(read_exams(MommiDetector(self._mommi), self.given.watched, Route.TRI))
+
+
+TASKS: Mapping[Stage, Callable[[TaskSet], NippleTask | IpsiTask | BiTask]] = MappingProxyType(
+    {Stage.NIPPLE: NippleTask, Stage.IPSI: IpsiTask, Stage.BI: BiTask}
+)

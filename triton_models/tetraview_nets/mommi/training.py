@@ -1,0 +1,148 @@
+"""A whole training of MommiNet-v2: its stages in order, scorer, operating points, calibration, one weights file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import nn
+
+from tetraview.phantom import GENERATOR_VERSION
+from tetraview_nets.calibration import fit_routes
+from tetraview_nets.learning.cache import CROWDED, CacheKey, CanonicalExam, ExamSet, Split
+from tetraview_nets.learning.distributed import ALONE, Workers
+from tetraview_nets.learning.evaluate import operating_points, recall_figures
+from tetraview_nets.learning.train import Run, Task, averaged
+from tetraview_nets.mommi.evaluate import MommiDetector, read_routes
+from tetraview_nets.mommi.network import MommiNet
+from tetraview_nets.mommi.presets import MommiPreset
+from tetraview_nets.mommi.recipe import Stage, TrainingRecipe
+from tetraview_nets.mommi.relation_task import RelationTask
+from tetraview_nets.mommi.stacking import fit_scorer
+from tetraview_nets.mommi.task import TASKS, FusionTask, TaskSet
+from tetraview_nets.weights import WeightsCard, save
+
+#: The part of MommiNet-v2 that each stage trains.
+PLACES = MappingProxyType({**{stage: str(stage) for stage in Stage}, Stage.RELATION: "ipsi.head"})
+MODEL, VERSION = "mommi", "0.2.0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """One training of one preset, in one folder."""
+
+    preset: MommiPreset
+    recipe: TrainingRecipe
+    #: Where checkpoints and loss tables go.
+    folder: Path
+    device: torch.device
+    #: The phantom cache's root; None for the default.
+    cache: Path | None = None
+    workers: Workers = ALONE
+
+    def exams(self, split: Split, count: int) -> ExamSet:
+        """The first exams of a split from the cache."""
+        key = CacheKey(recipe=self.recipe.phantom, frame=self.preset.frame, split=split)
+        return ExamSet(key, exams=count, root=self.cache)
+
+    def run(self, stage: Stage) -> nn.Module:
+        """Train one stage to its end, from its last checkpoint on.
+
+        Raises:
+            NotTrained: the stage was asked for before those it builds on.
+        """
+        schedule = self.recipe.schedules[stage]
+        torch.manual_seed(schedule.seed)
+        task = self._task(stage)
+        task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        run = Run(stage, task, schedule, self.folder, rhythm=self.recipe.rhythm, workers=self.workers)
+        return run.finish()
+
+    def _task(self, stage: Stage) -> Task:
+        given = TaskSet(
+            preset=self.preset,
+            exams=self._own_exams(stage),
+            watched=list(self.exams(Split.VALIDATION, self.recipe.watched_exams)),
+            schedule=self.recipe.schedules[stage],
+            device=self.device,
+            workers=self.workers,
+        )
+        if stage is Stage.FUSION:
+            return FusionTask(given, self.assembled((Stage.NIPPLE, Stage.IPSI, Stage.RELATION, Stage.BI)))
+        if stage is Stage.RELATION:
+            return RelationTask(given, self.assembled((Stage.IPSI,)).ipsi)
+        return TASKS[stage](given)
+
+    def _own_exams(self, stage: Stage) -> list[CanonicalExam]:
+        """What a stage learns from; fusion keeps exams for itself."""
+        exams = self.exams(Split.TRAIN, self.recipe.exams)
+        first_of_fusion = len(exams) - self.recipe.fusion_exams
+        own = range(first_of_fusion, len(exams)) if stage is Stage.FUSION else range(first_of_fusion)
+        if stage is Stage.RELATION:
+            return [exams[i] for i in own[: self.recipe.relation_exams] if (exams[i].kinds == 0).any()]
+        crowded = list(self.crowded()) if stage is Stage.BI else []
+        return [*crowded, *(exams[i] for i in own)]
+
+    def crowded(self) -> ExamSet:
+        """The crowded exams of the recipe."""
+        key = CacheKey(recipe=CROWDED, frame=self.preset.frame, split=Split.TRAIN)
+        return ExamSet(key, exams=self.recipe.crowded_exams, root=self.cache)
+
+    def assembled(self, stages: tuple[Stage, ...] = tuple(Stage)) -> MommiNet:
+        """MommiNet-v2 with the averaged weights of trained stages.
+
+        Raises:
+            NotTrained: one of the stages has no checkpoint at its end.
+        """
+        network = MommiNet(self.preset)
+        for stage in stages:
+            network.get_submodule(PLACES[stage]).load_state_dict(
+                averaged(self.folder, stage, self.recipe.schedules[stage])
+            )
+        return network.to(self.device).eval()
+
+    def export(self, path: Path) -> WeightsCard:
+        """Write the weights file: scorer, operating points and calibration, each from its own validation exams."""
+        network, recipe = self.assembled(), self.recipe
+        exams = list(self.exams(Split.VALIDATION, recipe.validation_exams))
+        last = recipe.operating_exams + recipe.calibration_exams
+        fit_scorer(network, exams[last:])
+        detector = MommiDetector(network)
+        results = read_routes(detector, exams[: recipe.operating_exams])
+        recalls = {str(route): recall_figures(found) for route, found in results.items()}
+        card = WeightsCard(
+            name=MODEL,
+            version=VERSION,
+            preset=self.preset.name,
+            generator_version=GENERATOR_VERSION,
+            operating_points=operating_points(results),
+            calibration=fit_routes(read_routes(detector, exams[recipe.operating_exams : last])),
+            training=_summary(recipe) | {"validation": _rounded(recalls)},
+        )
+        return save(path, network, card)
+
+
+def _summary(recipe: TrainingRecipe) -> dict[str, Any]:
+    return {
+        "phantom_recipe": recipe.phantom,
+        "exams": recipe.exams,
+        "crowded_exams": recipe.crowded_exams,
+        "relation_exams": recipe.relation_exams,
+        "fusion_exams": recipe.fusion_exams,
+        "operating_exams": recipe.operating_exams,
+        "calibration_exams": recipe.calibration_exams,
+        "scorer_exams": recipe.scorer_exams,
+        "schedules": {str(stage): asdict(schedule) for stage, schedule in recipe.schedules.items()},
+    }
+
+
+def _rounded(recalls: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    return {
+        route: {name: round(float(value), 4) for name, value in found.items() if math.isfinite(value)}
+        for route, found in recalls.items()
+    }

@@ -1,0 +1,1 @@
+"""Research apart from the product: the papers' claims, ablations, benchmarks and diagrams."""

@@ -1,0 +1,126 @@
+"""The table of claims: what was contrasted, how large the effect is, and what may be said of it.
+
+``claims.csv`` holds one row per contrast, setting and measure; ``record`` replaces the rows a study measured anew and
+leaves those of other studies alone, then writes the same rows for people.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from tetraview_nets.studies.claims import report
+
+CSV_NAME = "claims.csv"
+#: Decimals of a figure; an interval that ends just below 0 must still end there when it is read again.
+DIGITS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One contrast that bears on a claim, measured on the same patients with the same training seeds."""
+
+    #: The claim's number in the benchmark, such as ``2``.
+    claim: str
+    #: What the paper says, in a few words.
+    title: str
+    #: First and second arm, such as ``nipple - box_xywh``.
+    contrast: str
+    #: ``default``, or the control's name.
+    setting: str
+    #: Whether the gain must vanish here.
+    control: bool
+    #: Such as ``recall at 0.5 FPPI``.
+    measure: str
+    patients: int
+    images: int
+    lesions: int
+    #: Training runs of each arm.
+    seeds: int
+    #: The measure of the first arm.
+    first: float
+    #: The measure of the second arm.
+    second: float
+    #: First minus second.
+    effect: float
+    #: Ends of the 95 % interval of the effect.
+    low: float
+    high: float
+    #: What makes this row again.
+    command: str
+    #: One sentence: what was trained and tested on what.
+    compared: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """What may be said: of a claim whether it holds, of a control whether the gain is gone."""
+        if self.control:
+            return "gain remains" if self.low > 0 else "gain vanishes"
+        if self.low > 0:
+            return "reproduced"
+        return "not reproduced" if self.high < 0 else "inconclusive (CI covers 0)"
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What a row is about; a later measurement of the same replaces it."""
+        return self.claim, self.contrast, self.setting, self.measure
+
+
+def load(results: Path) -> list[Claim]:
+    """The rows of ``claims.csv`` in a folder; none where there is no such file."""
+    path = results / CSV_NAME
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [_parse(row) for row in csv.DictReader(file)]
+
+
+def record(rows: Sequence[Claim], *, results: Path) -> None:
+    """Put rows in place of those about the same, and write ``claims.csv``, ``claims.md`` and one plot a claim.
+
+    Args:
+        rows: what a study measured.
+        results: the folder of the files; it is made if need be.
+    """
+    results.mkdir(parents=True, exist_ok=True)
+    replaced = {row.key for row in rows}
+    kept = [row for row in load(results) if row.key not in replaced]
+    everything = sorted([*kept, *rows], key=_order)
+    _write(results / CSV_NAME, everything)
+    report.write(everything, results)
+
+
+def _order(row: Claim) -> tuple[int, str, bool, str, str, str]:
+    """By claim number, claims before their controls."""
+    number = int(row.claim) if row.claim.isdigit() else 0
+    return number, row.claim, row.control, row.setting, row.contrast, row.measure
+
+
+def _write(path: Path, rows: Sequence[Claim]) -> None:
+    part = path.with_suffix(".part")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(
+            file, fieldnames=[*(field.name for field in fields(Claim)), "verdict"], lineterminator="\n"
+        )
+        writer.writeheader()
+        writer.writerows({**_rounded(row), "verdict": row.verdict} for row in rows)
+    part.replace(path)
+
+
+def _rounded(row: Claim) -> dict[str, object]:
+    return {name: round(value, DIGITS) if isinstance(value, float) else value for name, value in asdict(row).items()}
+
+
+_PARSE: Mapping[str, Callable[[str], Any]] = {
+    "int": int,
+    "float": float,
+    "bool": lambda text: text == "True",
+    "str": str,
+}
+
+
+def _parse(row: dict[str, str]) -> Claim:
+    return Claim(**{field.name: _PARSE[str(field.type)](row[field.name]) for field in fields(Claim)})

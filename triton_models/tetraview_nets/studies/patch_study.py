@@ -1,0 +1,181 @@
+"""The trainings that a claim about a network on patches is judged by: made where they are missing, then compared."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+import numpy as np
+import torch
+
+from tetraview_nets.learning.cache import Split
+from tetraview_nets.learning.lesions import LesionSet, render_lesions
+from tetraview_nets.learning.patch_training import PatchRecipe
+from tetraview_nets.metrics import Paired
+from tetraview_nets.metrics.arrays import Floats, Integers
+from tetraview_nets.studies.claims.table import Claim
+from tetraview_nets.system import PatchPreset
+
+CPU = torch.device("cpu")
+
+
+class StudyArm(Protocol):
+    """One way of training."""
+
+    @property
+    def folder(self) -> str:
+        """Of its trainings, and the name of what they leave, without their seed."""
+
+
+Preset = TypeVar("Preset", bound=PatchPreset)
+Recipe = TypeVar("Recipe", bound=PatchRecipe)
+Arm = TypeVar("Arm", bound=StudyArm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """Two arms compared."""
+
+    #: As the table says it.
+    contrast: str
+    measure: str
+    #: ``default``, or the control's name.
+    setting: str
+    #: Whether the gain must vanish.
+    control: bool
+    found: Paired
+    #: What both arms read.
+    masses: LesionSet
+    #: Trainings of each arm.
+    seeds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchStudy(ABC, Generic[Preset, Recipe, Arm]):
+    """All trainings of a study, in one folder; each ended one leaves what it says of the test masses there."""
+
+    preset: Preset
+    recipe: Recipe
+    folder: Path
+    test_exams: int
+    #: Of the trainings of each arm.
+    seeds: Sequence[int]
+    #: The phantom cache's root; None for the default.
+    cache: Path | None = None
+
+    #: The claim's number in the benchmark, and what the paper says.
+    claim: ClassVar[str]
+    title: ClassVar[str]
+    #: What is left by a training.
+    suffix: ClassVar[str] = ".npy"
+
+    @property
+    @abstractmethod
+    def arms(self) -> Sequence[Arm]:
+        """What is trained with each seed."""
+
+    def rows(self, *, command: str) -> list[Claim]:
+        """Compare the arms by the trainings that have ended, each contrast by the seeds that both its arms have.
+
+        Args:
+            command: what makes the rows again.
+        """
+        return [self._claim(answer, command=command) for answer in self._answers()]
+
+    @property
+    def watched_exams(self) -> int:
+        """Validation exams that trainings are watched on."""
+        return self.recipe.validation_exams
+
+    def render(self, *, workers: int) -> None:
+        """Render the lesions that the cache lacks."""
+        exams = {Split.TRAIN: self.recipe.exams, Split.VALIDATION: self.watched_exams, Split.TEST: self.test_exams}
+        for split, count in exams.items():
+            render_lesions(split, exams=count, workers=workers, root=self.cache)
+
+    def train(self, *, done: Callable[[], None] = lambda: None) -> None:
+        """Train what is missing, ``done`` called after each training."""
+        # Seed by seed, so that a study cut short has every arm about equally often.
+        for seed in self.seeds:
+            for arm in self.arms:
+                if not self._ended(arm, seed):
+                    self._train(arm, seed)
+                done()
+
+    def _ended(self, arm: Arm, seed: int) -> bool:
+        return self._path(arm, seed).exists()
+
+    def _path(self, arm: Arm, seed: int) -> Path:
+        """What one training says of the test masses."""
+        return self.folder / f"{arm.folder}-{seed}{self.suffix}"
+
+    def _folder(self, arm: Arm, seed: int) -> Path:
+        """Where one training runs."""
+        return self.folder / f"{arm.folder}-{seed}"
+
+    @abstractmethod
+    def _answers(self) -> Iterator[Contrast]:
+        """The contrasts whose trainings have ended."""
+
+    @abstractmethod
+    def _train(self, arm: Arm, seed: int) -> None:
+        """Train one arm with one seed and leave what it says of the test masses."""
+
+    @abstractmethod
+    def _compared(self) -> str:
+        """One sentence: what was trained and tested on answer."""
+
+    def _common(self, *arms: Arm) -> list[int]:
+        """The seeds that all these arms have ended."""
+        return [seed for seed in self.seeds if all(self._ended(arm, seed) for arm in arms)]
+
+    def _loaded(self, first: Arm, second: Arm) -> tuple[Floats, Floats] | None:
+        """What was saved by the seeds that both arms have, [seeds, ...]; None where there are none."""
+        seeds = self._common(first, second)
+        if not seeds:
+            return None
+        one, other = (np.stack([np.load(self._path(arm, seed)) for seed in seeds]) for arm in (first, second))
+        return one, other
+
+    def _claim(self, answer: Contrast, *, command: str) -> Claim:
+        """A row of the table of claims."""
+        masses = answer.masses
+        return Claim(
+            claim=self.claim,
+            title=self.title,
+            contrast=answer.contrast,
+            setting=answer.setting,
+            control=answer.control,
+            measure=answer.measure,
+            patients=len({mass.seed for mass in masses}),
+            images=len(masses),
+            lesions=len({(mass.seed, mass.label) for mass in masses}),
+            seeds=answer.seeds,
+            **vars(answer.found),
+            command=command,
+            compared=self._compared(),
+        )
+
+    @cached_property
+    def _lesions(self) -> LesionSet:
+        """What the arms learn from."""
+        return LesionSet.read(Split.TRAIN, exams=self.recipe.exams, root=self.cache)
+
+    @cached_property
+    def _watched(self) -> LesionSet:
+        """What they are watched on."""
+        return LesionSet.read(Split.VALIDATION, exams=self.watched_exams, root=self.cache)
+
+    @cached_property
+    def _tested(self) -> LesionSet:
+        """Masses of exams that nothing was trained on."""
+        return LesionSet.read(Split.TEST, exams=self.test_exams, root=self.cache).masses
+
+
+def patients_of(lesions: LesionSet) -> Integers:
+    """Whose each lesion is: int [N]."""
+    return np.array([lesion.seed for lesion in lesions])

@@ -1,0 +1,211 @@
+"""Claim 5: does multi-scale prediction keep recall and lose false positives?
+
+The same networks, read in several ways: multi-scale prediction at the paper's levels, plain YOLOv3 at one size, and
+suppression over all sizes. The paper tested on images with a mass only; here normal images are counted by themselves,
+because a level relative to the best box of an image keeps something in every image. In the control all lesions, and all
+that mimics them, have one size, which one input size can be right for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from tetraview_nets.learning.cache import VIEWS, ExamSet, Split
+from tetraview_nets.metrics import ImageResult, Paired, assign, paired_mean, paired_recall
+from tetraview_nets.studies.claims.table import Claim
+from tetraview_nets.yolo_msp.evaluate import PAPER_IOU
+from tetraview_nets.yolo_msp.msp import Candidates
+from tetraview_nets.yolo_msp.network import YoloMsp
+from tetraview_nets.yolo_msp.rules import AllSizes, OneSize, Rule, Seen, detect, multi_scale, see
+from tetraview_nets.yolo_msp.training import YoloTraining
+
+CLAIM, TITLE = "5", "Multi-scale prediction keeps recall and loses false positives"
+FPPI = (0.25, 0.5, 1.0, 2.0)
+#: The paper's final level.
+FINAL = 0.6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One set of test exams."""
+
+    name: str
+    #: Phantom recipe.
+    recipe: str
+    exams: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Readings:
+    """One rule on the test exams of one setting, one sequence of images for each training."""
+
+    rule: str
+    results: list[list[ImageResult]]
+
+    @property
+    def patients(self) -> np.ndarray:
+        """Whose each image is: int [I]."""
+        return np.array([result.patient for result in self.results[0]])
+
+    @property
+    def normal(self) -> np.ndarray:
+        """Which images show no mass: bool [I]."""
+        return np.array([not result.lesions for result in self.results[0]])
+
+    @cached_property
+    def false(self) -> np.ndarray:
+        """False positives of each image whatever their score, at the paper's criterion: float [seeds, I]."""
+        return np.array([[float((assign(r, iou=PAPER_IOU) < 0).sum()) for r in way] for way in self.results])
+
+    @cached_property
+    def hits(self) -> np.ndarray:
+        """Which masses are hit: float [seeds, M]."""
+        return np.array([np.concatenate([_hits(result) for result in way]) for way in self.results])
+
+    @property
+    def owners(self) -> np.ndarray:
+        """Whose each mass is: int [M]."""
+        return np.repeat(self.patients, [len(result.lesions) for result in self.results[0]])
+
+
+def _hits(result: ImageResult) -> np.ndarray:
+    hit = np.zeros(len(result.lesions))
+    found = assign(result, iou=PAPER_IOU)
+    hit[found[found >= 0]] = 1
+    return hit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """All trainings and readings of the study, in one folder."""
+
+    #: With the seed of the first.
+    training: YoloTraining
+    seeds: Sequence[int]
+    default: Setting
+    control: Setting
+
+    def of_seed(self, seed: int) -> YoloTraining:
+        """One training."""
+        recipe = self.training.recipe
+        return replace(
+            self.training,
+            recipe=replace(recipe, schedule=replace(recipe.schedule, seed=seed)),
+            folder=self.training.folder / f"seed-{seed}",
+        )
+
+    def look(self, seed: int, setting: Setting, *, done: Callable[[], None] = lambda: None) -> list[Seen]:
+        """What a training finds at all sizes, from its folder where it lies there already.
+
+        Raises:
+            NotTrained: the training has not ended.
+        """
+        training = self.of_seed(seed)
+        exams = training.exams(Split.TEST, setting.exams, phantom=setting.recipe)
+        path = training.folder / f"found-{setting.recipe}-{setting.exams}.npz"
+        if not path.exists():
+            _save(path, see(training.trained(), exams, done=done))
+        return _load(path, exams)
+
+    def rows(self, *, command: str) -> list[Claim]:
+        """All contrasts in both settings.
+
+        Args:
+            command: what makes the rows again.
+        """
+        return [row for setting in (self.default, self.control) for row in self._rows(setting, command=command)]
+
+    def _rows(self, setting: Setting, *, command: str) -> list[Claim]:
+        network = YoloMsp(self.training.preset)
+        seen = [self.look(seed, setting) for seed in self.seeds]
+
+        def read(rule: Rule) -> Readings:
+            return Readings(rule=rule.name, results=[detect(each, rule) for each in seen])
+
+        preset = self.training.preset
+        anything = read(multi_scale(network, level=0.0))
+        rivals = [read(OneSize(size=preset.sizes.index(preset.reference))), read(AllSizes())]
+        rows = []
+        for level in sorted({FINAL, preset.level}):
+            own = read(multi_scale(network, level=level))
+            rows += [row for rival in (anything, *rivals) for row in _unranked(own, rival)]
+            rows += [row for rival in rivals for row in _ranked(own, rival)]
+            if setting is self.default:
+                rows += _ranked(own, read(multi_scale(network, level=level, relative=True)))
+        for level in (0.5, 0.7) if setting is self.default else ():
+            rows += _unranked(read(multi_scale(network, level=level)), anything)
+        return [self._claim(row, setting, anything, command=command) for row in rows]
+
+    def _claim(self, row: _Row, setting: Setting, readings: Readings, *, command: str) -> Claim:
+        schedule, preset = self.training.recipe.schedule, self.training.preset
+        return Claim(
+            claim=CLAIM,
+            title=TITLE,
+            contrast=row.contrast,
+            setting=setting.name,
+            control=setting is self.control,
+            measure=row.measure,
+            patients=len(np.unique(readings.patients)),
+            images=len(readings.patients),
+            lesions=len(readings.owners),
+            seeds=len(self.seeds),
+            **vars(row.found),
+            command=command,
+            compared=f"YOLOv3 of preset {preset.name}, {schedule.steps} steps of {schedule.batch} windows; the same "
+            "trainings read in different ways. TPR and false positives count every detection whatever its score, "
+            "IoU 0.5; recall at a rate ranks detections by score, IoU above 0.2. False positives are given as second "
+            "minus first way of reading, so that a gain is positive.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """One contrast of one measure."""
+
+    contrast: str
+    measure: str
+    found: Paired
+
+
+def _unranked(first: Readings, second: Readings) -> list[_Row]:
+    """Recall of the first minus the second, and false positives of the second minus the first."""
+    hits = paired_mean(first.hits, second.hits, first.owners)
+    rows = [_Row(contrast=f"{first.rule} - {second.rule}", measure="TPR", found=hits)]
+    for kind, chosen in (("image with a mass", ~first.normal), ("normal image", first.normal)):
+        found = paired_mean(second.false[:, chosen], first.false[:, chosen], first.patients[chosen])
+        rows.append(_Row(contrast=f"{second.rule} - {first.rule}", measure=f"false positives per {kind}", found=found))
+    return rows
+
+
+def _ranked(first: Readings, second: Readings) -> list[_Row]:
+    """Recall at rates of false positives."""
+    return [
+        _Row(contrast=f"{first.rule} - {second.rule}", measure=f"recall at {rate:g} FPPI", found=found)
+        for rate, found in zip(FPPI, paired_recall(first.results, second.results, FPPI), strict=True)
+    ]
+
+
+def _save(path: Path, seen: Sequence[Seen]) -> None:
+    part = path.with_suffix(".part.npz")
+    np.savez(
+        part,
+        boxes=np.concatenate([each.candidates.boxes for each in seen]),
+        scores=np.concatenate([each.candidates.scores for each in seen]),
+        sizes=np.concatenate([each.candidates.sizes for each in seen]),
+        counts=np.array([len(each.candidates.scores) for each in seen]),
+    )
+    part.replace(path)
+
+
+def _load(path: Path, exams: ExamSet) -> list[Seen]:
+    with np.load(path) as saved:
+        ends = np.cumsum(saved["counts"])[:-1]
+        columns = [np.split(saved[name], ends) for name in ("boxes", "scores", "sizes")]
+    found = (Candidates(boxes=b, scores=s, sizes=z) for b, s, z in zip(*columns, strict=True))
+    places = ((exam, view) for exam in exams for view in range(len(VIEWS)))
+    return [Seen(exam=exam, view=view, candidates=each) for (exam, view), each in zip(places, found, strict=True)]
