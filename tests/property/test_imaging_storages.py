@@ -28,7 +28,7 @@ SLOW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthChe
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """An upright image of a lopsided breast with a bright oval mass."""
+    """An upright image of a lopsided breast with a bright mass that no turn or mirror image equals."""
 
     view: View
     pixels: NDArray[np.float32]
@@ -114,7 +114,9 @@ def scene(*, view: View, spacing_mm: tuple[float, float], at_mm: tuple[float, fl
     x, y = x * column_mm, y * row_mm
     breast = (x / 75) ** 2 + np.where(y < 80, (y - 80) / 60, (y - 80) / 95) ** 2 < 1
     noise = np.random.default_rng(seed).random((rows, columns))
-    mass = np.clip(1.5 - np.hypot((x - at_mm[0]) / 9, (y - at_mm[1]) / 6), 0, 1)
+    oval = 1.5 - np.hypot((x - at_mm[0]) / 9, (y - at_mm[1]) / 6)
+    lobe = 1.5 - np.hypot(x - at_mm[0] - 6, y - at_mm[1] + 4) / 4
+    mass = np.clip(np.maximum(oval, lobe), 0, 1)
     pixels = (300 + (700 + 150 * np.sin(x / 7) * np.sin(y / 5) + 20 * noise + 3000 * mass) * breast).astype(np.float32)
     box = Box((at_mm[0] - 9) / column_mm, (at_mm[1] - 6) / row_mm, (at_mm[0] + 9) / column_mm, (at_mm[1] + 6) / row_mm)
     return Scene(view=view, pixels=pixels, spacing_mm=spacing_mm, box=box)
