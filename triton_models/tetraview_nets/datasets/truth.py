@@ -70,7 +70,7 @@ class Picture(Protocol):
         """
 
     def patches(self, view: View, boxes: Sequence[Box], shape: PatchShape) -> NDArray[np.float32]:
-        """The squares of tissue around boxes in stored pixels, float32 [boxes, size, size] in [0, 1].
+        """The upright squares of tissue around boxes in stored pixels, float32 [boxes, size, size] in [0, 1].
 
         Raises:
             ImageUnreadable: the image cannot be read.
