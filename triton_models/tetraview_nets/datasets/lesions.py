@@ -11,6 +11,7 @@ import numpy as np
 from tetraview.domain.geometry import Box
 from tetraview.errors import ImageUnreadable, StorageUnavailable
 from tetraview.imaging.canonical import CanonicalView, Frame
+from tetraview.imaging.orientation import Orientation
 from tetraview.imaging.patch import GreyWindow, PatchShape, cut_patch
 from tetraview_nets.datasets import truth
 from tetraview_nets.datasets.catalogue import LOADERS
@@ -75,9 +76,10 @@ def _lesions(view: SourceView, *, name: str, patient: int) -> Iterator[Lesion]:
         return
     canonical = view.picture.canonical(view.view, _FRAME)
     masks = [lesion.region.mask(canonical.native_shape) for lesion in view.lesions]
-    spacing = _native_spacing(canonical)
+    orientation, spacing = Orientation.of(canonical.canonical_to_native), _upright_spacing(canonical)
     tiles = view.picture.patches(view.view, [bounds(mask) for mask in masks], TILE)
-    for lesion, mask, tile in zip(view.lesions, masks, tiles, strict=True):
+    for lesion, stored, tile in zip(view.lesions, masks, tiles, strict=True):
+        mask = orientation.turned(stored)
         box = bounds(mask)
         square = TILE.square(box, spacing_mm=spacing)
         across, down = TILE.size / square.width, TILE.size / square.height
@@ -99,8 +101,8 @@ def _lesions(view: SourceView, *, name: str, patient: int) -> Iterator[Lesion]:
         )
 
 
-def _native_spacing(canonical: CanonicalView) -> tuple[float, float]:
-    """Row and column spacing of the stored pixels."""
+def _upright_spacing(canonical: CanonicalView) -> tuple[float, float]:
+    """Row and column spacing of the upright pixels."""
     affine = canonical.canonical_to_native
     (x0, y0), (x1, y1), (x2, y2) = affine((0, 0)), affine((1, 0)), affine((0, 1))
     return canonical.spacing_mm / hypot(x2 - x0, y2 - y0), canonical.spacing_mm / hypot(x1 - x0, y1 - y0)

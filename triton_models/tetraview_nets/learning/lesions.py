@@ -1,8 +1,8 @@
 """Phantom lesions and what mimics them, with their truth, rendered once and kept on disk.
 
-A tile holds the tissue around one object in its view at the detector's own resolution, wide enough for every box that
-``tetraview_nets.learning.crops`` draws. What a network reads is cut from the tile by ``tetraview.imaging.patch``, the
-code that serving runs.
+A tile holds the tissue around one object in its upright view at the detector's own resolution, wide enough for every
+box that ``tetraview_nets.learning.crops`` draws. What a network reads is cut from the tile by
+``tetraview.imaging.patch``, the code that serving runs.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from rich.progress import Progress
 from tetraview import phantom
 from tetraview.domain.geometry import Box
 from tetraview.imaging.patch import GreyWindow, PatchShape
+from tetraview.imaging.upright import UprightImage, upright
 from tetraview.phantom import PhantomExam, PhantomObject, PhantomView
 from tetraview_nets.learning.birads import CATEGORIES
 from tetraview_nets.learning.cache import KINDS, VIEWS, Split, default_root
@@ -43,7 +44,7 @@ UNASSESSED = -1
 class Lesion:
     """One object in one view, with its labels."""
 
-    #: uint8 [h, w], 255 is intensity 1, at the detector's resolution.
+    #: uint8 [h, w], upright, 255 is intensity 1, at the detector's resolution.
     tile: NDArray[np.uint8]
     #: bool [h, w], the object's core without its spicules, which is what readers outline.
     mask: NDArray[np.bool_]
@@ -75,30 +76,34 @@ def lesions(exam: PhantomExam) -> list[Lesion]:
     left_out = set(mimics) - set(chosen.tolist())
     kept = [pair for i, pair in enumerate(found) if i not in left_out]
     shown = {id(view): _shown(view) for view, _ in kept}
-    return [_lesion(exam.seed, view, thing, *shown[id(view)]) for view, thing in kept]
+    return [_lesion(exam.seed, thing, *shown[id(view)]) for view, thing in kept]
 
 
-def _shown(view: PhantomView) -> tuple[NDArray[np.float32], GreyWindow]:
-    """Presentation values and the grey window of the breast."""
+def _shown(view: PhantomView) -> tuple[UprightImage, GreyWindow]:
+    """The view upright in presentation values, and the grey window of its breast."""
     stored = view.pixels.astype(np.float32)
     inverted = view.photometric_interpretation == "MONOCHROME1"
-    pixels = 2**view.bits_stored - 1 - stored if inverted else stored
-    return pixels, GreyWindow.of_breast(pixels)
+    image = upright(
+        2**view.bits_stored - 1 - stored if inverted else stored,
+        view=view.view,
+        spacing_mm=view.spacing_mm,
+        patient_orientation=view.patient_orientation,
+    )
+    return image, GreyWindow.of_breast(image.pixels, image.breast_mask)
 
 
-def _lesion(
-    seed: int, view: PhantomView, thing: PhantomObject, pixels: NDArray[np.float32], window: GreyWindow
-) -> Lesion:
-    reach = _reach(thing.box, spacing_mm=view.spacing_mm)
-    rows, columns = pixels.shape
+def _lesion(seed: int, thing: PhantomObject, image: UprightImage, window: GreyWindow) -> Lesion:
+    box = image.to_stored.inverse.box(thing.box)
+    reach = _reach(box, spacing_mm=image.spacing_mm)
+    rows, columns = image.pixels.shape
     x0, y0 = max(int(reach.x0), 0), max(int(reach.y0), 0)
     part = slice(y0, min(int(reach.y1) + 1, rows)), slice(x0, min(int(reach.x1) + 1, columns))
     kind = KINDS.index(thing.kind)
     return Lesion(
-        tile=np.rint(window(pixels[part]) * 255).astype(np.uint8),
-        mask=thing.mask[part],
-        box=Box(thing.box.x0 - x0, thing.box.y0 - y0, thing.box.x1 - x0, thing.box.y1 - y0),
-        spacing_mm=view.spacing_mm,
+        tile=np.rint(window(image.pixels[part]) * 255).astype(np.uint8),
+        mask=image.orientation.turned(thing.mask)[part],
+        box=Box(box.x0 - x0, box.y0 - y0, box.x1 - x0, box.y1 - y0),
+        spacing_mm=image.spacing_mm,
         seed=seed,
         label=thing.label,
         suspicion=thing.suspicion,
@@ -167,7 +172,7 @@ class LesionSet(Sequence[Lesion]):
 def folder_of(split: Split, root: Path | None = None) -> Path:
     """Where the lesions of a split lie in the phantom cache."""
     version = f"phantom-{phantom.GENERATOR_VERSION}"
-    return (root or default_root()) / version / f"{PHANTOM_RECIPE}-lesions" / split
+    return (root or default_root()) / version / f"{PHANTOM_RECIPE}-upright-lesions" / split
 
 
 def build(
