@@ -127,7 +127,7 @@ class Draw:
         if missing:
             raise ValueError(f"no exams of {', '.join(missing)}; there are exams of {', '.join(sorted(self._views))}")
         self._sources = sorted(name for name, share in weights.items() if share > 0)
-        self._shares = np.array([weights[name] for name in self._sources])
+        self._shares = np.array([float(weights[name]) for name in self._sources])
         self._shares /= self._shares.sum()
 
     def spot(self, generator: np.random.Generator) -> Spot:
