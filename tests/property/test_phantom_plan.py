@@ -3,15 +3,17 @@ from __future__ import annotations
 import math
 from itertools import combinations
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tetraview.domain.view import View
+from tetraview.domain.view import View, ViewPosition
 from tetraview.phantom import RECIPES, generate
-from tetraview.phantom.anatomy import FIELD_MM, sample_anatomy
+from tetraview.phantom.anatomy import FIELD_MM, MOST_RISE_MM, sample_anatomy
 from tetraview.phantom.plan import plan_exam
 
 SEEDS = st.integers(min_value=0, max_value=2**32)
+WAVE_MM = 10.0
 
 
 @given(seed=SEEDS, recipe=st.sampled_from(sorted(RECIPES)))
@@ -32,14 +34,27 @@ def test_objects_never_overlap_or_leave_the_breast(seed: int, recipe: str) -> No
 
 @given(seed=SEEDS)
 @settings(max_examples=100, deadline=None)
-def test_the_nipple_is_on_the_detector(seed: int) -> None:
-    """Whatever the seed, the nipple of each view is the point of the outline furthest from the chest wall."""
+def test_the_nipple_is_on_the_skin_and_the_detector(seed: int) -> None:
+    """Whatever the seed, the nipple of each view lies on the outline, and nipple and outline on the detector."""
+    heights = np.arange(0, FIELD_MM[0], 0.5, dtype=np.float32)
     for projection in sample_anatomy(seed).projections.values():
         x, y = projection.nipple
         assert 0 < x < FIELD_MM[1]
         assert 0 < y < FIELD_MM[0]
         assert math.isclose(float(projection.outline(y)), x, rel_tol=1e-5)
-        assert all(float(projection.outline(y + step)) < x for step in (-30.0, 30.0))
+        assert projection.outline(heights).max() < FIELD_MM[1]
+
+
+@given(seed=SEEDS)
+@settings(max_examples=100, deadline=None)
+def test_the_nipple_lies_below_the_foremost_point_in_mlo(seed: int) -> None:
+    """Whatever the seed, the outline is foremost up to 35 mm above the nipple in MLO, and near the nipple in CC."""
+    heights = np.arange(0, FIELD_MM[0], 0.5, dtype=np.float32)
+    for view, projection in sample_anatomy(seed).projections.items():
+        below = projection.nipple_y_mm - float(heights[projection.outline(heights).argmax()])
+        # Waves of the outline move its foremost point a little.
+        low, high = (-WAVE_MM, MOST_RISE_MM + WAVE_MM) if view.position is ViewPosition.MLO else (-35.0, 35.0)
+        assert low <= below <= high
 
 
 @given(seed=SEEDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -14,8 +15,11 @@ from tetraview.errors import ImageUnreadable
 from tetraview.imaging.resample import axis_weights, covered, resample
 from tetraview.imaging.upright import UprightImage, upright
 
-#: Background kept around the breast on every side but the chest wall.
+#: Background kept around the breast on every side but the chest wall; what lies further out, such as film borders,
+#: markers and labels, is black.
 _MARGIN_MM = 3.0
+#: Raised whenever the same pixels give another image; caches of canonical images are named by it.
+CANONICAL_VERSION = 2
 #: Greys of the breast that become 0 and 1.
 _PERCENTILES = (0.5, 99.5)
 #: Extent of a breast along the chest wall; the largest detectors measure 300 mm.
@@ -39,7 +43,7 @@ class CanonicalView:
     """One view in the canonical frame."""
 
     view: View
-    #: float32 [height, width], intensity in [0, 1], brighter is denser, zero outside the breast crop.
+    #: float32 [height, width], intensity in [0, 1], brighter is denser, zero further than 3 mm from the breast.
     image: NDArray[np.float32]
     #: bool [height, width].
     breast_mask: NDArray[np.bool_]
@@ -85,13 +89,25 @@ def to_canonical(
     greys = _normalised(resample(image.pixels, **weights), inside=inside)
     return CanonicalView(
         view=view,
-        image=np.where(covered(**weights), greys, np.float32(0)),
+        image=np.where(covered(**weights) & _near(inside, spacing_mm=spacing), greys, np.float32(0)),
         breast_mask=inside,
         spacing_mm=spacing,
         canonical_to_native=image.to_stored @ to_upright,
         native_shape=image.stored_shape,
         warnings=image.warnings,
     )
+
+
+def _to_chest_wall(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The mask with each row filled from the chest wall at x = 0, where thin fat is as dark as background."""
+    return np.asarray(np.logical_or.accumulate(mask[:, ::-1], axis=1)[:, ::-1])
+
+
+def _near(mask: NDArray[np.bool_], *, spacing_mm: float) -> NDArray[np.bool_]:
+    """The mask grown by the margin."""
+    radius = round(_MARGIN_MM / spacing_mm)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), disc), dtype=np.bool_)
 
 
 def _crop(image: UprightImage) -> Box:
@@ -132,7 +148,7 @@ def _inside(image: UprightImage, *, to_upright: Affine, crop: Box, frame: Frame)
     mask, (rows, columns) = image.breast_mask, image.pixels.shape
     shrink = Affine.scale(mask.shape[1] / columns, mask.shape[0] / rows)
     weights = _weights(mask.shape, grid=shrink @ to_upright, crop=shrink.box(crop), frame=frame)
-    return np.asarray(resample(mask.astype(np.float32), **weights) > 0.5)  # noqa: PLR2004
+    return _to_chest_wall(resample(mask.astype(np.float32), **weights) > 0.5)  # noqa: PLR2004
 
 
 def _weights(shape: tuple[int, ...], *, grid: Affine, crop: Box, frame: Frame) -> dict[str, csr_array]:

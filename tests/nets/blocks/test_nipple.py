@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
+from tetraview.domain.view import ViewPosition
 from tetraview_nets.blocks.landmark import judge
 from tetraview_nets.blocks.nipple import NippleNet, locate, nipple_loss
 from tetraview_nets.mommi.presets import PRESETS
 
 TINY = PRESETS["tiny"]
+CC, MLO = ViewPosition.CC, ViewPosition.MLO
 
 
 def half_ellipse(*, depth: float, half: float) -> Tensor:
@@ -67,25 +71,49 @@ def test_the_network_learns_one_nipple() -> None:
     assert confidence > 0.5
 
 
-def test_a_confident_nipple_at_the_apex_is_used() -> None:
+@pytest.mark.parametrize("position", ViewPosition)
+def test_a_confident_nipple_at_the_apex_is_used(position: ViewPosition) -> None:
     """A confident nipple near the apex is taken as it is, without a warning."""
-    mark = judge(torch.tensor([98.0, 125.0, 0.8]), half_ellipse(depth=100, half=90), spacing_mm=0.9)
+    mark = judge(torch.tensor([98.0, 125.0, 0.8]), half_ellipse(depth=100, half=90), position=position, spacing_mm=0.9)
     assert (mark.x, mark.y, mark.trusted, mark.warning) == (98.0, 125.0, True, None)
 
 
-def test_a_confident_nipple_far_from_the_apex_is_not_trusted() -> None:
-    """A confident nipple far from the apex keeps its place, is not used for geometry, and a warning says so."""
-    mark = judge(torch.tensor([10.0, 60.0, 0.9]), half_ellipse(depth=100, half=90), spacing_mm=0.9)
-    assert (mark.x, mark.trusted) == (10.0, False)
+@pytest.mark.parametrize("off_mm", [-50.0, 50.0, 60.0])
+def test_a_confident_nipple_on_the_skin_is_used_far_from_the_apex_in_mlo_only(off_mm: float) -> None:
+    """A nipple found on the skin 50 mm from the apex is right in MLO, where nipples lie low, and wrong in CC."""
+    y = 128 + off_mm / 0.9
+    x = 100 * math.sqrt(1 - ((y - 128) / 110) ** 2)
+    breast, located = half_ellipse(depth=100, half=110), torch.tensor([x, y, 0.9])
+    in_mlo, in_cc = (judge(located, breast, position=position, spacing_mm=0.9) for position in (MLO, CC))
+    assert (in_mlo.trusted, in_mlo.warning) == (True, None)
+    assert (in_mlo.x, in_mlo.y) == pytest.approx((x, y), abs=1e-4)
+    assert not in_cc.trusted
+
+
+@pytest.mark.parametrize("position", ViewPosition)
+@pytest.mark.parametrize("place", [(10.0, 60.0), (60.0, 128.0)], ids=["chest wall", "behind the apex"])
+def test_a_confident_nipple_where_none_can_be_is_not_trusted(
+    position: ViewPosition, place: tuple[float, float]
+) -> None:
+    """A confident nipple deep in the breast keeps its place, is not used for geometry, and a warning says so."""
+    mark = judge(torch.tensor([*place, 0.9]), half_ellipse(depth=100, half=90), position=position, spacing_mm=0.9)
+    assert (mark.x, mark.y, mark.trusted) == (*place, False)
     assert mark.warning is not None
 
 
-def test_the_apex_stands_for_a_nipple_that_was_not_found() -> None:
-    """Below half confidence the contour point furthest from the chest wall is used, with a warning."""
-    mark = judge(torch.tensor([10.0, 60.0, 0.4]), half_ellipse(depth=100, half=60), spacing_mm=0.9)
+def test_the_apex_stands_for_a_nipple_that_was_not_found_in_cc() -> None:
+    """Below half confidence the contour point furthest from the chest wall is used in CC, with a warning."""
+    mark = judge(torch.tensor([10.0, 60.0, 0.4]), half_ellipse(depth=100, half=60), position=CC, spacing_mm=0.9)
     assert mark.x == pytest.approx(100, abs=1)
     assert mark.y == pytest.approx(128, abs=1)
     assert mark.trusted
+    assert mark.warning is not None
+
+
+def test_the_apex_stands_for_no_nipple_in_mlo() -> None:
+    """In MLO even a distinct apex is no nipple: it is not used for geometry, and a warning says so."""
+    mark = judge(torch.tensor([10.0, 60.0, 0.4]), half_ellipse(depth=100, half=60), position=MLO, spacing_mm=0.9)
+    assert not mark.trusted
     assert mark.warning is not None
 
 
@@ -94,6 +122,7 @@ def test_a_blunt_breast_has_no_apex() -> None:
     blunt = torch.zeros(256, 128, dtype=torch.bool)
     blunt[30:220, :80] = True
     for mask in (blunt, torch.zeros_like(blunt)):
-        mark = judge(torch.tensor([10.0, 60.0, 0.1]), mask, spacing_mm=0.9)
+        mark = judge(torch.tensor([10.0, 60.0, 0.1]), mask, position=CC, spacing_mm=0.9)
         assert not mark.trusted
         assert mark.warning is not None
+    assert not judge(torch.tensor([10.0, 60.0, 0.9]), torch.zeros_like(blunt), position=MLO, spacing_mm=0.9).trusted

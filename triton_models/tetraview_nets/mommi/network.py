@@ -123,7 +123,7 @@ class MommiNet(nn.Module):
         ordered = sorted(views, key=lambda v: order.index(v.view))
         image = torch.stack([v.image for v in ordered])[:, None]
         landmarks = [
-            judge(xy, v.breast_mask, spacing_mm=v.spacing_mm)
+            judge(xy, v.breast_mask, position=v.view.position, spacing_mm=v.spacing_mm)
             for xy, v in zip(locate(self.nipple(image)), ordered, strict=True)
         ]
         seen = self.ipsi(image)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tetraview.domain.view import Route
 from tetraview_nets.blocks.nipple import NippleNet, locate, nipple_loss
 from tetraview_nets.boxes import boxes_to_map
-from tetraview_nets.learning.augment import plain
+from tetraview_nets.learning.augment import ViewSample, plain
 from tetraview_nets.learning.cache import VIEWS, CanonicalExam
 from tetraview_nets.learning.data import (
     AUX_DROPPED,
@@ -42,6 +42,8 @@ from tetraview_nets.mommi.registration import register, warp
 
 #: Share of maps hidden from the fusion network, so that a missing view is in distribution.
 MAP_DROPPED = 0.15
+#: Share of views that end close to the nipple when it is learnt.
+CUT_SHORT = 0.3
 #: Weight of telling masses from mimics beside the focal loss.
 TOLD_WEIGHT = 0.5
 #: The first number of each stage's random streams.
@@ -60,6 +62,8 @@ class TaskSet:
     schedule: Schedule
     device: torch.device
     workers: Workers = ALONE
+    #: How often each source of exams is drawn; None for all alike.
+    shares: Mapping[str, float] | None = None
 
     @property
     def batch(self) -> int:
@@ -78,19 +82,20 @@ class NippleTask:
     def __init__(self, given: TaskSet) -> None:
         self.given = given
         self.network: nn.Module = NippleNet(given.preset.nipple_backbone).to(given.device)
-        self._draw = Draw(given.exams)
+        self._draw = Draw(given.exams, shares=given.shares, nipple_known=True)
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """Squared error of the heat map."""
         generator = self.given.generator(Stage.NIPPLE, step)
-        samples = [self._draw.sample(generator) for _ in range(self.given.batch)]
+        samples = [cut_short(self._draw.sample(generator), generator) for _ in range(self.given.batch)]
         views = collate(samples, device=self.given.device)
         heat = self.network(views.image).float()
         return {"heat": nipple_loss(heat, views.nipple, views.in_profile, views.spacing)}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Median error of nipples in profile, and how many of both kinds are told right, on watched exams."""
-        views = [views_of(exam, range(len(VIEWS)), self.given.device) for exam in self.given.watched]
+        shown = [(exam, np.flatnonzero(exam.present & exam.nipple_known)) for exam in self.given.watched]
+        views = [views_of(exam, which.tolist(), self.given.device) for exam, which in shown if len(which)]
         found = torch.cat([locate(network(view.image)) for view in views])
         true, visible, spacing = (
             torch.cat([getattr(v, n) for v in views]) for n in ("nipple", "in_profile", "spacing")
@@ -104,6 +109,19 @@ class NippleTask:
         }
 
 
+def cut_short(sample: ViewSample, generator: np.random.Generator) -> ViewSample:
+    """A view that in ``CUT_SHORT`` of the cases ends a little beyond the nipple.
+
+    Some makers' and some data sets' images are cut close to its tip; the image's edge must not stand for it.
+    """
+    if not sample.nipple[2] or generator.random() >= CUT_SHORT:
+        return sample
+    end = int(sample.nipple[0] + generator.uniform(1.0, 12.0) / sample.spacing_mm)
+    image = sample.image.copy()
+    image[:, max(end, 0) :] = 0
+    return replace(sample, image=image)
+
+
 class IpsiTask:
     """Find masses in both views of one breast."""
 
@@ -111,7 +129,7 @@ class IpsiTask:
         self.given = given
         self._ipsi = IpsiDualNet(given.preset).to(given.device)
         self.network: nn.Module = self._ipsi
-        self._draw = Draw(given.exams)
+        self._draw = Draw(given.exams, shares=given.shares)
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """The detector's four losses on pairs of views."""
@@ -128,8 +146,8 @@ class IpsiTask:
             aux_nipple=jittered(aux, generator),
             main_spacing=main.spacing,
             aux_spacing=aux.spacing,
-            aux_present=present(batch, AUX_DROPPED, generator, device),
-            geometry_ok=present(batch, GEOMETRY_DROPPED, generator, device),
+            aux_present=aux.present & present(batch, AUX_DROPPED, generator, device),
+            geometry_ok=_both_known(main, aux) & present(batch, GEOMETRY_DROPPED, generator, device),
         )
 
     def validate(self, network: nn.Module) -> dict[str, float]:
@@ -164,6 +182,11 @@ class BiTask:
             return [components(p, spacing_mm=float(s)) for p, s in zip(maps, exam.spacing_mm, strict=True)]
 
         return recalls(self.given.watched, boxes)
+
+
+def _both_known(main: Views, aux: Views) -> Tensor:
+    """Whether the nipples of both views of each pair may be measured from: bool [B]."""
+    return main.nipple_known & aux.nipple_known
 
 
 def registered(main: Views, aux: Views, *, nipples: tuple[Tensor, Tensor]) -> Tensor:

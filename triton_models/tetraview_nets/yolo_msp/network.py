@@ -127,7 +127,7 @@ class YoloMsp(nn.Module):
     def _output(self, view: ViewInput, nipple: Tensor, candidates: Candidates, belief: Tensor) -> ViewOutput:
         found = components(candidates, self.raster, sizes=len(self.preset.sizes), level=self.preset.level)
         found = found[:MAX_DETECTIONS]
-        mark = judge(nipple, view.breast_mask, spacing_mm=view.spacing_mm)
+        mark = judge(nipple, view.breast_mask, position=view.view.position, spacing_mm=view.spacing_mm)
         # No relation here could make use of the breast's apex in its place.
         missing = mark.trusted and mark.confidence < MIN_CONFIDENCE
         warning = "the nipple was not found; nipple distances are not used" if missing else mark.warning

@@ -1,0 +1,23 @@
+"""What a training is given: exams to learn from, exams to choose numbers on, and the words of its card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tetraview_nets.learning.cache import CanonicalExam
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ExamMaterial:
+    """Exams of one or more sources."""
+
+    #: To learn from.
+    train: Sequence[CanonicalExam]
+    #: For operating points, calibration and the looks that a training takes at itself.
+    validation: Sequence[CanonicalExam]
+    #: How often each source is drawn, by ``CanonicalExam.source``; None for all alike.
+    shares: Mapping[str, float] | None = None
+    #: What the card says of them.
+    described: Mapping[str, Any] = field(default_factory=dict)
