@@ -113,7 +113,7 @@ SLIM = YoloPreset(
 )
 
 # For real mammograms, whose masses are smaller than phantoms' and lie among more that looks like them: slim's network
-# on finer inputs, in pixels of .68 mm at the largest size.
+# on finer inputs, up to the frame's own pixels of .45 mm.
 FINE = YoloPreset(
     name="fine",
     frame=Frame(height=512, width=256, spacing_mm=0.45),
