@@ -15,6 +15,7 @@ from tetraview.domain.geometry import Box
 from tetraview.domain.view import View
 from tetraview.findings import NativeMask, ViewFindings, ViewGeometry, graded, native_spacing, outlined
 from tetraview.imaging.decode import DecodeLimits, cut_patches
+from tetraview.imaging.orientation import Orientation
 from tetraview.imaging.patch import PatchShape, on_pixels
 from tetraview.inference import Masks, Models, PatchAnswer
 from tetraview.settings import Stages
@@ -127,7 +128,16 @@ def _native_masks(
 def _native_mask(
     probability: NDArray[np.float32], threshold: float, finding: Finding, geometry: ViewGeometry, shape: PatchShape
 ) -> NativeMask:
-    """The stored pixels at which the interpolated probability reaches the threshold."""
+    """The stored pixels at which the interpolated probability reaches the threshold.
+
+    Args:
+        probability: float32 [size, size], of an upright patch.
+        threshold: in (0, 1].
+        finding: whose patch.
+        geometry: how the image is stored.
+        shape: how the finding's box became the patch.
+    """
+    probability = Orientation.of(geometry.canonical_to_native).turned_back(probability)
     square = shape.square(finding.box, spacing_mm=native_spacing(geometry))
     values, corner = on_pixels(probability, square=square, shape=geometry.native_shape)
     return NativeMask(pixels=values >= threshold, corner=corner, reach=_reach(probability, square))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.storages import opposite
 
 from tetraview.domain.view import Laterality, View, ViewPosition
 from tetraview.imaging.canonical import CanonicalView, Frame, to_canonical
@@ -42,10 +43,6 @@ def upright_directions(view: View) -> tuple[str, str]:
     """Patient Orientation of an image that hangs as the canonical frame does."""
     medial = "R" if view.laterality is Laterality.LEFT else "L"
     return "A", medial if view.position is ViewPosition.CC else "F" + medial
-
-
-def opposite(direction: str) -> str:
-    return direction.translate(str.maketrans("APLRHF", "PARLFH"))
 
 
 def scene(

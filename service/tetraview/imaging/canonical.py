@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -11,12 +12,14 @@ from scipy.sparse import csr_array
 from tetraview.domain.geometry import Affine, Box
 from tetraview.domain.view import View
 from tetraview.errors import ImageUnreadable
-from tetraview.imaging.breast import breast_mask
-from tetraview.imaging.orientation import Orientation, stored_orientation
 from tetraview.imaging.resample import axis_weights, covered, resample
+from tetraview.imaging.upright import UprightImage, upright
 
-#: Background kept around the breast on every side but the chest wall.
+#: Background kept around the breast on every side but the chest wall; what lies further out, such as film borders,
+#: markers and labels, is black.
 _MARGIN_MM = 3.0
+#: Raised whenever the same pixels give another image; caches of canonical images are named by it.
+CANONICAL_VERSION = 2
 #: Greys of the breast that become 0 and 1.
 _PERCENTILES = (0.5, 99.5)
 #: Extent of a breast along the chest wall; the largest detectors measure 300 mm.
@@ -40,7 +43,7 @@ class CanonicalView:
     """One view in the canonical frame."""
 
     view: View
-    #: float32 [height, width], intensity in [0, 1], brighter is denser, zero outside the breast crop.
+    #: float32 [height, width], intensity in [0, 1], brighter is denser, zero further than 3 mm from the breast.
     image: NDArray[np.float32]
     #: bool [height, width].
     breast_mask: NDArray[np.bool_]
@@ -76,52 +79,46 @@ def to_canonical(
     Raises:
         ImageUnreadable: the image shows nothing that could be a breast, or none of that size.
     """
-    mask = breast_mask(pixels)
-    orientation, warnings = stored_orientation(mask, view=view, patient_orientation=patient_orientation)
-    if orientation.transposed:
-        pixels, mask, spacing_mm = np.ascontiguousarray(pixels.T), np.ascontiguousarray(mask.T), spacing_mm[::-1]
-    rows, columns = pixels.shape
-    crop = _crop(mask, shape=(rows, columns), spacing_mm=spacing_mm, mirrored=orientation.mirrored)
-    _check_size(crop, row_mm=spacing_mm[0])
-    spacing = _spacing(crop, spacing_mm=spacing_mm, frame=frame)
-    to_upright = _to_upright(
-        crop, step=(spacing / spacing_mm[1], spacing / spacing_mm[0]), turn=orientation, frame=frame
-    )
-    shrink = Affine.scale(mask.shape[1] / columns, mask.shape[0] / rows)
-    mask_weights = _weights(mask.shape, grid=shrink @ to_upright, crop=shrink.box(crop), frame=frame)
-    inside = resample(mask.astype(np.float32), **mask_weights) > 0.5  # noqa: PLR2004
-    weights = _weights(pixels.shape, grid=to_upright, crop=crop, frame=frame)
-    greys = _normalised(resample(pixels, **weights), inside=inside)
+    image = upright(pixels, view=view, spacing_mm=spacing_mm, patient_orientation=patient_orientation)
+    crop = _crop(image)
+    _check_size(crop, row_mm=image.spacing_mm[0])
+    spacing = _spacing(crop, spacing_mm=image.spacing_mm, frame=frame)
+    to_upright = _to_upright(crop, step=(spacing / image.spacing_mm[1], spacing / image.spacing_mm[0]), frame=frame)
+    inside = _inside(image, to_upright=to_upright, crop=crop, frame=frame)
+    weights = _weights(image.pixels.shape, grid=to_upright, crop=crop, frame=frame)
+    greys = _normalised(resample(image.pixels, **weights), inside=inside)
     return CanonicalView(
         view=view,
-        image=np.where(covered(**weights), greys, np.float32(0)),
+        image=np.where(covered(**weights) & _near(inside, spacing_mm=spacing), greys, np.float32(0)),
         breast_mask=inside,
         spacing_mm=spacing,
-        canonical_to_native=_TRANSPOSE @ to_upright if orientation.transposed else to_upright,
-        native_shape=(columns, rows) if orientation.transposed else (rows, columns),
-        warnings=warnings,
+        canonical_to_native=image.to_stored @ to_upright,
+        native_shape=image.stored_shape,
+        warnings=image.warnings,
     )
 
 
-_TRANSPOSE = Affine(0.0, 1.0, 0.0, 1.0, 0.0, 0.0)
+def _to_chest_wall(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The mask with each row filled from the chest wall at x = 0, where thin fat is as dark as background."""
+    return np.asarray(np.logical_or.accumulate(mask[:, ::-1], axis=1)[:, ::-1])
 
 
-def _crop(
-    mask: NDArray[np.bool_],
-    *,
-    shape: tuple[int, int],
-    spacing_mm: tuple[float, float],
-    mirrored: bool,
-) -> Box:
-    """The breast's box in stored pixels with its margin, without one at the chest wall."""
-    (rows, columns), (row_mm, column_mm) = shape, spacing_mm
+def _near(mask: NDArray[np.bool_], *, spacing_mm: float) -> NDArray[np.bool_]:
+    """The mask grown by the margin."""
+    radius = round(_MARGIN_MM / spacing_mm)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), disc), dtype=np.bool_)
+
+
+def _crop(image: UprightImage) -> Box:
+    """The breast's box in upright pixels with its margin, without one at the chest wall."""
+    mask, (rows, columns), (row_mm, column_mm) = image.breast_mask, image.pixels.shape, image.spacing_mm
     by_row, by_column = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     tall, wide = rows / mask.shape[0], columns / mask.shape[1]
-    left, right = (_MARGIN_MM / column_mm, 0.0) if mirrored else (0.0, _MARGIN_MM / column_mm)
     return Box(
-        max(by_column[0] * wide - left, 0.0),
+        by_column[0] * wide,
         max(by_row[0] * tall - _MARGIN_MM / row_mm, 0.0),
-        min((by_column[-1] + 1) * wide + right, float(columns)),
+        min((by_column[-1] + 1) * wide + _MARGIN_MM / column_mm, float(columns)),
         min((by_row[-1] + 1) * tall + _MARGIN_MM / row_mm, float(rows)),
     )
 
@@ -139,13 +136,19 @@ def _spacing(crop: Box, *, spacing_mm: tuple[float, float], frame: Frame) -> flo
     return max(frame.spacing_mm, crop.height * row_mm / frame.height, crop.width * column_mm / frame.width)
 
 
-def _to_upright(crop: Box, *, step: tuple[float, float], turn: Orientation, frame: Frame) -> Affine:
-    """Canonical pixels to the stored (already transposed) ones; ``step`` is stored pixels per canonical, x and y."""
+def _to_upright(crop: Box, *, step: tuple[float, float], frame: Frame) -> Affine:
+    """Canonical pixels to upright ones; ``step`` is upright pixels per canonical, x and y."""
     across, down = step
     above = (frame.height - crop.height / down) / 2
-    a, c = (-across, crop.x1) if turn.mirrored else (across, crop.x0)
-    e, f = (-down, crop.y1 + above * down) if turn.upside_down else (down, crop.y0 - above * down)
-    return Affine(a, 0.0, c, 0.0, e, f)
+    return Affine(across, 0.0, crop.x0, 0.0, down, crop.y0 - above * down)
+
+
+def _inside(image: UprightImage, *, to_upright: Affine, crop: Box, frame: Frame) -> NDArray[np.bool_]:
+    """The breast in the canonical frame, bool [height, width]."""
+    mask, (rows, columns) = image.breast_mask, image.pixels.shape
+    shrink = Affine.scale(mask.shape[1] / columns, mask.shape[0] / rows)
+    weights = _weights(mask.shape, grid=shrink @ to_upright, crop=shrink.box(crop), frame=frame)
+    return _to_chest_wall(resample(mask.astype(np.float32), **weights) > 0.5)  # noqa: PLR2004
 
 
 def _weights(shape: tuple[int, ...], *, grid: Affine, crop: Box, frame: Frame) -> dict[str, csr_array]:

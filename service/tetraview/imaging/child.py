@@ -2,7 +2,7 @@
 
 It has the decoders imported, runs no other thread and never touches an image itself, so a fork is cheap and safe
 even though the service has many threads. Standard input is a SOCK_SEQPACKET socket. One packet is one request:
-JSON with the limits and either view and frame or boxes and patch shapes by name, and three descriptors: the file,
+JSON with the limits, the view and either frame or boxes and patch shapes by name, and three descriptors: the file,
 where the answer goes, and where two numbers go once the decoder has ended, its wait status and whether its time on the
 clock was up.
 """
@@ -167,12 +167,12 @@ def _decode(file: int, answer: int, *, request: dict[str, Any], limits: DecodeLi
 
 def _packed(source: BinaryIO, *, request: dict[str, Any], max_pixels: int) -> bytes:
     """The answer to a request for patches or for a view."""
+    view = View(request["view"])
     if "boxes" in request:
         boxes = [Box(*box) for box in request["boxes"]]
         shapes = {name: PatchShape(**shape) for name, shape in request["shapes"].items()}
-        return pack_patches(read_patches(source, boxes=boxes, shapes=shapes, max_pixels=max_pixels))
-    view, frame = View(request["view"]), Frame(**request["frame"])
-    return read_view(source, view=view, frame=frame, max_pixels=max_pixels).pack()
+        return pack_patches(read_patches(source, view=view, boxes=boxes, shapes=shapes, max_pixels=max_pixels))
+    return read_view(source, view=view, frame=Frame(**request["frame"]), max_pixels=max_pixels).pack()
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def cut_patches(
         limits: what each process may use.
 
     Returns:
-        By view with boxes and by name, float32 [boxes, size, size] in [0, 1].
+        By view with boxes and by name, float32 [boxes, size, size] in [0, 1], upright.
 
     Raises:
         ImageUnreadable: an image cannot be decoded within the limits; the message names the view.
@@ -101,7 +101,7 @@ def cut_patches(
     asked = {name: asdict(shape) for name, shape in shapes.items()}
 
     def cut(view: View) -> dict[str, NDArray[np.float32]]:
-        request = {"boxes": [astuple(box) for box in boxes[view]], "shapes": asked}
+        request = {"view": view, "boxes": [astuple(box) for box in boxes[view]], "shapes": asked}
         try:
             answer = _ask(paths[view], request=request, limits=limits)
             return unpack_patches(answer, count=len(boxes[view]), sizes=sizes)

@@ -21,8 +21,9 @@ from tetraview.imaging.canonical import Frame, to_canonical
 from tetraview.imaging.codestream import CodestreamHeader
 from tetraview.imaging.decoded import DecodedView
 from tetraview.imaging.header import PixelHeader
-from tetraview.imaging.patch import GreyWindow, PatchShape, cut_patch
+from tetraview.imaging.patch import GreyWindow, PatchShape, upright_patches
 from tetraview.imaging.presentation import grey_scale
+from tetraview.imaging.upright import upright
 
 _PREVIEW_SIDE = 1280
 _PREAMBLE, _MAGIC = 128, b"DICM"
@@ -75,36 +76,27 @@ def read_view(file: BinaryIO, *, view: View, frame: Frame, max_pixels: int) -> D
 
 
 def read_patches(
-    file: BinaryIO, *, boxes: Sequence[Box], shapes: Mapping[str, PatchShape], max_pixels: int
+    file: BinaryIO, *, view: View, boxes: Sequence[Box], shapes: Mapping[str, PatchShape], max_pixels: int
 ) -> dict[str, NDArray[np.float32]]:
-    """Read and decode one image and cut the patches around some boxes.
+    """Read and decode one image, turn it upright and cut the patches around some boxes.
 
     Args:
         file: a DICOM Part 10 file, at its start.
+        view: which breast and projection the image shows.
         boxes: in stored pixels.
         shapes: the size of a patch, by the name of who reads it.
         max_pixels: largest Rows times Columns that is decoded.
 
     Returns:
-        By name, float32 [boxes, size, size], intensity in [0, 1].
+        By name, float32 [boxes, size, size], intensity in [0, 1], upright.
 
     Raises:
         ImageUnreadable: the file is no single-frame greyscale image of a breast that can be decoded.
     """
     pixels, header, _ = _presentation(file, max_pixels=max_pixels)
-    window = GreyWindow.of_breast(pixels)
-    return {name: _patches(pixels, header.spacing_mm, boxes, window, shape) for name, shape in shapes.items()}
-
-
-def _patches(
-    pixels: NDArray[np.float32],
-    spacing_mm: tuple[float, float],
-    boxes: Sequence[Box],
-    window: GreyWindow,
-    shape: PatchShape,
-) -> NDArray[np.float32]:
-    patches = [cut_patch(pixels, box=box, spacing_mm=spacing_mm, window=window, shape=shape) for box in boxes]
-    return np.asarray(patches, dtype=np.float32).reshape(-1, shape.size, shape.size)
+    image = upright(pixels, view=view, spacing_mm=header.spacing_mm, patient_orientation=header.patient_orientation)
+    window = GreyWindow.of_breast(image.pixels, image.breast_mask)
+    return {name: upright_patches(image, boxes=boxes, window=window, shape=shape) for name, shape in shapes.items()}
 
 
 def _presentation(file: BinaryIO, *, max_pixels: int) -> tuple[NDArray[np.float32], PixelHeader, str]:

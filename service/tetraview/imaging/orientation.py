@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tetraview.domain.geometry import Affine
 from tetraview.domain.view import Laterality, View, ViewPosition
 
 #: Columns at each side that are compared, as a share of the width.
 _EDGE_SHARE = 0.03
 #: The pixels name a side when the breast fills that many times more of it than of the other.
 _CLEAR_RATIO = 1.5
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,35 +30,77 @@ class Orientation:
     #: Medial (CC) or the foot's side (MLO) is up.
     upside_down: bool = False
 
+    @classmethod
+    def of(cls, to_stored: Affine) -> Orientation:
+        """The orientation that a map from upright or canonical pixels to stored ones stands for."""
+        transposed = to_stored.a == 0
+        across, down = (to_stored.d, to_stored.b) if transposed else (to_stored.a, to_stored.e)
+        return cls(transposed=transposed, mirrored=across < 0, upside_down=down < 0)
 
-def stored_orientation(
-    mask: NDArray[np.bool_],
-    *,
-    view: View,
-    patient_orientation: tuple[str, str] | None,
-) -> tuple[Orientation, tuple[str, ...]]:
-    """The orientation of the stored pixels, and what was odd about it.
+    def turned(self, stored: NDArray[Scalar]) -> NDArray[Scalar]:
+        """A stored matrix, or any other of its frame, upright; every value is kept as it is.
+
+        Args:
+            stored: [rows, columns], at any scale.
+        """
+        standing = stored.T if self.transposed else stored
+        return np.ascontiguousarray(self._flipped(standing))
+
+    def turned_back(self, upright: NDArray[Scalar]) -> NDArray[Scalar]:
+        """An upright matrix as it is stored: undoes ``turned``."""
+        standing = self._flipped(upright)
+        return np.ascontiguousarray(standing.T if self.transposed else standing)
+
+    def to_stored(self, shape: tuple[int, int]) -> Affine:
+        """Upright pixels to stored ones.
+
+        Args:
+            shape: rows and columns of the stored matrix.
+        """
+        rows, columns = shape[::-1] if self.transposed else shape
+        a, c = (-1.0, float(columns)) if self.mirrored else (1.0, 0.0)
+        e, f = (-1.0, float(rows)) if self.upside_down else (1.0, 0.0)
+        flips = Affine(a, 0.0, c, 0.0, e, f)
+        return _TRANSPOSE @ flips if self.transposed else flips
+
+    def _flipped(self, standing: NDArray[Scalar]) -> NDArray[Scalar]:
+        return standing[:: -1 if self.upside_down else 1, :: -1 if self.mirrored else 1]
+
+
+_TRANSPOSE = Affine(0.0, 1.0, 0.0, 1.0, 0.0, 0.0)
+
+
+def stated_orientation(view: View, patient_orientation: tuple[str, str] | None) -> tuple[Orientation, tuple[str, ...]]:
+    """The orientation that is known before a pixel is seen, and a warning where the header does not tell it.
 
     Patient Orientation (PS3.3 C.7.6.1.1.1) decides where it is usable, otherwise the usual hanging of the breast
-    does: chest wall of the left breast on the left, of the right breast on the right, upright. The side that
-    the breast touches overrules both on where the chest wall is.
+    does: chest wall of the left breast on the left, of the right breast on the right, upright.
 
     Args:
-        mask: bool [rows, columns], the breast in the stored matrix, at any scale.
         view: which breast and projection the image shows.
         patient_orientation: Patient Orientation (0020,0020) of rows and columns, or None when absent.
     """
     stated = None if patient_orientation is None else _from_header(patient_orientation, view)
-    warnings = []
-    if stated is None:
-        stated = Orientation(mirrored=view.laterality is Laterality.RIGHT)
-        warnings.append(_unusable(patient_orientation))
-    seen = _chest_wall_right(mask.T if stated.transposed else mask)
-    if seen is None or seen is stated.mirrored:
-        return stated, tuple(warnings)
+    if stated is not None:
+        return stated, ()
+    return Orientation(mirrored=view.laterality is Laterality.RIGHT), (_unusable(patient_orientation),)
+
+
+def seen_orientation(
+    mask: NDArray[np.bool_], *, stated: Orientation, warnings: tuple[str, ...]
+) -> tuple[Orientation, tuple[str, ...]]:
+    """The stated orientation, but where the pixels show the chest wall on the other side, that.
+
+    Args:
+        mask: bool [rows, columns], the breast in the image turned as stated, at any scale.
+        stated: what is known without the pixels.
+        warnings: what was odd about that.
+    """
+    if not _chest_wall_right(mask):
+        return stated, warnings
     source = "laterality" if warnings else "Patient Orientation"
-    warnings.append(f"The breast lies on the other side than {source} says: the pixels were believed.")
-    return Orientation(transposed=stated.transposed, mirrored=seen, upside_down=stated.upside_down), tuple(warnings)
+    overruled = f"The breast lies on the other side than {source} says: the pixels were believed."
+    return replace(stated, mirrored=not stated.mirrored), (*warnings, overruled)
 
 
 def _unusable(patient_orientation: tuple[str, str] | None) -> str:

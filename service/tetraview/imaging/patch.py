@@ -1,8 +1,13 @@
-"""The patch that a network reads: one square of tissue around a box, the same in training and in serving, and back."""
+"""The patch that a network reads: one square of tissue around a box, the same in training and in serving, and back.
+
+Patches are cut from upright pixels, as the canonical frame is, so that a network sees a mass the same way round however
+its image is stored.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -13,7 +18,10 @@ from scipy.sparse import csr_array
 from tetraview.domain.geometry import Box
 from tetraview.imaging.breast import breast_mask
 from tetraview.imaging.resample import axis_weights, resample
+from tetraview.imaging.upright import UprightImage
 
+#: Steps of a pixel to which the corners of a square are rounded: turning an image costs digits far behind them.
+_STEPS = 1024
 #: Greys of the breast that become 0 and 1, the same as in the canonical frame.
 _PERCENTILES = (0.5, 99.5)
 
@@ -34,16 +42,17 @@ class PatchShape:
     min_side_mm: float = 25.0
 
     def square(self, box: Box, *, spacing_mm: tuple[float, float]) -> Box:
-        """The square of tissue around a box, both in stored pixels; it may reach beyond the image.
+        """The square of tissue around a box, both in the same pixels; it may reach beyond the image.
 
         Args:
-            box: in stored pixels.
-            spacing_mm: row and column spacing of the stored pixels.
+            box: in pixels of the image.
+            spacing_mm: row and column spacing of those.
         """
         row_mm, column_mm = spacing_mm
         side_mm = max(self.margin * max(box.width * column_mm, box.height * row_mm), self.min_side_mm)
         (x, y), across, down = box.centre, side_mm / column_mm, side_mm / row_mm
-        return Box(x - across / 2, y - down / 2, x + across / 2, y + down / 2)
+        corners = x - across / 2, y - down / 2, x + across / 2, y + down / 2
+        return Box(*(round(corner * _STEPS) / _STEPS for corner in corners))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,16 +63,17 @@ class GreyWindow:
     high: float
 
     @classmethod
-    def of_breast(cls, pixels: NDArray[np.float32]) -> GreyWindow:
+    def of_breast(cls, pixels: NDArray[np.float32], mask: NDArray[np.bool_] | None = None) -> GreyWindow:
         """The window between two percentiles of the breast.
 
         Args:
             pixels: float32 [rows, columns], presentation values: brighter is denser.
+            mask: bool, the breast, at the image's scale or a coarser one; looked for where it is not known.
 
         Raises:
             ImageUnreadable: the image shows nothing that could be a breast.
         """
-        mask = breast_mask(pixels)
+        mask = breast_mask(pixels) if mask is None else mask
         coarse = cv2.resize(pixels, mask.shape[::-1], interpolation=cv2.INTER_AREA)
         low, high = (float(grey) for grey in np.percentile(coarse[mask], _PERCENTILES))
         return cls(low=low, high=max(high, low + 1e-6 * max(abs(low), 1.0)))
@@ -71,6 +81,28 @@ class GreyWindow:
     def __call__(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Presentation values as intensity in [0, 1]."""
         return np.asarray(np.clip((pixels - self.low) / (self.high - self.low), 0.0, 1.0), dtype=np.float32)
+
+
+def upright_patches(
+    image: UprightImage, *, boxes: Sequence[Box], window: GreyWindow, shape: PatchShape
+) -> NDArray[np.float32]:
+    """The patches around some boxes of an image, cut from its upright pixels.
+
+    Args:
+        image: the image, turned upright.
+        boxes: in stored pixels.
+        window: the grey window of its breast.
+        shape: the size of a patch and of its square.
+
+    Returns:
+        float32 [boxes, size, size], intensity in [0, 1], upright.
+    """
+    inwards = image.to_stored.inverse
+    patches = [
+        cut_patch(image.pixels, box=inwards.box(box), spacing_mm=image.spacing_mm, window=window, shape=shape)
+        for box in boxes
+    ]
+    return np.asarray(patches, dtype=np.float32).reshape(-1, shape.size, shape.size)
 
 
 def cut_patch(
@@ -85,8 +117,8 @@ def cut_patch(
 
     Args:
         pixels: float32 [rows, columns], presentation values: brighter is denser, MONOCHROME1 inverted already.
-        box: in stored pixels.
-        spacing_mm: row and column spacing of the stored pixels.
+        box: in pixels of that matrix.
+        spacing_mm: row and column spacing of those.
         window: the grey window of the whole image's breast.
         shape: the size of the patch and of its square.
 
@@ -106,7 +138,7 @@ def on_pixels(
     """What a network says of a patch, interpolated linearly at the centres of the stored pixels of its square.
 
     Args:
-        probability: float32 [size, size].
+        probability: float32 [size, size], turned back as the pixels are stored.
         square: the square of tissue that the patch shows, in stored pixels.
         shape: rows and columns of the stored image.
 

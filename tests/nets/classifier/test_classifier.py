@@ -12,7 +12,8 @@ import torch
 
 from tetraview import phantom
 from tetraview.domain.geometry import Box
-from tetraview.imaging.patch import GreyWindow, PatchShape, cut_patch
+from tetraview.imaging.patch import GreyWindow, PatchShape, upright_patches
+from tetraview.imaging.upright import upright
 from tetraview_nets.classifier.evaluate import Scored, figures
 from tetraview_nets.classifier.network import DenseNet
 from tetraview_nets.classifier.presets import PAPER, PRESETS, SLIM, TINY
@@ -157,12 +158,18 @@ def test_a_tile_gives_the_patch_of_the_whole_image(exam: phantom.PhantomExam) ->
     view = next(view for view in exam.views.values() if view.masses)
     lesion = next(found for found in lesions(exam) if found.kind == 0)
     stored = view.pixels.astype(np.float32)
-    pixels = 2**view.bits_stored - 1 - stored if view.photometric_interpretation == "MONOCHROME1" else stored
-    window, shape, true = GreyWindow.of_breast(pixels), PatchShape(size=64), view.masses[0].box
+    image = upright(
+        2**view.bits_stored - 1 - stored if view.photometric_interpretation == "MONOCHROME1" else stored,
+        view=view.view,
+        spacing_mm=view.spacing_mm,
+        patient_orientation=view.patient_orientation,
+    )
+    true = image.to_stored.inverse.box(view.masses[0].box)
     box = jittered(lesion.box, np.random.default_rng(5))
     x, y = true.x0 - lesion.box.x0, true.y0 - lesion.box.y0
-    moved = Box(box.x0 + x, box.y0 + y, box.x1 + x, box.y1 + y)
-    whole = cut_patch(pixels, box=moved, spacing_mm=view.spacing_mm, window=window, shape=shape)
+    moved = image.to_stored.box(Box(box.x0 + x, box.y0 + y, box.x1 + x, box.y1 + y))
+    window, shape = GreyWindow.of_breast(image.pixels), PatchShape(size=64)
+    (whole,) = upright_patches(image, boxes=[moved], window=window, shape=shape)
     np.testing.assert_allclose(cut(lesion, box, shape), whole, atol=0.6 / 255)
 
 

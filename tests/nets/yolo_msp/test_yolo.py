@@ -332,3 +332,14 @@ def test_exported_weights_are_evaluated(study: Path) -> None:
     assert "0.936@1.34" in text
     assert "**by image**" in text
     assert len((out / "yolo_msp_tiny.csv").read_text(encoding="utf-8").splitlines()) == 1 + 5
+
+
+def test_nothing_is_learnt_about_what_is_ignored() -> None:
+    """Predictors in ignored places cost nothing however sure they are; a mass in such a place still counts."""
+    raw = torch.full((1, 3 * (2 * 2 + 4 * 4 + 8 * 8), 6), 4.0)
+    given = {"anchors": PRESETS["slim"].anchors, "size": (64, 64)}
+    everywhere = torch.ones(1, 64, 64, dtype=torch.bool)
+    none, one = [torch.zeros(0, 4)], [torch.tensor([[20.0, 20, 40, 40]])]
+    assert yolo_loss(raw, none, **given)["objectness"] > 100
+    assert yolo_loss(raw, none, ignored=everywhere, **given)["objectness"] == 0
+    assert yolo_loss(raw, one, ignored=everywhere, **given)["objectness"] > 0

@@ -7,12 +7,20 @@ import pytest
 from numpy.typing import NDArray
 
 from tetraview.domain.view import View
-from tetraview.imaging.orientation import Orientation, stored_orientation
+from tetraview.imaging.orientation import Orientation, seen_orientation, stated_orientation
 
 ABSENT = "Patient Orientation is absent: the image was taken as upright."
 MISFIT = "Patient Orientation does not fit the view: the image was taken as upright."
 HEADER_WRONG = "The breast lies on the other side than Patient Orientation says: the pixels were believed."
 LATERALITY_WRONG = "The breast lies on the other side than laterality says: the pixels were believed."
+
+
+def stored_orientation(
+    mask: NDArray[np.bool_], *, view: View, patient_orientation: tuple[str, str] | None
+) -> tuple[Orientation, tuple[str, ...]]:
+    """What header and pixels say together of an image with this breast in the stored matrix."""
+    stated, warnings = stated_orientation(view, patient_orientation)
+    return seen_orientation(stated.turned(mask), stated=stated, warnings=warnings)
 
 
 def breast_on(side: str) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,26 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import Progress
 
-from tetraview_nets.cli.options import CacheOption, DeviceName, DeviceOption, OutOption, ThreadsOption, WorkersOption
-from tetraview_nets.cli.pin import announce
+from tetraview_nets.cli.options import (
+    CacheOption,
+    DataOption,
+    DeviceName,
+    DeviceOption,
+    InitOption,
+    MixOption,
+    OutOption,
+    OverwriteOption,
+    StepsOption,
+    ThreadsOption,
+    WeakOption,
+    WorkersOption,
+)
+from tetraview_nets.cli.pin import announce, to_write
 from tetraview_nets.datasets.catalogue import DatasetName
 from tetraview_nets.datasets.command import DatasetRequest
 from tetraview_nets.datasets.grouping import Part
 from tetraview_nets.datasets.lesions import dataset_lesions
+from tetraview_nets.datasets.material import DataRequest, lesion_material
 from tetraview_nets.learning.cache import Split
 from tetraview_nets.learning.figure_table import write_csv
 from tetraview_nets.learning.lesions import Lesion, LesionSet, render_lesions
@@ -87,27 +101,44 @@ def add_training(app: typer.Typer, package: PatchPackage, *, train_help: str, fi
     presets = partial(_with_choice, names=names)
 
     def prepared(
-        out: Path, preset: str, *, device: str, threads: int, workers: int, root: Path | None
+        out: Path, preset: str, request: DataRequest, *, steps: int | None, weak: bool, device: str
     ) -> PatchTraining[Any, Any, Any]:
-        torch.set_num_threads(threads)
-        recipe = package.recipes[preset]
-        render_lesions(Split.TRAIN, exams=recipe.exams, workers=workers, root=root)
-        render_lesions(Split.VALIDATION, exams=recipe.validation_exams, workers=workers, root=root)
+        recipe: Any = package.recipes[preset]
+        if steps:
+            recipe = shortened(recipe, steps)
+        if not request.folders:
+            render_lesions(Split.TRAIN, exams=recipe.exams, workers=request.workers, root=request.root)
+            render_lesions(Split.VALIDATION, exams=recipe.validation_exams, workers=request.workers, root=request.root)
         sizes: PatchPreset = package.system.presets[preset]
-        return package.training(preset=sizes, recipe=recipe, folder=out, device=torch.device(device), cache=root)
+        material = lesion_material(request, weak=weak) if request.folders else None
+        return package.training(
+            preset=sizes,
+            recipe=recipe,
+            folder=out,
+            device=torch.device(device),
+            cache=request.root,
+            material=material,
+        )
 
     @app.command(help=train_help)
     @presets
     def train(  # noqa: PLR0917
         out: OutOption,
         preset: str = preset_option,
+        data: DataOption = None,
+        mix: MixOption = None,
+        weak: WeakOption = False,
+        init: InitOption = None,
+        steps: StepsOption = None,
         device: DeviceOption = DeviceName.CPU,
         threads: ThreadsOption = 2,
         workers: WorkersOption = 2,
         cache_root: CacheOption = None,
     ) -> None:
-        training = prepared(out, preset, device=device, threads=threads, workers=workers, root=cache_root)
-        training.run()
+        torch.set_num_threads(threads)
+        request = DataRequest(folders=data or [], mix=mix, workers=workers, root=cache_root)
+        training = prepared(out, preset, request, steps=steps, weak=weak, device=device)
+        replace(training, init=init).run()
         weights_file = out / "weights.safetensors"
         announce(weights_file, training.export(weights_file), console=console)
 
@@ -115,15 +146,35 @@ def add_training(app: typer.Typer, package: PatchPackage, *, train_help: str, fi
     @presets
     def finish(  # noqa: PLR0917
         out: OutOption,
-        weights_file: Annotated[Path, typer.Option(help="The file to write.")] = package.weights,
+        weights_file: Annotated[Path | None, typer.Option(help="The file to write; default: in OUT.")] = None,
         preset: str = preset_option,
+        data: DataOption = None,
+        mix: MixOption = None,
+        weak: WeakOption = False,
+        steps: StepsOption = None,
+        overwrite: OverwriteOption = False,
         device: DeviceOption = DeviceName.CPU,
         threads: ThreadsOption = 2,
         workers: WorkersOption = 2,
         cache_root: CacheOption = None,
     ) -> None:
-        training = prepared(out, preset, device=device, threads=threads, workers=workers, root=cache_root)
-        announce(weights_file, training.export(weights_file), console=console)
+        torch.set_num_threads(threads)
+        path = to_write(weights_file or out / "weights.safetensors", overwrite=overwrite)
+        request = DataRequest(folders=data or [], mix=mix, workers=workers, root=cache_root)
+        training = prepared(out, preset, request, steps=steps, weak=weak, device=device)
+        announce(path, training.export(path), console=console)
+
+
+def shortened(recipe: Any, steps: int) -> Any:
+    """A recipe of another length; one of several stages keeps their proportions, ``steps`` being all of them."""
+    if not hasattr(recipe, "schedules"):
+        return replace(recipe, schedule=recipe.schedule.of(steps))
+    whole = sum(schedule.steps for schedule in recipe.schedules.values())
+    parts = {
+        stage: schedule.of(max(1, round(steps * schedule.steps / whole)))
+        for stage, schedule in recipe.schedules.items()
+    }
+    return replace(recipe, schedules=parts)
 
 
 def _with_choice(command: Callable[..., None], *, names: type[StrEnum]) -> Callable[..., None]:

@@ -36,3 +36,19 @@ def announce(weights_file: Path, card: WeightsCard, *, console: Console) -> None
     config = pin(weights_file, card)
     console.print_json(card.document())
     console.print(f"weights in {weights_file}" + (f", pinned in {config}" if config else ""))
+
+
+class WeightsKept(ValueError):
+    """Weights that are shipped would be written over."""
+
+
+def to_write(weights_file: Path, *, overwrite: bool) -> Path:
+    """The file to write weights to.
+
+    Raises:
+        WeightsKept: it is one that Triton serves, and nobody said that it may be written over.
+    """
+    served = (weights_file.resolve().parents[1] / "config.pbtxt").is_file()
+    if served and weights_file.exists() and not overwrite:
+        raise WeightsKept(f"{weights_file} is what Triton serves: choose another --weights-file, or say --overwrite")
+    return weights_file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -15,11 +16,24 @@ from rich.markdown import Markdown
 from rich.progress import Progress
 
 from tetraview.domain.view import Route
-from tetraview_nets.cli.options import CacheOption, DeviceName, DeviceOption, OutOption, ThreadsOption, WorkersOption
-from tetraview_nets.cli.pin import announce
+from tetraview_nets.cli.options import (
+    CacheOption,
+    DataOption,
+    DeviceName,
+    DeviceOption,
+    InitOption,
+    MixOption,
+    OutOption,
+    OverwriteOption,
+    StepsOption,
+    ThreadsOption,
+    WorkersOption,
+)
+from tetraview_nets.cli.pin import announce, to_write
 from tetraview_nets.datasets.catalogue import DatasetName
 from tetraview_nets.datasets.command import DatasetRequest, evaluate_folder
 from tetraview_nets.datasets.grouping import Part
+from tetraview_nets.datasets.material import DataRequest, exam_material
 from tetraview_nets.learning import cache
 from tetraview_nets.learning.cache import CROWDED, CacheKey, ExamSet, Split
 from tetraview_nets.learning.froc_table import write_csv as write_froc
@@ -39,10 +53,11 @@ console = Console()
 
 
 class PresetName(StrEnum):
-    """Presets: two for a CPU and the paper's, which wants a GPU."""
+    """Presets: three for a CPU and the paper's, which wants a GPU."""
 
     TINY = "tiny"
     SLIM = "slim"
+    FINE = "fine"
     PAPER = "paper"
 
 
@@ -71,6 +86,10 @@ def anchors(
 def train(  # noqa: PLR0917
     out: OutOption,
     preset: PresetOption = PresetName.SLIM,
+    data: DataOption = None,
+    mix: MixOption = None,
+    init: InitOption = None,
+    steps: StepsOption = None,
     seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
     device: DeviceOption = DeviceName.CPU,
     threads: ThreadsOption = 2,
@@ -79,17 +98,22 @@ def train(  # noqa: PLR0917
 ) -> None:
     """Train the detector; `study` and `finish` find it in OUT/seed-SEED."""
     torch.set_num_threads(threads)
-    _render_recipe(preset, workers, cache_root)
-    _study(out, preset, device=device, cache_root=cache_root, seeds=[seed]).of_seed(seed).run()
+    request = DataRequest(folders=data or [], mix=mix, workers=workers, root=cache_root)
+    training = _prepared(out, preset, request, init=init, steps=steps, seed=seed, device=device)
+    training.run()
 
 
 @app.command()
 def finish(  # noqa: PLR0917
     out: OutOption,
-    weights_file: Annotated[Path, typer.Option(help="The file to write.")] = storage.SHIPPED_WEIGHTS,
+    weights_file: Annotated[Path | None, typer.Option(help="The file to write; default: in OUT.")] = None,
     mommi_weights: MommiOption = mommi_storage.SHIPPED_WEIGHTS,
     preset: PresetOption = PresetName.SLIM,
+    data: DataOption = None,
+    mix: MixOption = None,
+    steps: StepsOption = None,
     seed: Annotated[int, typer.Option(help="Which training.")] = 0,
+    overwrite: OverwriteOption = False,
     device: DeviceOption = DeviceName.CPU,
     threads: ThreadsOption = 2,
     workers: WorkersOption = 2,
@@ -97,9 +121,37 @@ def finish(  # noqa: PLR0917
 ) -> None:
     """Choose operating points and calibrate a trained detector on validation exams; write the weights file."""
     torch.set_num_threads(threads)
-    _render_recipe(preset, workers, cache_root)
-    training = _study(out, preset, device=device, cache_root=cache_root, seeds=[seed]).of_seed(seed)
-    announce(weights_file, training.export(weights_file, mommi_weights=mommi_weights), console=console)
+    request = DataRequest(folders=data or [], mix=mix, workers=workers, root=cache_root)
+    training = _prepared(out, preset, request, init=None, steps=steps, seed=seed, device=device)
+    path = to_write(weights_file or out / "weights.safetensors", overwrite=overwrite)
+    announce(path, training.export(path, mommi_weights=mommi_weights), console=console)
+
+
+def _prepared(
+    out: Path,
+    preset: str,
+    request: DataRequest,
+    *,
+    init: Path | None,
+    steps: int | None,
+    seed: int,
+    device: str,
+) -> YoloTraining:
+    """The training of one seed with what it reads."""
+    if not request.folders:
+        _render_recipe(preset, request.workers, request.root)
+    recipe = RECIPES[preset]
+    if steps:
+        recipe = replace(recipe, schedule=recipe.schedule.of(steps))
+    training = YoloTraining(
+        preset=PRESETS[preset],
+        recipe=replace(recipe, schedule=replace(recipe.schedule, seed=seed)),
+        folder=out / f"seed-{seed}",
+        device=torch.device(device),
+        cache=request.root,
+        init=init,
+    )
+    return replace(training, material=exam_material(request, training.key(Split.TRAIN)) if request.folders else None)
 
 
 @app.command("evaluate")

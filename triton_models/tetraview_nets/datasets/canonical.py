@@ -32,19 +32,22 @@ def canonical_exams(collection: Collection, *, frame: Frame) -> Iterator[tuple[C
     """Every exam of a data set, one in memory at a time; None where no image of it could be used."""
     numbers = {patient: number for number, patient in enumerate(collection.patients)}
     for exam in collection.exams:
-        yield canonical_exam(exam, number=numbers[exam.patient], frame=frame)
+        yield canonical_exam(exam, number=numbers[exam.patient], frame=frame, source=exam.source or collection.name)
 
 
-def canonical_exam(exam: SourceExam, *, number: int, frame: Frame) -> tuple[CanonicalExam | None, list[Skipped]]:
+def canonical_exam(
+    exam: SourceExam, *, number: int, frame: Frame, source: str = ""
+) -> tuple[CanonicalExam | None, list[Skipped]]:
     """Read the images of an exam and bring them and their masses into the canonical frame.
 
     Args:
         exam: which images.
         number: the patient's; exams of one patient have the same, and figures are resampled by it.
         frame: the matrix to fill.
+        source: the data set that it is of.
 
     Returns:
-        The exam without the images that could not be used, and those; nipples are unknown, and all boxes are masses.
+        The exam without the images that could not be used, and those; all boxes are masses.
     """
     found = {view.view: view for view in exam.views}
     views: list[TrueView | None] = [None] * len(VIEWS)
@@ -58,14 +61,26 @@ def canonical_exam(exam: SourceExam, *, number: int, frame: Frame) -> tuple[Cano
             skipped.append(Skipped(where=found[slot].name, reason=str(error)))
     if not any(views):
         return None, skipped
-    return assemble(views, seed=number, frame=frame), skipped
+    return assemble(
+        views, seed=number, frame=frame, source=source or exam.source or exam.name, part=exam.part or ""
+    ), skipped
 
 
 def _true_view(view: SourceView, exam: SourceExam, frame: Frame) -> TrueView:
     canonical = view.picture.canonical(view.view, frame)
     names = [f"{exam.name}/{_name(lesion, i, view, exam.views)}" for i, lesion in enumerate(view.lesions)]
     masses = [_known_mass(*pair, canonical, frame) for pair in zip(view.lesions, names, strict=True)]
-    return TrueView(canonical=canonical, objects=masses)
+    mark = view.nipple if view.nipple and view.nipple.in_profile is not None else None
+    return TrueView(
+        canonical=canonical,
+        objects=masses,
+        nipple=mark.point if mark else None,
+        # Who marks a nipple that is not in profile has seen it through the breast.
+        nipple_in_profile=mark is not None,
+        ignored=view.ignored.mask(canonical.native_shape) if view.ignored else None,
+        spacing_known=view.spacing_known,
+        film=view.film,
+    )
 
 
 def _known_mass(lesion: Lesion, name: str, canonical: CanonicalView, frame: Frame) -> KnownMass:

@@ -19,7 +19,8 @@ from tetraview.domain.geometry import Box
 from tetraview.domain.view import View
 from tetraview.errors import ImageUnreadable
 from tetraview.imaging.canonical import CanonicalView, Frame, to_canonical
-from tetraview.imaging.patch import GreyWindow, PatchShape, cut_patch
+from tetraview.imaging.patch import GreyWindow, PatchShape, upright_patches
+from tetraview.imaging.upright import upright
 from tetraview_nets.datasets.truth import Shape, TruthUnusable
 
 #: Optical densities between which a film is readable; beyond lie noise and the light around the film.
@@ -85,16 +86,15 @@ class FilmPicture:
         spacing = self.spacing_mm, self.spacing_mm
         return to_canonical(self._pixels(), view=view, spacing_mm=spacing, patient_orientation=None, frame=frame)
 
-    def patches(self, view: View, boxes: Sequence[Box], shape: PatchShape) -> NDArray[np.float32]:  # noqa: ARG002
-        """The squares of tissue around boxes in stored pixels, float32 [boxes, size, size] in [0, 1].
+    def patches(self, view: View, boxes: Sequence[Box], shape: PatchShape) -> NDArray[np.float32]:
+        """The upright squares of tissue around boxes in stored pixels, float32 [boxes, size, size] in [0, 1].
 
         Raises:
             ImageUnreadable: the file is damaged, or is not the scan with its grey values untouched.
         """
-        pixels, spacing = self._pixels(), (self.spacing_mm, self.spacing_mm)
-        window = GreyWindow.of_breast(pixels)
-        cut = [cut_patch(pixels, box=box, spacing_mm=spacing, window=window, shape=shape) for box in boxes]
-        return np.asarray(cut, dtype=np.float32).reshape(-1, shape.size, shape.size)
+        image = upright(self._pixels(), view=view, spacing_mm=(self.spacing_mm, self.spacing_mm))
+        window = GreyWindow.of_breast(image.pixels, image.breast_mask)
+        return upright_patches(image, boxes=boxes, window=window, shape=shape)
 
     def _pixels(self) -> NDArray[np.float32]:
         """Presentation values."""

@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tetraview.domain.geometry import Box
+from tetraview.domain.geometry import Box, Point
 from tetraview.domain.view import View
 from tetraview.imaging.canonical import CanonicalView, Frame
 from tetraview.imaging.patch import PatchShape
@@ -55,6 +55,8 @@ class Lesion:
     birads: str | None = None
     #: By pathology; None where it is not known.
     malignant: bool | None = None
+    #: Whether the region is an outline; otherwise it is the box around one that nobody drew.
+    outlined: bool = True
 
 
 class Picture(Protocol):
@@ -68,11 +70,21 @@ class Picture(Protocol):
         """
 
     def patches(self, view: View, boxes: Sequence[Box], shape: PatchShape) -> NDArray[np.float32]:
-        """The squares of tissue around boxes in stored pixels, float32 [boxes, size, size] in [0, 1].
+        """The upright squares of tissue around boxes in stored pixels, float32 [boxes, size, size] in [0, 1].
 
         Raises:
             ImageUnreadable: the image cannot be read.
         """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nipple:
+    """Where a nipple was marked."""
+
+    #: In stored pixels.
+    point: Point
+    #: Whether it can be seen in profile; None where the observer was not sure of the mark.
+    in_profile: bool | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +96,14 @@ class SourceView:
     name: str
     picture: Picture
     lesions: tuple[Lesion, ...]
+    #: What counts neither as a mass nor as a false positive.
+    ignored: Region | None = None
+    #: None where nobody marked it.
+    nipple: Nipple | None = None
+    #: Whether the image's pixel spacing was measured.
+    spacing_known: bool = True
+    #: Whether the image was on film.
+    film: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +116,8 @@ class SourceExam:
     #: ``train`` or ``test`` where the data set itself is divided.
     part: str | None
     views: tuple[SourceView, ...]
+    #: The data set that it is of, where a folder holds several; None for the collection's own name.
+    source: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

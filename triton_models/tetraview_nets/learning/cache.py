@@ -30,8 +30,10 @@ from tetraview.phantom import ObjectKind, PhantomExam, PhantomView
 VIEWS = tuple(View)
 #: The order of object kinds in every array; the first is the positive.
 KINDS = (ObjectKind.MASS, *(kind for kind in ObjectKind if kind is not ObjectKind.MASS))
-#: Bits of the mask plane.
-BREAST, MASS = 1, 2
+#: Bits of the mask plane: breast, inside a mass, inside something that counts neither for nor against a detection.
+BREAST, MASS, IGNORED = 1, 2, 4
+#: The source of exams that were generated.
+PHANTOM = "phantom"
 #: A canonical pixel belongs to an object that covers more than this of it.
 HALF = 0.5
 #: Exams of a shard: few, so that processes share them well and a small study renders little more than it reads.
@@ -69,7 +71,7 @@ class CanonicalExam:
     masks: NDArray[np.uint8]
     #: float32 [4], millimetres per pixel.
     spacing_mm: NDArray[np.float32]
-    #: float32 [4, 3], x, y and 1 where the nipple is in profile, else 0.
+    #: float32 [4, 3], x, y and 1 where the nipple can be seen, else 0; zeros where it is not known.
     nipples: NDArray[np.float32]
     #: float32 [K, 4], boxes of all objects.
     boxes: NDArray[np.float32]
@@ -80,7 +82,17 @@ class CanonicalExam:
     #: str [K], the object's label; a mass has the same in both views of its breast.
     labels: NDArray[np.str_]
     #: bool [4], whether the view exists; planes of a view that does not are zero.
-    present: NDArray[np.bool_] = field(default_factory=lambda: np.ones(len(VIEWS), dtype=np.bool_))
+    present: NDArray[np.bool_] = field(default_factory=lambda: _every(len(VIEWS)))
+    #: bool [4], whether anybody said where the nipple is; without, nothing may be learnt or measured from it.
+    nipple_known: NDArray[np.bool_] = field(default_factory=lambda: _every(len(VIEWS)))
+    #: bool [4], whether ``spacing_mm`` was measured; where not, it is a guess that may be a third off.
+    spacing_known: NDArray[np.bool_] = field(default_factory=lambda: _every(len(VIEWS)))
+    #: bool [4], whether the image was on film.
+    film: NDArray[np.bool_] = field(default_factory=lambda: ~_every(len(VIEWS)))
+    #: The data set that it is of.
+    source: str = PHANTOM
+    #: The part of that data set, ``train``, ``val`` or ``test``; empty where it is not divided.
+    part: str = ""
 
     def masses(self, view: int) -> NDArray[np.intp]:
         """The indices of the boxes of masses in one view."""
@@ -89,6 +101,10 @@ class CanonicalExam:
     def mimics(self, view: int) -> NDArray[np.intp]:
         """The indices of the boxes of objects in one view that look like masses and are none."""
         return np.flatnonzero((self.box_views == view) & (self.kinds != 0))
+
+
+def _every(count: int) -> NDArray[np.bool_]:
+    return np.ones(count, dtype=np.bool_)
 
 
 class TrueObject(Protocol):
@@ -121,6 +137,12 @@ class TrueView:
     nipple: Point | None = None
     #: Whether it can be seen in profile.
     nipple_in_profile: bool = False
+    #: bool [rows, columns] of stored pixels that count neither for nor against a detection; None where there are none.
+    ignored: NDArray[np.bool_] | None = None
+    #: Whether the image's pixel spacing was measured.
+    spacing_known: bool = True
+    #: Whether the image was on film.
+    film: bool = False
 
 
 def canonical_exam(exam: PhantomExam, frame: Frame) -> CanonicalExam:
@@ -143,7 +165,9 @@ def _true_view(view: PhantomView, frame: Frame) -> TrueView:
     )
 
 
-def assemble(views: Sequence[TrueView | None], *, seed: int, frame: Frame) -> CanonicalExam:
+def assemble(
+    views: Sequence[TrueView | None], *, seed: int, frame: Frame, source: str = PHANTOM, part: str = ""
+) -> CanonicalExam:
     """One exam from its views in the order of ``VIEWS``; None stands for a view that does not exist."""
     shown = [(i, view) for i, view in enumerate(views) if view is not None]
     objects = [(i, view.canonical, found) for i, view in shown for found in view.objects]
@@ -169,6 +193,11 @@ def assemble(views: Sequence[TrueView | None], *, seed: int, frame: Frame) -> Ca
         kinds=np.array([KINDS.index(found.kind) for _, _, found in objects], dtype=np.int64),
         labels=np.array([found.label for _, _, found in objects], dtype=np.str_),
         present=np.array([view is not None for view in views], dtype=np.bool_),
+        nipple_known=np.array([view is not None and view.nipple is not None for view in views], dtype=np.bool_),
+        spacing_known=np.array([view is not None and view.spacing_known for view in views], dtype=np.bool_),
+        film=np.array([view is not None and view.film for view in views], dtype=np.bool_),
+        source=source,
+        part=part,
     )
 
 
@@ -190,6 +219,8 @@ def _mask_plane(view: TrueView) -> NDArray[np.uint8]:
         if found.kind is ObjectKind.MASS:
             inside |= _canonical_mask(view.canonical, found.mask)
     plane: NDArray[np.uint8] = view.canonical.breast_mask * np.uint8(BREAST) | inside * np.uint8(MASS)
+    if view.ignored is not None:
+        plane |= _canonical_mask(view.canonical, view.ignored) * np.uint8(IGNORED)
     return plane
 
 
@@ -241,7 +272,7 @@ class ExamSet(Sequence[CanonicalExam]):
                 f"{len(missing)} of {len(firsts)} phantom shards are missing in {folder}: "
                 f"make them with `tetraview_nets phantoms --split {key.split} --exams {exams}`"
             )
-        self._exams = [exam for first in firsts for exam in _read_shard(folder, first)][:exams]
+        self._exams = [exam for first in firsts for exam in read_shard(folder, first)][:exams]
 
     def __len__(self) -> int:
         return len(self._exams)
@@ -301,17 +332,29 @@ def _render_shard(key: CacheKey, folder: Path, first: int) -> None:
     cv2.setNumThreads(1)
     seeds = range(first, first + SHARD)
     recipe = phantom.RECIPES[key.recipe]
-    exams = [canonical_exam(phantom.generate(seed, recipe=recipe), key.frame) for seed in seeds]
+    write_shard(folder, first, [canonical_exam(phantom.generate(seed, recipe=recipe), key.frame) for seed in seeds])
+
+
+_PER_EXAM = ("source", "part")
+_PER_VIEW = ("spacing_mm", "nipples", "present", "nipple_known", "spacing_known", "film")
+_PER_BOX = ("boxes", "box_views", "kinds", "labels")
+
+
+def write_shard(folder: Path, first: int, exams: Sequence[CanonicalExam]) -> None:
+    """Keep exams under the number of their shard; they are there whole or not at all."""
     for plane in ("images", "masks"):
         _write(_plane_path(folder, plane, first), np.stack([getattr(exam, plane) for exam in exams]))
     owner = [np.full(len(exam.boxes), i) for i, exam in enumerate(exams)]
-    arrays = {"seeds": np.array(seeds), "box_exams": np.concatenate(owner)}
-    arrays |= {name: np.stack([getattr(exam, name) for exam in exams]) for name in ("spacing_mm", "nipples")}
+    arrays = {"seeds": np.array([exam.seed for exam in exams]), "box_exams": np.concatenate(owner)}
+    arrays |= {f"{name}s": np.array([getattr(exam, name) for exam in exams]) for name in _PER_EXAM}
+    arrays |= {name: np.stack([getattr(exam, name) for exam in exams]) for name in _PER_VIEW}
     arrays |= {name: np.concatenate([getattr(exam, name) for exam in exams]) for name in _PER_BOX}
     _write(_truth_path(folder, first), arrays)
 
 
-_PER_BOX = ("boxes", "box_views", "kinds", "labels")
+def has_shard(folder: Path, first: int) -> bool:
+    """Whether a shard is there."""
+    return _truth_path(folder, first).exists()
 
 
 def _write(path: Path, content: NDArray[np.uint8] | dict[str, NDArray[np.generic]]) -> None:
@@ -324,18 +367,26 @@ def _write(path: Path, content: NDArray[np.uint8] | dict[str, NDArray[np.generic
     part.replace(path)
 
 
-def _read_shard(folder: Path, first: int) -> list[CanonicalExam]:
+def read_shard(folder: Path, first: int) -> list[CanonicalExam]:
+    """The exams of a shard; pixels are read when they are looked at."""
     images, masks = (np.load(_plane_path(folder, plane, first), mmap_mode="r") for plane in ("images", "masks"))
     with np.load(_truth_path(folder, first)) as truth:
         arrays = dict(truth)
+    views = [name for name in _PER_VIEW if name in arrays]
     return [
         CanonicalExam(
             seed=int(seed),
             images=images[i],
             masks=masks[i],
-            spacing_mm=arrays["spacing_mm"][i],
-            nipples=arrays["nipples"][i],
+            source=_word(arrays, "sources", i) or PHANTOM,
+            part=_word(arrays, "parts", i),
+            **{name: arrays[name][i] for name in views},
             **{name: arrays[name][arrays["box_exams"] == i] for name in _PER_BOX},
         )
         for i, seed in enumerate(arrays["seeds"])
     ]
+
+
+def _word(arrays: dict[str, NDArray[np.generic]], name: str, index: int) -> str:
+    """A word of one exam; empty in shards that were written before it was kept."""
+    return str(arrays[name][index]) if name in arrays else ""

@@ -1,12 +1,14 @@
-"""Training batches of MommiNet-v2's networks, drawn from phantom exams.
+"""Training batches of networks that read views, drawn from exams.
 
 Every batch is a function of seed, network and step alone, so a run that is killed goes on with the batches it would
-have seen. Views with a mass are drawn more often than they occur: half of the exams have none.
+have seen. Views with a mass are drawn more often than they occur: half of the exams have none. A view that is not there
+is never drawn as the main one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tetraview.domain.view import View
-from tetraview_nets.learning.augment import ExamChange, ViewSample, augmented
+from tetraview_nets.learning.augment import ExamChange, ViewSample, augmented, spread_of
 from tetraview_nets.learning.cache import BREAST, HALF, MASS, VIEWS, CanonicalExam
 
 #: Share of drawn views that are sure to show a mass.
@@ -41,6 +43,12 @@ def companion(view: int, *, ipsilateral: bool) -> int:
     """The index of the other projection of the breast, or of the same projection of the other breast."""
     found: View = VIEWS[view].ipsilateral if ipsilateral else VIEWS[view].contralateral
     return VIEWS.index(found)
+
+
+def with_companion(exam: CanonicalExam, *, ipsilateral: bool) -> NDArray[np.bool_]:
+    """Which views of an exam have their companion, and a known nipple in both: bool [4]."""
+    usable = exam.present & exam.nipple_known
+    return np.asarray(usable & usable[[companion(view, ipsilateral=ipsilateral) for view in range(len(VIEWS))]])
 
 
 def other(index: int, *, ipsilateral: bool) -> int:
@@ -79,33 +87,77 @@ def _averaged(planes: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.
     return np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes]).astype(np.float32)
 
 
-class Draw:
-    """Random views of a set of exams, those with a mass preferred."""
+#: Longer sides of masses, millimetres, that part them into sizes drawn equally often.
+SIZES_MM = (10.0, 20.0)
 
-    def __init__(self, exams: Sequence[CanonicalExam]) -> None:
+
+class Draw:
+    """Random views of a set of exams: equally often of each source or by given shares, masses of each size alike."""
+
+    def __init__(
+        self,
+        exams: Sequence[CanonicalExam],
+        *,
+        shares: Mapping[str, float] | None = None,
+        usable: Callable[[CanonicalExam], NDArray[np.bool_]] | None = None,
+    ) -> None:
+        """Sort views by source, and those with a mass by its size.
+
+        Args:
+            exams: what is drawn from.
+            shares: how often each source is drawn, by ``CanonicalExam.source``; None for all alike.
+            usable: which views of an exam are drawn, bool [4]; None for all that are there.
+
+        Raises:
+            ValueError: a source of the shares has no exams.
+        """
         self.exams = exams
-        self._with_mass = [
-            Spot(i, int(view)) for i, exam in enumerate(exams) for view in np.unique(exam.box_views[exam.kinds == 0])
-        ]
+        self._views: dict[str, list[Spot]] = defaultdict(list)
+        self._with_mass: dict[str, dict[int, list[Spot]]] = defaultdict(lambda: defaultdict(list))
+        for i, exam in enumerate(exams):
+            drawn = exam.present if usable is None else exam.present & usable(exam)
+            if not drawn.any():
+                continue
+            self._views[exam.source] += [Spot(i, int(view)) for view in np.flatnonzero(drawn)]
+            for box in np.flatnonzero((exam.kinds == 0) & drawn[exam.box_views]):
+                view = int(exam.box_views[box])
+                self._with_mass[exam.source][_size(exam, int(box))].append(Spot(i, view))
+        weights = shares or dict.fromkeys(self._views, 1.0)
+        missing = sorted(name for name, share in weights.items() if share > 0 and name not in self._views)
+        if missing:
+            raise ValueError(f"no exams of {', '.join(missing)}; there are exams of {', '.join(sorted(self._views))}")
+        self._sources = sorted(name for name, share in weights.items() if share > 0)
+        self._shares = np.array([float(weights[name]) for name in self._sources])
+        self._shares /= self._shares.sum()
 
     def spot(self, generator: np.random.Generator) -> Spot:
-        """One view, with a mass in ``MASS_SHARE`` of the draws at least."""
-        if self._with_mass and generator.random() < MASS_SHARE:
-            return self._with_mass[generator.integers(len(self._with_mass))]
-        return Spot(int(generator.integers(len(self.exams))), int(generator.integers(len(VIEWS))))
+        """One view that is there, with a mass in ``MASS_SHARE`` of the draws at least."""
+        source = self._sources[generator.choice(len(self._sources), p=self._shares)]
+        sizes = self._with_mass.get(source)
+        if sizes and generator.random() < MASS_SHARE:
+            spots = sizes[sorted(sizes)[generator.integers(len(sizes))]]
+            return spots[generator.integers(len(spots))]
+        return self._views[source][generator.integers(len(self._views[source]))]
 
     def sample(self, generator: np.random.Generator) -> ViewSample:
         """One changed view."""
         exam, view = self.spot(generator)
-        return augmented(self.exams[exam], view, ExamChange.draw(generator), generator)
+        change = ExamChange.draw(generator, spread=spread_of(self.exams[exam]))
+        return augmented(self.exams[exam], view, change, generator)
 
     def pair(self, generator: np.random.Generator, *, ipsilateral: bool) -> tuple[ViewSample, ViewSample]:
-        """A view and its companion, changed alike."""
+        """A view and its companion, changed alike; the companion may not be there, which its ``present`` says."""
         exam, view = self.spot(generator)
-        change = ExamChange.draw(generator)
+        change = ExamChange.draw(generator, spread=spread_of(self.exams[exam]))
         other = companion(view, ipsilateral=ipsilateral)
         main, aux = (augmented(self.exams[exam], which, change, generator) for which in (view, other))
         return main, aux
+
+
+def _size(exam: CanonicalExam, box: int) -> int:
+    """The size of a mass as an index: how many of ``SIZES_MM`` its longer side exceeds."""
+    x0, y0, x1, y1 = exam.boxes[box]
+    return int(np.searchsorted(SIZES_MM, max(x1 - x0, y1 - y0) * exam.spacing_mm[exam.box_views[box]]))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -128,6 +180,10 @@ class Views:
     in_profile: Tensor
     #: float32 [B], millimetres per pixel.
     spacing: Tensor
+    #: bool [B], whether there is such a view.
+    present: Tensor
+    #: bool [B], whether anybody said where its nipple is.
+    nipple_known: Tensor
 
 
 def collate(samples: Sequence[ViewSample], *, device: torch.device) -> Views:
@@ -146,6 +202,8 @@ def collate(samples: Sequence[ViewSample], *, device: torch.device) -> Views:
         nipple=nipples[:, :2],
         in_profile=nipples[:, 2],
         spacing=torch.tensor([sample.spacing_mm for sample in samples], device=device),
+        present=torch.tensor([sample.present for sample in samples], device=device),
+        nipple_known=torch.tensor([sample.nipple_known for sample in samples], device=device),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Optimiser = Literal["adamw", "sgd", "nesterov"]
@@ -43,6 +43,10 @@ class Schedule:
     precision: Precision = "float32"
     #: With network and step, decides every batch.
     seed: int = 0
+
+    def of(self, steps: int) -> Schedule:
+        """The same schedule over another number of steps, its warm-up held to a tenth of them."""
+        return replace(self, steps=steps, warm_up=min(self.warm_up, max(1, steps // 10)))
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from tetraview.domain.view import Route
 from tetraview_nets.blocks.nipple import NippleNet, locate, nipple_loss
 from tetraview_nets.boxes import boxes_to_map
-from tetraview_nets.learning.augment import plain
+from tetraview_nets.learning.augment import ViewSample, plain
 from tetraview_nets.learning.cache import VIEWS, CanonicalExam
 from tetraview_nets.learning.data import (
     AUX_DROPPED,
@@ -27,6 +28,7 @@ from tetraview_nets.learning.data import (
     mimics,
     present,
     reduced,
+    with_companion,
 )
 from tetraview_nets.learning.distributed import ALONE, Workers
 from tetraview_nets.learning.evaluate import read_exams, recall_figures, recalls
@@ -42,6 +44,8 @@ from tetraview_nets.mommi.registration import register, warp
 
 #: Share of maps hidden from the fusion network, so that a missing view is in distribution.
 MAP_DROPPED = 0.15
+#: Share of views that end close to the nipple when it is learnt.
+CUT_SHORT = 0.3
 #: Weight of telling masses from mimics beside the focal loss.
 TOLD_WEIGHT = 0.5
 #: The first number of each stage's random streams.
@@ -60,6 +64,8 @@ class TaskSet:
     schedule: Schedule
     device: torch.device
     workers: Workers = ALONE
+    #: How often each source of exams is drawn; None for all alike.
+    shares: Mapping[str, float] | None = None
 
     @property
     def batch(self) -> int:
@@ -78,19 +84,20 @@ class NippleTask:
     def __init__(self, given: TaskSet) -> None:
         self.given = given
         self.network: nn.Module = NippleNet(given.preset.nipple_backbone).to(given.device)
-        self._draw = Draw(given.exams)
+        self._draw = Draw(given.exams, shares=given.shares, usable=lambda exam: exam.nipple_known)
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """Squared error of the heat map."""
         generator = self.given.generator(Stage.NIPPLE, step)
-        samples = [self._draw.sample(generator) for _ in range(self.given.batch)]
+        samples = [cut_short(self._draw.sample(generator), generator) for _ in range(self.given.batch)]
         views = collate(samples, device=self.given.device)
         heat = self.network(views.image).float()
         return {"heat": nipple_loss(heat, views.nipple, views.in_profile, views.spacing)}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Median error of nipples in profile, and how many of both kinds are told right, on watched exams."""
-        views = [views_of(exam, range(len(VIEWS)), self.given.device) for exam in self.given.watched]
+        shown = [(exam, np.flatnonzero(exam.present & exam.nipple_known)) for exam in self.given.watched]
+        views = [views_of(exam, which.tolist(), self.given.device) for exam, which in shown if len(which)]
         found = torch.cat([locate(network(view.image)) for view in views])
         true, visible, spacing = (
             torch.cat([getattr(v, n) for v in views]) for n in ("nipple", "in_profile", "spacing")
@@ -104,6 +111,19 @@ class NippleTask:
         }
 
 
+def cut_short(sample: ViewSample, generator: np.random.Generator) -> ViewSample:
+    """A view that in ``CUT_SHORT`` of the cases ends a little beyond the nipple.
+
+    Some makers' and some data sets' images are cut close to its tip; the image's edge must not stand for it.
+    """
+    if not sample.nipple[2] or generator.random() >= CUT_SHORT:
+        return sample
+    end = int(sample.nipple[0] + generator.uniform(1.0, 12.0) / sample.spacing_mm)
+    image = sample.image.copy()
+    image[:, max(end, 0) :] = 0
+    return replace(sample, image=image)
+
+
 class IpsiTask:
     """Find masses in both views of one breast."""
 
@@ -111,7 +131,7 @@ class IpsiTask:
         self.given = given
         self._ipsi = IpsiDualNet(given.preset).to(given.device)
         self.network: nn.Module = self._ipsi
-        self._draw = Draw(given.exams)
+        self._draw = Draw(given.exams, shares=given.shares)
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """The detector's four losses on pairs of views."""
@@ -128,8 +148,8 @@ class IpsiTask:
             aux_nipple=jittered(aux, generator),
             main_spacing=main.spacing,
             aux_spacing=aux.spacing,
-            aux_present=present(batch, AUX_DROPPED, generator, device),
-            geometry_ok=present(batch, GEOMETRY_DROPPED, generator, device),
+            aux_present=aux.present & present(batch, AUX_DROPPED, generator, device),
+            geometry_ok=_both_known(main, aux) & present(batch, GEOMETRY_DROPPED, generator, device),
         )
 
     def validate(self, network: nn.Module) -> dict[str, float]:
@@ -144,7 +164,12 @@ class BiTask:
         self.given = given
         self._bi = BiDualNet(given.preset).to(given.device)
         self.network: nn.Module = self._bi
-        self._draw = Draw([reduced(exam, given.preset.bi_reduction) for exam in given.exams])
+        self._draw = Draw(
+            [reduced(exam, given.preset.bi_reduction) for exam in given.exams],
+            shares=given.shares,
+            # What is laid on the other breast needs both nipples, and the other breast.
+            usable=partial(with_companion, ipsilateral=False),
+        )
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """Focal loss of the map, and how well it tells masses from mimics."""
@@ -160,10 +185,15 @@ class BiTask:
         """Recall of the map's components with true nipples on watched exams."""
 
         def boxes(exam: CanonicalExam) -> list[tuple[Tensor, Tensor]]:
-            maps = bi_maps(network, exam, self.given.device)
+            maps, _ = bi_maps(network, exam, self.given.device)
             return [components(p, spacing_mm=float(s)) for p, s in zip(maps, exam.spacing_mm, strict=True)]
 
         return recalls(self.given.watched, boxes)
+
+
+def _both_known(main: Views, aux: Views) -> Tensor:
+    """Whether the nipples of both views of each pair may be measured from: bool [B]."""
+    return main.nipple_known & aux.nipple_known
 
 
 def registered(main: Views, aux: Views, *, nipples: tuple[Tensor, Tensor]) -> Tensor:
@@ -179,24 +209,39 @@ def views_of(exam: CanonicalExam, views: Sequence[int], device: torch.device) ->
     return collate([plain(exam, view) for view in views], device=device)
 
 
+def ipsi_companions(exam: CanonicalExam, views: Views) -> Companions:
+    """Who accompanies whom in an exam, with true nipples; a view that is not there accompanies none."""
+    partner = torch.tensor([companion(view, ipsilateral=True) for view in range(len(VIEWS))])
+    known = torch.from_numpy(exam.nipple_known)
+    return Companions(
+        partner=torch.where(torch.from_numpy(exam.present)[partner], partner, -1).to(views.image.device),
+        nipple=views.nipple,
+        spacing=views.spacing,
+        geometry_ok=(known & known[partner]).to(views.image.device),
+    )
+
+
 def ipsi_boxes(network: nn.Module, exam: CanonicalExam, device: torch.device) -> list[tuple[Tensor, Tensor]]:
     """Boxes and scores of the ipsilateral network for all four views, with true nipples."""
     views = views_of(exam, range(len(VIEWS)), device)
-    companions = Companions(
-        partner=torch.tensor([companion(view, ipsilateral=True) for view in range(len(VIEWS))], device=device),
-        nipple=views.nipple,
-        spacing=views.spacing,
-        geometry_ok=torch.ones(len(VIEWS), dtype=torch.bool, device=device),
-    )
-    return network.detect_all(network.features(views.image), companions)  # type: ignore[no-any-return, operator]
+    return network.detect_all(network.features(views.image), ipsi_companions(exam, views))  # type: ignore[no-any-return, operator]
 
 
-def bi_maps(network: nn.Module, exam: CanonicalExam, device: torch.device) -> Tensor:
-    """Probability maps of the bilateral network for all four views, with true nipples: float32 [4, H, W]."""
-    main = views_of(exam, range(len(VIEWS)), device)
-    aux = views_of(exam, [companion(view, ipsilateral=False) for view in range(len(VIEWS))], device)
-    maps: Tensor = network(main.image, registered(main, aux, nipples=(main.nipple, aux.nipple)))
-    return maps[:, 0].sigmoid()
+def bi_maps(network: nn.Module, exam: CanonicalExam, device: torch.device) -> tuple[Tensor, Tensor]:
+    """What the bilateral network makes of an exam's views, with true nipples.
+
+    Returns:
+        Probability maps, float32 [4, H, W], zero where a view cannot be compared, and where it can: bool [4].
+    """
+    able = with_companion(exam, ipsilateral=False)
+    maps = torch.zeros(exam.images.shape, device=device)
+    chosen = np.flatnonzero(able).tolist()
+    if chosen:
+        main = views_of(exam, chosen, device)
+        aux = views_of(exam, [companion(view, ipsilateral=False) for view in chosen], device)
+        logits: Tensor = network(main.image, registered(main, aux, nipples=(main.nipple, aux.nipple)))
+        maps[chosen] = logits[:, 0].sigmoid().float()
+    return maps, torch.from_numpy(able)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -209,17 +254,20 @@ class Evidence:
     planes: Tensor
     #: bool [V, 1, H, W].
     mass: Tensor
+    #: bool [V], whether there is a bilateral map.
+    compared: Tensor
 
     @classmethod
     @torch.no_grad()
     def of(cls, network: MommiNet, exams: Sequence[CanonicalExam], device: torch.device) -> Evidence:
         """Run the trained networks over exams they have not seen."""
-        planes, mass = (torch.cat(c) for c in zip(*(_evidence(network, e, device) for e in exams), strict=True))
+        each = (_evidence(network, exam, device) for exam in exams)
+        planes, mass, compared = (torch.cat(column) for column in zip(*each, strict=True))
         if network.preset.fusion_source == "concat":
-            return cls(features=None, planes=planes, mass=mass)
+            return cls(features=None, planes=planes, mass=mass, compared=compared)
         batches = [_images(four, device) for four in torch.split(planes, len(VIEWS))]
         features = torch.cat([network.fusion_features(image).half().cpu() for image in batches])
-        return cls(features=features, planes=planes, mass=mass)
+        return cls(features=features, planes=planes, mass=mass, compared=compared)
 
 
 def _images(planes: Tensor, device: torch.device) -> Tensor:
@@ -227,15 +275,17 @@ def _images(planes: Tensor, device: torch.device) -> Tensor:
     return planes[:, :1].to(device).float() / 255
 
 
-def _evidence(network: MommiNet, exam: CanonicalExam, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Planes and masses of one exam's views."""
+def _evidence(network: MommiNet, exam: CanonicalExam, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Planes and masses of the views that an exam has, and which of them were compared with the other breast."""
     views = views_of(exam, range(len(VIEWS)), device)
     height, width = views.image.shape[-2:]
     found = ipsi_boxes(network.ipsi, exam, device)
     believed = [(boxes[scores >= MIN_EVIDENCE].cpu(), scores[scores >= MIN_EVIDENCE].cpu()) for boxes, scores in found]
     ipsi = torch.stack([boxes_to_map(boxes, scores, height, width) for boxes, scores in believed])
-    planes = torch.stack([views.image[:, 0].cpu(), ipsi, bi_maps(network.bi, exam, device).cpu()], dim=1)
-    return (planes * 255).round().byte(), views.mass.cpu()
+    maps, compared = bi_maps(network.bi, exam, device)
+    planes = torch.stack([views.image[:, 0].cpu(), ipsi, maps.cpu()], dim=1)
+    there = torch.from_numpy(exam.present)
+    return (planes * 255).round().byte()[there], views.mass.cpu()[there], compared[there]
 
 
 class FusionTask:
@@ -255,6 +305,7 @@ class FusionTask:
         chosen = torch.from_numpy(self._choose(batch, generator))
         image, ipsi, bi = (self._evidence.planes[chosen].to(device).float() / 255).chunk(3, dim=1)
         shown = [present(batch, MAP_DROPPED, generator, device) for _ in range(2)]
+        shown[1] = shown[1] & self._evidence.compared[chosen].to(device)
         logits = self.network(self._features(chosen), image, ipsi, bi, *shown)
         return {"focal": pixel_focal(logits.float(), self._evidence.mass[chosen].to(device))}
 

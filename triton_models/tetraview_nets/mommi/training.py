@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tetraview.phantom import GENERATOR_VERSION
+from tetraview_nets import weights
 from tetraview_nets.calibration import fit_routes
 from tetraview_nets.learning.cache import CROWDED, CacheKey, CanonicalExam, ExamSet, Split
 from tetraview_nets.learning.distributed import ALONE, Workers
 from tetraview_nets.learning.evaluate import operating_points, recall_figures
+from tetraview_nets.learning.material import ExamMaterial
 from tetraview_nets.learning.train import Run, Task, averaged
 from tetraview_nets.mommi.evaluate import MommiDetector, read_routes
 from tetraview_nets.mommi.network import MommiNet
@@ -29,7 +31,7 @@ from tetraview_nets.weights import WeightsCard, save
 
 #: The part of MommiNet-v2 that each stage trains.
 PLACES = MappingProxyType({**{stage: str(stage) for stage in Stage}, Stage.RELATION: "ipsi.head"})
-MODEL, VERSION = "mommi", "0.2.0"
+MODEL, VERSION = "mommi", "0.3.0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,10 @@ class Training:
     #: The phantom cache's root; None for the default.
     cache: Path | None = None
     workers: Workers = ALONE
+    #: What is learnt from in place of the recipe's phantoms.
+    material: ExamMaterial | None = None
+    #: Weights to begin with, by stage; a stage that has none begins anew.
+    init: Path | None = None
 
     def exams(self, split: Split, count: int) -> ExamSet:
         """The first exams of a split from the cache."""
@@ -59,6 +65,8 @@ class Training:
         schedule = self.recipe.schedules[stage]
         torch.manual_seed(schedule.seed)
         task = self._task(stage)
+        if self.init is not None:
+            task.network.load_state_dict(_part(self.init, PLACES[stage]))
         task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         run = Run(stage, task, schedule, self.folder, rhythm=self.recipe.rhythm, workers=self.workers)
         return run.finish()
@@ -67,10 +75,11 @@ class Training:
         given = TaskSet(
             preset=self.preset,
             exams=self._own_exams(stage),
-            watched=list(self.exams(Split.VALIDATION, self.recipe.watched_exams)),
+            watched=self._watched(),
             schedule=self.recipe.schedules[stage],
             device=self.device,
             workers=self.workers,
+            shares=self.material.shares if self.material else None,
         )
         if stage is Stage.FUSION:
             return FusionTask(given, self.assembled((Stage.NIPPLE, Stage.IPSI, Stage.RELATION, Stage.BI)))
@@ -78,8 +87,16 @@ class Training:
             return RelationTask(given, self.assembled((Stage.IPSI,)).ipsi)
         return TASKS[stage](given)
 
+    def _watched(self) -> list[CanonicalExam]:
+        """What a training looks at while it goes on."""
+        if self.material is not None:
+            return list(self.material.validation)
+        return list(self.exams(Split.VALIDATION, self.recipe.watched_exams))
+
     def _own_exams(self, stage: Stage) -> list[CanonicalExam]:
         """What a stage learns from; fusion keeps exams for itself."""
+        if self.material is not None:
+            return list(self.material.train)
         exams = self.exams(Split.TRAIN, self.recipe.exams)
         first_of_fusion = len(exams) - self.recipe.fusion_exams
         own = range(first_of_fusion, len(exams)) if stage is Stage.FUSION else range(first_of_fusion)
@@ -125,6 +142,37 @@ class Training:
             training=_summary(recipe) | {"validation": _rounded(recalls)},
         )
         return save(path, network, card)
+
+    def graft(self, stages: Sequence[Stage], path: Path) -> WeightsCard:
+        """Put trained stages into the weights that they began with, change nothing else, and write the file.
+
+        Raises:
+            NotTrained: a stage has no checkpoint at its end.
+            WeightsInvalid: the weights to begin with are not usable.
+            ValueError: none were named.
+        """
+        if self.init is None:
+            raise ValueError("stages are put into weights: name them by --init")
+        tensors, card = weights.read(self.init)
+        network = MommiNet(self.preset)
+        network.load_state_dict(tensors)
+        for stage in stages:
+            trained = averaged(self.folder, stage, self.recipe.schedules[stage])
+            network.get_submodule(PLACES[stage]).load_state_dict(trained)
+        told = {str(stage): asdict(self.recipe.schedules[stage]) for stage in stages}
+        described = dict(self.material.described) if self.material else {}
+        training = {**card.training, "grafted": {"schedules": told, **described}}
+        return save(path, network, replace(card, version=VERSION, training=training, weights_sha256=""))
+
+
+def _part(path: Path, place: str) -> dict[str, Tensor]:
+    """The tensors of one part of a weights file.
+
+    Raises:
+        WeightsInvalid: the file is not usable.
+    """
+    tensors, _ = weights.read(path)
+    return {name.removeprefix(f"{place}."): each for name, each in tensors.items() if name.startswith(f"{place}.")}
 
 
 def _summary(recipe: TrainingRecipe) -> dict[str, Any]:

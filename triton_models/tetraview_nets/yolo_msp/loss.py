@@ -60,7 +60,14 @@ def targets(truth: Sequence[Tensor], lattice: Lattice, *, anchors: Sides, size: 
     )
 
 
-def yolo_loss(raw: Tensor, truth: Sequence[Tensor], *, anchors: Sides, size: tuple[int, int]) -> dict[str, Tensor]:
+def yolo_loss(
+    raw: Tensor,
+    truth: Sequence[Tensor],
+    *,
+    anchors: Sides,
+    size: tuple[int, int],
+    ignored: Tensor | None = None,
+) -> dict[str, Tensor]:
     """The four terms of a batch.
 
     Args:
@@ -68,6 +75,7 @@ def yolo_loss(raw: Tensor, truth: Sequence[Tensor], *, anchors: Sides, size: tup
         truth: one float32 [K, 4] for each image, in pixels of the input.
         anchors: width and height of the nine, small to large.
         size: height and width of the input.
+        ignored: bool [B, H, W], places about which nothing is learnt; None where there are none.
     """
     # Many small operations on few numbers, which a GPU would only slow down.
     raw, truth = raw.float().cpu(), [boxes.cpu() for boxes in truth]
@@ -80,17 +88,27 @@ def yolo_loss(raw: Tensor, truth: Sequence[Tensor], *, anchors: Sides, size: tup
     return {
         "centre": squared[:, :2].sum() / batch,
         "sides": squared[:, 2:].sum() / batch,
-        "objectness": _objectness(raw, truth, wanted, lattice) / batch,
+        "objectness": _objectness(raw, truth, wanted, lattice, ignored=ignored) / batch,
         "class": functional.softplus(-said[:, 5]).sum() / batch,
     }
 
 
-def _objectness(raw: Tensor, truth: Sequence[Tensor], wanted: Targets, lattice: Lattice) -> Tensor:
+def _objectness(
+    raw: Tensor, truth: Sequence[Tensor], wanted: Targets, lattice: Lattice, *, ignored: Tensor | None
+) -> Tensor:
     present = torch.zeros(raw.shape[:2])
     present[wanted.image, wanted.place] = 1
-    counted = ~_overlapping(raw, truth, lattice) | (present > 0)
+    left_alone = _overlapping(raw, truth, lattice)
+    if ignored is not None:
+        left_alone |= _covered(ignored, lattice)
     terms = functional.binary_cross_entropy_with_logits(raw[..., 4], present, reduction="none")
-    return (terms * counted).sum()
+    return (terms * (~left_alone | (present > 0))).sum()
+
+
+def _covered(ignored: Tensor, lattice: Lattice) -> Tensor:
+    """Predictors in the middle of whose cell something is to be ignored: bool [B, A]."""
+    x, y = ((lattice.cell + 0.5) * lattice.stride).long().unbind(dim=1)
+    return ignored[:, y, x]
 
 
 @torch.no_grad()

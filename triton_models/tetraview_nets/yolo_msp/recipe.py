@@ -71,6 +71,16 @@ RECIPES: Mapping[str, YoloRecipe] = MappingProxyType(
             schedule=Schedule(steps=1200, batch=16, learning_rate=3e-3, warm_up=100, weight_decay=1e-2, average=0.99),
             rhythm=Rhythm(logged=25, saved=50, validated=1200),
         ),
+        "fine": YoloRecipe(
+            phantom="training",
+            exams=2500,
+            crowded_exams=1500,
+            operating_exams=60,
+            calibration_exams=80,
+            watched_exams=40,
+            schedule=Schedule(steps=4500, batch=16, learning_rate=2e-3, warm_up=200, weight_decay=1e-2, average=0.998),
+            rhythm=Rhythm(logged=25, saved=100, validated=1000),
+        ),
         "paper": YoloRecipe(
             phantom="fine",
             exams=2500,

@@ -6,7 +6,7 @@ it. A new input size is drawn every ten steps (multi-scale training).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +52,10 @@ class Material:
     watched: Sequence[CanonicalExam]
     schedule: Schedule
     device: torch.device
+    #: How often each source of exams is drawn; None for all alike.
+    shares: Mapping[str, float] | None = None
+    #: Weights to begin with; None for new ones.
+    init: Mapping[str, Tensor] | None = None
 
 
 class YoloTask:
@@ -62,7 +66,9 @@ class YoloTask:
         self._detector = YoloMsp(given.preset).to(given.device)
         self._detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network: nn.Module = self._detector.yolo
-        self._draw = Draw(given.exams)
+        if given.init is not None:
+            self.network.load_state_dict(given.init)
+        self._draw = Draw(given.exams, shares=given.shares)
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """YOLOv3's loss of a step's batch at the step's size."""
@@ -71,8 +77,8 @@ class YoloTask:
         windows = [draw_window(self._draw, generator, shape) for _ in range(schedule.batch)]
         images = torch.stack([window.image for window in windows])[:, None].to(self.given.device)
         raw = flatten(self.network(images.contiguous(memory_format=torch.channels_last)))
-        truth = [window.boxes for window in windows]
-        return yolo_loss(raw, truth, anchors=preset.anchors, size=(shape.height, shape.width))
+        truth, ignored = [window.boxes for window in windows], torch.stack([window.ignored for window in windows])
+        return yolo_loss(raw, truth, anchors=preset.anchors, size=(shape.height, shape.width), ignored=ignored)
 
     def shape(self, step: int) -> WindowShape:
         """The windows of a step."""

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tetraview.domain.view import Route
 from tetraview.phantom import GENERATOR_VERSION
@@ -14,6 +14,7 @@ from tetraview_nets import weights
 from tetraview_nets.calibration import fit_routes
 from tetraview_nets.learning.cache import CROWDED, CacheKey, ExamSet, Split
 from tetraview_nets.learning.evaluate import operating_points, read_exams, recall_figures
+from tetraview_nets.learning.material import ExamMaterial
 from tetraview_nets.learning.train import Run, averaged
 from tetraview_nets.metrics import ImageResult
 from tetraview_nets.weights import WeightsCard, save
@@ -25,8 +26,8 @@ from tetraview_nets.yolo_msp.task import Material, YoloDetector, YoloTask
 
 #: Name of the checkpoint and its tables.
 RUN = "yolo"
-#: Of the nipple network among MommiNet-v2's tensors.
-NIPPLE = "nipple."
+#: Of the nipple network among MommiNet-v2's tensors, and of YOLOv3 among the detector's.
+NIPPLE, YOLO = "nipple.", "yolo."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,10 @@ class YoloTraining:
     device: torch.device
     #: The phantom cache's root; None for the default.
     cache: Path | None = None
+    #: What is learnt from in place of the recipe's phantoms.
+    material: ExamMaterial | None = None
+    #: Weights of this detector to begin with; None for new ones.
+    init: Path | None = None
 
     def key(self, split: Split, *, phantom: str | None = None) -> CacheKey:
         """Where exams of a split lie, of the recipe's phantoms or of others."""
@@ -56,17 +61,42 @@ class YoloTraining:
             FileNotFoundError: exams of the recipe are not in the cache.
         """
         torch.manual_seed(self.recipe.schedule.seed)
+        material = self.material or self._phantoms()
         given = Material(
             preset=self.preset,
-            exams=[
-                *self.exams(Split.TRAIN, self.recipe.exams),
-                *self.exams(Split.TRAIN, self.recipe.crowded_exams, phantom=CROWDED),
-            ],
-            watched=list(self.exams(Split.VALIDATION, self.recipe.watched_exams)),
+            exams=material.train,
+            watched=list(material.validation[: self.recipe.watched_exams]),
             schedule=self.recipe.schedule,
             device=self.device,
+            shares=material.shares,
+            init=self._begun(),
         )
         return Run(RUN, YoloTask(given), self.recipe.schedule, self.folder, rhythm=self.recipe.rhythm).finish()
+
+    def _phantoms(self) -> ExamMaterial:
+        """The exams of the recipe."""
+        recipe = self.recipe
+        return ExamMaterial(
+            train=[
+                *self.exams(Split.TRAIN, recipe.exams),
+                *self.exams(Split.TRAIN, recipe.crowded_exams, phantom=CROWDED),
+            ],
+            validation=self.exams(Split.VALIDATION, recipe.validation_exams),
+            described={
+                "phantom_recipe": recipe.phantom,
+                "exams": recipe.exams,
+                "crowded_exams": recipe.crowded_exams,
+                "operating_exams": recipe.operating_exams,
+                "calibration_exams": recipe.calibration_exams,
+            },
+        )
+
+    def _begun(self) -> dict[str, Tensor] | None:
+        """The tensors to begin with: those of a file that have this network's names and sizes."""
+        if self.init is None:
+            return None
+        tensors, _ = weights.read(self.init)
+        return {k.removeprefix(YOLO): v for k, v in tensors.items() if k.startswith(YOLO)}
 
     def trained(self) -> YoloMsp:
         """The detector with the averaged weights of the last checkpoint; its nipple network knows nothing.
@@ -91,9 +121,10 @@ class YoloTraining:
         """
         detector = self.trained()
         source = with_nipple(detector, mommi_weights)
-        exams = self.exams(Split.VALIDATION, self.recipe.validation_exams)
-        found = [read_exams(YoloDetector(detector), [exam], Route.SINGLE) for exam in exams]
-        operating, calibrating = found[: self.recipe.operating_exams], found[self.recipe.operating_exams :]
+        material = self.material or self._phantoms()
+        found = [read_exams(YoloDetector(detector), [exam], Route.SINGLE) for exam in material.validation]
+        parting = self.recipe.operating_exams if self.material is None else len(found) // 2
+        operating, calibrating = found[:parting], found[parting:]
         chosen = operating_points({Route.SINGLE: _together(operating)})
         card = WeightsCard(
             name=MODEL,
@@ -104,11 +135,7 @@ class YoloTraining:
             operating_points={name: dict.fromkeys(map(str, Route), each["single"]) for name, each in chosen.items()},
             calibration=fit_routes({Route.SINGLE: _together(calibrating)}),
             training={
-                "phantom_recipe": self.recipe.phantom,
-                "exams": self.recipe.exams,
-                "crowded_exams": self.recipe.crowded_exams,
-                "operating_exams": self.recipe.operating_exams,
-                "calibration_exams": self.recipe.calibration_exams,
+                **material.described,
                 "schedule": asdict(self.recipe.schedule),
                 "nipple_network": source,
                 "validation": {k: round(float(v), 4) for k, v in recall_figures(_together(operating)).items()},

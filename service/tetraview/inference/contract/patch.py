@@ -1,7 +1,7 @@
 """What the contracts of all models that read patches share.
 
 One request carries the N candidates of one exam, none included. A patch is S×S pixels of presentation values, brighter
-is denser, cut from the stored image as ``tetraview.imaging.patch`` says. S is the dims of ``patch``; each model has its
+is denser, cut upright as ``tetraview.imaging.patch`` says. S is the dims of ``patch``; each model has its
 own, and its own margin.
 """
 

@@ -1,7 +1,7 @@
 """The contract of ``dualcore`` and ``rescunet``: patches in, where in each its mass is and how malignant it looks out.
 
 One request carries the N candidates of one exam, none included. A patch is S×S pixels of presentation values, brighter
-is denser, cut from the stored image as ``tetraview.imaging.patch`` says; S is the dims of ``patch``. One pass through
+is denser, cut upright as ``tetraview.imaging.patch`` says; S is the dims of ``patch``. One pass through
 the network gives both answers, so that one request serves whoever wants either.
 
 Request:

@@ -1,0 +1,36 @@
+"""What a training is given: exams to learn from, exams to choose numbers on, and the words of its card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tetraview_nets.learning.cache import CanonicalExam
+from tetraview_nets.learning.lesions import LesionSet
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ExamMaterial:
+    """Exams of one or more sources."""
+
+    #: To learn from.
+    train: Sequence[CanonicalExam]
+    #: For operating points, calibration and the looks that a training takes at itself.
+    validation: Sequence[CanonicalExam]
+    #: How often each source is drawn, by ``CanonicalExam.source``; None for all alike.
+    shares: Mapping[str, float] | None = None
+    #: What the card says of them.
+    described: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LesionMaterial:
+    """Lesions of one or more sources."""
+
+    #: To learn from.
+    train: LesionSet
+    #: For calibration, and for the looks that a training takes at itself.
+    validation: LesionSet
+    #: What the card says of them.
+    described: Mapping[str, Any] = field(default_factory=dict)
