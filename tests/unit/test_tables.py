@@ -27,7 +27,7 @@ FINDING = Finding(
     malignancy=0.25,
 )
 MODEL = Model(
-    name="mommi", version="0.2.0", preset="slim", weights_sha256="0", generator_version="1", training_data="none"
+    name="mommi", version="0.2.0", preset="slim", weights_sha256="0", generator_version="1"
 )
 READING = Reading(
     exam_id="e",

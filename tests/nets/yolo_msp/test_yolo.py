@@ -17,6 +17,7 @@ from tetraview_nets.cli.main import app
 from tetraview_nets.learning.cache import CanonicalExam
 from tetraview_nets.learning.data import Draw
 from tetraview_nets.mommi.network import MommiNet
+from tetraview_nets.mommi.presets import PRESETS as MOMMI
 from tetraview_nets.system import ViewInput
 from tetraview_nets.weights import WeightsCard, WeightsInvalid, save
 from tetraview_nets.yolo_msp import storage
@@ -280,9 +281,17 @@ def test_boxes_of_a_window_lie_on_its_masses() -> None:
         assert inside >= 0.9 * bright.sum().item()
 
 
+@pytest.mark.parametrize("name", ["tiny", "slim", "fine"])
+def test_presets_that_are_trained_here_read_the_frames_of_mommi(name: str) -> None:
+    """The nipple network that is taken over sees what it was trained on, and detectors can be compared on one cache."""
+    mommi = MOMMI[PRESETS[name].mommi]
+    assert PRESETS[name].frame == mommi.frame
+    assert PRESETS[name].nipple_backbone == mommi.nipple_backbone
+
+
 def test_a_nipple_network_is_taken_over_whole(tmp_path: Path) -> None:
     """The detector finds nipples exactly as the weights it took the network from, and refuses another preset's."""
-    mommi = MommiNet(TINY.mommi).eval()
+    mommi = MommiNet(MOMMI[TINY.mommi]).eval()
     card = WeightsCard(name="mommi", version="1", preset="tiny", generator_version="1")
     save(tmp_path / "mommi.safetensors", mommi, card)
     network = detector()

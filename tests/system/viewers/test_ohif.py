@@ -157,7 +157,7 @@ def _reading(exam: Exam, view: View, box: Box) -> Reading:
         nipple_distance_mm=None,
     )
     model = Model(
-        name="drawn", version="1", preset="none", weights_sha256="0", generator_version="1", training_data="none"
+        name="drawn", version="1", preset="none", weights_sha256="0", generator_version="1"
     )
     views = [
         ViewReading(

@@ -1,4 +1,4 @@
-"""The command line that every network on patches has: train, export, evaluate, and the studies of its claims."""
+"""The command line that every network on patches has: train, finish and evaluate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import torch
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.progress import Progress
 
 from tetraview_nets.cli.options import (
     CacheOption,
@@ -39,8 +38,6 @@ from tetraview_nets.learning.cache import Split
 from tetraview_nets.learning.figure_table import write_csv
 from tetraview_nets.learning.lesions import Lesion, LesionSet, render_lesions
 from tetraview_nets.learning.patch_training import PatchRecipe, PatchTraining
-from tetraview_nets.studies.claims.table import Claim, record
-from tetraview_nets.studies.patch_study import PatchStudy
 from tetraview_nets.system import PatchPreset, PatchSystem
 from tetraview_nets.systems import weights_file as shipped
 from tetraview_nets.weights import WeightsCard, load_network
@@ -48,9 +45,6 @@ from tetraview_nets.weights import WeightsCard, load_network
 ExamsOption = Annotated[int, typer.Option(min=1, help="How many exams of the split.")]
 SplitOption = Annotated[Split, typer.Option(help="Which seeds.")]
 WeightsOption = Annotated[Path, typer.Option(help="A weights file.")]
-ResultsOption = Annotated[Path | None, typer.Option(help="Folder of claims.csv; default: --out.")]
-CompareOption = Annotated[bool, typer.Option(help="Train nothing; compare the trainings that have ended.")]
-TestExamsOption = Annotated[int, typer.Option(min=1, help="Test exams.")]
 
 console = Console()
 
@@ -252,57 +246,3 @@ def judge(package: PatchPackage, network: Any, card: WeightsCard, chosen: Chosen
         name = f"{package.name}_{card.preset}" + (f"_{chosen.dataset}" if chosen.dataset else "")
         write_csv(out / f"{name}.csv", rows)
         (out / f"{name}.md").write_text(text, encoding="utf-8")
-
-
-def add_study(
-    app: typer.Typer, command: str, plan: Callable[..., PatchStudy[Any, Any, Any]], *, text: str, trainings: int = 3
-) -> None:
-    """Give a command line a study of one claim.
-
-    Args:
-        app: what the last word of the command is added to.
-        command: such as ``crunet study``.
-        plan: makes the study from ``folder``, ``test_exams``, ``seeds`` and ``cache``.
-        text: what it compares.
-        trainings: seeds of each arm, unless others are asked for.
-    """
-    seed_option = typer.Option(None, help=f"Training seeds, more than once; default 0 to {trainings - 1}.")
-
-    @app.command(command.rsplit(maxsplit=1)[-1], help=text)
-    def study(  # noqa: PLR0917
-        out: OutOption,
-        results: ResultsOption = None,
-        seed: list[int] | None = seed_option,
-        exams: TestExamsOption = 300,
-        compare_only: CompareOption = False,
-        threads: ThreadsOption = 1,
-        workers: WorkersOption = 1,
-        cache_root: CacheOption = None,
-    ) -> None:
-        torch.set_num_threads(threads)
-        seeds = seed or list(range(trainings))
-        study = plan(folder=out, test_exams=exams, seeds=seeds, cache=cache_root)
-        study.render(workers=workers)
-        train_missing(study, total=len(seeds) * len(study.arms), compare_only=compare_only)
-        publish(study.rows(command=again(command, exams, seeds)), results=results or out)
-
-
-def train_missing(study: Any, *, total: int, compare_only: bool) -> None:
-    """Train what a study lacks, under a progress bar."""
-    with Progress(console=console) as progress:
-        bar = progress.add_task("trainings", total=total)
-        if not compare_only:
-            study.train(done=lambda: progress.advance(bar))
-
-
-def again(command: str, exams: int, seeds: Sequence[int]) -> str:
-    """What makes the rows of a study again."""
-    return f"tetraview_nets {command} --exams {exams} {' '.join(f'--seed {seed}' for seed in seeds)} --out DIR"
-
-
-def publish(rows: Sequence[Claim], *, results: Path) -> None:
-    """Put rows into the table of claims, and print them."""
-    record(rows, results=results)
-    for row in rows:
-        said = f"{row.first:.4f} {row.second:.4f} {row.effect:+.4f} [{row.low:+.4f}, {row.high:+.4f}] {row.verdict}"
-        console.print(f"{row.contrast} ({row.setting}, {row.measure}): {said}", markup=False)

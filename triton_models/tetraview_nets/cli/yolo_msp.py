@@ -30,6 +30,7 @@ from tetraview_nets.cli.options import (
     WorkersOption,
 )
 from tetraview_nets.cli.pin import announce, to_write
+from tetraview_nets.cli.study import publish
 from tetraview_nets.datasets.catalogue import DatasetName
 from tetraview_nets.datasets.command import DatasetRequest, evaluate_folder
 from tetraview_nets.datasets.grouping import Part
@@ -38,7 +39,6 @@ from tetraview_nets.learning import cache
 from tetraview_nets.learning.cache import CROWDED, CacheKey, ExamSet, Split
 from tetraview_nets.learning.froc_table import write_csv as write_froc
 from tetraview_nets.mommi import storage as mommi_storage
-from tetraview_nets.studies.claims.table import record
 from tetraview_nets.studies.yolo_msp import Setting, Study
 from tetraview_nets.yolo_msp import evaluate, storage
 from tetraview_nets.yolo_msp.anchors import k_means, mean_iou
@@ -229,10 +229,7 @@ def study(  # noqa: PLR0917
     rows = plan.rows(
         command=f"tetraview_nets yolo_msp study --exams {exams} --control-exams {control_exams} {flags} --out DIR"
     )
-    record(rows, results=results or out)
-    for row in rows:
-        said = f"{row.first:.3f} {row.second:.3f} {row.effect:+.3f} [{row.low:+.3f}, {row.high:+.3f}] {row.verdict}"
-        console.print(f"{row.contrast} ({row.setting}, {row.measure}): {said}", markup=False)
+    publish(rows, results=results or out)
 
 
 def _study(

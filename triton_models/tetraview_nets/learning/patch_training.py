@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tetraview.imaging.patch import PatchShape
 from tetraview.phantom import GENERATOR_VERSION
-from tetraview_nets.calibration import Calibration, fit_malignancy
+from tetraview_nets.calibration import fit_malignancy
 from tetraview_nets.learning.agreement import agreement
 from tetraview_nets.learning.cache import Split
 from tetraview_nets.learning.lesions import PHANTOM_RECIPE, LesionSet
@@ -23,7 +23,7 @@ from tetraview_nets.learning.train import Run, Task, averaged
 from tetraview_nets.metrics import auc, mean_per_roi
 from tetraview_nets.metrics.arrays import Booleans, Floats
 from tetraview_nets.system import PatchPreset, PatchSystem
-from tetraview_nets.weights import WeightsCard, read, save
+from tetraview_nets.weights import Calibration, WeightsCard, read, save
 
 
 class PatchRecipe(Protocol):
