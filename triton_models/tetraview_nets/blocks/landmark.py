@@ -1,8 +1,7 @@
 """The nipple as the reading uses it: detected, estimated from the contour, or not to be trusted.
 
-In CC the nipple lies near the contour's foremost point, the apex, which can stand for it. In MLO it lies well below:
-half of the nipples seen in the CDD-CESM mammograms lie 17 to 43 mm from it, so the apex never stands for a nipple
-there.
+In CC the nipple lies near the contour's foremost point, the apex, which can stand for it. In MLO it lies well below,
+half of the nipples seen in the CDD-CESM mammograms by 17 to 43 mm, and the apex never stands for it.
 """
 
 from __future__ import annotations
