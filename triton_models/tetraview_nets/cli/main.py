@@ -210,7 +210,9 @@ def evaluate_command(  # noqa: PLR0917
     if request:
         readers = {str(name): (_detector(name, network), _routes(name, routes)) for name in detectors}
         frame = PRESETS[card.preset].frame
-        evaluate_folder(request, readers, frame=frame, weights=f"Read with {source}.", console=console, out=out)
+        evaluate_folder(
+            request, readers, frame=frame, weights=f"Read with {source}. {card.trained}", console=console, out=out
+        )
         return
     key = _key(card.preset, split)
     _render(key, exams, workers, cache_root)

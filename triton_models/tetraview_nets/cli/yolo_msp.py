@@ -175,7 +175,9 @@ def evaluate_command(  # noqa: PLR0917
     request = DatasetRequest.of(dataset, folder, part=part, spacing_mm=None, spacing_source=None)
     if request:
         readers = {"yolo_msp": (YoloDetector(network), [Route.SINGLE])}
-        evaluate_folder(request, readers, frame=frame, weights=f"Read with {source}.", console=console, out=out)
+        evaluate_folder(
+            request, readers, frame=frame, weights=f"Read with {source}. {card.trained}", console=console, out=out
+        )
         return
     key = CacheKey(recipe=RECIPES[card.preset].phantom, frame=frame, split=split)
     chosen = _rendered(key, exams, workers, cache_root)

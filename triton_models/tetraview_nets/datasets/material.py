@@ -10,7 +10,9 @@ from pathlib import Path
 
 from rich.progress import Progress
 
+from tetraview.domain.training import Role
 from tetraview_nets.datasets.folder_exams import folder_exams, renumbered
+from tetraview_nets.datasets.licences import training_data
 from tetraview_nets.datasets.truth import DatasetUnusable
 from tetraview_nets.learning import cache
 from tetraview_nets.learning.cache import PHANTOM, CacheKey, CanonicalExam, ExamSet
@@ -71,11 +73,13 @@ def exam_material(request: DataRequest, phantoms: CacheKey) -> ExamMaterial:
     if missing:
         known = ", ".join(sorted({exam.source for exam in exams}))
         raise DatasetUnusable(f"no training exams of {', '.join(missing)}; the folders hold {known}")
+    learnt, chosen = described(train), described(validation)
     return ExamMaterial(
         train=train,
         validation=sorted(validation, key=_shuffled),
         shares=shares,
-        described={"mix": shares, "data": described(train), "validation_data": described(validation)},
+        data_sets=(*training_data(learnt), *training_data(chosen, role=Role.VALIDATION)),
+        described={"mix": shares, "data": learnt, "validation_data": chosen},
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from tetraview.domain.training import Role, TrainingData, phantoms
 from tetraview.imaging.patch import PatchShape
 from tetraview.phantom import GENERATOR_VERSION
 from tetraview_nets.calibration import Calibration, fit_malignancy
@@ -17,6 +18,7 @@ from tetraview_nets.learning.agreement import agreement
 from tetraview_nets.learning.cache import Split
 from tetraview_nets.learning.lesions import PHANTOM_RECIPE, LesionSet
 from tetraview_nets.learning.schedule import Rhythm, Schedule
+from tetraview_nets.learning.sources import Sources, note, noted
 from tetraview_nets.learning.train import Run, Task, averaged
 from tetraview_nets.metrics import auc, mean_per_roi
 from tetraview_nets.metrics.arrays import Booleans, Floats
@@ -68,6 +70,8 @@ class PatchTraining(ABC, Generic[Preset, Recipe, Network]):
     lesions: LesionSet | None = None
     #: Lesions to be watched on; None for those of the recipe.
     watched: LesionSet | None = None
+    #: The data sets that the lesions are of; None for the phantoms of the recipe.
+    data_sets: tuple[TrainingData, ...] | None = None
 
     #: The network as Triton serves it.
     system: ClassVar[PatchSystem]
@@ -82,6 +86,7 @@ class PatchTraining(ABC, Generic[Preset, Recipe, Network]):
             FileNotFoundError: lesions of the recipe are not in the cache.
         """
         torch.manual_seed(self.recipe.schedule.seed)
+        note(self.folder, self.name, self._data_sets)
         run = Run(self.name, self._task(), self.recipe.schedule, self.folder, rhythm=self.rhythm)
         return cast("Network", run.finish())
 
@@ -107,11 +112,14 @@ class PatchTraining(ABC, Generic[Preset, Recipe, Network]):
         """
         network = self.trained()
         figures, calibration = self._judged(network, self.cached(Split.VALIDATION, self.recipe.validation_exams))
+        sources = Sources(training_data=self._data_sets) + noted(self.folder)
         card = WeightsCard(
             name=self.system.name,
             version=self.system.version,
             preset=self.preset.name,
             generator_version=GENERATOR_VERSION,
+            training_data=sources.training_data,
+            commands=sources.commands,
             calibration=calibration,
             training={"phantom_recipe": PHANTOM_RECIPE, **self._described(), "validation": figures},
         )
@@ -124,6 +132,13 @@ class PatchTraining(ABC, Generic[Preset, Recipe, Network]):
     def _described(self) -> dict[str, Any]:
         """The recipe as the card tells it."""
         return asdict(cast("Any", self.recipe))
+
+    @property
+    def _data_sets(self) -> tuple[TrainingData, ...]:
+        """What the network learns from, and what its figures are chosen on."""
+        if self.data_sets is not None:
+            return self.data_sets
+        return phantoms(self.recipe.exams), phantoms(self.recipe.validation_exams, role=Role.VALIDATION)
 
     @property
     def _learnt(self) -> LesionSet:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tetraview.domain.training import Role, TrainingData, phantoms
 from tetraview.phantom import GENERATOR_VERSION
 from tetraview_nets import weights
 from tetraview_nets.calibration import fit_routes
@@ -19,6 +20,7 @@ from tetraview_nets.learning.cache import CROWDED, CacheKey, CanonicalExam, Exam
 from tetraview_nets.learning.distributed import ALONE, Workers
 from tetraview_nets.learning.evaluate import operating_points, recall_figures
 from tetraview_nets.learning.material import ExamMaterial
+from tetraview_nets.learning.sources import Sources, note, noted
 from tetraview_nets.learning.train import Run, Task, averaged
 from tetraview_nets.mommi.evaluate import MommiDetector, read_routes
 from tetraview_nets.mommi.network import MommiNet
@@ -67,6 +69,8 @@ class Training:
         task = self._task(stage)
         if self.init is not None:
             task.network.load_state_dict(_part(self.init, PLACES[stage]))
+        if self.workers.first:
+            note(self.folder, stage, self._data_sets, init=self.init)
         task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         run = Run(stage, task, schedule, self.folder, rhythm=self.recipe.rhythm, workers=self.workers)
         return run.finish()
@@ -86,6 +90,13 @@ class Training:
         if stage is Stage.RELATION:
             return RelationTask(given, self.assembled((Stage.IPSI,)).ipsi)
         return TASKS[stage](given)
+
+    @property
+    def _data_sets(self) -> tuple[TrainingData, ...]:
+        """What all stages learn from."""
+        if self.material is not None:
+            return self.material.data_sets
+        return (phantoms(self.recipe.exams + self.recipe.crowded_exams),)
 
     def _watched(self) -> list[CanonicalExam]:
         """What a training looks at while it goes on."""
@@ -131,12 +142,16 @@ class Training:
         fit_scorer(network, exams[last:])
         detector = MommiDetector(network)
         results = read_routes(detector, exams[: recipe.operating_exams])
+        chosen_on = (phantoms(recipe.validation_exams, role=Role.VALIDATION),)
+        sources = Sources(training_data=self._data_sets) + noted(self.folder) + Sources(training_data=chosen_on)
         recalls = {str(route): recall_figures(found) for route, found in results.items()}
         card = WeightsCard(
             name=MODEL,
             version=VERSION,
             preset=self.preset.name,
             generator_version=GENERATOR_VERSION,
+            training_data=sources.training_data,
+            commands=sources.commands,
             operating_points=operating_points(results),
             calibration=fit_routes(read_routes(detector, exams[recipe.operating_exams : last])),
             training=_summary(recipe) | {"validation": _rounded(recalls)},
