@@ -19,12 +19,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tetraview.domain.training import TrainingData, data_sets_of, trained_on, training_sentence
-from tetraview_nets.calibration import Calibration
 
 Network = TypeVar("Network", bound=nn.Module)
 Preset = TypeVar("Preset")
 
 OperatingPoints = Mapping[str, Mapping[str, float]]
+#: Maps from scores to probabilities: figures by route.
+Calibration = Mapping[str, Mapping[str, float]]
 
 
 class WeightsInvalid(ValueError):

@@ -8,6 +8,7 @@ from typing import Any
 
 from tetraview.domain.training import TrainingData
 from tetraview_nets.learning.cache import CanonicalExam
+from tetraview_nets.learning.lesions import LesionSet
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -21,6 +22,20 @@ class ExamMaterial:
     #: How often each source is drawn, by ``CanonicalExam.source``; None for all alike.
     shares: Mapping[str, float] | None = None
     #: The data sets that the exams are of, those to learn from and those to choose numbers on.
+    data_sets: tuple[TrainingData, ...] = ()
+    #: What the card says of them besides.
+    described: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LesionMaterial:
+    """Lesions of one or more sources."""
+
+    #: To learn from.
+    train: LesionSet
+    #: For calibration, and for the looks that a training takes at itself.
+    validation: LesionSet
+    #: The data sets that the lesions are of, those to learn from and those to choose numbers on.
     data_sets: tuple[TrainingData, ...] = ()
     #: What the card says of them besides.
     described: Mapping[str, Any] = field(default_factory=dict)
