@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tetraview.domain.training import Role, TrainingData, phantoms
 from tetraview.phantom import GENERATOR_VERSION
 from tetraview_nets import weights
 from tetraview_nets.calibration import fit_routes
@@ -19,6 +20,7 @@ from tetraview_nets.learning.cache import CROWDED, CacheKey, CanonicalExam, Exam
 from tetraview_nets.learning.distributed import ALONE, Workers
 from tetraview_nets.learning.evaluate import operating_points, recall_figures
 from tetraview_nets.learning.material import ExamMaterial
+from tetraview_nets.learning.sources import Sources, note, noted
 from tetraview_nets.learning.train import Run, Task, averaged
 from tetraview_nets.mommi.evaluate import MommiDetector, read_routes
 from tetraview_nets.mommi.network import MommiNet
@@ -69,6 +71,8 @@ class Training:
         task = self._task(stage)
         if self.init is not None:
             task.network.load_state_dict(_part(self.init, PLACES[stage]))
+        if self.workers.first:
+            note(self.folder, stage, self._data_sets, init=self.init)
         task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         run = Run(stage, task, schedule, self.folder, rhythm=self.recipe.rhythm, workers=self.workers)
         return run.finish()
@@ -88,6 +92,18 @@ class Training:
         if stage is Stage.RELATION:
             return RelationTask(given, self.assembled((Stage.IPSI,)).ipsi)
         return TASKS[stage](given)
+
+    @property
+    def _data_sets(self) -> tuple[TrainingData, ...]:
+        """What all stages learn from."""
+        if self.material is not None:
+            return self.material.data_sets
+        return (phantoms(self.recipe.exams + self.recipe.crowded_exams),)
+
+    @property
+    def _chosen_on(self) -> tuple[TrainingData, ...]:
+        """The phantoms on which scorer, operating points and calibration are chosen; a material names its own exams."""
+        return () if self.material else (phantoms(self.recipe.validation_exams, role=Role.VALIDATION),)
 
     def _watched(self) -> list[CanonicalExam]:
         """What a training looks at while it goes on."""
@@ -132,12 +148,15 @@ class Training:
         fit_scorer(network, scoring)
         detector = MommiDetector(network)
         results = read_routes(detector, operating)
+        sources = Sources(training_data=(*self._data_sets, *self._chosen_on)) + noted(self.folder)
         recalls = {str(route): recall_figures(found) for route, found in results.items()}
         card = WeightsCard(
             name=MODEL,
             version=VERSION,
             preset=self.preset.name,
             generator_version=GENERATOR_VERSION,
+            training_data=sources.training_data,
+            commands=sources.commands,
             operating_points=operating_points(results),
             calibration=fit_routes(read_routes(detector, calibrating)),
             training=_summary(recipe) | self._described | {"validation": _rounded(recalls)},
@@ -178,7 +197,17 @@ class Training:
             network.get_submodule(PLACES[stage]).load_state_dict(trained)
         told = {str(stage): asdict(self.recipe.schedules[stage]) for stage in stages}
         training = {**card.training, "grafted": {"schedules": told, **self._described}}
-        return save(path, network, replace(card, version=VERSION, training=training, weights_sha256=""))
+        sources = Sources(training_data=card.training_data, commands=card.commands)
+        sources += Sources(training_data=self._data_sets) + noted(self.folder)
+        written = replace(
+            card,
+            version=VERSION,
+            training=training,
+            training_data=sources.training_data,
+            commands=sources.commands,
+            weights_sha256="",
+        )
+        return save(path, network, written)
 
 
 def _of_stage(exams: Sequence[CanonicalExam], stage: Stage) -> list[CanonicalExam]:
