@@ -30,10 +30,7 @@ YOLO_IOU = 0.5
 #: Resamples of average precision, which is matched anew in each.
 AP_RESAMPLES = 200
 
-HONESTY = (
-    "The weights were trained on synthetic phantoms only. Nothing was tuned on these images: no weight, threshold or "
-    "calibration. The published systems were trained on images like those they were tested on."
-)
+PUBLISHED = "The published systems were trained on images like those they were tested on."
 
 
 def markdown(evaluation: Evaluation, *, weights: str, command: str, spacing: AssumedSpacing | None = None) -> str:
@@ -52,7 +49,7 @@ def markdown(evaluation: Evaluation, *, weights: str, command: str, spacing: Ass
     lines = [
         f"{collection.name} ({collection.citation}): {counts}, {len(froc.lesion_scores)} masses. {weights}",
         "",
-        HONESTY,
+        PUBLISHED,
         "",
         *(f"* {remark}" for remark in collection.remarks),
         *([f"* Pixel spacing assumed: {spacing.mm:g} mm ({spacing.source})."] if spacing else []),
