@@ -72,7 +72,7 @@ from torch import nn
 
 from tetraview_nets.learning.distributed import joined
 from tetraview_nets.mommi.presets import PRESETS
-from tetraview_nets.learning.schedule import RECIPES, Stage
+from tetraview_nets.mommi.recipe import RECIPES, Stage
 from tetraview_nets.mommi.training import Training
 
 folder, cache = map(Path, sys.argv[1:])

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tetraview_nets.datasets.anchors import (
+    MOMMI_CAVEATS,
     MOMMI_PAPER,
     MOMMI_RECALLS,
     RATES,
@@ -95,7 +96,7 @@ def _recall_table(evaluation: Evaluation, name: DatasetName) -> list[str]:
         cells = _recalls(reading.results, RATES, iou=IOU_CRITERION)
         lines.append(f"| **{reading.detector}, ours** | {reading.route} | {name} | {' | '.join(cells)} |")
     lines += [f"| {row.system} | {row.route} | {row.data} | {' | '.join(row.printed)} |" for row in MOMMI_RECALLS]
-    return [*lines, "", f"Rows that are not ours: {MOMMI_PAPER}."]
+    return [*lines, "", f"Rows that are not ours: {MOMMI_PAPER}. {' '.join(MOMMI_CAVEATS)}"]
 
 
 def _recalls(results: Sequence[ImageResult], rates: Sequence[float], *, iou: float) -> list[str]:
