@@ -25,6 +25,7 @@ from tetraview_nets.cli.dualcore import app as dualcore_app
 from tetraview_nets.cli.export import ExportUnusable, export_command
 from tetraview_nets.cli.options import CacheOption, DeviceName, DeviceOption, OutOption, ThreadsOption, WorkersOption
 from tetraview_nets.cli.pin import announce
+from tetraview_nets.cli.plain import app as plain_app
 from tetraview_nets.cli.rescunet import app as rescunet_app
 from tetraview_nets.cli.unetpp import app as unetpp_app
 from tetraview_nets.cli.yolo_msp import app as yolo_msp_app
@@ -60,6 +61,7 @@ app.add_typer(classifier_app, name="classifier")
 app.add_typer(crunet_app, name="crunet")
 app.command()(diagrams)
 app.add_typer(dualcore_app, name="dualcore")
+app.add_typer(plain_app, name="plain")
 app.add_typer(rescunet_app, name="rescunet")
 app.add_typer(unetpp_app, name="unetpp")
 app.add_typer(yolo_msp_app, name="yolo_msp")
