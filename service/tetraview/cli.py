@@ -21,6 +21,7 @@ from tetraview.domain.reading import Reading
 from tetraview.errors import TetraviewError
 from tetraview.scratch import scratch_folder
 from tetraview.settings import ClassifierName, DetectorName, SegmenterName, Settings, load_settings
+from tetraview.report.statement import statement
 from tetraview.tables import findings_table, settings_text
 from tetraview.terminal import ConfigFile, console, errors, stop_requested
 
@@ -236,6 +237,7 @@ def survey(
 
 def _show(reading: Reading) -> None:
     console.print(findings_table(reading))
+    console.print(statement(reading.training), style="bold", highlight=False, soft_wrap=True)
     for view in reading.views:
         if view.failure:
             console.print(f"{view.view} was not read: {view.failure}", style="red", markup=False)

@@ -47,9 +47,7 @@ from tetraview_nets.mommi import outline
 
 #: Spacing of the canonical frame, millimetres, and of the phantom as it is generated.
 CANONICAL_MM = PHANTOM_MM = 0.45
-MODEL = Model(
-    name="mommi", version="1", preset="slim", weights_sha256="0" * 64, generator_version="1", training_data="none"
-)
+MODEL = Model(name="mommi", version="1", preset="slim", weights_sha256="0" * 64, generator_version="1")
 _KINDS = (ResultKind.SEGMENTATION, ResultKind.MEASUREMENT_REPORT, ResultKind.PRESENTATION_STATE)
 _TISSUE, _MASS, _WHITE = 2200, 4000, 4095
 

@@ -22,6 +22,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``out``, all stages of the tiny preset trained for some steps, and ``cache``, their exams."""
     folder = tmp_path_factory.mktemp("tiny")
     places = ["--out", str(folder / "out"), "--cache-root", str(folder / "cache")]
-    result = CliRunner().invoke(app, ["train", "--preset", "tiny", "--threads", "1", *places], catch_exceptions=False)
+    result = CliRunner().invoke(
+        app, ["mommi", "train", "--preset", "tiny", "--threads", "1", *places], catch_exceptions=False
+    )
     assert result.exit_code == 0, result.output
     return folder

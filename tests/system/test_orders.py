@@ -36,7 +36,6 @@ MODEL = Model(
     preset="slim",
     weights_sha256="0" * 64,
     generator_version="1",
-    training_data="synthetic",
 )
 
 

@@ -28,7 +28,7 @@ from tetraview.phantom.dicom import write_exam
 from tetraview.reader import ExamReader
 from tetraview.settings import Stages
 
-MODEL = Model(name="m", version="1", preset="tiny", weights_sha256="0", generator_version="1", training_data="none")
+MODEL = Model(name="m", version="1", preset="tiny", weights_sha256="0", generator_version="1")
 BOTH = replace(MODEL, name="both")
 POINTS = {"balanced": dict.fromkeys(Route, 0.5)}
 SIDE = 16

@@ -26,9 +26,7 @@ FINDING = Finding(
     nipple_distance_mm=None,
     malignancy=0.25,
 )
-MODEL = Model(
-    name="mommi", version="0.2.0", preset="slim", weights_sha256="0", generator_version="1", training_data="none"
-)
+MODEL = Model(name="mommi", version="0.2.0", preset="slim", weights_sha256="0", generator_version="1")
 READING = Reading(
     exam_id="e",
     generation=1,

@@ -22,9 +22,8 @@ from tetraview.domain.view import Route
 from tetraview_nets.metrics import Froc, ImageResult
 from tetraview_nets.metrics.arrays import Booleans, Floats, Integers
 from tetraview_nets.metrics.ranking import log_odds, logistic, logistic_line
+from tetraview_nets.weights import Calibration
 
-#: Maps as they are stored with the weights: figures by route.
-Calibration = Mapping[str, Mapping[str, float]]
 #: The name of the map from malignancy scores of masses to probabilities, which no route has.
 MALIGNANCY = "malignancy"
 

@@ -44,7 +44,8 @@ def told_apart(logits: Tensor, mass: Tensor, mimic: Tensor) -> Tensor:
     """Cross-entropy on masses and on what looks like them, both kinds weighing the same however many there are.
 
     Focal loss discounts whatever is not sure, so that a network is long content to call every round density half a
-    mass; only here does it pay to look at the other views. Phantoms know their mimics; real mammograms do not.
+    mass; only here does it pay to look at the other views. Phantoms know their mimics; real mammograms do not: where
+    one of the kinds is missing there is nothing to tell apart, and the loss is zero.
 
     Args:
         logits: any shape.
@@ -52,7 +53,8 @@ def told_apart(logits: Tensor, mass: Tensor, mimic: Tensor) -> Tensor:
         mimic: bool, the same shape.
     """
     terms = functional.binary_cross_entropy_with_logits(logits, mass.to(logits.dtype), reduction="none")
-    return torch.stack([torch.where(on, terms, 0.0).sum() / on.sum().clamp_min(1) for on in (mass, mimic)]).sum()
+    both = torch.stack([torch.where(on, terms, 0.0).sum() / on.sum().clamp_min(1) for on in (mass, mimic)]).sum()
+    return both * (mass.any() & mimic.any())
 
 
 def diou(boxes: Tensor, targets: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -18,12 +18,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from tetraview_nets.calibration import Calibration
+from tetraview.domain.training import TrainingData, data_sets_of
 
 Network = TypeVar("Network", bound=nn.Module)
 Preset = TypeVar("Preset")
 
 OperatingPoints = Mapping[str, Mapping[str, float]]
+#: Maps from scores to probabilities: figures by route.
+Calibration = Mapping[str, Mapping[str, float]]
 
 
 class WeightsInvalid(ValueError):
@@ -40,10 +42,12 @@ class WeightsCard:
     version: str
     #: The preset that builds the network.
     preset: str
-    #: The phantom generator behind the training exams.
+    #: The phantom generator, of the phantoms among the training exams.
     generator_version: str
-    #: What the exams were.
-    training_data: str = "synthetic phantom"
+    #: What the weights were made of; all that is said anywhere of their training follows from this.
+    training_data: tuple[TrainingData, ...] = ()
+    #: The command lines that made the file, in order, without where folders lay.
+    commands: tuple[str, ...] = ()
     #: Score thresholds by operating point and route.
     operating_points: OperatingPoints = field(default_factory=dict)
     #: Maps from scores to calibrated probabilities by route, as ``calibration.fit_routes`` gives them; a route
@@ -56,12 +60,19 @@ class WeightsCard:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read the JSON that ``document`` wrote."""
-        return cls(**json.loads(text))
+        """Read the JSON that ``document`` wrote, also when all weights were of phantoms and it did not name data sets.
+
+        Raises:
+            ValueError: it is no such document.
+            TypeError: it has a field that cards have not.
+        """
+        said = json.loads(text)
+        lists = {"training_data": data_sets_of(said), "commands": tuple(said.get("commands", ()))}
+        return cls(**{**said, **lists})
 
     def document(self) -> str:
         """The card as one JSON document."""
-        return json.dumps(vars(self), sort_keys=True)
+        return json.dumps(asdict(self), sort_keys=True)
 
 
 def save(path: Path, network: nn.Module, card: WeightsCard) -> WeightsCard:

@@ -23,7 +23,8 @@ from tetraview.inference.server import TritonServer
 from tetraview.ledger import ExamSummary
 from tetraview.phantom import DEMO_SEED, RECIPES, generate
 from tetraview.phantom.dicom import write_exam
-from tetraview.report.contact_sheet import STATEMENT, contact_sheet
+from tetraview.report.contact_sheet import contact_sheet
+from tetraview.report.statement import statement
 from tetraview.settings import Completeness, Dicom, Settings, Triton, Web, load_settings
 from tetraview.steps import Folders
 from tetraview.tables import findings_table
@@ -162,7 +163,7 @@ def _show(app: App, summary: ExamSummary, pacs: Pacs, *, images: list[Path], out
     study_instance_uid = next(iter(find_exams(images).exams[0].images.values())).study_instance_uid
     console.print(f"PACS      {pacs.study_page(study_instance_uid) or pacs.folder}", soft_wrap=True)
     console.print(f"exam page {app.web_url}/exams/{summary.exam_id}", soft_wrap=True)
-    console.print(STATEMENT, style="bold", soft_wrap=True)
+    console.print(statement(reading.training), style="bold", soft_wrap=True)
 
 
 def _show_degraded(reading: Reading, *, console: Console) -> None:

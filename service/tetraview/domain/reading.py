@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tetraview.domain.finding import Finding, Nipple
+from tetraview.domain.training import PHANTOMS, training_sentence
 from tetraview.domain.view import Route, View
 
 
@@ -19,7 +20,9 @@ class Model:
     preset: str
     weights_sha256: str
     generator_version: str
-    training_data: str
+    #: Names of the data sets that the weights were fitted to. Readings that do not say are older than any weights that
+    #: had seen more than phantoms.
+    data_sets: tuple[str, ...] = (PHANTOMS,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,14 @@ class Reading:
     classifier: Model | None = None
     #: What outlined the findings; None where no segmenter is set or no view could be read.
     segmenter: Model | None = None
+    #: What the weights of all that ran were trained on, one sentence; follows from the models unless it is given. Kept
+    #: in its words, so that what is written of a reading later says the same.
+    training: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.training:
+            names = (name for model in self.models for name in model.data_sets)
+            object.__setattr__(self, "training", training_sentence(names))
 
     @property
     def models(self) -> tuple[Model, ...]:

@@ -13,11 +13,12 @@ from tritonclient.grpc import InferResult
 
 from tetraview.domain.calibration import Platt
 from tetraview.domain.reading import Model
+from tetraview.domain.training import data_sets_of, trained_on
 from tetraview.errors import ModelMismatch
 from tetraview.inference.contract import ModelContract, TensorSpec
 
 _DTYPES = {"FP32": np.dtype(np.float32), "INT32": np.dtype(np.int32), "UINT8": np.dtype(np.uint8)}
-_MODEL_KEYS = ("name", "version", "preset", "weights_sha256", "generator_version", "training_data")
+_MODEL_KEYS = ("name", "version", "preset", "weights_sha256", "generator_version")
 #: What single precision may add to a position on the edge of the frame, pixels, or to a score of one.
 _ROUNDING = 1e-4
 
@@ -101,8 +102,9 @@ def read_card(text: str) -> tuple[Model, Mapping[str, Any]]:
     """
     try:
         card = json.loads(text)
-        model = Model(**{key: str(card[key]) for key in _MODEL_KEYS})
-    except (ValueError, KeyError, TypeError) as error:
+        names = trained_on(data_sets_of(card))
+        model = Model(**{key: str(card[key]) for key in _MODEL_KEYS}, data_sets=names)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelMismatch(f"the model does not say which weights ran: {error!r}") from error
     return model, card
 

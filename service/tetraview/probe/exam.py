@@ -36,7 +36,7 @@ _MODEL = Model(
     preset="probe",
     weights_sha256="none",
     generator_version=GENERATOR_VERSION,
-    training_data="none: the marks are known beforehand",
+    data_sets=(),
 )
 #: The view in which something is marked that no other view shows.
 _SINGLE = View.L_MLO

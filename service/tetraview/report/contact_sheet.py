@@ -13,12 +13,11 @@ from tetraview.domain.reading import Reading, ViewReading
 from tetraview.domain.view import Laterality, View
 from tetraview.report.drawing import AMBER, LINE, QUIET, RED, SEMIBOLD, TEXT, WHITE, Sheet, read_preview
 from tetraview.report.labels import label_of
-
-STATEMENT = "Research software. Weights trained on synthetic images only. Not a medical device, not for clinical use."
+from tetraview.report.statement import statement
 
 _HANGING = ((View.R_CC, View.L_CC), (View.R_MLO, View.L_MLO))
 _PANEL_WIDTH, _PANEL_HEIGHT = 800, 900
-_HEADER, _FOOTER, _MARGIN = 64, 56, 24
+_HEADER, _FOOTER, _MARGIN, _LINE_HEIGHT = 64, 56, 24, 26
 
 
 def contact_sheet(reading: Reading, *, folder: Path) -> bytes:
@@ -110,7 +109,12 @@ def _draw_caption(sheet: Sheet, panel: _Panel, route: str) -> None:
 def _draw_header(sheet: Sheet, reading: Reading) -> None:
     name = f"tetraview {reading.exam_id}" + (f", reading {reading.generation}" if reading.generation > 1 else "")
     sheet.write(name, (_MARGIN, 40), colour=WHITE, bold=True)
-    sheet.write(STATEMENT, (2 * _PANEL_WIDTH - _MARGIN - sheet.width_of(STATEMENT), 40), colour=AMBER)
+    said = statement(reading.training)
+    room = 2 * _PANEL_WIDTH - 4 * _MARGIN - sheet.width_of(name, weight=SEMIBOLD)
+    lines = textwrap.wrap(said, max(int(len(said) * room / sheet.width_of(said)), 1))
+    for number, line in enumerate(lines):
+        y = 40 + _LINE_HEIGHT * (number - (len(lines) - 1) / 2)
+        sheet.write(line, (2 * _PANEL_WIDTH - _MARGIN - sheet.width_of(line), y), colour=AMBER)
 
 
 def _draw_footer(sheet: Sheet, reading: Reading) -> None:

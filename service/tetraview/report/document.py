@@ -17,6 +17,8 @@ from tetraview.domain.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VE
 from tetraview.report.equipment import Device, contributing_equipment
 from tetraview.report.header import Header
 from tetraview.report.moment import Moment
+from tetraview.report.statement import research_only
+from tetraview.report.text import ascii_text
 from tetraview.report.tracking import Tracking
 from tetraview.report.uid import Identity
 
@@ -30,6 +32,8 @@ class Context:
     moment: Moment
     #: Name of the score thresholds that were used.
     operating_point: str
+    #: What the weights were trained on, one sentence; empty where no view could be read.
+    training: str
     #: Which objects, in which form.
     output: Output
     #: By what viewers know a finding again in another object.
@@ -40,6 +44,11 @@ class Context:
     generation: int
     #: The objects of this output in the exam's generation before; none in its first.
     predecessors: tuple[ResultObject, ...]
+
+    @property
+    def research_only(self) -> str:
+        """The clause that every object carries: that this is research, and what the weights were trained on."""
+        return ascii_text(research_only(self.training))
 
     def predecessor(self, kind: ResultKind, *, study_instance_uid: str) -> list[Dataset] | None:
         """Predecessor Documents Sequence (PS3.3 C.17.2): the document that this one updates; None for the first."""

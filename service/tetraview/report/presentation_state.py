@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -26,13 +27,14 @@ from tetraview.report.equipment import MODEL_NAME
 from tetraview.report.header import Header
 from tetraview.report.labels import label_of, place_labels
 from tetraview.report.outline import clamped, simplified
-from tetraview.report.summary import RESEARCH_ONLY
 from tetraview.report.text import ascii_text
 
 _SERIES_NUMBER = 9004
 _ORANGE = CIELabColor(67.0, 43.0, 74.0)
 #: Height of a line and width of a character, text sizes; fonts are the viewer's, so this is a guess.
 _LINE, _CHARACTER = 1.3, 0.6
+#: Of a line as wide as the image.
+_CHARACTERS = 68
 
 
 def presentation_state(view: ViewReading, header: Header, context: Context) -> Dataset:
@@ -114,9 +116,10 @@ def _outline(finding: Finding, header: Header, context: Context) -> GraphicObjec
 def _texts(findings: Sequence[Finding], header: Header, context: Context) -> Iterator[TextObject]:
     """A label for each finding, and the statement along the lower edge, where no label goes."""
     rows, columns = header.grid
-    size = min(columns / (_CHARACTER * len(RESEARCH_ONLY)), rows / 4)
+    size = min(columns / (_CHARACTER * _CHARACTERS), rows / 4)
+    lines = textwrap.wrap(context.research_only, _CHARACTERS)
     labels = [ascii_text(label_of(finding, graded=context.output.emit_malignancy)) for finding in findings]
-    floor = rows - _LINE * size
+    floor = max(rows - _LINE * size * len(lines), 1.0)
     boxes = place_labels(
         [finding.box for finding in findings],
         widths=[min(_CHARACTER * size * len(label), columns) for label in labels],
@@ -125,7 +128,9 @@ def _texts(findings: Sequence[Finding], header: Header, context: Context) -> Ite
     )
     for label, box in zip(labels, boxes, strict=True):
         yield _text(label, box, header)
-    yield _text(RESEARCH_ONLY, Box(0, floor, columns, rows), header)
+    height = (rows - floor) / len(lines)
+    for number, line in enumerate(lines):
+        yield _text(line, Box(0, floor + number * height, columns, floor + (number + 1) * height), header)
 
 
 def _text(text: str, box: Box, header: Header) -> TextObject:

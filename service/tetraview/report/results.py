@@ -125,6 +125,7 @@ def _context(
         identity=identity,
         moment=moment,
         operating_point=reading.operating_point,
+        training=reading.training,
         output=output,
         tracking=Tracking.of(exam, reading, identity, scope=output.tracking_scope),
         previews=previews,

@@ -23,7 +23,6 @@ from tetraview.report.drawing import AMBER, Sheet, read_preview
 from tetraview.report.equipment import MODEL_NAME, concept
 from tetraview.report.header import Header
 from tetraview.report.labels import label_of
-from tetraview.report.summary import RESEARCH_ONLY
 
 _SERIES_NUMBER = 9005
 _DERIVATION = "Reduced to 8 bits, with outlines and labels of findings by software burned in"
@@ -47,7 +46,7 @@ def secondary_capture(view: ViewReading, header: Header, context: Context) -> Da
     preview = read_preview(view, folder=context.previews)
     if preview is None:
         raise ReportImpossible(f"{view.view}: the preview for a picture is gone: send the images again")
-    pixels = _picture(view, preview, graded=context.output.emit_malignancy)
+    pixels = _picture(view, preview, context)
     # Other results do not depend on the preview, so no other UID does.
     picture = hashlib.sha256(pixels.tobytes()).hexdigest()
     source = header.instance.sop_instance_uid
@@ -73,13 +72,13 @@ def secondary_capture(view: ViewReading, header: Header, context: Context) -> Da
     return finish(document, header, context)
 
 
-def _picture(view: ViewReading, preview: NDArray[np.uint8], *, graded: bool) -> NDArray[np.uint8]:
+def _picture(view: ViewReading, preview: NDArray[np.uint8], context: Context) -> NDArray[np.uint8]:
     """The preview with a band under it, so that the statement hides nothing; uint8 [rows, columns, 3], RGB."""
     rows, columns = preview.shape
-    lines = _lines(f"{view.view}: AI, not for diagnosis. {RESEARCH_ONLY}.", width=columns - 2 * _MARGIN)
+    lines = _lines(f"{view.view}: AI, not for diagnosis. {context.research_only}.", width=columns - 2 * _MARGIN)
     sheet = Sheet(width=columns, height=rows + _LINE_HEIGHT * len(lines) + _MARGIN)
     sheet.paste(preview, Affine.scale(1, 1))
-    texts = [label_of(finding, graded=graded) for finding in view.findings]
+    texts = [label_of(finding, graded=context.output.emit_malignancy) for finding in view.findings]
     to_sheet = Affine.scale(view.preview_scale, view.preview_scale)
     sheet.findings(view.findings, texts, to_sheet, place=Box(0, 0, columns, rows))
     for number, line in enumerate(lines, start=1):

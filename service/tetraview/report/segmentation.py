@@ -22,7 +22,6 @@ from tetraview.report.document import Context, finish
 from tetraview.report.equipment import MODEL_NAME
 from tetraview.report.header import Header
 from tetraview.report.outline import clamped, paint
-from tetraview.report.summary import RESEARCH_ONLY
 from tetraview.report.text import ascii_text
 
 #: Series Number of the first view; each image has its own series.
@@ -119,7 +118,7 @@ def _segment(number: int, finding: Finding, header: Header, context: Context) ->
         display_color=_ORANGE,
     )
     description.SegmentDescription = ascii_text(
-        f"{RESEARCH_ONLY}; operating point {context.operating_point}; route {finding.route}"
+        f"{context.research_only}; operating point {context.operating_point}; route {finding.route}"
     )
     return description
 

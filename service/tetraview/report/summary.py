@@ -13,9 +13,8 @@ from tetraview.domain.output import Output
 from tetraview.domain.reading import Model, Reading, ViewReading
 from tetraview.domain.view import Route, View
 from tetraview.report import codes
+from tetraview.report.statement import research_only
 from tetraview.report.text import ascii_text
-
-RESEARCH_ONLY = "Research software, trained on synthetic images, not for clinical use"
 
 ESTIMATES = "Malignancy scores are no probabilities; levels of suspicion are estimates, no assessments of the patient."
 PREVALENCE = "Probabilities hold at the prevalence of the exams that the weights were calibrated on."
@@ -48,7 +47,7 @@ def summary_code(reading: Reading) -> Code:
 
 def sentences(exam: Exam, reading: Reading, *, output: Output) -> Iterator[str]:
     """What a reader has to know beside the findings: the statement, what read, each view, warnings, what is missing."""
-    yield f"{RESEARCH_ONLY}."
+    yield ascii_text(f"{research_only(reading.training)}.")
     if reading.model is not None:
         yield ascii_text(f"{_model(reading.model)}, operating point {reading.operating_point}.")
     if reading.segmenter is not None:

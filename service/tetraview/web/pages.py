@@ -15,7 +15,7 @@ from tetraview.domain.sender import AllowedSender, HeardSender, Refusal, Rejecte
 from tetraview.domain.view import View
 from tetraview.ledger.selection import Outcome
 from tetraview.ledger.summary import ExamSummary
-from tetraview.report.contact_sheet import STATEMENT
+from tetraview.report.statement import statement
 from tetraview.report.summary import PREVALENCE
 from tetraview.settings import Sender
 from tetraview.web.hanging import HANGING, panels
@@ -52,7 +52,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
     )
     environment.filters |= {"clock": _clock, "iso": datetime.isoformat}
-    environment.globals |= {"statement": STATEMENT, "hanging": HANGING, "prevalence": PREVALENCE}
+    environment.globals |= {"statement": statement, "hanging": HANGING, "prevalence": PREVALENCE}
     return environment
 
 

@@ -102,8 +102,8 @@ def test_a_confident_nipple_where_none_can_be_is_not_trusted(
 
 
 def test_the_apex_stands_for_a_nipple_that_was_not_found_in_cc() -> None:
-    """Below half confidence the contour point furthest from the chest wall is used in CC, with a warning."""
-    mark = judge(torch.tensor([10.0, 60.0, 0.4]), half_ellipse(depth=100, half=60), position=CC, spacing_mm=0.9)
+    """Without confidence the contour point furthest from the chest wall is used in CC, with a warning."""
+    mark = judge(torch.tensor([10.0, 60.0, 0.2]), half_ellipse(depth=100, half=60), position=CC, spacing_mm=0.9)
     assert mark.x == pytest.approx(100, abs=1)
     assert mark.y == pytest.approx(128, abs=1)
     assert mark.trusted
@@ -112,7 +112,7 @@ def test_the_apex_stands_for_a_nipple_that_was_not_found_in_cc() -> None:
 
 def test_the_apex_stands_for_no_nipple_in_mlo() -> None:
     """In MLO even a distinct apex is no nipple: it is not used for geometry, and a warning says so."""
-    mark = judge(torch.tensor([10.0, 60.0, 0.4]), half_ellipse(depth=100, half=60), position=MLO, spacing_mm=0.9)
+    mark = judge(torch.tensor([10.0, 60.0, 0.2]), half_ellipse(depth=100, half=60), position=MLO, spacing_mm=0.9)
     assert not mark.trusted
     assert mark.warning is not None
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tetraview_nets.cli.pin import pin
+from tetraview_nets.cli.pin import WeightsKept, pin, to_write
 from tetraview_nets.weights import WeightsCard
 
 CONFIG = Path(__file__).parents[3] / "triton_models" / "repository" / "mommi_detector" / "config.pbtxt"
@@ -33,3 +33,16 @@ def test_a_configuration_without_a_place_for_the_digest_is_an_error(tmp_path: Pa
     (tmp_path / "config.pbtxt").write_text('name: "mommi_detector"')
     with pytest.raises(ValueError, match="no parameter weights_sha256"):
         pin(tmp_path / "1" / "weights.safetensors", CARD)
+
+
+def test_weights_that_are_served_are_kept(tmp_path: Path) -> None:
+    """A file that Triton serves is written over only by who says so; any other file may be."""
+    shutil.copy(CONFIG, tmp_path)
+    served = tmp_path / "1" / "weights.safetensors"
+    served.parent.mkdir()
+    assert to_write(served, overwrite=False) == served
+    served.touch()
+    with pytest.raises(WeightsKept, match="say --overwrite"):
+        to_write(served, overwrite=False)
+    assert to_write(served, overwrite=True) == served
+    assert to_write(tmp_path / "run" / "weights.safetensors", overwrite=False).name == "weights.safetensors"

@@ -128,6 +128,20 @@ def test_the_graph_learner_sees_nothing_but_the_tight_square(network: DualCoreNe
         assert not torch.equal(network.lpl(patches).features, network.lpl(changed).features)
 
 
+def test_the_class_depends_on_both_paths(network: DualCoreNet) -> None:
+    """Tissue that the local path alone sees changes the class and no outline; so does a feature of the shape path."""
+    patches = torch.rand(1, 1, TINY.size, TINY.size)
+    around = patches.clone()
+    around[..., :3] = 0
+    with torch.no_grad():
+        usual, changed = network(patches), network(around)
+        assert not torch.equal(usual.logits, changed.logits)
+        assert torch.equal(usual.refined, changed.refined)
+        hook = network.cgl.features.register_forward_hook(lambda _module, _given, found: found + 1)
+        assert not torch.equal(usual.logits, network(patches).logits)
+        hook.remove()
+
+
 def test_the_class_teaches_the_segmenter_too() -> None:
     """The class of the shape path has a gradient in the segmenter, so that both are learnt together."""
     learner = ConditionalGraphLearner(TINY)

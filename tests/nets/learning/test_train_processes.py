@@ -23,7 +23,16 @@ ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 def training(trained: Path, out: Path) -> subprocess.Popen[str]:
     """The ipsilateral stage of the tiny preset as a process."""
     options = ["--preset", "tiny", "--stage", "ipsi", "--threads", "1", "--workers", "1", "--out", str(out)]
-    command = [sys.executable, "-m", "tetraview_nets", "train", *options, "--cache-root", str(trained / "cache")]
+    command = [
+        sys.executable,
+        "-m",
+        "tetraview_nets",
+        "mommi",
+        "train",
+        *options,
+        "--cache-root",
+        str(trained / "cache"),
+    ]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=ONE_THREAD)
 
 

@@ -154,12 +154,12 @@ def test_detection_of_a_pair_and_of_one_view() -> None:
     torch.manual_seed(2)
     network = IpsiDualNet(TINY).eval()
     torch.nn.init.normal_(network.head.classifier.weight, std=0.5)
-    nipple = torch.tensor([100.0, 128.0])
+    images = torch.cat([views(1), views(1, 1)])
     with torch.inference_mode():
-        main, aux = network.features(views(1)), network.features(views(1, 1))
-    alone = network.detect(main, None, main_nipple=nipple, aux_nipple=None, main_spacing=0.9, aux_spacing=None)
-    boxes, scores = network.detect(main, aux, main_nipple=nipple, aux_nipple=nipple, main_spacing=0.9, aux_spacing=0.9)
-    again = network.detect(main, aux, main_nipple=nipple, aux_nipple=nipple, main_spacing=0.9, aux_spacing=0.9)
+        pyramid, main = network.features(images), network.features(images[:1])
+    alone = network.detect_all(main, companions([-1]))[0]
+    boxes, scores = network.detect_all(pyramid, companions([1, 0]))[0]
+    again = network.detect_all(pyramid, companions([1, 0]))[0]
     assert len(boxes) == len(scores) > 0
     assert torch.equal(boxes, again[0])
     assert (scores.diff() <= 0).all()

@@ -17,6 +17,7 @@ from tetraview_nets.cli.main import app
 from tetraview_nets.learning.cache import CanonicalExam
 from tetraview_nets.learning.data import Draw
 from tetraview_nets.mommi.network import MommiNet
+from tetraview_nets.mommi.presets import PRESETS as MOMMI
 from tetraview_nets.system import ViewInput
 from tetraview_nets.weights import WeightsCard, WeightsInvalid, save
 from tetraview_nets.yolo_msp import storage
@@ -280,9 +281,17 @@ def test_boxes_of_a_window_lie_on_its_masses() -> None:
         assert inside >= 0.9 * bright.sum().item()
 
 
+@pytest.mark.parametrize("name", ["tiny", "slim", "fine"])
+def test_presets_that_are_trained_here_read_the_frames_of_mommi(name: str) -> None:
+    """The nipple network that is taken over sees what it was trained on, and detectors can be compared on one cache."""
+    mommi = MOMMI[PRESETS[name].mommi]
+    assert PRESETS[name].frame == mommi.frame
+    assert PRESETS[name].nipple_backbone == mommi.nipple_backbone
+
+
 def test_a_nipple_network_is_taken_over_whole(tmp_path: Path) -> None:
     """The detector finds nipples exactly as the weights it took the network from, and refuses another preset's."""
-    mommi = MommiNet(TINY.mommi).eval()
+    mommi = MommiNet(MOMMI[TINY.mommi]).eval()
     card = WeightsCard(name="mommi", version="1", preset="tiny", generator_version="1")
     save(tmp_path / "mommi.safetensors", mommi, card)
     network = detector()
@@ -332,3 +341,14 @@ def test_exported_weights_are_evaluated(study: Path) -> None:
     assert "0.936@1.34" in text
     assert "**by image**" in text
     assert len((out / "yolo_msp_tiny.csv").read_text(encoding="utf-8").splitlines()) == 1 + 5
+
+
+def test_nothing_is_learnt_about_what_is_ignored() -> None:
+    """Predictors in ignored places cost nothing however sure they are; a mass in such a place still counts."""
+    raw = torch.full((1, 3 * (2 * 2 + 4 * 4 + 8 * 8), 6), 4.0)
+    given = {"anchors": PRESETS["slim"].anchors, "size": (64, 64)}
+    everywhere = torch.ones(1, 64, 64, dtype=torch.bool)
+    none, one = [torch.zeros(0, 4)], [torch.tensor([[20.0, 20, 40, 40]])]
+    assert yolo_loss(raw, none, **given)["objectness"] > 100
+    assert yolo_loss(raw, none, ignored=everywhere, **given)["objectness"] == 0
+    assert yolo_loss(raw, one, ignored=everywhere, **given)["objectness"] > 0

@@ -156,9 +156,7 @@ def _reading(exam: Exam, view: View, box: Box) -> Reading:
         area_mm2=100.0,
         nipple_distance_mm=None,
     )
-    model = Model(
-        name="drawn", version="1", preset="none", weights_sha256="0", generator_version="1", training_data="none"
-    )
+    model = Model(name="drawn", version="1", preset="none", weights_sha256="0", generator_version="1")
     views = [
         ViewReading(
             view=each,

@@ -18,9 +18,7 @@ from tetraview.domain.view import Route, View, ViewPosition
 from tetraview.errors import ModelMismatch
 from tetraview.findings import ViewFindings, find
 
-MODEL = Model(
-    name="mommi", version="1", preset="tiny", weights_sha256="0" * 64, generator_version="1", training_data="none"
-)
+MODEL = Model(name="mommi", version="1", preset="tiny", weights_sha256="0" * 64, generator_version="1")
 THRESHOLDS = {Route.TRI: 0.5, Route.IPSI: 0.6, Route.BI: 0.7, Route.SINGLE: 0.8}
 SPACING_MM = 0.5
 

@@ -40,7 +40,7 @@ MODEL = Model(
     preset="slim",
     weights_sha256="0123456789abcdef" * 4,
     generator_version="1",
-    training_data="synthetic",
+    data_sets=("CBIS-DDSM", "CDD-CESM", "synthetic phantoms"),
 )
 
 DCIODVFY, DSRDUMP, DSR2XML, XML2DSR = (

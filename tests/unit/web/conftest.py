@@ -41,7 +41,7 @@ MODEL = Model(
     preset="slim",
     weights_sha256="9f86d081884c7d659a2feaa0c55ad015",
     generator_version="1",
-    training_data="phantoms",
+    data_sets=("CBIS-DDSM", "synthetic phantoms"),
 )
 
 

@@ -271,7 +271,7 @@ def test_hostile_words_are_shown_and_not_obeyed(site: Site) -> None:
         for view in reading.views
     )
     assert reading.model is not None
-    model = replace(reading.model, name=HOSTILE, version=HOSTILE, training_data=HOSTILE, weights_sha256=HOSTILE)
+    model = replace(reading.model, name=HOSTILE, version=HOSTILE, data_sets=(HOSTILE,), weights_sha256=HOSTILE)
     site.ledger.readings[0] = replace(reading, views=views, model=model, operating_point=HOSTILE)
     site.ledger.owed[0] = replace(site.ledger.owed[0], destination=HOSTILE, detail=HOSTILE)
     for path, before in quiet.items():

@@ -15,6 +15,8 @@ from tetraview_nets.blocks.hrnet import DenseHead, HRNet, HRNetShape
 STRIDE = 8
 SIGMA_MM = 6.0
 WINDOW = 5
+#: The same in every preset.
+BACKBONE = HRNetShape(width=8, stem=16, planes=8, bottlenecks=2, modules=(1, 1, 1), blocks=2, normalisation="group")
 
 
 class NippleNet(nn.Module):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from tetraview_nets.classifier.presets import ClassifierPreset
 from tetraview_nets.classifier.recipe import FIXED_PARTS, ClassifierRecipe, Weighting
 from tetraview_nets.learning.birads import LEVELS
 from tetraview_nets.learning.crops import augmented, detected
-from tetraview_nets.learning.lesions import UNASSESSED, LesionSet
+from tetraview_nets.learning.lesions import UNASSESSED, LesionDraw, LesionSet
 from tetraview_nets.losses import kendall, masked_mean
 from tetraview_nets.metrics import auc
 
@@ -72,16 +72,6 @@ class Material:
     watched: LesionSet
     device: torch.device
 
-    @cached_property
-    def masses(self) -> np.ndarray:
-        """Indices of the masses."""
-        return np.flatnonzero([lesion.kind == 0 for lesion in self.lesions])
-
-    @cached_property
-    def mimics(self) -> np.ndarray:
-        """Indices of what is no mass."""
-        return np.flatnonzero([lesion.kind > 0 for lesion in self.lesions])
-
 
 class MalignancyTask:
     """Tell malignant from benign patches and place them on the BI-RADS line; every batch follows from its step."""
@@ -91,33 +81,30 @@ class MalignancyTask:
         self._net = DenseNet(given.preset).to(given.device)
         self._net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network: nn.Module = self._net
-        self._watched = detected(given.watched, given.preset.patch)
+        self._draw = LesionDraw(given.lesions)
+        self._watched = given.watched.masses.classed
+        self._patches = detected(self._watched, given.preset.patch)
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """The weighed losses of a step's batch."""
         generator = np.random.default_rng([self.given.recipe.schedule.seed, step])
-        chosen = self._choose(generator)
+        recipe = self.given.recipe
+        chosen = self._draw.draw(generator, recipe.schedule.batch, mass_share=recipe.mass_share)
         patches = np.stack([augmented(self.given.lesions[i], self.given.preset.patch, generator) for i in chosen])
         logits, level = self._net(torch.from_numpy(patches[:, None]).to(self.given.device))
         labels = labels_of(self.given.lesions, chosen, device=self.given.device)
         weighting, log_variance = self.given.recipe.weighting, self._net.log_variance
         return loss_terms(logits, level, labels, weighting=weighting, log_variance=log_variance)
 
-    def _choose(self, generator: np.random.Generator) -> np.ndarray:
-        batch = self.given.recipe.schedule.batch
-        masses, mimics = (generator.choice(kind, batch) for kind in (self.given.masses, self.given.mimics))
-        return np.where(np.arange(batch) < round(self.given.recipe.mass_share * batch), masses, mimics)
-
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Area under the ROC curve of both heads, malignant among watched masses."""
         assert isinstance(network, DenseNet)
-        masses = np.array([lesion.kind == 0 for lesion in self.given.watched])
-        malignant = np.array([lesion.malignant for lesion in self.given.watched])[masses]
-        grades = grade_all(network, self._watched[torch.from_numpy(masses)], device=self.given.device)
+        malignant = np.array([lesion.malignant for lesion in self._watched])
+        grades = grade_all(network, self._patches, device=self.given.device)
         return {name: auc(getattr(grades, name).double().numpy(), malignant) for name in Grades._fields}
 
 
-def labels_of(lesions: LesionSet, chosen: np.ndarray, *, device: torch.device) -> Labels:
+def labels_of(lesions: LesionSet, chosen: Sequence[int], *, device: torch.device) -> Labels:
     """The labels of some patches as tensors."""
     picked = [lesions[i] for i in chosen]
     birads = [lesion.birads for lesion in picked]

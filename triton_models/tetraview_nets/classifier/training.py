@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from tetraview_nets.classifier.network import DenseNet
 from tetraview_nets.classifier.presets import ClassifierPreset
@@ -48,8 +47,7 @@ class ClassifierTraining(PatchTraining[ClassifierPreset, ClassifierRecipe, Dense
         }
 
     def _judged(self, network: DenseNet, lesions: LesionSet) -> Judgement:
-        masses = np.array([lesion.kind == 0 for lesion in lesions])
-        malignant = np.array([lesion.malignant for lesion in lesions])[masses]
-        patches = detected(lesions, self.preset.patch)[torch.from_numpy(masses)]
-        scores = grade_all(network, patches, device=self.device).malignancy.double().numpy()
+        masses = lesions.masses.classed
+        malignant = np.array([lesion.malignant for lesion in masses])
+        scores = grade_all(network, detected(masses, self.preset.patch), device=self.device).malignancy.double().numpy()
         return judged_scores(scores, malignant)

@@ -14,8 +14,8 @@ from tetraview.phantom import RECIPES
 from tetraview_nets.learning import cache
 from tetraview_nets.learning.cache import CacheKey, ExamSet, Split
 from tetraview_nets.mommi.presets import PRESETS
-from tetraview_nets.studies.benchmark import cost, engines, leak, leak_table, observer, observer_table
-from tetraview_nets.systems import REPOSITORY, served
+from tetraview_nets.studies.benchmark import closure, cost, engines, leak, leak_table, observer, observer_table
+from tetraview_nets.systems import REPOSITORY, SYSTEMS, served
 
 app = typer.Typer(help="Check what the phantom benchmark can show and what it gives away.", no_args_is_help=True)
 console = Console()
@@ -65,6 +65,16 @@ def cost_command(
     torch.set_num_threads(1)
     rows = cost.costs(served(repository), repeats=repeats, repository=repository)
     _show(cost.markdown(rows, command=f"tetraview_nets benchmark cost --repeats {repeats}"), out, "cost.md")
+
+
+@app.command("closure")
+def closure_command(
+    repository: Annotated[Path, typer.Option(help="Repository of the models.")] = REPOSITORY,
+    out: OutOption = None,
+) -> None:
+    """Print which modules of this package each served model loads, and how many lines they have."""
+    rows = closure.closures(list(SYSTEMS), repository)
+    _show(closure.markdown(rows, command="tetraview_nets benchmark closure"), out, "closure.md")
 
 
 @app.command("backends")

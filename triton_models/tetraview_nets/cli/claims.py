@@ -13,7 +13,7 @@ from rich.progress import Progress
 from tetraview_nets import weights
 from tetraview_nets.mommi.storage import SHIPPED_WEIGHTS
 from tetraview_nets.studies.claims import concat, heads, triview
-from tetraview_nets.studies.claims.table import record
+from tetraview_nets.studies.claims.report import publish
 
 app = typer.Typer(help="Measure the paper's claims on the phantom benchmark.", no_args_is_help=True)
 
@@ -74,7 +74,7 @@ def heads_command(  # noqa: PLR0917
     heads.write_recalls(study, (results or out) / "heads.csv")
     sizes = f"--train-exams {train_exams} --exams {exams} --control-exams {control_exams}"
     command = f"tetraview_nets claims heads {sizes} --seeds {seeds} --steps {steps} --out DIR"
-    record(heads.claims(study, command=command), results=results or out)
+    publish(heads.claims(study, command=command), results=results or out)
     if not keep_bank:
         heads.clear(study)
 
@@ -103,6 +103,6 @@ def triview_command(  # noqa: PLR0917
     card = weights.read(weights_file)[1]
     source = f"Weights {card.name} {card.version} ({card.preset}, sha256 {card.weights_sha256[:12]})."
     folder = results or out
-    record(triview.claims(readings, command=command), results=folder)
+    publish(triview.claims(readings, command=command), results=folder)
     (folder / "triview.md").write_text(triview.markdown(readings, source=source, command=command), encoding="utf-8")
     triview.write_calibration(readings, card, folder, command=command)

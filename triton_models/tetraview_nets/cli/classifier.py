@@ -24,12 +24,12 @@ from tetraview_nets.cli.patch import (
     PatchPackage,
     SplitOption,
     WeightsOption,
-    add_study,
     add_training,
     judge,
     load_package,
     of_phantoms,
 )
+from tetraview_nets.cli.study import add_study
 from tetraview_nets.learning.cache import Split
 from tetraview_nets.studies.classifier import STUDY_RECIPE, Study
 from tetraview_nets.weights import WeightsCard

@@ -7,7 +7,8 @@ from functools import partial
 
 import typer
 
-from tetraview_nets.cli.patch import Chosen, PatchPackage, add_evaluation, add_study, add_training
+from tetraview_nets.cli.patch import Chosen, PatchPackage, add_evaluation, add_training
+from tetraview_nets.cli.study import add_study
 from tetraview_nets.crunet import evaluate
 from tetraview_nets.crunet.network import CruNet
 from tetraview_nets.crunet.presets import SMALL

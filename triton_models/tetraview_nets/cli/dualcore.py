@@ -9,7 +9,8 @@ from functools import partial
 import typer
 
 from tetraview_nets.calibration import malignancy_map
-from tetraview_nets.cli.patch import Chosen, PatchPackage, add_evaluation, add_study, add_training
+from tetraview_nets.cli.patch import Chosen, PatchPackage, add_evaluation, add_training
+from tetraview_nets.cli.study import add_study
 from tetraview_nets.dualcore import evaluate
 from tetraview_nets.dualcore.network import DualCoreNet
 from tetraview_nets.dualcore.presets import SMALL

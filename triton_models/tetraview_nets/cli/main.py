@@ -1,4 +1,4 @@
-"""The command line of the networks: render phantoms, train, evaluate, describe."""
+"""The command line of the networks: phantoms, tables over several detectors, cards, and a command for each system."""
 
 from __future__ import annotations
 
@@ -14,44 +14,40 @@ from rich.markdown import Markdown
 from rich.progress import Progress
 
 from tetraview.domain.view import Route
-from tetraview.imaging.canonical import Frame
 from tetraview_nets import weights
 from tetraview_nets.cli.benchmark import app as benchmark_app
 from tetraview_nets.cli.claims import app as claims_app
 from tetraview_nets.cli.classifier import app as classifier_app
 from tetraview_nets.cli.crunet import app as crunet_app
+from tetraview_nets.cli.detector import render, rendered, source_of
 from tetraview_nets.cli.diagrams import diagrams
 from tetraview_nets.cli.dualcore import app as dualcore_app
 from tetraview_nets.cli.export import ExportUnusable, export_command
-from tetraview_nets.cli.options import CacheOption, DeviceName, DeviceOption, OutOption, ThreadsOption, WorkersOption
-from tetraview_nets.cli.pin import announce
+from tetraview_nets.cli.mommi import PACKAGE as MOMMI
+from tetraview_nets.cli.mommi import PresetName, PresetOption
+from tetraview_nets.cli.mommi import app as mommi_app
+from tetraview_nets.cli.options import CacheOption, ThreadsOption, WorkersOption
+from tetraview_nets.cli.pin import WeightsKept
 from tetraview_nets.cli.plain import app as plain_app
 from tetraview_nets.cli.rescunet import app as rescunet_app
 from tetraview_nets.cli.unetpp import app as unetpp_app
+from tetraview_nets.cli.yolo_msp import PACKAGE as YOLO_MSP
 from tetraview_nets.cli.yolo_msp import app as yolo_msp_app
 from tetraview_nets.datasets.catalogue import DatasetName
 from tetraview_nets.datasets.command import DatasetRequest, evaluate_folder
+from tetraview_nets.datasets.evaluation import Reader
 from tetraview_nets.datasets.grouping import Part
 from tetraview_nets.datasets.truth import DatasetUnusable
-from tetraview_nets.learning import cache, evaluate, froc_table
-from tetraview_nets.learning.cache import CROWDED, CacheKey, ExamSet, Split
-from tetraview_nets.learning.distributed import ALONE, Workers, WorkersUnfit, joined
+from tetraview_nets.learning import froc_table
+from tetraview_nets.learning.cache import ExamSet, Split
+from tetraview_nets.learning.distributed import WorkersUnfit
+from tetraview_nets.learning.evaluate import BlobDetector, read_exams
 from tetraview_nets.learning.froc_table import Difference
 from tetraview_nets.learning.lesions import render_lesions
 from tetraview_nets.learning.train import CheckpointMismatch, LossNotFinite, NotTrained
 from tetraview_nets.metrics import ImageResult
-from tetraview_nets.mommi import evaluate as mommi_evaluate
-from tetraview_nets.mommi import storage as mommi_storage
 from tetraview_nets.mommi.network import MommiNet
-from tetraview_nets.mommi.presets import PRESETS
-from tetraview_nets.mommi.recipe import RECIPES, Stage
 from tetraview_nets.mommi.storage import SHIPPED_WEIGHTS
-from tetraview_nets.mommi.training import Training
-from tetraview_nets.yolo_msp import storage as yolo_storage
-from tetraview_nets.yolo_msp.task import YoloDetector
-
-#: Four views with an image and a mask.
-BYTES_PER_PIXEL = 8
 
 app = typer.Typer(help="Train, evaluate and export the networks of tetraview.", no_args_is_help=True)
 app.command("export")(export_command)
@@ -61,6 +57,7 @@ app.add_typer(classifier_app, name="classifier")
 app.add_typer(crunet_app, name="crunet")
 app.command()(diagrams)
 app.add_typer(dualcore_app, name="dualcore")
+app.add_typer(mommi_app, name="mommi")
 app.add_typer(plain_app, name="plain")
 app.add_typer(rescunet_app, name="rescunet")
 app.add_typer(unetpp_app, name="unetpp")
@@ -76,18 +73,6 @@ class DetectorName(StrEnum):
     YOLO_MSP = "yolo_msp"
 
 
-class PresetName(StrEnum):
-    """Presets: two for a CPU, one for a GPU and the paper's, which wants several."""
-
-    TINY = "tiny"
-    SLIM = "slim"
-    MEDIUM = "medium"
-    PAPER = "paper"
-
-
-PresetOption = Annotated[PresetName, typer.Option(help="Which sizes.")]
-
-
 @app.command()
 def phantoms(
     preset: PresetOption = PresetName.SLIM,
@@ -97,7 +82,7 @@ def phantoms(
     cache_root: CacheOption = None,
 ) -> None:
     """Render phantom exams into the cache that training and evaluation read."""
-    folder = _render(_key(preset, split), exams, workers, cache_root)
+    folder = render(MOMMI.key(preset, split), exams, workers=workers, root=cache_root)
     console.print(f"{exams} {split} exams in {folder}")
 
 
@@ -111,79 +96,6 @@ def lesions_command(
     """Render phantom exams and keep the tissue around their lesions, from which all patches are cut."""
     folder = render_lesions(split, exams=exams, workers=workers, root=cache_root)
     console.print(f"{exams} {split} exams in {folder}")
-
-
-def _key(preset: str, split: Split) -> CacheKey:
-    return CacheKey(recipe=RECIPES[preset].phantom, frame=PRESETS[preset].frame, split=split)
-
-
-def _render(key: CacheKey, exams: int, workers: int, root: Path | None) -> Path:
-    with Progress(console=console) as progress:
-        gigabytes = exams * key.frame.height * key.frame.width * BYTES_PER_PIXEL / 1e9
-        bar = progress.add_task(f"{key.split} phantoms ({gigabytes:.1f} GB)", total=exams)
-        return cache.build(key, exams=exams, workers=workers, root=root, done=lambda n: progress.advance(bar, n))
-
-
-@app.command()
-def train(  # noqa: PLR0917
-    out: OutOption,
-    preset: PresetOption = PresetName.SLIM,
-    stage: Annotated[Stage | None, typer.Option(help="One stage; default all, then the weights file.")] = None,
-    device: DeviceOption = DeviceName.CPU,
-    threads: ThreadsOption = 2,
-    workers: WorkersOption = 2,
-    cache_root: CacheOption = None,
-) -> None:
-    """Train MommiNet-v2 stage by stage; after the last one write weights.safetensors as ``finish`` does.
-
-    Under torchrun several processes share each batch: torchrun --nproc-per-node 4 -m tetraview_nets train ...
-    """
-    torch.set_num_threads(threads)
-    with joined(device) as (group, own):
-        if group.first:
-            _render_recipe(preset, workers, cache_root)
-        group.wait()
-        training = _training(out, preset, device=own, cache_root=cache_root, group=group)
-        for each in Stage if stage is None else [stage]:
-            training.run(each)
-        if stage is None and group.first:
-            _finish(training, out / "weights.safetensors")
-
-
-@app.command()
-def finish(  # noqa: PLR0917
-    out: OutOption,
-    weights_file: Annotated[Path, typer.Option(help="The file to write.")] = SHIPPED_WEIGHTS,
-    preset: PresetOption = PresetName.SLIM,
-    device: DeviceOption = DeviceName.CPU,
-    threads: ThreadsOption = 2,
-    workers: WorkersOption = 2,
-    cache_root: CacheOption = None,
-) -> None:
-    """Fit scorer, operating points and calibration of trained stages on validation exams; write the weights file."""
-    torch.set_num_threads(threads)
-    _render_recipe(preset, workers, cache_root)
-    _finish(_training(out, preset, device=torch.device(device), cache_root=cache_root, group=ALONE), weights_file)
-
-
-def _render_recipe(preset: PresetName, workers: int, cache_root: Path | None) -> None:
-    _render(_key(preset, Split.TRAIN), RECIPES[preset].exams, workers, cache_root)
-    if RECIPES[preset].crowded_exams:
-        key = CacheKey(recipe=CROWDED, frame=PRESETS[preset].frame, split=Split.TRAIN)
-        _render(key, RECIPES[preset].crowded_exams, workers, cache_root)
-    _render(_key(preset, Split.VALIDATION), RECIPES[preset].validation_exams, workers, cache_root)
-
-
-def _training(
-    out: Path, preset: PresetName, *, device: torch.device, cache_root: Path | None, group: Workers
-) -> Training:
-    return Training(
-        preset=PRESETS[preset], recipe=RECIPES[preset], folder=out, device=device, cache=cache_root, workers=group
-    )
-
-
-def _finish(training: Training, path: Path) -> None:
-    announce(path, training.export(path), console=console)
 
 
 @app.command("evaluate")
@@ -206,24 +118,22 @@ def evaluate_command(  # noqa: PLR0917
     """Print the FROC table of detectors on phantom exams or a data set, with patient bootstrap intervals."""
     torch.set_num_threads(threads)
     request = DatasetRequest.of(dataset, folder, part=part, spacing_mm=spacing_mm, spacing_source=spacing_source)
-    network, card = mommi_storage.load(weights_file)
+    network, card = MOMMI.load(weights_file)
     routes, detectors = route or [Route.TRI], detector or [DetectorName.MOMMI]
-    source = f"weights {card.name} {card.version} ({card.preset}, sha256 {card.weights_sha256[:12]})"
+    frame = network.preset.frame
+    readers = {str(name): _reader(name, network, routes) for name in detectors}
     if request:
-        readers = {str(name): (_detector(name, network), _routes(name, routes)) for name in detectors}
-        frame = PRESETS[card.preset].frame
-        evaluate_folder(request, readers, frame=frame, weights=f"Read with {source}.", console=console, out=out)
+        source = f"Read with {source_of(card)}."
+        evaluate_folder(request, readers, frame=frame, weights=source, console=console, out=out)
         return
-    key = _key(card.preset, split)
-    _render(key, exams, workers, cache_root)
-    chosen = ExamSet(key, exams=exams, root=cache_root)
-    results = [found for name in detectors for found in _read(name, network, chosen, routes)]
+    chosen = rendered(MOMMI.key(card.preset, split), exams, workers=workers, root=cache_root)
+    results = [found for name, reader in readers.items() for found in _read(name, reader, chosen)]
     rows = [row for name, each, found in results for row in froc_table.froc_rows(name, each, found)]
     text = froc_table.markdown(
         rows,
         _differences(results),
         command=_command(detectors, routes, exams=exams, split=split),
-        source=f"{exams} {split} exams of phantom generator {card.generator_version}; {source}.",
+        source=f"{exams} {split} exams of phantom generator {card.generator_version}; {source_of(card)}.",
     )
     console.print(Markdown(text))
     if out:
@@ -231,45 +141,34 @@ def evaluate_command(  # noqa: PLR0917
         (out / f"froc_{card.preset}.md").write_text(text, encoding="utf-8")
 
 
-Reading = tuple[DetectorName, Route, list[ImageResult]]
+Reading = tuple[str, Route, list[ImageResult]]
 
 
-def _read(name: DetectorName, network: MommiNet, exams: ExamSet, routes: list[Route]) -> list[Reading]:
-    """One detector on all routes."""
-    detector = _detector(name, network)
+def _read(name: str, reader: Reader, exams: ExamSet) -> list[Reading]:
+    """One detector on its routes."""
+    detector, routes = reader
     readings = []
     with Progress(console=console) as progress:
-        for route in _routes(name, routes):
+        for route in routes:
             bar = progress.add_task(f"{name} {route}", total=len(exams))
-            readings.append(
-                (name, route, evaluate.read_exams(detector, exams, route, done=partial(progress.advance, bar)))
-            )
+            readings.append((name, route, read_exams(detector, exams, route, done=partial(progress.advance, bar))))
     return readings
 
 
-def _detector(name: DetectorName, network: MommiNet) -> evaluate.Detector:
-    if name is DetectorName.BLOB:
-        return evaluate.BlobDetector()
-    if name is DetectorName.YOLO_MSP:
-        return _yolo_msp(network.preset.frame)
-    return mommi_evaluate.MommiDetector(network)
-
-
-def _yolo_msp(frame: Frame) -> YoloDetector:
-    """The shipped YOLOv3 with multi-scale prediction.
+def _reader(name: DetectorName, network: MommiNet, routes: list[Route]) -> Reader:
+    """A detector with the routes that it reads by: mommi with those asked for, any other with single views.
 
     Raises:
-        WeightsInvalid: it cannot be used or reads other frames.
+        WeightsInvalid: its shipped weights cannot be used or read other frames than those of mommi.
     """
-    detector, _ = yolo_storage.load()
-    if detector.preset.frame != frame:
-        raise weights.WeightsInvalid(f"{yolo_storage.SHIPPED_WEIGHTS} reads other frames than the weights of mommi")
-    return YoloDetector(detector)
-
-
-def _routes(name: DetectorName, routes: list[Route]) -> list[Route]:
-    """Only mommi looks at more than single views."""
-    return routes if name is DetectorName.MOMMI else [Route.SINGLE]
+    if name is DetectorName.MOMMI:
+        return MOMMI.detector(network), routes
+    if name is DetectorName.BLOB:
+        return BlobDetector(), [Route.SINGLE]
+    other, _ = YOLO_MSP.load(YOLO_MSP.weights)
+    if other.preset.frame != network.preset.frame:
+        raise weights.WeightsInvalid(f"{YOLO_MSP.weights} reads other frames than the weights of mommi")
+    return YOLO_MSP.detector(other), YOLO_MSP.by(None)
 
 
 def _differences(readings: list[Reading]) -> list[Difference]:
@@ -304,5 +203,6 @@ def main() -> None:
         LossNotFinite,
         NotTrained,
         WorkersUnfit,
+        WeightsKept,
     ) as error:
         raise SystemExit(str(error)) from error

@@ -33,3 +33,4 @@ MixOption = Annotated[
 InitOption = Annotated[Path | None, typer.Option("--init", help="Weights to begin with; default: new ones.")]
 StepsOption = Annotated[int | None, typer.Option("--steps", min=1, help="Steps in place of the recipe's.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Write over weights that are shipped.")]
+WeakOption = Annotated[bool, typer.Option("--weak", help="Learn the ellipse of boxes that nobody outlined.")]

@@ -1,9 +1,9 @@
-"""The command line that every network on patches has: train, export, evaluate, and the studies of its claims."""
+"""The command line that every network on patches has: train, finish and evaluate."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -13,20 +13,31 @@ import torch
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.progress import Progress
 
-from tetraview_nets.cli.options import CacheOption, DeviceName, DeviceOption, OutOption, ThreadsOption, WorkersOption
-from tetraview_nets.cli.pin import announce
+from tetraview_nets.cli.options import (
+    CacheOption,
+    DataOption,
+    DeviceName,
+    DeviceOption,
+    InitOption,
+    MixOption,
+    OutOption,
+    OverwriteOption,
+    StepsOption,
+    ThreadsOption,
+    WeakOption,
+    WorkersOption,
+)
+from tetraview_nets.cli.pin import announce, to_write
 from tetraview_nets.datasets.catalogue import DatasetName
 from tetraview_nets.datasets.command import DatasetRequest
 from tetraview_nets.datasets.grouping import Part
 from tetraview_nets.datasets.lesions import dataset_lesions
+from tetraview_nets.datasets.material import DataRequest, lesion_material
 from tetraview_nets.learning.cache import Split
 from tetraview_nets.learning.figure_table import write_csv
 from tetraview_nets.learning.lesions import Lesion, LesionSet, render_lesions
 from tetraview_nets.learning.patch_training import PatchRecipe, PatchTraining
-from tetraview_nets.studies.claims.table import Claim, record
-from tetraview_nets.studies.patch_study import PatchStudy
 from tetraview_nets.system import PatchPreset, PatchSystem
 from tetraview_nets.systems import weights_file as shipped
 from tetraview_nets.weights import WeightsCard, load_network
@@ -34,9 +45,6 @@ from tetraview_nets.weights import WeightsCard, load_network
 ExamsOption = Annotated[int, typer.Option(min=1, help="How many exams of the split.")]
 SplitOption = Annotated[Split, typer.Option(help="Which seeds.")]
 WeightsOption = Annotated[Path, typer.Option(help="A weights file.")]
-ResultsOption = Annotated[Path | None, typer.Option(help="Folder of claims.csv; default: --out.")]
-CompareOption = Annotated[bool, typer.Option(help="Train nothing; compare the trainings that have ended.")]
-TestExamsOption = Annotated[int, typer.Option(min=1, help="Test exams.")]
 
 console = Console()
 
@@ -87,27 +95,44 @@ def add_training(app: typer.Typer, package: PatchPackage, *, train_help: str, fi
     presets = partial(_with_choice, names=names)
 
     def prepared(
-        out: Path, preset: str, *, device: str, threads: int, workers: int, root: Path | None
+        out: Path, preset: str, request: DataRequest, *, steps: int | None, weak: bool, device: str
     ) -> PatchTraining[Any, Any, Any]:
-        torch.set_num_threads(threads)
-        recipe = package.recipes[preset]
-        render_lesions(Split.TRAIN, exams=recipe.exams, workers=workers, root=root)
-        render_lesions(Split.VALIDATION, exams=recipe.validation_exams, workers=workers, root=root)
+        recipe: Any = package.recipes[preset]
+        if steps:
+            recipe = shortened(recipe, steps)
+        if not request.folders:
+            render_lesions(Split.TRAIN, exams=recipe.exams, workers=request.workers, root=request.root)
+            render_lesions(Split.VALIDATION, exams=recipe.validation_exams, workers=request.workers, root=request.root)
         sizes: PatchPreset = package.system.presets[preset]
-        return package.training(preset=sizes, recipe=recipe, folder=out, device=torch.device(device), cache=root)
+        material = lesion_material(request, weak=weak) if request.folders else None
+        return package.training(
+            preset=sizes,
+            recipe=recipe,
+            folder=out,
+            device=torch.device(device),
+            cache=request.root,
+            material=material,
+        )
 
     @app.command(help=train_help)
     @presets
     def train(  # noqa: PLR0917
         out: OutOption,
         preset: str = preset_option,
+        data: DataOption = None,
+        mix: MixOption = None,
+        weak: WeakOption = False,
+        init: InitOption = None,
+        steps: StepsOption = None,
         device: DeviceOption = DeviceName.CPU,
         threads: ThreadsOption = 2,
         workers: WorkersOption = 2,
         cache_root: CacheOption = None,
     ) -> None:
-        training = prepared(out, preset, device=device, threads=threads, workers=workers, root=cache_root)
-        training.run()
+        torch.set_num_threads(threads)
+        request = DataRequest(folders=data or [], mix=mix, workers=workers, root=cache_root)
+        training = prepared(out, preset, request, steps=steps, weak=weak, device=device)
+        replace(training, init=init).run()
         weights_file = out / "weights.safetensors"
         announce(weights_file, training.export(weights_file), console=console)
 
@@ -115,15 +140,35 @@ def add_training(app: typer.Typer, package: PatchPackage, *, train_help: str, fi
     @presets
     def finish(  # noqa: PLR0917
         out: OutOption,
-        weights_file: Annotated[Path, typer.Option(help="The file to write.")] = package.weights,
+        weights_file: Annotated[Path | None, typer.Option(help="The file to write; default: in OUT.")] = None,
         preset: str = preset_option,
+        data: DataOption = None,
+        mix: MixOption = None,
+        weak: WeakOption = False,
+        steps: StepsOption = None,
+        overwrite: OverwriteOption = False,
         device: DeviceOption = DeviceName.CPU,
         threads: ThreadsOption = 2,
         workers: WorkersOption = 2,
         cache_root: CacheOption = None,
     ) -> None:
-        training = prepared(out, preset, device=device, threads=threads, workers=workers, root=cache_root)
-        announce(weights_file, training.export(weights_file), console=console)
+        torch.set_num_threads(threads)
+        path = to_write(weights_file or out / "weights.safetensors", overwrite=overwrite)
+        request = DataRequest(folders=data or [], mix=mix, workers=workers, root=cache_root)
+        training = prepared(out, preset, request, steps=steps, weak=weak, device=device)
+        announce(path, training.export(path), console=console)
+
+
+def shortened(recipe: Any, steps: int) -> Any:
+    """A recipe of another length; one of several stages keeps their proportions, ``steps`` being all of them."""
+    if not hasattr(recipe, "schedules"):
+        return replace(recipe, schedule=recipe.schedule.of(steps))
+    whole = sum(schedule.steps for schedule in recipe.schedules.values())
+    parts = {
+        stage: schedule.of(max(1, round(steps * schedule.steps / whole)))
+        for stage, schedule in recipe.schedules.items()
+    }
+    return replace(recipe, schedules=parts)
 
 
 def _with_choice(command: Callable[..., None], *, names: type[StrEnum]) -> Callable[..., None]:
@@ -201,57 +246,3 @@ def judge(package: PatchPackage, network: Any, card: WeightsCard, chosen: Chosen
         name = f"{package.name}_{card.preset}" + (f"_{chosen.dataset}" if chosen.dataset else "")
         write_csv(out / f"{name}.csv", rows)
         (out / f"{name}.md").write_text(text, encoding="utf-8")
-
-
-def add_study(
-    app: typer.Typer, command: str, plan: Callable[..., PatchStudy[Any, Any, Any]], *, text: str, trainings: int = 3
-) -> None:
-    """Give a command line a study of one claim.
-
-    Args:
-        app: what the last word of the command is added to.
-        command: such as ``crunet study``.
-        plan: makes the study from ``folder``, ``test_exams``, ``seeds`` and ``cache``.
-        text: what it compares.
-        trainings: seeds of each arm, unless others are asked for.
-    """
-    seed_option = typer.Option(None, help=f"Training seeds, more than once; default 0 to {trainings - 1}.")
-
-    @app.command(command.rsplit(maxsplit=1)[-1], help=text)
-    def study(  # noqa: PLR0917
-        out: OutOption,
-        results: ResultsOption = None,
-        seed: list[int] | None = seed_option,
-        exams: TestExamsOption = 300,
-        compare_only: CompareOption = False,
-        threads: ThreadsOption = 1,
-        workers: WorkersOption = 1,
-        cache_root: CacheOption = None,
-    ) -> None:
-        torch.set_num_threads(threads)
-        seeds = seed or list(range(trainings))
-        study = plan(folder=out, test_exams=exams, seeds=seeds, cache=cache_root)
-        study.render(workers=workers)
-        train_missing(study, total=len(seeds) * len(study.arms), compare_only=compare_only)
-        publish(study.rows(command=again(command, exams, seeds)), results=results or out)
-
-
-def train_missing(study: Any, *, total: int, compare_only: bool) -> None:
-    """Train what a study lacks, under a progress bar."""
-    with Progress(console=console) as progress:
-        bar = progress.add_task("trainings", total=total)
-        if not compare_only:
-            study.train(done=lambda: progress.advance(bar))
-
-
-def again(command: str, exams: int, seeds: Sequence[int]) -> str:
-    """What makes the rows of a study again."""
-    return f"tetraview_nets {command} --exams {exams} {' '.join(f'--seed {seed}' for seed in seeds)} --out DIR"
-
-
-def publish(rows: Sequence[Claim], *, results: Path) -> None:
-    """Put rows into the table of claims, and print them."""
-    record(rows, results=results)
-    for row in rows:
-        said = f"{row.first:.4f} {row.second:.4f} {row.effect:+.4f} [{row.low:+.4f}, {row.high:+.4f}] {row.verdict}"
-        console.print(f"{row.contrast} ({row.setting}, {row.measure}): {said}", markup=False)

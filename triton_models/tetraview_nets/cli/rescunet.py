@@ -9,7 +9,8 @@ import numpy as np
 import torch
 import typer
 
-from tetraview_nets.cli.patch import Chosen, PatchPackage, add_evaluation, add_study, add_training
+from tetraview_nets.cli.patch import Chosen, PatchPackage, add_evaluation, add_training
+from tetraview_nets.cli.study import add_study
 from tetraview_nets.rescunet import evaluate
 from tetraview_nets.rescunet.network import RescuNet
 from tetraview_nets.rescunet.presets import SMALL

@@ -13,17 +13,13 @@ import typer
 from rich.markdown import Markdown
 
 from tetraview_nets.cli.options import CacheOption, OutOption, ThreadsOption, WorkersOption
-from tetraview_nets.cli.patch import (
-    Chosen,
+from tetraview_nets.cli.patch import Chosen, PatchPackage, add_evaluation, add_training, console
+from tetraview_nets.cli.study import (
     CompareOption,
-    PatchPackage,
     ResultsOption,
     TestExamsOption,
-    add_evaluation,
     add_study,
-    add_training,
     again,
-    console,
     publish,
     train_missing,
 )

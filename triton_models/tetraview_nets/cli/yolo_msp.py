@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
@@ -11,11 +12,18 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
-from rich.console import Console
-from rich.markdown import Markdown
 from rich.progress import Progress
 
 from tetraview.domain.view import Route
+from tetraview_nets.cli.detector import (
+    DetectorPackage,
+    Results,
+    add_evaluation,
+    console,
+    render,
+    render_recipe,
+    rendered,
+)
 from tetraview_nets.cli.options import (
     CacheOption,
     DataOption,
@@ -30,26 +38,37 @@ from tetraview_nets.cli.options import (
     WorkersOption,
 )
 from tetraview_nets.cli.pin import announce, to_write
-from tetraview_nets.datasets.catalogue import DatasetName
-from tetraview_nets.datasets.command import DatasetRequest, evaluate_folder
-from tetraview_nets.datasets.grouping import Part
+from tetraview_nets.cli.study import publish
 from tetraview_nets.datasets.material import DataRequest, exam_material
-from tetraview_nets.learning import cache
-from tetraview_nets.learning.cache import CROWDED, CacheKey, ExamSet, Split
-from tetraview_nets.learning.froc_table import write_csv as write_froc
+from tetraview_nets.learning.cache import ExamSet, Split
 from tetraview_nets.mommi import storage as mommi_storage
-from tetraview_nets.studies.claims.table import record
 from tetraview_nets.studies.yolo_msp import Setting, Study
-from tetraview_nets.yolo_msp import evaluate, storage
+from tetraview_nets.yolo_msp import evaluate
 from tetraview_nets.yolo_msp.anchors import k_means, mean_iou
+from tetraview_nets.yolo_msp.network import YoloMsp
 from tetraview_nets.yolo_msp.presets import ANCHORS_MM, PRESETS
 from tetraview_nets.yolo_msp.recipe import RECIPES
 from tetraview_nets.yolo_msp.rules import see
+from tetraview_nets.yolo_msp.system import SYSTEM
 from tetraview_nets.yolo_msp.task import YoloDetector
 from tetraview_nets.yolo_msp.training import YoloTraining
 
+
+def _results(network: YoloMsp, exams: ExamSet, _: Sequence[Route], done: Callable[[], None]) -> Results:
+    """FROC, and the paper's own figures."""
+    found = evaluate.figures(network, see(network, exams, done=done))
+    return Results(markdown=partial(evaluate.markdown, found), tables={"": found.pairs, "_froc": found.froc})
+
+
 app = typer.Typer(help="YOLOv3 with multi-scale prediction: training, evaluation.", no_args_is_help=True)
-console = Console()
+PACKAGE = DetectorPackage(
+    name="yolo_msp",
+    system=SYSTEM,
+    recipes=RECIPES,
+    detector=YoloDetector,
+    routes=(Route.SINGLE,),
+    results=_results,
+)
 
 
 class PresetName(StrEnum):
@@ -73,8 +92,8 @@ def anchors(
     cache_root: CacheOption = None,
 ) -> None:
     """Print the anchors of the masses of training exams, in millimetres."""
-    key = CacheKey(recipe=RECIPES[preset].phantom, frame=PRESETS[preset].frame, split=Split.TRAIN)
-    chosen = _rendered(key, exams, workers, cache_root)
+    key = PACKAGE.key(preset, Split.TRAIN)
+    chosen = rendered(key, exams, workers=workers, root=cache_root)
     boxes = np.concatenate([exam.boxes[exam.kinds == 0] for exam in chosen]).astype(np.float64)
     sides = (boxes[:, 2:] - boxes[:, :2]) * key.frame.spacing_mm
     found = k_means(sides, len(ANCHORS_MM))
@@ -139,7 +158,7 @@ def _prepared(
 ) -> YoloTraining:
     """The training of one seed with what it reads."""
     if not request.folders:
-        _render_recipe(preset, request.workers, request.root)
+        render_recipe(PACKAGE, preset, workers=request.workers, root=request.root)
     recipe = RECIPES[preset]
     if steps:
         recipe = replace(recipe, schedule=recipe.schedule.of(steps))
@@ -154,44 +173,7 @@ def _prepared(
     return replace(training, material=exam_material(request, training.key(Split.TRAIN)) if request.folders else None)
 
 
-@app.command("evaluate")
-def evaluate_command(  # noqa: PLR0917
-    folder: Annotated[Path | None, typer.Argument(help="Folder of the data set; default: phantoms.")] = None,
-    dataset: Annotated[DatasetName | None, typer.Option(help="A data set of real mammograms.")] = None,
-    part: Annotated[Part, typer.Option(help="Which of its exams.")] = Part.ALL,
-    exams: Annotated[int, typer.Option(min=1, help="How many exams of the split.")] = 200,
-    split: Annotated[Split, typer.Option(help="Which seeds.")] = Split.TEST,
-    weights_file: Annotated[Path, typer.Option(help="A weights file.")] = storage.SHIPPED_WEIGHTS,
-    out: Annotated[Path | None, typer.Option(help="Folder for yolo_msp_PRESET.md and .csv.")] = None,
-    threads: ThreadsOption = 2,
-    workers: WorkersOption = 2,
-    cache_root: CacheOption = None,
-) -> None:
-    """Print FROC and the paper's own table on phantom exams, or the report of a data set."""
-    torch.set_num_threads(threads)
-    network, card = storage.load(weights_file)
-    frame = network.preset.frame
-    source = f"weights {card.name} {card.version} ({card.preset}, sha256 {card.weights_sha256[:12]})"
-    request = DatasetRequest.of(dataset, folder, part=part, spacing_mm=None, spacing_source=None)
-    if request:
-        readers = {"yolo_msp": (YoloDetector(network), [Route.SINGLE])}
-        evaluate_folder(request, readers, frame=frame, weights=f"Read with {source}.", console=console, out=out)
-        return
-    key = CacheKey(recipe=RECIPES[card.preset].phantom, frame=frame, split=split)
-    chosen = _rendered(key, exams, workers, cache_root)
-    with Progress(console=console) as progress:
-        bar = progress.add_task("exams", total=exams)
-        found = evaluate.figures(network, see(network, chosen, done=partial(progress.advance, bar)))
-    text = evaluate.markdown(
-        found,
-        command=f"tetraview_nets yolo_msp evaluate --exams {exams} --split {split}",
-        source=f"{exams} {split} exams of phantom generator {card.generator_version}; {source}.",
-    )
-    console.print(Markdown(text))
-    if out:
-        evaluate.write_csv(out / f"yolo_msp_{card.preset}.csv", found.pairs)
-        write_froc(out / f"yolo_msp_{card.preset}_froc.csv", found.froc)
-        (out / f"yolo_msp_{card.preset}.md").write_text(text, encoding="utf-8")
+add_evaluation(app, PACKAGE, text="Print FROC and the paper's own table on phantom exams, or the report of a data set.")
 
 
 @app.command()
@@ -211,14 +193,14 @@ def study(  # noqa: PLR0917
     Trainings that lie in OUT/seed-SEED are taken from there; the others are run first.
     """
     torch.set_num_threads(threads)
-    _render_recipe(preset, workers, cache_root)
+    render_recipe(PACKAGE, preset, workers=workers, root=cache_root)
     seeds = seed or [0, 1, 2]
     plan = _study(
         out, preset, device="cpu", cache_root=cache_root, seeds=seeds, exams=exams, control_exams=control_exams
     )
     settings = plan.default, plan.control
     for setting in settings:
-        _rendered(plan.training.key(Split.TEST, phantom=setting.recipe), setting.exams, workers, cache_root)
+        render(plan.training.key(Split.TEST, phantom=setting.recipe), setting.exams, workers=workers, root=cache_root)
     with Progress(console=console) as progress:
         bar = progress.add_task("exams", total=len(seeds) * sum(setting.exams for setting in settings))
         for each in seeds:
@@ -229,10 +211,7 @@ def study(  # noqa: PLR0917
     rows = plan.rows(
         command=f"tetraview_nets yolo_msp study --exams {exams} --control-exams {control_exams} {flags} --out DIR"
     )
-    record(rows, results=results or out)
-    for row in rows:
-        said = f"{row.first:.3f} {row.second:.3f} {row.effect:+.3f} [{row.low:+.3f}, {row.high:+.3f}] {row.verdict}"
-        console.print(f"{row.contrast} ({row.setting}, {row.measure}): {said}", markup=False)
+    publish(rows, results=results or out)
 
 
 def _study(
@@ -254,22 +233,3 @@ def _study(
         default=Setting(name="default", recipe=RECIPES[preset].phantom, exams=exams),
         control=Setting(name="lesions of one size", recipe="one_size", exams=control_exams),
     )
-
-
-def _render_recipe(preset: str, workers: int, cache_root: Path | None) -> None:
-    """Render what a training and its export read."""
-    recipe, frame = RECIPES[preset], PRESETS[preset].frame
-    for phantom, split, exams in (
-        (recipe.phantom, Split.TRAIN, recipe.exams),
-        (CROWDED, Split.TRAIN, recipe.crowded_exams),
-        (recipe.phantom, Split.VALIDATION, recipe.validation_exams),
-    ):
-        if exams:
-            cache.build(
-                CacheKey(recipe=phantom, frame=frame, split=split), exams=exams, workers=workers, root=cache_root
-            )
-
-
-def _rendered(key: CacheKey, exams: int, workers: int, cache_root: Path | None) -> ExamSet:
-    cache.build(key, exams=exams, workers=workers, root=cache_root)
-    return ExamSet(key, exams=exams, root=cache_root)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tetraview_nets.crunet.network import CruNet, loss_terms
 from tetraview_nets.crunet.recipe import CruRecipe
 from tetraview_nets.learning.crops import augmented_pair, pairs
-from tetraview_nets.learning.lesions import LesionSet
+from tetraview_nets.learning.lesions import LesionDraw, LesionSet
 from tetraview_nets.learning.pieces import read_masks
 from tetraview_nets.metrics import Confusion, mean_per_roi
 
@@ -35,13 +35,14 @@ class OutlineTask:
         self.given = given
         self._net = network.to(given.device)
         self.network: nn.Module = self._net
+        self._draw = LesionDraw(given.masses)
         self._watched = pairs(given.watched, network.preset.patch, detected=True)
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """Network and random field on a step's batch."""
         schedule, preset = self.given.recipe.schedule, self._net.preset
         generator = np.random.default_rng([schedule.seed, step])
-        chosen = generator.choice(len(self.given.masses), schedule.batch)
+        chosen = self._draw.draw(generator, schedule.batch)
         cut = [augmented_pair(self.given.masses[i], preset.patch, generator) for i in chosen]
         patches, masks = (torch.from_numpy(np.stack(each)).to(self.given.device) for each in zip(*cut, strict=True))
         unary = self._net(patches[:, None])

@@ -37,9 +37,15 @@ class CruTraining(PatchTraining[CruPreset, CruRecipe, CruNet]):
         return self.build(self.preset)
 
     def _task(self) -> OutlineTask:
-        given = Material(recipe=self.recipe, masses=self._learnt, watched=self._looked_at, device=self.device)
+        given = Material(
+            recipe=self.recipe,
+            masses=self._learnt.masses.masked,
+            watched=self._looked_at.masses.outlined,
+            device=self.device,
+        )
         return OutlineTask(self._new(), given)
 
     def _judged(self, network: CruNet, lesions: LesionSet) -> Judgement:
-        probability = read_masks(network, detected(lesions, self.preset.patch), device=self.device)
-        return judged_outlines(probability, THRESHOLD, lesions, self.preset.patch)
+        masses = lesions.masses.outlined
+        probability = read_masks(network, detected(masses, self.preset.patch), device=self.device)
+        return judged_outlines(probability, THRESHOLD, masses, self.preset.patch)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import hypot
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tetraview.domain.geometry import Box
 from tetraview.errors import ImageUnreadable, StorageUnavailable
@@ -18,7 +19,7 @@ from tetraview_nets.datasets.catalogue import LOADERS
 from tetraview_nets.datasets.command import DatasetRequest
 from tetraview_nets.datasets.evaluation import reasons
 from tetraview_nets.datasets.grouping import select
-from tetraview_nets.datasets.regions import bounds
+from tetraview_nets.datasets.regions import Ellipse, Rectangle, bounds
 from tetraview_nets.datasets.truth import Collection, DatasetUnusable, Skipped, SourceView, TruthUnusable
 from tetraview_nets.learning.birads import CATEGORIES
 from tetraview_nets.learning.cache import Split
@@ -30,7 +31,7 @@ SUSPICIOUS = "456"
 TILE = PatchShape(size=512, margin=1.6 * LARGEST_SCALE + 2 * LARGEST_SHIFT, min_side_mm=40.0)
 _MASK_WINDOW = GreyWindow(low=0.0, high=1.0)
 #: Only the geometry of the image is wanted from this frame, not its pixels.
-_FRAME = Frame(height=256, width=128, spacing_mm=0.5)
+FRAME = Frame(height=256, width=128, spacing_mm=0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ def dataset_lesions(request: DatasetRequest) -> DatasetLesions:
     for exam in collection.exams:
         for view in exam.views:
             try:
-                found += _lesions(view, name=exam.name, patient=numbers[exam.patient])
+                found += mass_lesions(view, name=exam.name, patient=numbers[exam.patient])
             except (ImageUnreadable, StorageUnavailable, TruthUnusable) as error:
                 skipped.append(Skipped(where=view.name, reason=str(error)))
     if not found:
@@ -71,34 +72,70 @@ def dataset_lesions(request: DatasetRequest) -> DatasetLesions:
     return DatasetLesions(collection=collection, lesions=lesions, skipped=tuple(skipped))
 
 
-def _lesions(view: SourceView, *, name: str, patient: int) -> Iterator[Lesion]:
+def mass_lesions(view: SourceView, *, name: str, patient: int, tile: PatchShape = TILE) -> Iterator[Lesion]:
+    """The masses of one image as tiles.
+
+    Raises:
+        ImageUnreadable: the image cannot be read.
+        TruthUnusable: a mass does not lie in it.
+    """
     if not view.lesions:
         return
-    canonical = view.picture.canonical(view.view, _FRAME)
-    masks = [lesion.region.mask(canonical.native_shape) for lesion in view.lesions]
+    canonical = view.picture.canonical(view.view, FRAME)
+    masks = [_mask(lesion, canonical.native_shape) for lesion in view.lesions]
+    cut = tiles(view, canonical, [(bounds(mask), mask) for mask in masks], tile)
+    for lesion, found in zip(view.lesions, cut, strict=True):
+        yield replace(
+            found,
+            seed=patient,
+            label=f"{name}/{view.view.laterality}-{lesion.label or view.name}",
+            birads=_category(lesion.birads),
+            malignant=_malignant(lesion),
+            known=lesion.malignant is not None or lesion.birads is not None,
+            outlined=lesion.outlined,
+        )
+
+
+def tiles(
+    view: SourceView, canonical: CanonicalView, objects: Sequence[tuple[Box, NDArray[np.bool_]]], tile: PatchShape
+) -> Iterator[Lesion]:
+    """The tissue around objects, boxes and masks in stored pixels, as lesions of which nothing else is known."""
     orientation, spacing = Orientation.of(canonical.canonical_to_native), _upright_spacing(canonical)
-    tiles = view.picture.patches(view.view, [bounds(mask) for mask in masks], TILE)
-    for lesion, stored, tile in zip(view.lesions, masks, tiles, strict=True):
-        mask = orientation.turned(stored)
-        box = bounds(mask)
-        square = TILE.square(box, spacing_mm=spacing)
-        across, down = TILE.size / square.width, TILE.size / square.height
-        pixels = mask.astype(np.float32)
-        found = cut_patch(pixels, box=box, spacing_mm=spacing, window=_MASK_WINDOW, shape=TILE)
+    tiles = view.picture.patches(view.view, [box for box, _ in objects], tile)
+    inward = orientation.to_stored(canonical.native_shape).inverse
+    for (stored_box, stored), pixels in zip(objects, tiles, strict=True):
+        box = inward.box(stored_box)
+        square = tile.square(box, spacing_mm=spacing)
+        across, down = tile.size / square.width, tile.size / square.height
+        mask = orientation.turned(stored).astype(np.float32)
+        found = cut_patch(mask, box=box, spacing_mm=spacing, window=_MASK_WINDOW, shape=tile)
         x0, y0, x1, y1 = box.x0 - square.x0, box.y0 - square.y0, box.x1 - square.x0, box.y1 - square.y0
         yield Lesion(
-            tile=np.rint(tile * 255).astype(np.uint8),
+            tile=np.rint(pixels * 255).astype(np.uint8),
             mask=found >= 1 / 2,
             box=Box(x0 * across, y0 * down, x1 * across, y1 * down),
             spacing_mm=(spacing[0] / down, spacing[1] / across),
-            seed=patient,
-            label=f"{name}/{view.view.laterality}-{lesion.label or view.name}",
+            seed=0,
+            label="",
             suspicion=0.0,
             kind=0,
-            birads=CATEGORIES.index(lesion.birads) if lesion.birads in CATEGORIES else UNASSESSED,
-            malignant=_malignant(lesion),
-            known=lesion.malignant is not None or lesion.birads is not None,
+            birads=UNASSESSED,
+            malignant=False,
+            known=False,
         )
+
+
+def _mask(lesion: truth.Lesion, shape: truth.Shape) -> NDArray[np.bool_]:
+    """What a mass covers; where only its box is known, the ellipse in it."""
+    if not lesion.outlined and isinstance(lesion.region, Rectangle):
+        return Ellipse(box=lesion.region.box).mask(shape)
+    return lesion.region.mask(shape)
+
+
+def _category(birads: str | None) -> int:
+    """The position of a category; 4 without a letter stands in the middle of its three."""
+    category = "4B" if birads == "4" else birads
+    return CATEGORIES.index(category) if category in CATEGORIES else UNASSESSED
 
 
 def _upright_spacing(canonical: CanonicalView) -> tuple[float, float]:

@@ -5,21 +5,26 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from rich.progress import Progress
 
 from tetraview_nets.datasets.folder_exams import folder_exams, renumbered
+from tetraview_nets.datasets.folder_lesions import folder_lesions
 from tetraview_nets.datasets.truth import DatasetUnusable
 from tetraview_nets.learning import cache
-from tetraview_nets.learning.cache import PHANTOM, CacheKey, CanonicalExam, ExamSet
-from tetraview_nets.learning.material import ExamMaterial
+from tetraview_nets.learning.cache import PHANTOM, CacheKey, CanonicalExam, ExamSet, Split
+from tetraview_nets.learning.lesions import Lesion, LesionSet, render_lesions
+from tetraview_nets.learning.material import ExamMaterial, LesionMaterial
 
 #: Data sets whose terms allow figures but no weights that are passed on; they are learnt from only when named in --mix.
 FIGURES_ONLY = frozenset({"INbreast"})
 #: Phantom exams beside real ones.
 PHANTOM_EXAMS = 300
+#: Phantom exams whose lesions stand beside real ones.
+PHANTOM_LESION_EXAMS = 150
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +82,65 @@ def exam_material(request: DataRequest, phantoms: CacheKey) -> ExamMaterial:
         shares=shares,
         described={"mix": shares, "data": described(train), "validation_data": described(validation)},
     )
+
+
+def lesion_material(request: DataRequest, *, weak: bool) -> LesionMaterial:
+    """The lesions of all folders that a training may learn from, and those of phantoms where the mix names them.
+
+    Args:
+        request: which.
+        weak: whether masses that nobody outlined are given the ellipse in their box.
+
+    Raises:
+        DatasetUnusable: a folder or a name of the mix is not usable.
+    """
+    found: list[Lesion] = []
+    for folder in request.folders:
+        first = 1 + max((lesion.seed for lesion in found), default=-1)
+        own = folder_lesions(folder, workers=request.workers, root=request.root)
+        found += [replace(lesion, seed=lesion.seed + first) for lesion in own]
+    shares = request.shares or dict.fromkeys(sorted({lesion.source for lesion in found} - FIGURES_ONLY), 1.0)
+    if PHANTOM in shares:
+        found += _phantom_lesions(request)
+    used = [_as_learnt(lesion, weak=weak) for lesion in found if shares.get(lesion.source, 0) > 0]
+    train, validation = (tuple(each for each in used if each.part == part) for part in ("train", "val"))
+    missing = sorted(set(shares) - {lesion.source for lesion in train})
+    if missing:
+        known = ", ".join(sorted({lesion.source for lesion in found}))
+        raise DatasetUnusable(f"no training masses of {', '.join(missing)}; the folders hold {known}")
+    return LesionMaterial(
+        train=LesionSet(split=Split.TRAIN, lesions=train, shares=shares),
+        validation=LesionSet(split=Split.VALIDATION, lesions=validation),
+        described={"mix": shares, "data": _counted(train), "validation_data": _counted(validation), "weak": weak},
+    )
+
+
+def _phantom_lesions(request: DataRequest) -> list[Lesion]:
+    render_lesions(Split.TRAIN, exams=PHANTOM_LESION_EXAMS, workers=request.workers, root=request.root)
+    found = LesionSet.read(Split.TRAIN, exams=PHANTOM_LESION_EXAMS, root=request.root)
+    return [replace(lesion, part="train", seed=-1 - lesion.seed) for lesion in found]
+
+
+def _as_learnt(lesion: Lesion, *, weak: bool) -> Lesion:
+    """A lesion without the mask that nobody drew, unless weak ones are wanted."""
+    return lesion if lesion.outlined or weak else replace(lesion, mask=np.zeros_like(lesion.mask))
+
+
+def _counted(lesions: Sequence[Lesion]) -> Mapping[str, Mapping[str, int]]:
+    """Patients, images, masses, those with an outline and those whose class is known, of each source."""
+    counts: dict[str, dict[str, int]] = {}
+    for source in sorted({lesion.source for lesion in lesions}):
+        own = [lesion for lesion in lesions if lesion.source == source]
+        masses = [lesion for lesion in own if lesion.kind == 0]
+        counts[source] = {
+            "patients": len({lesion.seed for lesion in own}),
+            "images": len({(lesion.seed, lesion.label.removesuffix(" gland")) for lesion in masses}),
+            "masses": len(masses),
+            "outlined": sum(lesion.outlined for lesion in masses),
+            "malignant": sum(lesion.known and lesion.malignant for lesion in masses),
+            "benign": sum(lesion.known and not lesion.malignant for lesion in masses),
+        }
+    return counts
 
 
 def read_folders(request: DataRequest, key: CacheKey) -> list[CanonicalExam]:

@@ -37,6 +37,23 @@ class Rectangle:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ellipse:
+    """The ellipse that touches the sides of a box: the best guess at the outline of a mass nobody outlined."""
+
+    box: Box
+
+    def mask(self, shape: Shape) -> NDArray[np.bool_]:
+        """The pixels whose centres it holds.
+
+        Raises:
+            TruthUnusable: the box lies outside the image.
+        """
+        (x, y), rows, columns = self.box.centre, np.arange(shape[0]) + 0.5, np.arange(shape[1]) + 0.5
+        across, down = 2 * (columns - x) / self.box.width, 2 * (rows - y) / self.box.height
+        return _not_empty(np.square(across)[None] + np.square(down)[:, None] <= 1)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Polygon:
     """A closed outline."""
 

@@ -16,7 +16,7 @@ from tetraview_nets.dualcore.presets import DualPreset
 from tetraview_nets.dualcore.recipe import SEGMENTATION_PARTS, DualRecipe, Stage
 from tetraview_nets.dualcore.tight import TightSquare
 from tetraview_nets.learning.crops import augmented_pair, pairs
-from tetraview_nets.learning.lesions import Lesion, LesionSet
+from tetraview_nets.learning.lesions import LesionDraw, LesionSet
 from tetraview_nets.learning.pieces import CHUNK, joined
 from tetraview_nets.losses import masked_mean
 from tetraview_nets.metrics import Confusion, auc, mean_per_roi
@@ -34,8 +34,8 @@ class Batch:
     malignant: Tensor
     #: bool [B], whether ``malignant`` may be learnt from.
     known: Tensor
-    #: bool [B], whether it is a mass, whose outline may be learnt from.
-    mass: Tensor
+    #: bool [B], whether it is a mass with a mask, which may be learnt from.
+    outlined: Tensor
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,18 +51,13 @@ class Material:
     device: torch.device
 
     @cached_property
-    def _masses(self) -> list[Lesion]:
-        return list(self.lesions.masses)
-
-    @cached_property
-    def _mimics(self) -> list[Lesion]:
-        return [lesion for lesion in self.lesions if lesion.kind > 0]
+    def _draw(self) -> LesionDraw:
+        return LesionDraw(self.lesions)
 
     def draw(self, generator: np.random.Generator, *, batch: int) -> Batch:
         """Changed patches of masses and, where the recipe wants them, mimics."""
-        masses = round(self.recipe.mass_share * batch)
-        wanted = (self._masses, masses), (self._mimics, batch - masses)
-        drawn = [group[int(i)] for group, count in wanted if count for i in generator.choice(len(group), count)]
+        chosen = self._draw.draw(generator, batch, mass_share=self.recipe.mass_share)
+        drawn = [self.lesions[i] for i in chosen]
         cut = [augmented_pair(lesion, self.preset.patch, generator) for lesion in drawn]
         patches, outlines = (torch.from_numpy(np.stack(each)).to(self.device) for each in zip(*cut, strict=True))
         return Batch(
@@ -70,7 +65,9 @@ class Material:
             masks=outlines,
             malignant=torch.tensor([int(lesion.malignant) for lesion in drawn], device=self.device),
             known=torch.tensor([lesion.known for lesion in drawn], device=self.device),
-            mass=torch.tensor([lesion.kind == 0 for lesion in drawn], device=self.device),
+            outlined=torch.tensor(
+                [lesion.kind == 0 and bool(lesion.mask.any()) for lesion in drawn], device=self.device
+            ),
         )
 
 
@@ -83,6 +80,8 @@ class ReadingTask:
         self.network: nn.Module = self._net
         self._tight = TightSquare.of(given.preset).to(given.device)
         self._watched = pairs(given.watched.masses, given.preset.patch, detected=True)
+        self._outlined = torch.tensor([lesion.outlined for lesion in given.watched.masses])
+        self._classed = np.array([lesion.known for lesion in given.watched.masses])
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """The weighed losses of a step's batch, which follows from the stage's seed and the step."""
@@ -96,11 +95,11 @@ class ReadingTask:
 
     def _outline_losses(self, found: DualOutput, batch: Batch) -> dict[str, Tensor]:
         """Those of the segmenter on masses; nothing where the network outlines nothing."""
-        if found.unary is None or found.refined is None:
+        if found.unary is None or found.refined is None or not batch.outlined.any():
             return {}
-        masks = self._tight.cut(batch.masks[batch.mass].float()) >= 1 / 2
+        masks = self._tight.cut(batch.masks[batch.outlined].float()) >= 1 / 2
         share, part = self.given.preset.segmenter.crf_share, SEGMENTATION_PARTS[self.stage]
-        terms = loss_terms(found.unary[batch.mass], found.refined[batch.mass], masks, crf_share=share)
+        terms = loss_terms(found.unary[batch.outlined], found.refined[batch.outlined], masks, crf_share=share)
         return {name: part * term for name, term in terms.items()}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
@@ -108,12 +107,14 @@ class ReadingTask:
         assert isinstance(network, SinglePath | DualCoreNet)
         patches, masks = self._watched
         found = read_all(network, patches, device=self.given.device)
-        malignant = np.array([lesion.malignant for lesion in self.given.watched.masses])
-        figures = {"auc": auc(found.logits.softmax(dim=1)[:, 1].double().numpy(), malignant)}
+        malignant = np.array([lesion.malignant for lesion in self.given.watched.masses])[self._classed]
+        scores = found.logits.softmax(dim=1)[:, 1].double().numpy()[self._classed]
+        figures = {"auc": auc(scores, malignant)}
         if found.refined is None:
             return figures
         outlined, truth = found.refined.sigmoid() >= THRESHOLD, self._tight.cpu().cut(masks.float()) >= 1 / 2
-        counted = [Confusion.of(each.numpy(), true.numpy()) for each, true in zip(outlined, truth, strict=True)]
+        seen = zip(outlined[self._outlined], truth[self._outlined], strict=True)
+        counted = [Confusion.of(each.numpy(), true.numpy()) for each, true in seen]
         return {**figures, "dice": mean_per_roi(counted)["dice"]}
 
 

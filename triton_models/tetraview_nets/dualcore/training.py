@@ -67,6 +67,8 @@ class DualTraining(PatchTraining[DualPreset, DualRecipe, DualCoreNet]):
         return network
 
     def _task(self) -> ReadingTask:
+        if self.init is not None:
+            return ReadingTask(Stage.JOINT, self._new(), self._given)
         # Paths that have ended are found by their checkpoints.
         local, graph = (self.path(stage) for stage in (Stage.LOCAL, Stage.GRAPH))
         return ReadingTask(Stage.JOINT, DualCoreNet.of_paths(local, graph, self.preset), self._given)
@@ -77,9 +79,13 @@ class DualTraining(PatchTraining[DualPreset, DualRecipe, DualCoreNet]):
             preset=self.preset,
             recipe=self.recipe,
             lesions=self._learnt,
-            watched=self.watched or self.cached(Split.VALIDATION, self.recipe.watched_exams),
+            watched=self._looked_at if self.material else self._few_watched,
             device=self.device,
         )
+
+    @property
+    def _few_watched(self) -> LesionSet:
+        return self.watched or self.cached(Split.VALIDATION, self.recipe.watched_exams)
 
     def _described(self) -> dict[str, Any]:
         recipe = self.recipe
@@ -91,10 +97,11 @@ class DualTraining(PatchTraining[DualPreset, DualRecipe, DualCoreNet]):
         }
 
     def _judged(self, network: DualCoreNet, lesions: LesionSet) -> Judgement:
-        masses, shape = lesions.masses, self.preset.patch
-        reading = read_patches(network, detected(masses, shape), device=self.device)
-        assert reading.malignancy is not None
-        assert reading.probability is not None
-        outlined = mean_per_roi(agreement(reading.probability, THRESHOLD, masses, shape, detected=True))
-        malignant = np.array([mass.malignant for mass in masses])
-        return judged_scores(reading.malignancy.double().numpy(), malignant, dice=outlined["dice"])
+        drawn, classed, shape = lesions.masses.outlined, lesions.masses.classed, self.preset.patch
+        outlines = read_patches(network, detected(drawn, shape), device=self.device).probability
+        scores = read_patches(network, detected(classed, shape), device=self.device).malignancy
+        assert outlines is not None
+        assert scores is not None
+        dice = mean_per_roi(agreement(outlines, THRESHOLD, drawn, shape, detected=True))["dice"]
+        malignant = np.array([mass.malignant for mass in classed])
+        return judged_scores(scores.double().numpy(), malignant, dice=dice)

@@ -8,7 +8,7 @@ is never drawn as the main one.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -43,6 +43,12 @@ def companion(view: int, *, ipsilateral: bool) -> int:
     """The index of the other projection of the breast, or of the same projection of the other breast."""
     found: View = VIEWS[view].ipsilateral if ipsilateral else VIEWS[view].contralateral
     return VIEWS.index(found)
+
+
+def with_companion(exam: CanonicalExam, *, ipsilateral: bool) -> NDArray[np.bool_]:
+    """Which views of an exam have their companion, and a known nipple in both: bool [4]."""
+    usable = exam.present & exam.nipple_known
+    return np.asarray(usable & usable[[companion(view, ipsilateral=ipsilateral) for view in range(len(VIEWS))]])
 
 
 def other(index: int, *, ipsilateral: bool) -> int:
@@ -93,14 +99,14 @@ class Draw:
         exams: Sequence[CanonicalExam],
         *,
         shares: Mapping[str, float] | None = None,
-        nipple_known: bool = False,
+        usable: Callable[[CanonicalExam], NDArray[np.bool_]] | None = None,
     ) -> None:
         """Sort views by source, and those with a mass by its size.
 
         Args:
             exams: what is drawn from.
             shares: how often each source is drawn, by ``CanonicalExam.source``; None for all alike.
-            nipple_known: whether only views are drawn whose nipple somebody marked.
+            usable: which views of an exam are drawn, bool [4]; None for all that are there.
 
         Raises:
             ValueError: a source of the shares has no exams.
@@ -109,11 +115,11 @@ class Draw:
         self._views: dict[str, list[Spot]] = defaultdict(list)
         self._with_mass: dict[str, dict[int, list[Spot]]] = defaultdict(lambda: defaultdict(list))
         for i, exam in enumerate(exams):
-            usable = exam.present & exam.nipple_known if nipple_known else exam.present
-            if not usable.any():
+            drawn = exam.present if usable is None else exam.present & usable(exam)
+            if not drawn.any():
                 continue
-            self._views[exam.source] += [Spot(i, int(view)) for view in np.flatnonzero(usable)]
-            for box in np.flatnonzero((exam.kinds == 0) & usable[exam.box_views]):
+            self._views[exam.source] += [Spot(i, int(view)) for view in np.flatnonzero(drawn)]
+            for box in np.flatnonzero((exam.kinds == 0) & drawn[exam.box_views]):
                 view = int(exam.box_views[box])
                 self._with_mass[exam.source][_size(exam, int(box))].append(Spot(i, view))
         weights = shares or dict.fromkeys(self._views, 1.0)
@@ -121,7 +127,7 @@ class Draw:
         if missing:
             raise ValueError(f"no exams of {', '.join(missing)}; there are exams of {', '.join(sorted(self._views))}")
         self._sources = sorted(name for name, share in weights.items() if share > 0)
-        self._shares = np.array([weights[name] for name in self._sources])
+        self._shares = np.array([float(weights[name]) for name in self._sources])
         self._shares /= self._shares.sum()
 
     def spot(self, generator: np.random.Generator) -> Spot:

@@ -8,7 +8,8 @@ box that ``tetraview_nets.learning.crops`` draws. What a network reads is cut fr
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -26,7 +27,7 @@ from tetraview.imaging.patch import GreyWindow, PatchShape
 from tetraview.imaging.upright import UprightImage, upright
 from tetraview.phantom import PhantomExam, PhantomObject, PhantomView
 from tetraview_nets.learning.birads import CATEGORIES
-from tetraview_nets.learning.cache import KINDS, VIEWS, Split, default_root
+from tetraview_nets.learning.cache import KINDS, PHANTOM, VIEWS, Split, default_root
 
 #: Every exam has a mass, at a pixel of 0.225 mm that shows spicules.
 PHANTOM_RECIPE = "fine_masses"
@@ -66,6 +67,12 @@ class Lesion:
     malignant: bool
     #: Whether training may know ``malignant``: a mass only after biopsy, anything else always.
     known: bool
+    #: Whether somebody drew ``mask``. If not it is empty, or the ellipse in a box where such weak labels are wanted.
+    outlined: bool = True
+    #: The data set that it is of.
+    source: str = PHANTOM
+    #: The part of that data set, ``train``, ``val`` or ``test``; empty where it is not divided.
+    part: str = ""
 
 
 def lesions(exam: PhantomExam) -> list[Lesion]:
@@ -141,6 +148,8 @@ class LesionSet(Sequence[Lesion]):
 
     split: Split
     lesions: tuple[Lesion, ...]
+    #: How often each source is drawn, by ``Lesion.source``; None for all lesions alike.
+    shares: Mapping[str, float] | None = None
 
     @classmethod
     def read(cls, split: Split, *, exams: int, root: Path | None = None) -> Self:
@@ -154,7 +163,7 @@ class LesionSet(Sequence[Lesion]):
                 f"make them with `tetraview_nets lesions --split {split} --exams {exams}`"
             )
         last = split.seeds[exams - 1]
-        found = [lesion for path in paths for lesion in _read_shard(path) if lesion.seed <= last]
+        found = [lesion for path in paths for lesion in read_lesions(path) if lesion.seed <= last]
         return cls(split=split, lesions=tuple(found))
 
     @property
@@ -162,11 +171,50 @@ class LesionSet(Sequence[Lesion]):
         """The masses alone."""
         return replace(self, lesions=tuple(lesion for lesion in self.lesions if lesion.kind == 0))
 
+    @property
+    def outlined(self) -> Self:
+        """Those that somebody outlined."""
+        return replace(self, lesions=tuple(lesion for lesion in self.lesions if lesion.outlined))
+
+    @property
+    def masked(self) -> Self:
+        """Those with a mask to learn from, drawn by somebody or weak."""
+        return replace(self, lesions=tuple(lesion for lesion in self.lesions if lesion.mask.any()))
+
+    @property
+    def classed(self) -> Self:
+        """Those whose class is known."""
+        return replace(self, lesions=tuple(lesion for lesion in self.lesions if lesion.known))
+
     def __len__(self) -> int:
         return len(self.lesions)
 
     def __getitem__(self, index: int) -> Lesion:  # type: ignore[override]
         return self.lesions[index]
+
+
+class LesionDraw:
+    """Random lesions of a set as positions in it, each source as often as the set's shares say."""
+
+    def __init__(self, lesions: Sequence[Lesion]) -> None:
+        shares = lesions.shares if isinstance(lesions, LesionSet) else None
+        self._masses = _weighted([i for i, lesion in enumerate(lesions) if lesion.kind == 0], lesions, shares)
+        self._mimics = _weighted([i for i, lesion in enumerate(lesions) if lesion.kind > 0], lesions, shares)
+
+    def draw(self, generator: np.random.Generator, count: int, *, mass_share: float = 1.0) -> list[int]:
+        """Masses, and at the end as many that are none as the share leaves; masses alone where there are no others."""
+        masses = round(mass_share * count) if len(self._mimics[0]) else count
+        groups = (self._masses, masses), (self._mimics, count - masses)
+        return [int(i) for (places, chances), n in groups if n for i in generator.choice(places, n, p=chances)]
+
+
+def _weighted(
+    places: list[int], lesions: Sequence[Lesion], shares: Mapping[str, float] | None
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Positions that can be drawn, and how probable each is."""
+    counts = Counter(lesions[i].source for i in places)
+    chances = np.array([(shares or counts).get(lesions[i].source, 0) / counts[lesions[i].source] for i in places])
+    return np.array(places, dtype=np.int64), chances / chances.sum() if chances.sum() else chances
 
 
 def folder_of(split: Split, root: Path | None = None) -> Path:
@@ -220,14 +268,18 @@ def _render_shard(folder: Path, first: int) -> None:
     cv2.setNumThreads(1)
     recipe = phantom.RECIPES[PHANTOM_RECIPE]
     exams = (phantom.generate(seed, recipe=recipe) for seed in range(first, first + SHARD))
-    path = _path(folder, first)
+    write_lesions(_path(folder, first), [lesion for exam in exams for lesion in lesions(exam)])
+
+
+def write_lesions(path: Path, found: Sequence[Lesion]) -> None:
+    """Keep lesions, at least one, in a file that appears whole or not at all."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     with part.open("wb") as file:
-        np.savez(file, **packed([lesion for exam in exams for lesion in lesions(exam)]))  # type: ignore[arg-type]
+        np.savez(file, **packed(found))  # type: ignore[arg-type]
     part.replace(path)
 
 
-_SCALARS = ("seed", "label", "suspicion", "kind", "birads", "malignant", "known")
+_SCALARS = ("seed", "label", "suspicion", "kind", "birads", "malignant", "known", "outlined", "source", "part")
 
 
 def packed(found: Sequence[Lesion]) -> dict[str, NDArray[np.generic]]:
@@ -243,7 +295,8 @@ def packed(found: Sequence[Lesion]) -> dict[str, NDArray[np.generic]]:
     }
 
 
-def _read_shard(path: Path) -> list[Lesion]:
+def read_lesions(path: Path) -> list[Lesion]:
+    """The lesions of a file."""
     with np.load(path) as stored:
         arrays = dict(stored)
     ends = arrays["shape"].prod(axis=1).cumsum()
@@ -255,7 +308,7 @@ def _read_shard(path: Path) -> list[Lesion]:
             mask=mask.reshape(arrays["shape"][i]),
             box=Box(*arrays["box"][i].tolist()),
             spacing_mm=tuple(arrays["spacing_mm"][i].tolist()),
-            **{name: arrays[name][i].item() for name in _SCALARS},
+            **{name: arrays[name][i].item() for name in _SCALARS if name in arrays},
         )
         for i, (tile, mask) in enumerate(zip(tiles, masks, strict=True))
     ]

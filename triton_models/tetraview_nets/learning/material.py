@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tetraview_nets.learning.cache import CanonicalExam
+from tetraview_nets.learning.lesions import LesionSet
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -19,5 +20,17 @@ class ExamMaterial:
     validation: Sequence[CanonicalExam]
     #: How often each source is drawn, by ``CanonicalExam.source``; None for all alike.
     shares: Mapping[str, float] | None = None
+    #: What the card says of them.
+    described: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LesionMaterial:
+    """Lesions of one or more sources."""
+
+    #: To learn from.
+    train: LesionSet
+    #: For calibration, and for the looks that a training takes at itself.
+    validation: LesionSet
     #: What the card says of them.
     described: Mapping[str, Any] = field(default_factory=dict)

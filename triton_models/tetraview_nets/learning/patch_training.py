@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, cast
@@ -12,16 +13,17 @@ from torch import Tensor, nn
 
 from tetraview.imaging.patch import PatchShape
 from tetraview.phantom import GENERATOR_VERSION
-from tetraview_nets.calibration import Calibration, fit_malignancy
+from tetraview_nets.calibration import fit_malignancy
 from tetraview_nets.learning.agreement import agreement
 from tetraview_nets.learning.cache import Split
 from tetraview_nets.learning.lesions import PHANTOM_RECIPE, LesionSet
+from tetraview_nets.learning.material import LesionMaterial
 from tetraview_nets.learning.schedule import Rhythm, Schedule
 from tetraview_nets.learning.train import Run, Task, averaged
 from tetraview_nets.metrics import auc, mean_per_roi
 from tetraview_nets.metrics.arrays import Booleans, Floats
 from tetraview_nets.system import PatchPreset, PatchSystem
-from tetraview_nets.weights import WeightsCard, save
+from tetraview_nets.weights import Calibration, WeightsCard, read, save
 
 
 class PatchRecipe(Protocol):
@@ -68,6 +70,10 @@ class PatchTraining(ABC, Generic[Preset, Recipe, Network]):
     lesions: LesionSet | None = None
     #: Lesions to be watched on; None for those of the recipe.
     watched: LesionSet | None = None
+    #: Lesions to learn from and to be judged on, in place of phantoms.
+    material: LesionMaterial | None = None
+    #: Weights to begin with; None for new ones.
+    init: Path | None = None
 
     #: The network as Triton serves it.
     system: ClassVar[PatchSystem]
@@ -80,9 +86,13 @@ class PatchTraining(ABC, Generic[Preset, Recipe, Network]):
 
         Raises:
             FileNotFoundError: lesions of the recipe are not in the cache.
+            WeightsInvalid: the weights to begin with are not usable.
         """
         torch.manual_seed(self.recipe.schedule.seed)
-        run = Run(self.name, self._task(), self.recipe.schedule, self.folder, rhythm=self.rhythm)
+        task = self._task()
+        if self.init is not None:
+            task.network.load_state_dict(read(self.init)[0])
+        run = Run(self.name, task, self.recipe.schedule, self.folder, rhythm=self.rhythm)
         return cast("Network", run.finish())
 
     def cached(self, split: Split, exams: int) -> LesionSet:
@@ -106,20 +116,33 @@ class PatchTraining(ABC, Generic[Preset, Recipe, Network]):
             NotTrained: training has not ended.
         """
         network = self.trained()
-        figures, calibration = self._judged(network, self.cached(Split.VALIDATION, self.recipe.validation_exams))
+        figures, calibration = self._judged(network, self._validation)
         card = WeightsCard(
             name=self.system.name,
             version=self.system.version,
             preset=self.preset.name,
             generator_version=GENERATOR_VERSION,
             calibration=calibration,
-            training={"phantom_recipe": PHANTOM_RECIPE, **self._described(), "validation": figures},
+            training={**self._lesions_described, **self._described(), "validation": figures},
         )
         return save(path, network, card)
 
     def _new(self) -> Network:
         """The network before training."""
         return cast("Network", self.system.build(self.preset))
+
+    @property
+    def _lesions_described(self) -> Mapping[str, Any]:
+        """What was learnt from, as the card tells it."""
+        return self.material.described if self.material else {"phantom_recipe": PHANTOM_RECIPE}
+
+    @property
+    def _validation(self) -> LesionSet:
+        """The lesions that the trained network is judged on."""
+        return self.material.validation if self.material else self._cached_validation()
+
+    def _cached_validation(self) -> LesionSet:
+        return self.cached(Split.VALIDATION, self.recipe.validation_exams)
 
     def _described(self) -> dict[str, Any]:
         """The recipe as the card tells it."""
@@ -128,12 +151,14 @@ class PatchTraining(ABC, Generic[Preset, Recipe, Network]):
     @property
     def _learnt(self) -> LesionSet:
         """The lesions to learn from."""
+        if self.lesions is None and self.material is not None:
+            return self.material.train
         return self.lesions or self.cached(Split.TRAIN, self.recipe.exams)
 
     @property
     def _looked_at(self) -> LesionSet:
         """The lesions to be watched on."""
-        return self.watched or self.cached(Split.VALIDATION, self.recipe.validation_exams)
+        return self.watched or self._validation
 
     @abstractmethod
     def _task(self) -> Task:

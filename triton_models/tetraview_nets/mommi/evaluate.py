@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 import torch
 
 from tetraview.domain.view import Route
-from tetraview_nets.learning.cache import VIEWS, CanonicalExam
+from tetraview_nets.learning.cache import CanonicalExam
 from tetraview_nets.learning.evaluate import Detections, image_result, view_input
 from tetraview_nets.metrics import ImageResult
 from tetraview_nets.mommi.network import MommiNet
@@ -29,9 +30,14 @@ class MommiDetector:
 
     @torch.no_grad()
     def read_routes(self, exam: CanonicalExam, routes: Sequence[Route]) -> dict[Route, list[Detections]]:
-        """Detections of all four views by each route, at the cost of one pass through the backbones."""
-        look = self.network.look([view_input(exam, view, self.device) for view in range(len(VIEWS))])
+        """Detections of the views that an exam has by each route, at the cost of one pass through the backbones."""
+        look = self.network.look([view_input(exam, view, self.device) for view in _shown(exam)])
         return {route: [_detections(out) for out in self.network.conclude(look, furthest=route)] for route in routes}
+
+
+def _shown(exam: CanonicalExam) -> list[int]:
+    """The views that an exam has."""
+    return [int(view) for view in np.flatnonzero(exam.present)]
 
 
 def _detections(output: ViewOutput) -> Detections:
@@ -49,6 +55,6 @@ def read_routes(
     results: dict[Route, list[ImageResult]] = {route: [] for route in routes}
     for exam in exams:
         for route, views in detector.read_routes(exam, routes).items():
-            results[route] += [image_result(exam, view, found) for view, found in enumerate(views)]
+            results[route] += [image_result(exam, *pair) for pair in zip(_shown(exam), views, strict=True)]
         done()
     return results

@@ -204,47 +204,6 @@ class IpsiDualNet(nn.Module):
         return (*levels, ranked.logits, ranked.deltas, *joined)
 
     @torch.inference_mode()
-    def detect(
-        self,
-        main_pyramid: Sequence[Tensor],
-        aux_pyramid: Sequence[Tensor] | None,
-        *,
-        main_nipple: Tensor,
-        aux_nipple: Tensor | None,
-        main_spacing: float,
-        aux_spacing: float | None,
-        geometry_ok: bool = True,
-    ) -> tuple[Tensor, Tensor]:
-        """Masses of one view.
-
-        Args:
-            main_pyramid: ``features`` of the view that is read, B = 1.
-            aux_pyramid: ``features`` of the other view of the same breast, B = 1, or None.
-            main_nipple: [2] canonical pixels.
-            aux_nipple: the same of the other view, or None with it.
-            main_spacing: millimetres per canonical pixel.
-            aux_spacing: the same of the other view, or None with it.
-            geometry_ok: False when a nipple is not to be trusted.
-
-        Returns:
-            Boxes [N, 4] and scores [N] by falling score.
-        """
-        if aux_pyramid is None or aux_nipple is None or aux_spacing is None:
-            aux_pyramid, aux_nipple, aux_spacing, partner = [p[:0] for p in main_pyramid], main_nipple, 1.0, [-1]
-        else:
-            partner = [1, 0]
-        views = len(partner)
-        device = main_nipple.device
-        companions = Companions(
-            partner=torch.tensor(partner, device=device),
-            nipple=torch.stack([main_nipple, aux_nipple])[:views],
-            spacing=torch.tensor([main_spacing, aux_spacing], device=device)[:views],
-            geometry_ok=torch.tensor([geometry_ok] * views, device=device),
-        )
-        levels = [torch.cat([m, a]) for m, a in zip(main_pyramid, aux_pyramid, strict=True)]
-        return self.detect_all(levels, companions)[0]
-
-    @torch.inference_mode()
     def detect_all(self, pyramid: Sequence[Tensor], companions: Companions) -> list[tuple[Tensor, Tensor]]:
         """Masses of every view of a batch, each as main with its companion: boxes [N, 4] and scores [N]."""
         return self.detect_ranked(pyramid, self.proposals(pyramid), companions)

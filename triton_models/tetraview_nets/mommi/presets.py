@@ -10,6 +10,7 @@ from typing import Literal
 
 from tetraview.imaging.canonical import Frame
 from tetraview_nets.blocks.hrnet import HRNetShape
+from tetraview_nets.blocks.nipple import BACKBONE as NIPPLE_BACKBONE
 
 Geometry = Literal["nipple", "dummy_centre", "box_xywh", "none"]
 FusionSource = Literal["p2", "concat"]
@@ -27,8 +28,6 @@ class MommiPreset:
     spacing_mm: float
     #: Backbone of the ipsilateral and bilateral networks.
     backbone: HRNetShape
-    #: Backbone of the nipple network, which reads the image at half size.
-    nipple_backbone: HRNetShape
     #: Channels of the feature pyramid.
     pyramid: int
     #: Anchor side per pyramid level P2..P6, pixels.
@@ -47,6 +46,8 @@ class MommiPreset:
     heads: int
     #: Channels of the fusion network at strides 4, 8 and 16.
     fusion: tuple[int, int, int]
+    #: Backbone of the nipple network, which reads the image at half size.
+    nipple_backbone: HRNetShape = NIPPLE_BACKBONE
     #: Backbone of the bilateral network; None for one like the ipsilateral network's.
     bi_backbone: HRNetShape | None = None
     #: The bilateral network reads images averaged over blocks of this many rows and columns.
@@ -88,7 +89,6 @@ TINY = MommiPreset(
     width=128,
     spacing_mm=0.9,
     backbone=_slim_backbone(8),
-    nipple_backbone=_slim_backbone(8),
     pyramid=32,
     anchor_sides=(4, 8, 16, 32, 64),
     canonical_side=28,
@@ -108,7 +108,6 @@ SLIM = MommiPreset(
     width=256,
     spacing_mm=0.45,
     backbone=_slim_backbone(16),
-    nipple_backbone=_slim_backbone(8),
     pyramid=64,
     anchor_sides=(8, 16, 32, 64, 128),
     canonical_side=56,
@@ -131,7 +130,6 @@ MEDIUM = MommiPreset(
     width=384,
     spacing_mm=0.30,
     backbone=_full_backbone(18),
-    nipple_backbone=_slim_backbone(8),
     pyramid=128,
     anchor_sides=(12, 24, 48, 96, 192),
     canonical_side=84,
@@ -150,7 +148,6 @@ PAPER = MommiPreset(
     width=1536,
     spacing_mm=0.07,
     backbone=_full_backbone(48),
-    nipple_backbone=_slim_backbone(8),
     pyramid=256,
     anchor_sides=(32, 64, 128, 256, 512),
     canonical_side=224,

@@ -12,12 +12,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tetraview.phantom import ObjectKind
 from tetraview_nets.boxes import clip, iou_matrix
 from tetraview_nets.learning.cache import KINDS, VIEWS, CanonicalExam
-from tetraview_nets.learning.data import AUX_DROPPED, GEOMETRY_DROPPED, MASS_SHARE, NIPPLE_JITTER_MM, other, present
+from tetraview_nets.learning.data import (
+    AUX_DROPPED,
+    GEOMETRY_DROPPED,
+    MASS_SHARE,
+    NIPPLE_JITTER_MM,
+    companion,
+    other,
+    present,
+)
 from tetraview_nets.learning.evaluate import recalls
 from tetraview_nets.losses import told_apart
 from tetraview_nets.mommi.ipsidual import Companions, IpsiDualNet, RoIs, roi_loss
@@ -109,7 +118,10 @@ class RelationTask:
         # The first layer knows by now what a mass looks like; with it free the head learns its exams by heart.
         ipsi.head.layers[0].requires_grad_(requires_grad=False)
         self._pooled = PooledViews.of(self._ipsi, given.exams, given.device)
-        self._with_mass = np.flatnonzero([len(found) for found in self._pooled.masses])
+        pairs = [_both_present(exam) for exam in given.exams]
+        self._drawn = np.flatnonzero(np.concatenate(pairs))
+        self._with_mass = [int(i) for i in self._drawn if len(self._pooled.masses[i])]
+        self._known = torch.from_numpy(np.concatenate([exam.nipple_known for exam in given.exams]))
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """The head's two losses over all proposals of pairs of views, and how well it tells masses from decoys."""
@@ -128,7 +140,7 @@ class RelationTask:
     def _spot(self, generator: np.random.Generator) -> int:
         if len(self._with_mass) and generator.random() < MASS_SHARE:
             return int(generator.choice(self._with_mass))
-        return int(generator.integers(len(self._pooled.masses)))
+        return int(generator.choice(self._drawn))
 
     def _companions(self, chosen: Sequence[int], generator: np.random.Generator) -> Companions:
         """Mains first, then their companions, some of them hidden; nipples with the error of a nipple network."""
@@ -137,18 +149,24 @@ class RelationTask:
         number = torch.arange(pairs, device=device)
         partner = torch.cat([torch.where(shown, own, -1) for own in (number + pairs, number)])
         error = torch.from_numpy(generator.normal(0, NIPPLE_JITTER_MM, (2 * pairs, 2)).astype(np.float32))
-        spacing = self._pooled.spacing[chosen]
+        spacing, known = self._pooled.spacing[chosen], self._known[chosen].view(2, pairs).all(dim=0)
         return Companions(
             partner=partner,
             nipple=(self._pooled.nipple[chosen] + error / spacing[:, None]).to(device),
             spacing=spacing.to(device),
-            geometry_ok=present(pairs, GEOMETRY_DROPPED, generator, device).repeat(2),
+            geometry_ok=(present(pairs, GEOMETRY_DROPPED, generator, device) & known.to(device)).repeat(2),
         )
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Recall of the whole ipsilateral network with this head and true nipples on watched exams."""
         self._ipsi.head.load_state_dict(network.state_dict())
         return recalls(self.given.watched, lambda exam: ipsi_boxes(self._ipsi, exam, self.given.device))
+
+
+def _both_present(exam: CanonicalExam) -> NDArray[np.bool_]:
+    """Which views of an exam are there with the other view of their breast: bool [4]."""
+    others = [companion(view, ipsilateral=True) for view in range(len(VIEWS))]
+    return np.asarray(exam.present & exam.present[others])
 
 
 def shows(rois: RoIs, objects: Sequence[Tensor]) -> Tensor:

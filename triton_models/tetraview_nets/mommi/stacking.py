@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import torch
 
 from tetraview.domain.view import Route
 from tetraview_nets.boxes import iou_matrix
-from tetraview_nets.learning.cache import VIEWS, CanonicalExam
+from tetraview_nets.learning.cache import CanonicalExam
 from tetraview_nets.learning.evaluate import view_input
 from tetraview_nets.metrics import IOU_CRITERION
 from tetraview_nets.mommi.network import MommiNet, branch_scores, candidates
@@ -22,10 +23,11 @@ def fit_scorer(network: MommiNet, exams: Iterable[CanonicalExam]) -> None:
 
 @torch.no_grad()
 def exam_candidates(network: MommiNet, exam: CanonicalExam, routes: Sequence[Route] = tuple(Route)) -> list[Candidates]:
-    """The candidates of all views of an exam by each route, on the CPU; a hit overlaps a mass by IoU > 0.2."""
+    """The candidates of the views that an exam has by each route, on the CPU; a hit overlaps a mass by IoU > 0.2."""
     device = next(network.parameters()).device
-    look = network.look([view_input(exam, view, device) for view in range(len(VIEWS))])
-    truth = [torch.from_numpy(exam.boxes[exam.masses(view)]).to(device) for view in range(len(VIEWS))]
+    shown = np.flatnonzero(exam.present).tolist()
+    look = network.look([view_input(exam, view, device) for view in shown])
+    truth = [torch.from_numpy(exam.boxes[exam.masses(view)]).to(device) for view in shown]
     found = []
     for route in routes:
         evidence = network.evidence(look, furthest=route)

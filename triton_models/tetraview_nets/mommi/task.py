@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -27,6 +28,7 @@ from tetraview_nets.learning.data import (
     mimics,
     present,
     reduced,
+    with_companion,
 )
 from tetraview_nets.learning.distributed import ALONE, Workers
 from tetraview_nets.learning.evaluate import read_exams, recall_figures, recalls
@@ -82,7 +84,7 @@ class NippleTask:
     def __init__(self, given: TaskSet) -> None:
         self.given = given
         self.network: nn.Module = NippleNet(given.preset.nipple_backbone).to(given.device)
-        self._draw = Draw(given.exams, shares=given.shares, nipple_known=True)
+        self._draw = Draw(given.exams, shares=given.shares, usable=lambda exam: exam.nipple_known)
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """Squared error of the heat map."""
@@ -162,7 +164,12 @@ class BiTask:
         self.given = given
         self._bi = BiDualNet(given.preset).to(given.device)
         self.network: nn.Module = self._bi
-        self._draw = Draw([reduced(exam, given.preset.bi_reduction) for exam in given.exams])
+        self._draw = Draw(
+            [reduced(exam, given.preset.bi_reduction) for exam in given.exams],
+            shares=given.shares,
+            # What is laid on the other breast needs both nipples, and the other breast.
+            usable=partial(with_companion, ipsilateral=False),
+        )
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """Focal loss of the map, and how well it tells masses from mimics."""
@@ -178,7 +185,7 @@ class BiTask:
         """Recall of the map's components with true nipples on watched exams."""
 
         def boxes(exam: CanonicalExam) -> list[tuple[Tensor, Tensor]]:
-            maps = bi_maps(network, exam, self.given.device)
+            maps, _ = bi_maps(network, exam, self.given.device)
             return [components(p, spacing_mm=float(s)) for p, s in zip(maps, exam.spacing_mm, strict=True)]
 
         return recalls(self.given.watched, boxes)
@@ -202,24 +209,39 @@ def views_of(exam: CanonicalExam, views: Sequence[int], device: torch.device) ->
     return collate([plain(exam, view) for view in views], device=device)
 
 
+def ipsi_companions(exam: CanonicalExam, views: Views) -> Companions:
+    """Who accompanies whom in an exam, with true nipples; a view that is not there accompanies none."""
+    partner = torch.tensor([companion(view, ipsilateral=True) for view in range(len(VIEWS))])
+    known = torch.from_numpy(exam.nipple_known)
+    return Companions(
+        partner=torch.where(torch.from_numpy(exam.present)[partner], partner, -1).to(views.image.device),
+        nipple=views.nipple,
+        spacing=views.spacing,
+        geometry_ok=(known & known[partner]).to(views.image.device),
+    )
+
+
 def ipsi_boxes(network: nn.Module, exam: CanonicalExam, device: torch.device) -> list[tuple[Tensor, Tensor]]:
     """Boxes and scores of the ipsilateral network for all four views, with true nipples."""
     views = views_of(exam, range(len(VIEWS)), device)
-    companions = Companions(
-        partner=torch.tensor([companion(view, ipsilateral=True) for view in range(len(VIEWS))], device=device),
-        nipple=views.nipple,
-        spacing=views.spacing,
-        geometry_ok=torch.ones(len(VIEWS), dtype=torch.bool, device=device),
-    )
-    return network.detect_all(network.features(views.image), companions)  # type: ignore[no-any-return, operator]
+    return network.detect_all(network.features(views.image), ipsi_companions(exam, views))  # type: ignore[no-any-return, operator]
 
 
-def bi_maps(network: nn.Module, exam: CanonicalExam, device: torch.device) -> Tensor:
-    """Probability maps of the bilateral network for all four views, with true nipples: float32 [4, H, W]."""
-    main = views_of(exam, range(len(VIEWS)), device)
-    aux = views_of(exam, [companion(view, ipsilateral=False) for view in range(len(VIEWS))], device)
-    maps: Tensor = network(main.image, registered(main, aux, nipples=(main.nipple, aux.nipple)))
-    return maps[:, 0].sigmoid()
+def bi_maps(network: nn.Module, exam: CanonicalExam, device: torch.device) -> tuple[Tensor, Tensor]:
+    """What the bilateral network makes of an exam's views, with true nipples.
+
+    Returns:
+        Probability maps, float32 [4, H, W], zero where a view cannot be compared, and where it can: bool [4].
+    """
+    able = with_companion(exam, ipsilateral=False)
+    maps = torch.zeros(exam.images.shape, device=device)
+    chosen = np.flatnonzero(able).tolist()
+    if chosen:
+        main = views_of(exam, chosen, device)
+        aux = views_of(exam, [companion(view, ipsilateral=False) for view in chosen], device)
+        logits: Tensor = network(main.image, registered(main, aux, nipples=(main.nipple, aux.nipple)))
+        maps[chosen] = logits[:, 0].sigmoid().float()
+    return maps, torch.from_numpy(able)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -232,17 +254,20 @@ class Evidence:
     planes: Tensor
     #: bool [V, 1, H, W].
     mass: Tensor
+    #: bool [V], whether there is a bilateral map.
+    compared: Tensor
 
     @classmethod
     @torch.no_grad()
     def of(cls, network: MommiNet, exams: Sequence[CanonicalExam], device: torch.device) -> Evidence:
         """Run the trained networks over exams they have not seen."""
-        planes, mass = (torch.cat(c) for c in zip(*(_evidence(network, e, device) for e in exams), strict=True))
+        each = (_evidence(network, exam, device) for exam in exams)
+        planes, mass, compared = (torch.cat(column) for column in zip(*each, strict=True))
         if network.preset.fusion_source == "concat":
-            return cls(features=None, planes=planes, mass=mass)
+            return cls(features=None, planes=planes, mass=mass, compared=compared)
         batches = [_images(four, device) for four in torch.split(planes, len(VIEWS))]
         features = torch.cat([network.fusion_features(image).half().cpu() for image in batches])
-        return cls(features=features, planes=planes, mass=mass)
+        return cls(features=features, planes=planes, mass=mass, compared=compared)
 
 
 def _images(planes: Tensor, device: torch.device) -> Tensor:
@@ -250,15 +275,17 @@ def _images(planes: Tensor, device: torch.device) -> Tensor:
     return planes[:, :1].to(device).float() / 255
 
 
-def _evidence(network: MommiNet, exam: CanonicalExam, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Planes and masses of one exam's views."""
+def _evidence(network: MommiNet, exam: CanonicalExam, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Planes and masses of the views that an exam has, and which of them were compared with the other breast."""
     views = views_of(exam, range(len(VIEWS)), device)
     height, width = views.image.shape[-2:]
     found = ipsi_boxes(network.ipsi, exam, device)
     believed = [(boxes[scores >= MIN_EVIDENCE].cpu(), scores[scores >= MIN_EVIDENCE].cpu()) for boxes, scores in found]
     ipsi = torch.stack([boxes_to_map(boxes, scores, height, width) for boxes, scores in believed])
-    planes = torch.stack([views.image[:, 0].cpu(), ipsi, bi_maps(network.bi, exam, device).cpu()], dim=1)
-    return (planes * 255).round().byte(), views.mass.cpu()
+    maps, compared = bi_maps(network.bi, exam, device)
+    planes = torch.stack([views.image[:, 0].cpu(), ipsi, maps.cpu()], dim=1)
+    there = torch.from_numpy(exam.present)
+    return (planes * 255).round().byte()[there], views.mass.cpu()[there], compared[there]
 
 
 class FusionTask:
@@ -278,6 +305,7 @@ class FusionTask:
         chosen = torch.from_numpy(self._choose(batch, generator))
         image, ipsi, bi = (self._evidence.planes[chosen].to(device).float() / 255).chunk(3, dim=1)
         shown = [present(batch, MAP_DROPPED, generator, device) for _ in range(2)]
+        shown[1] = shown[1] & self._evidence.compared[chosen].to(device)
         logits = self.network(self._features(chosen), image, ipsi, bi, *shown)
         return {"focal": pixel_focal(logits.float(), self._evidence.mass[chosen].to(device))}
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -31,7 +31,7 @@ from tetraview_nets.weights import WeightsCard, save
 
 #: The part of MommiNet-v2 that each stage trains.
 PLACES = MappingProxyType({**{stage: str(stage) for stage in Stage}, Stage.RELATION: "ipsi.head"})
-MODEL, VERSION = "mommi", "0.2.0"
+MODEL, VERSION = "mommi", "0.3.0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +142,27 @@ class Training:
             training=_summary(recipe) | {"validation": _rounded(recalls)},
         )
         return save(path, network, card)
+
+    def graft(self, stages: Sequence[Stage], path: Path) -> WeightsCard:
+        """Put trained stages into the weights that they began with, change nothing else, and write the file.
+
+        Raises:
+            NotTrained: a stage has no checkpoint at its end.
+            WeightsInvalid: the weights to begin with are not usable.
+            ValueError: none were named.
+        """
+        if self.init is None:
+            raise ValueError("stages are put into weights: name them by --init")
+        tensors, card = weights.read(self.init)
+        network = MommiNet(self.preset)
+        network.load_state_dict(tensors)
+        for stage in stages:
+            trained = averaged(self.folder, stage, self.recipe.schedules[stage])
+            network.get_submodule(PLACES[stage]).load_state_dict(trained)
+        told = {str(stage): asdict(self.recipe.schedules[stage]) for stage in stages}
+        described = dict(self.material.described) if self.material else {}
+        training = {**card.training, "grafted": {"schedules": told, **described}}
+        return save(path, network, replace(card, version=VERSION, training=training, weights_sha256=""))
 
 
 def _part(path: Path, place: str) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tetraview_nets.learning.crops import augmented_pair, pairs
-from tetraview_nets.learning.lesions import Lesion, LesionSet
+from tetraview_nets.learning.lesions import Lesion, LesionDraw, LesionSet
 from tetraview_nets.learning.pieces import read_patches
 from tetraview_nets.losses import masked_mean
 from tetraview_nets.metrics import Confusion, auc, mean_per_roi
@@ -58,7 +58,9 @@ def soft_target(logits: Tensor, masks: Tensor, classes: Classes) -> Tensor:
     return torch.where(masks, torch.where(classes.known[:, None, None], known, either), 0.0)
 
 
-def loss_terms(logits: Tensor, masks: Tensor, classes: Classes, *, mixed: bool) -> dict[str, Tensor]:
+def loss_terms(
+    logits: Tensor, masks: Tensor, classes: Classes, *, mixed: bool, learnt: Tensor | None = None
+) -> dict[str, Tensor]:
     """Cross-entropy of the pixels, and under mixed supervision that of each mass as a whole.
 
     The paper has the first term alone, printed without its minus sign. Ours adds the class as the weak label that it
@@ -70,14 +72,22 @@ def loss_terms(logits: Tensor, masks: Tensor, classes: Classes, *, mixed: bool) 
         masks: bool [B, S, S].
         classes: of the B masses.
         mixed: whether the class is painted into the mask.
+        learnt: bool [B], whether the mask is known; None where all are.
     """
+    counted = torch.ones_like(classes.known) if learnt is None else learnt
     if not mixed:
-        return {"pixels": functional.binary_cross_entropy_with_logits(logits, masks.float())}
-    pixels = functional.binary_cross_entropy_with_logits(logits, soft_target(logits, masks, classes))
+        return {"pixels": _pixels(logits, masks.float(), counted)}
+    pixels = _pixels(logits, soft_target(logits, masks, classes), counted)
     whole = torch.where(masks, logits, 0.0).sum((1, 2)) / masks.sum((1, 2)).clamp_min(1)
     aim = torch.where(classes.malignant, 1.0, BENIGN)
     each = functional.binary_cross_entropy_with_logits(whole, aim, reduction="none")
-    return {"pixels": pixels, "masses": masked_mean(each, classes.known)}
+    return {"pixels": pixels, "masses": masked_mean(each, classes.known & masks.any(dim=2).any(dim=1))}
+
+
+def _pixels(logits: Tensor, target: Tensor, counted: Tensor) -> Tensor:
+    """Cross-entropy of the pixels of the patches that count."""
+    terms = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return masked_mean(terms.mean(dim=(1, 2)), counted)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,23 +103,13 @@ class Material:
     device: torch.device
 
     @cached_property
-    def masses(self) -> np.ndarray:
-        """Indices of the masses."""
-        return np.flatnonzero([lesion.kind == 0 for lesion in self.lesions])
-
-    @cached_property
-    def mimics(self) -> np.ndarray:
-        """Indices of what is no mass."""
-        return np.flatnonzero([lesion.kind > 0 for lesion in self.lesions])
+    def _draw(self) -> LesionDraw:
+        return LesionDraw(self.lesions)
 
     def draw(self, generator: np.random.Generator) -> list[Lesion]:
         """The lesions of a batch, masses first."""
-        batch = self.recipe.schedule.batch
-        masses = round(self.recipe.mass_share * batch)
-        chosen = [*generator.choice(self.masses, masses)]
-        if masses < batch:
-            chosen += [*generator.choice(self.mimics, batch - masses)]
-        return [self.lesions[int(i)] for i in chosen]
+        chosen = self._draw.draw(generator, self.recipe.schedule.batch, mass_share=self.recipe.mass_share)
+        return [self.lesions[i] for i in chosen]
 
 
 class MapTask:
@@ -122,6 +122,8 @@ class MapTask:
         self.network: nn.Module = self._net
         self._watched = given.watched.masses
         self._patches, self._masks = pairs(self._watched, given.preset.patch, detected=True)
+        self._outlined = torch.tensor([lesion.outlined for lesion in self._watched])
+        self._classed = np.array([lesion.known for lesion in self._watched])
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """Cross-entropy of a step's batch."""
@@ -131,7 +133,9 @@ class MapTask:
         patches, masks = (torch.from_numpy(np.stack(each)).to(device) for each in zip(*drawn, strict=True))
         logits = self._net(patches[:, None])[:, 0]
         classes = Classes.of(lesions, device=device)
-        return loss_terms(logits, masks, classes, mixed=self.given.recipe.mixed_supervision)
+        # A mass without a mask was not outlined; what is no mass has none to learn.
+        learnt = torch.tensor([lesion.kind > 0 or bool(lesion.mask.any()) for lesion in lesions], device=device)
+        return loss_terms(logits, masks, classes, mixed=self.given.recipe.mixed_supervision, learnt=learnt)
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Dice on patches as drawn by a detector, and how well the score ranks, on watched masses."""
@@ -141,9 +145,10 @@ class MapTask:
         assert reading.threshold is not None
         assert reading.malignancy is not None
         found = reading.probability >= reading.threshold[:, None, None]
-        counts = [Confusion.of(a.numpy(), b.numpy()) for a, b in zip(found, self._masks, strict=True)]
-        malignant = np.array([lesion.malignant for lesion in self._watched])
+        seen = zip(found[self._outlined], self._masks[self._outlined], strict=True)
+        counts = [Confusion.of(a.numpy(), b.numpy()) for a, b in seen]
+        malignant = np.array([lesion.malignant for lesion in self._watched])[self._classed]
         return {
             "dice": mean_per_roi(counts)["dice"],
-            "auc": auc(reading.malignancy.double().numpy(), malignant),
+            "auc": auc(reading.malignancy.double().numpy()[self._classed], malignant),
         }

@@ -38,7 +38,9 @@ class RescunetTraining(PatchTraining[RescunetPreset, RescunetRecipe, RescuNet]):
         )
 
     def _judged(self, network: RescuNet, lesions: LesionSet) -> Judgement:
-        masses = lesions.masses
-        outcome = Outcome.of(network, masses, detected=True, device=self.device)
-        malignant = np.array([mass.malignant for mass in masses])
-        return judged_scores(outcome.malignancy, malignant, dice=mean_per_roi(outcome.confusions)["dice"])
+        drawn, classed = (
+            Outcome.of(network, masses, detected=True, device=self.device)
+            for masses in (lesions.masses.outlined, lesions.masses.classed)
+        )
+        malignant = np.array([mass.malignant for mass in lesions.masses.classed])
+        return judged_scores(classed.malignancy, malignant, dice=mean_per_roi(drawn.confusions)["dice"])

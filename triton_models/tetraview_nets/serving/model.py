@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 import torch
@@ -49,7 +50,8 @@ class ServedModel(ABC):
         # The other models may not be there yet, and the backend asks them nothing before all are.
         if not configuration.remote:
             self.warm()
-        self._model = text(json.dumps({key: getattr(card, key) for key in self.told}, sort_keys=True))
+        said = asdict(card)
+        self._model = text(json.dumps({key: said[key] for key in self.told}, sort_keys=True))
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """Answer every request; a bad one gets an error of its own."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tetraview_nets.learning.crops import Mask, Patch, augmented_pair, pairs
-from tetraview_nets.learning.lesions import Lesion, LesionSet
+from tetraview_nets.learning.lesions import Lesion, LesionDraw, LesionSet
 from tetraview_nets.learning.pieces import read_masks
 from tetraview_nets.metrics import Confusion, mean_per_roi
 from tetraview_nets.unetpp.network import THRESHOLD, Segmenter
@@ -40,14 +40,15 @@ class OutlineTask:
         self.given = given
         self._net = Segmenter(given.preset).to(given.device)
         self.network: nn.Module = self._net
+        self._draw = LesionDraw(given.masses)
         self._watched, self._truth = pairs(given.watched, given.preset.patch, detected=True)
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """The Dice loss of a step's batch, mean of all heads."""
         schedule = self.given.recipe.schedule
         generator = np.random.default_rng([schedule.seed, step])
-        chosen = generator.integers(len(self.given.masses), size=schedule.batch)
-        patches, masks = zip(*(self._pair(int(i), generator) for i in chosen), strict=True)
+        chosen = self._draw.draw(generator, schedule.batch)
+        patches, masks = zip(*(self._pair(i, generator) for i in chosen), strict=True)
         device = self.given.device
         loss = self._net.loss(
             torch.from_numpy(np.stack(patches)).to(device), torch.from_numpy(np.stack(masks)).to(device)

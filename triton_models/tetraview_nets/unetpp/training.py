@@ -38,13 +38,14 @@ class SegmenterTraining(PatchTraining[SegmenterPreset, SegmenterRecipe, Segmente
             Material(
                 preset=self.preset,
                 recipe=self.recipe,
-                masses=self._learnt,
-                watched=self._looked_at,
+                masses=self._learnt.masses.masked,
+                watched=self._looked_at.masses.outlined,
                 outlined=self.outlined,
                 device=self.device,
             )
         )
 
     def _judged(self, network: Segmenter, lesions: LesionSet) -> Judgement:
-        probability = read_masks(network, detected(lesions, self.preset.patch), device=self.device)
-        return judged_outlines(probability, THRESHOLD, lesions, self.preset.patch)
+        masses = lesions.masses.outlined
+        probability = read_masks(network, detected(masses, self.preset.patch), device=self.device)
+        return judged_outlines(probability, THRESHOLD, masses, self.preset.patch)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Final
 
 from tetraview.domain.view import Route
@@ -150,12 +148,3 @@ def _published_table() -> list[str]:
         lines.append(f"| λ={level:g} | {' | '.join(cells)} |")
     mean = sum(PUBLISHED_AP) / len(PUBLISHED_AP)
     return [*lines, f"| AP | {' | '.join(f'{each:.3f}' for each in (*PUBLISHED_AP, mean))} |"]
-
-
-def write_csv(path: Path, rows: Sequence[PairRow]) -> None:
-    """Write the paper's figures, one rule a line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=[field.name for field in fields(PairRow)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)

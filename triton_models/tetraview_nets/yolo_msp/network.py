@@ -47,7 +47,7 @@ class YoloMsp(nn.Module):
         super().__init__()
         self.preset = preset
         self.yolo = YoloV3(preset)
-        self.nipple = NippleNet(preset.mommi.nipple_backbone)
+        self.nipple = NippleNet(preset.nipple_backbone)
 
     @property
     def raster(self) -> Raster:

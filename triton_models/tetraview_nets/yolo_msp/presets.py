@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tetraview.imaging.canonical import Frame
-from tetraview_nets.mommi import presets as mommi
-from tetraview_nets.mommi.presets import MommiPreset
+from tetraview_nets.blocks.hrnet import HRNetShape
+from tetraview_nets.blocks.nipple import BACKBONE as NIPPLE_BACKBONE
 
 Sides = tuple[tuple[float, float], ...]
 
@@ -60,8 +60,10 @@ class YoloPreset:
     level: float
     #: Detections of one size below this say nothing.
     min_score: float
-    #: Whose nipple network comes along.
-    mommi: MommiPreset
+    #: MommiNet-v2's preset whose nipple network comes along.
+    mommi: str
+    #: Backbone of that network.
+    nipple_backbone: HRNetShape = NIPPLE_BACKBONE
     #: Typical sides of masses, width and height in millimetres, nine from small to large.
     anchors_mm: Sides = ANCHORS_MM
 
@@ -91,7 +93,7 @@ PAPER = YoloPreset(
     window=960,
     level=0.6,
     min_score=0.1,
-    mommi=mommi.PAPER,
+    mommi="paper",
 )
 
 # Every input is 0.4 times as wide as the paper's, so that training takes minutes of one core; a mass of 20 mm is 22
@@ -99,7 +101,7 @@ PAPER = YoloPreset(
 # score are those that did best on 40 validation exams, in place of the paper's 0.6 and of 0.1.
 SLIM = YoloPreset(
     name="slim",
-    frame=mommi.SLIM.frame,
+    frame=Frame(height=512, width=256, spacing_mm=0.45),
     width=8,
     blocks=SLIM_BLOCKS,
     sizes=(64, 96, 128, 160, 192),
@@ -107,14 +109,14 @@ SLIM = YoloPreset(
     window=128,
     level=0.3,
     min_score=0.03,
-    mommi=mommi.SLIM,
+    mommi="slim",
 )
 
 # For real mammograms, whose masses are smaller than phantoms' and lie among more that looks like them: slim's network
-# on finer inputs, in pixels of .68 mm at the largest size.
+# on finer inputs, up to the frame's own pixels of .45 mm.
 FINE = YoloPreset(
     name="fine",
-    frame=mommi.SLIM.frame,
+    frame=Frame(height=512, width=256, spacing_mm=0.45),
     width=8,
     blocks=SLIM_BLOCKS,
     sizes=(128, 160, 192, 224, 256),
@@ -122,13 +124,13 @@ FINE = YoloPreset(
     window=192,
     level=0.3,
     min_score=0.02,
-    mommi=mommi.SLIM,
+    mommi="slim",
     anchors_mm=REAL_ANCHORS_MM,
 )
 
 TINY = YoloPreset(
     name="tiny",
-    frame=mommi.TINY.frame,
+    frame=Frame(height=256, width=128, spacing_mm=0.9),
     width=4,
     blocks=SLIM_BLOCKS,
     sizes=(32, 64),
@@ -136,7 +138,7 @@ TINY = YoloPreset(
     window=64,
     level=0.6,
     min_score=0.1,
-    mommi=mommi.TINY,
+    mommi="tiny",
 )
 
 PRESETS: dict[str, YoloPreset] = {preset.name: preset for preset in (TINY, SLIM, FINE, PAPER)}

@@ -154,8 +154,8 @@ def with_nipple(detector: YoloMsp, mommi_weights: Path) -> str:
         WeightsInvalid: the file is not usable or of another preset's sizes.
     """
     tensors, card = weights.read(mommi_weights)
-    if card.preset != detector.preset.mommi.name:
-        raise weights.WeightsInvalid(f"{mommi_weights} is of preset {card.preset}, not {detector.preset.mommi.name}")
+    if card.preset != detector.preset.mommi:
+        raise weights.WeightsInvalid(f"{mommi_weights} is of preset {card.preset}, not {detector.preset.mommi}")
     detector.nipple.load_state_dict({k.removeprefix(NIPPLE): v for k, v in tensors.items() if k.startswith(NIPPLE)})
     return f"{card.name} {card.version} sha256 {card.weights_sha256[:12]}"
 

@@ -9,8 +9,8 @@ from typing import Self
 from tetraview.report import codes
 from tetraview.report.cad.tree import Node, text
 from tetraview.report.content import PROPERTIES
-from tetraview.report.equipment import MODEL_NAME, Device, software_version
-from tetraview.report.summary import RESEARCH_ONLY
+from tetraview.report.document import Context
+from tetraview.report.equipment import MODEL_NAME, software_version
 from tetraview.report.text import ascii_text
 
 
@@ -24,17 +24,17 @@ class AlgorithmIdentification:
     parameters: str
 
     @classmethod
-    def of_detector(cls, device: Device, *parameters: str) -> Self:
+    def of_detector(cls, context: Context, *parameters: str) -> Self:
         """The model that searches for masses; this software where it did not get so far as to ask one."""
-        if device.detector.model is None:
-            return cls.of_software(*parameters)
-        detector = device.detector
-        return cls(name=detector.name, version=detector.version, parameters=_sentence(parameters))
+        detector = context.device.detector
+        if detector.model is None:
+            return cls.of_software(context, *parameters)
+        return cls(name=detector.name, version=detector.version, parameters=_sentence(context, parameters))
 
     @classmethod
-    def of_software(cls, *parameters: str) -> Self:
+    def of_software(cls, context: Context, *parameters: str) -> Self:
         """This software, where no model has a part in what is said."""
-        return cls(name=MODEL_NAME, version=software_version(), parameters=_sentence(parameters))
+        return cls(name=MODEL_NAME, version=software_version(), parameters=_sentence(context, parameters))
 
     def nodes(self) -> Iterator[Node]:
         """The items under what the algorithm said."""
@@ -43,6 +43,6 @@ class AlgorithmIdentification:
         yield text(PROPERTIES, codes.ALGORITHM_PARAMETERS, self.parameters)
 
 
-def _sentence(parameters: tuple[str, ...]) -> str:
+def _sentence(context: Context, parameters: tuple[str, ...]) -> str:
     """The parameters after the statement: the template has no other place where a text may say it."""
-    return ascii_text("; ".join((RESEARCH_ONLY, *(part for part in parameters if part))))
+    return ascii_text("; ".join((context.research_only, *(part for part in parameters if part))))

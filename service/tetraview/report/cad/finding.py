@@ -77,7 +77,7 @@ class SingleImageFinding:
         """Who found it; the template has no other place for who outlined it."""
         device, finding = self.context.device, self.finding
         return AlgorithmIdentification.of_detector(
-            device,
+            self.context,
             f"operating point {self.context.operating_point}",
             f"route {finding.route}",
             f"outline by {device.outliner(finding).software}",
@@ -115,10 +115,14 @@ class CompositeFeature:
         ).nodes()
         yield code(PROPERTIES, codes.COMPOSITE_TYPE, codes.RELATED_SPATIALLY)
         yield code(PROPERTIES, codes.SCOPE_OF_FEATURE, codes.ON_MULTIPLE_IMAGES)
-        yield from AlgorithmIdentification.of_software("certainty is that of the surest finding").nodes()
+        yield from self._algorithm().nodes()
         yield number(PROPERTIES, codes.CERTAINTY_OF_FEATURE, certainty, codes.PERCENT)
         for single in self.findings:
             yield single.node(INFERRED_FROM)
+
+    def _algorithm(self) -> AlgorithmIdentification:
+        """This software, for no model scores a lesion as such."""
+        return AlgorithmIdentification.of_software(self.context, "certainty is that of the surest finding")
 
 
 @dataclass(frozen=True, kw_only=True)

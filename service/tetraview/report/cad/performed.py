@@ -46,7 +46,7 @@ class DetectionPerformed(_Performed):
 
     def _algorithm(self) -> AlgorithmIdentification:
         operating_point = f"operating point {self.context.operating_point}"
-        return AlgorithmIdentification.of_detector(self.context.device, operating_point, self.step.remark)
+        return AlgorithmIdentification.of_detector(self.context, operating_point, self.step.remark)
 
 
 class AnalysisPerformed(_Performed):
@@ -59,7 +59,7 @@ class AnalysisPerformed(_Performed):
     NAME, KIND = codes.ANALYSIS_PERFORMED, codes.SPATIAL_COLLOCATION_ANALYSIS
 
     def _algorithm(self) -> AlgorithmIdentification:
-        return AlgorithmIdentification.of_software(self.step.remark)
+        return AlgorithmIdentification.of_software(self.context, self.step.remark)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,8 +30,8 @@ from tetraview_nets.studies.claims.concat import (
     load,
 )
 from tetraview_nets.studies.claims.pairs import Companion, batch, exam_batch
+from tetraview_nets.studies.claims.report import publish
 from tetraview_nets.studies.claims.table import load as load_claims
-from tetraview_nets.studies.claims.table import record
 
 FACTOR = SLIM.height // PRESET.height
 SMALLEST = replace(
@@ -120,7 +120,7 @@ def test_study_gives_every_contrast_its_rows(study: Study, tmp_path: Path) -> No
     """A run of all arms records every contrast at every rate of false positives, controls marked."""
     for arm in ARMS:
         study.run(arm, 0)
-    record(study.rows((0,), command="tetraview_nets claims concat"), results=tmp_path / "results")
+    publish(study.rows((0,), command="tetraview_nets claims concat"), results=tmp_path / "results")
     rows = load_claims(tmp_path / "results")
     assert len(rows) == len(CONTRASTS) * len(FPPI)
     assert {row.setting for row in rows if row.control} == {"no islands", "registration off"}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tetraview_nets.studies.claims.report import publish
 from tetraview_nets.studies.claims.table import Claim, load, record
 
 ROW = Claim(
@@ -66,7 +67,7 @@ def test_a_new_measurement_replaces_only_its_row(tmp_path: Path) -> None:
 
 def test_the_page_shows_every_row_and_a_plot(tmp_path: Path) -> None:
     """The page has a section a claim with its sentence, numbers, verdicts and plot, which is a PNG beside it."""
-    record([ROW, replace(ROW, claim="4", control=True, setting="no_decoys")], results=tmp_path)
+    publish([ROW, replace(ROW, claim="4", control=True, setting="no_decoys")], results=tmp_path)
     page = (tmp_path / "claims.md").read_text(encoding="utf-8")
     assert page.index("## Claim 2") < page.index("## Claim 4")
     assert "| nipple - box_xywh | default | recall at 0.5 FPPI | 4 / 16 / 6 | 3 |" in page

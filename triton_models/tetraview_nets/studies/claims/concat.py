@@ -31,7 +31,8 @@ from tetraview_nets.metrics import RESAMPLES, ImageResult, Paired, paired_recall
 from tetraview_nets.mommi.bidual import BiDualNet, components
 from tetraview_nets.mommi.presets import SLIM, TINY, MommiPreset
 from tetraview_nets.studies.claims.pairs import Companion, batch, exam_batch
-from tetraview_nets.studies.claims.table import Claim, record
+from tetraview_nets.studies.claims.report import publish
+from tetraview_nets.studies.claims.table import Claim
 
 #: False positives per image at which arms are compared.
 FPPI = (0.5, 1.0, 2.0)
@@ -257,7 +258,7 @@ class PairTask:
 
 
 def measure(exams: Exams, *, out: Path, results: Path, seeds: Sequence[int], threads: int) -> None:
-    """Train and test every arm with every seed, as far as ``out`` lacks it, and record the rows.
+    """Train and test every arm with every seed, as far as ``out`` lacks it, and publish the rows.
 
     Args:
         exams: in the frame of ``PRESET``.
@@ -273,7 +274,7 @@ def measure(exams: Exams, *, out: Path, results: Path, seeds: Sequence[int], thr
         for arm in ARMS:
             study.run(arm, seed)
     flags = "" if tuple(seeds) == tuple(SEEDS) else "".join(f" --seed {seed}" for seed in seeds)
-    record(study.rows(seeds, command=f"{COMMAND}{flags} --out DIR"), results=results)
+    publish(study.rows(seeds, command=f"{COMMAND}{flags} --out DIR"), results=results)
 
 
 def cached_exams(*, test_exams: int, control_exams: int, workers: int, root: Path | None) -> Exams:

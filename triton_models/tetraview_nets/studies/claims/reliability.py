@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tetraview.domain.view import Route
-from tetraview_nets.calibration import Calibration, Platt, labelled, maps
+from tetraview_nets.calibration import Platt, labelled, maps
 from tetraview_nets.metrics import (
     RESAMPLES,
     ImageResult,
@@ -28,6 +28,7 @@ from tetraview_nets.metrics import (
     patient_weights,
 )
 from tetraview_nets.metrics.arrays import Booleans, Floats, Integers
+from tetraview_nets.weights import Calibration
 
 #: What is reported, in the order of ``_figures``.
 MEASURES = ("slope", "intercept", "Brier score", "calibration error")

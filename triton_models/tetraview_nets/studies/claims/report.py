@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    from tetraview_nets.studies.claims.table import Claim
+from tetraview_nets.studies.claims.table import Claim, record
 
 PAGE = "claims.md"
 
@@ -24,6 +22,16 @@ where there was no gain, its vanishing says nothing. Synthetic images only: noth
 patients."""
 
 _COLUMNS = ("contrast", "setting", "measure", "patients / images / masses", "seeds", "first", "second", "effect")
+
+
+def publish(rows: Sequence[Claim], *, results: Path) -> None:
+    """Record rows in the table of claims, and write its page and plots anew.
+
+    Args:
+        rows: what a study measured.
+        results: the folder of the files; it is made if need be.
+    """
+    write(record(rows, results=results), results)
 
 
 def write(rows: Sequence[Claim], folder: Path) -> None:

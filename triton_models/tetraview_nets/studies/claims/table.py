@@ -1,7 +1,7 @@
 """The table of claims: what was contrasted, how large the effect is, and what may be said of it.
 
 ``claims.csv`` holds one row per contrast, setting and measure; ``record`` replaces the rows a study measured anew and
-leaves those of other studies alone, then writes the same rows for people.
+leaves those of other studies alone.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
-
-from tetraview_nets.studies.claims import report
 
 CSV_NAME = "claims.csv"
 #: Decimals of a figure; an interval that ends just below 0 must still end there when it is read again.
@@ -78,19 +76,22 @@ def load(results: Path) -> list[Claim]:
         return [_parse(row) for row in csv.DictReader(file)]
 
 
-def record(rows: Sequence[Claim], *, results: Path) -> None:
-    """Put rows in place of those about the same, and write ``claims.csv``, ``claims.md`` and one plot a claim.
+def record(rows: Sequence[Claim], *, results: Path) -> list[Claim]:
+    """Put rows in place of those about the same, and write ``claims.csv``.
 
     Args:
         rows: what a study measured.
-        results: the folder of the files; it is made if need be.
+        results: the folder of the file; it is made if need be.
+
+    Returns:
+        All rows that the file has now, sorted by claim.
     """
     results.mkdir(parents=True, exist_ok=True)
     replaced = {row.key for row in rows}
     kept = [row for row in load(results) if row.key not in replaced]
     everything = sorted([*kept, *rows], key=_order)
     _write(results / CSV_NAME, everything)
-    report.write(everything, results)
+    return everything
 
 
 def _order(row: Claim) -> tuple[int, str, bool, str, str, str]:

@@ -1,0 +1,128 @@
+"""The command line of MommiNet-v2: train, finish, evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from tetraview.domain.view import Route
+from tetraview_nets.cli.detector import DetectorPackage, Results, add_evaluation, console, render_recipe
+from tetraview_nets.cli.options import (
+    CacheOption,
+    DeviceName,
+    DeviceOption,
+    OutOption,
+    OverwriteOption,
+    ThreadsOption,
+    WorkersOption,
+)
+from tetraview_nets.cli.pin import announce, to_write
+from tetraview_nets.learning import froc_table
+from tetraview_nets.learning.cache import ExamSet
+from tetraview_nets.learning.distributed import ALONE, Workers, joined
+from tetraview_nets.mommi.evaluate import MommiDetector, read_routes
+from tetraview_nets.mommi.network import MommiNet
+from tetraview_nets.mommi.presets import PRESETS
+from tetraview_nets.mommi.recipe import RECIPES, Stage
+from tetraview_nets.mommi.system import SYSTEM
+from tetraview_nets.mommi.training import Training
+
+
+def _results(network: MommiNet, exams: ExamSet, routes: Sequence[Route], done: Callable[[], None]) -> Results:
+    """Recall by every route, all from one pass through the backbones, and the first route against the others."""
+    found = read_routes(MommiDetector(network), exams, routes, done=done)
+    rows = [row for route, results in found.items() for row in froc_table.froc_rows("mommi", route, results)]
+    compared = froc_table.differences({str(route): each for route, each in found.items()}, first=str(routes[0]))
+    return Results(markdown=partial(froc_table.markdown, rows, compared), tables={"": rows})
+
+
+app = typer.Typer(help="MommiNet-v2, which reads all views together: training, evaluation.", no_args_is_help=True)
+PACKAGE = DetectorPackage(
+    name="mommi",
+    system=SYSTEM,
+    recipes=RECIPES,
+    detector=MommiDetector,
+    routes=tuple(Route),
+    results=_results,
+)
+
+
+class PresetName(StrEnum):
+    """Presets: two for a CPU, one for a GPU and the paper's, which wants several."""
+
+    TINY = "tiny"
+    SLIM = "slim"
+    MEDIUM = "medium"
+    PAPER = "paper"
+
+
+PresetOption = Annotated[PresetName, typer.Option(help="Which sizes.")]
+
+
+@app.command()
+def train(  # noqa: PLR0917
+    out: OutOption,
+    preset: PresetOption = PresetName.SLIM,
+    stage: Annotated[Stage | None, typer.Option(help="One stage; default all, then the weights file.")] = None,
+    device: DeviceOption = DeviceName.CPU,
+    threads: ThreadsOption = 2,
+    workers: WorkersOption = 2,
+    cache_root: CacheOption = None,
+) -> None:
+    """Train MommiNet-v2 stage by stage; after the last one write weights.safetensors as ``finish`` does.
+
+    Under torchrun several processes share each batch: torchrun --nproc-per-node 4 -m tetraview_nets mommi train ...
+    """
+    torch.set_num_threads(threads)
+    with joined(device) as (group, own):
+        if group.first:
+            render_recipe(PACKAGE, preset, workers=workers, root=cache_root)
+        group.wait()
+        training = _training(out, preset, device=own, cache_root=cache_root, group=group)
+        for each in Stage if stage is None else [stage]:
+            training.run(each)
+        if stage is None and group.first:
+            _finish(training, out / "weights.safetensors")
+
+
+@app.command()
+def finish(  # noqa: PLR0917
+    out: OutOption,
+    weights_file: Annotated[Path | None, typer.Option(help="The file to write; default: in OUT.")] = None,
+    preset: PresetOption = PresetName.SLIM,
+    overwrite: OverwriteOption = False,
+    device: DeviceOption = DeviceName.CPU,
+    threads: ThreadsOption = 2,
+    workers: WorkersOption = 2,
+    cache_root: CacheOption = None,
+) -> None:
+    """Fit scorer, operating points and calibration of trained stages on validation exams; write the weights file."""
+    torch.set_num_threads(threads)
+    path = to_write(weights_file or out / "weights.safetensors", overwrite=overwrite)
+    render_recipe(PACKAGE, preset, workers=workers, root=cache_root)
+    _finish(_training(out, preset, device=torch.device(device), cache_root=cache_root, group=ALONE), path)
+
+
+def _training(
+    out: Path, preset: PresetName, *, device: torch.device, cache_root: Path | None, group: Workers
+) -> Training:
+    return Training(
+        preset=PRESETS[preset], recipe=RECIPES[preset], folder=out, device=device, cache=cache_root, workers=group
+    )
+
+
+def _finish(training: Training, path: Path) -> None:
+    announce(path, training.export(path), console=console)
+
+
+add_evaluation(
+    app,
+    PACKAGE,
+    text="Print recall on phantom exams by routes with patient bootstrap intervals, or a data set's report.",
+)
