@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -13,45 +13,35 @@ from rich.markdown import Markdown
 from rich.progress import Progress
 
 from tetraview.imaging.canonical import Frame
+from tetraview_nets.datasets import folder as data_folder
+from tetraview_nets.datasets.folder_lesions import folder_lesions
 from tetraview_nets.datasets.material import FIGURES_ONLY, DataRequest, read_folders
 from tetraview_nets.datasets.truth import DatasetUnusable
 from tetraview_nets.learning.cache import CacheKey, CanonicalExam, Split
 from tetraview_nets.learning.figure_table import write_csv
-from tetraview_nets.plain import storage as plain_storage
-from tetraview_nets.plain.network import PlainDetector
-from tetraview_nets.studies.real.figure import Figure
+from tetraview_nets.learning.lesions import Lesion, LesionSet
+from tetraview_nets.studies.real.figure import Figure, Group
+from tetraview_nets.studies.real.malignancy import malignancy_figures
 from tetraview_nets.studies.real.nipples import nipple_figures
-from tetraview_nets.studies.real.reading import (
-    BlobReader,
-    BoxReader,
-    NetworkReader,
-    Reader,
-    ViewReading,
-    grouped,
-    read_all,
-)
+from tetraview_nets.studies.real.outlines import PatchReader, outline_figures
+from tetraview_nets.studies.real.reading import ViewReading, grouped, read_all
 from tetraview_nets.studies.real.recall import difference_figures, recall_figures
 from tetraview_nets.studies.real.report import Counts, Outcome, markdown
 from tetraview_nets.studies.real.sheets import write_sheets
-from tetraview_nets.systems import DETECTORS, REPOSITORY, weights_file
-from tetraview_nets.weights import WeightsCard, load_network
-
-BLOB, PLAIN = "blob", plain_storage.NAME
-#: Weights of the plain network, for the table alone.
-PLAIN_WEIGHTS = REPOSITORY.parent / "results" / "plain.safetensors"
+from tetraview_nets.studies.real.systems import PLAIN, ExamReader, Systems
 
 
 class RealPart(StrEnum):
-    """Which exams of a folder; what nobody may learn from is always read whole."""
+    """Which exams of a folder."""
 
     TRAIN = "train"
     VALIDATION = "val"
     TEST = "test"
     ALL = "all"
 
-    def holds(self, exam: CanonicalExam) -> bool:
-        """Whether an exam is of the part."""
-        return self is RealPart.ALL or exam.part == self.value or exam.source in FIGURES_ONLY
+    def holds(self, item: CanonicalExam | Lesion) -> bool:
+        """Whether an exam or a lesion is of the part; data sets that nothing learns from are of any, whole."""
+        return self is RealPart.ALL or item.part == self.value or item.source in FIGURES_ONLY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,88 +50,46 @@ class RealRequest:
 
     data: DataRequest
     part: RealPart
-    #: Names of detectors; ``blob`` and ``plain`` among them.
-    detectors: Sequence[str]
-    #: Weights in place of those that are served.
+    #: Names of systems that Triton serves; what stands beside them comes along.
+    systems: Sequence[str]
+    #: Weights in place of those that are served, by system.
     weights: Mapping[str, Path] = field(default_factory=dict)
     #: Folder of page, figures and picture sheets; None to print only.
     out: Path | None = None
-
-    def command(self) -> str:
-        """What says it again, the folders by their names."""
-        folders = " ".join(f"--data {folder.name.upper()}" for folder in self.data.folders)
-        detectors = " ".join(f"--detector {name}" for name in self.detectors)
-        weights = " ".join(f"--weights {name}={path.name}" for name, path in self.weights.items())
-        return " ".join(f"tetraview_nets evaluate {folders} --split {self.part} {detectors} {weights}".split())
-
-
-@dataclass(frozen=True, kw_only=True)
-class NamedReader:
-    """A detector with the frame that it reads and a sentence about its weights."""
-
-    name: str
-    reader: Reader
-    frame: Frame
-    sentence: str | None
+    #: What the page says that it was made by.
+    command: str
 
 
 def evaluate_real(request: RealRequest, *, console: Console) -> Outcome:
-    """Read all exams by all detectors, print the page, and write it where asked.
+    """Read all exams by all systems, print the page, and write it where asked.
 
     Raises:
         DatasetUnusable: the folders hold no exam of the part.
-        WeightsInvalid: the weights of a detector cannot be used.
+        WeightsInvalid: the weights of a system cannot be used.
     """
-    readers = [named_reader(name, request.weights) for name in request.detectors]
-    readings = _readings(request, readers, console=console)
+    systems = Systems.of(request.systems, request.weights)
+    readings = _readings(request, systems.detectors, console=console)
+    figures = detection_figures(readings)
+    if systems.patches:
+        figures += patch_figures(systems.patches, _lesions(request))
     outcome = Outcome(
-        source=f"Part `{request.part}` of {', '.join(folder.name for folder in request.data.folders)}.",
-        weights=[reader.sentence for reader in readers if reader.sentence],
-        counts={group: _counts(found) for group, found in grouped(next(iter(readings.values()))).items()},
-        figures=figures_of(readings),
-        commands=[request.command()],
+        part=str(request.part),
+        weights=systems.weights,
+        counts=counts_of(readings),
+        figures=figures,
+        command=request.command,
     )
     text = markdown(outcome)
     console.print(Markdown(text))
     if request.out:
-        request.out.mkdir(parents=True, exist_ok=True)
-        (request.out / "real.md").write_text(text, encoding="utf-8")
         write_csv(request.out / "real.csv", outcome.figures)
+        (request.out / "real.md").write_text(text, encoding="utf-8")
         write_sheets(request.out / "sheets", readings)
     return outcome
 
 
-def named_reader(name: str, weights: Mapping[str, Path]) -> NamedReader:
-    """A detector by its name.
-
-    Raises:
-        WeightsInvalid: its weights cannot be used.
-    """
-    if name == PLAIN:
-        network, card = plain_storage.load(weights.get(name, PLAIN_WEIGHTS))
-        reader = BoxReader(PlainDetector(network))
-        return NamedReader(name=name, reader=reader, frame=network.preset.frame, sentence=sentence(name, card))
-    if name == BLOB:
-        frame = next(iter(plain_storage.PRESETS.values())).frame
-        return NamedReader(name=name, reader=BlobReader(), frame=plain_storage.PRESETS["slim"].frame, sentence=None)
-    system = DETECTORS[name]
-    network, card = load_network(
-        weights.get(name, weights_file(name)), name=system.card_name, presets=system.presets, build=system.build
-    )
-    frame = system.presets[card.preset].frame
-    return NamedReader(name=name, reader=NetworkReader(network), frame=frame, sentence=sentence(name, card))
-
-
-def sentence(name: str, card: WeightsCard) -> str:
-    """Which weights, and what they learnt from."""
-    mix = card.training.get("mix")
-    source = ", ".join(mix) if mix else card.training_data
-    return f"`{name}` {card.version} ({card.preset}, sha256 {card.weights_sha256[:12]}), learnt from {source}."
-
-
-def _readings(
-    request: RealRequest, readers: Sequence[NamedReader], *, console: Console
-) -> dict[str, list[ViewReading]]:
+def _readings(request: RealRequest, readers: Sequence[ExamReader], *, console: Console) -> dict[str, list[ViewReading]]:
+    """Each detector's one pass over the exams."""
     exams: dict[Frame, list[CanonicalExam]] = {}
     readings = {}
     for each in readers:
@@ -156,12 +104,11 @@ def _readings(
     return readings
 
 
-def figures_of(readings: Mapping[str, Sequence[ViewReading]]) -> list[Figure]:
-    """All figures of all detectors."""
+def detection_figures(readings: Mapping[str, Sequence[ViewReading]]) -> list[Figure]:
+    """All figures of all detectors on the same images."""
     parts = {name: grouped(found) for name, found in readings.items()}
-    groups = next(iter(parts.values()))
-    figures = []
-    for group in groups:
+    figures: list[Figure] = []
+    for group in counts_of(readings):
         for name, found in parts.items():
             figures += recall_figures(name, group, found[group])
             figures += nipple_figures(name, group, found[group])
@@ -170,9 +117,37 @@ def figures_of(readings: Mapping[str, Sequence[ViewReading]]) -> list[Figure]:
     return figures
 
 
-def _counts(readings: Sequence[ViewReading]) -> Counts:
-    return Counts(
-        patients=len({reading.exam.seed for reading in readings}),
-        images=len(readings),
-        masses=sum(len(reading.exam.masses(reading.view)) for reading in readings),
-    )
+def counts_of(readings: Mapping[str, Sequence[ViewReading]]) -> dict[Group, Counts]:
+    """What each group of images holds; every detector has read the same."""
+    return {
+        group: Counts(
+            patients=len({reading.exam.seed for reading in found}),
+            images=len(found),
+            masses=sum(len(reading.exam.masses(reading.view)) for reading in found),
+        )
+        for group, found in grouped(next(iter(readings.values()), ())).items()
+    }
+
+
+def patch_figures(readers: Sequence[PatchReader], lesions: Mapping[Group, LesionSet]) -> list[Figure]:
+    """All figures of all networks on patches."""
+    return [
+        figure
+        for group, found in lesions.items()
+        for figure in (*outline_figures(readers, group, found), *malignancy_figures(readers, group, found))
+    ]
+
+
+def _lesions(request: RealRequest) -> dict[Group, LesionSet]:
+    """The masses of the part by data set; patients of different folders have different numbers."""
+    groups: dict[Group, list[Lesion]] = {}
+    first = 0
+    for folder in request.data.folders:
+        media = {exam.source: exam.views[0].film for exam in data_folder.read(folder).exams}
+        found = folder_lesions(folder, workers=request.data.workers, root=request.data.root)
+        for each in found:
+            if request.part.holds(each):
+                group = Group(data=each.source, medium="film" if media[each.source] else "digital")
+                groups.setdefault(group, []).append(replace(each, seed=each.seed + first))
+        first += 1 + max((each.seed for each in found), default=-1)
+    return {group: LesionSet(split=Split.TEST, lesions=tuple(each)) for group, each in sorted(groups.items())}

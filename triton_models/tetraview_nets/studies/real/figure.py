@@ -14,6 +14,9 @@ class Group(NamedTuple):
     #: ``film`` or ``digital``.
     medium: str
 
+    def __str__(self) -> str:
+        return f"{self.data} ({self.medium})"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
@@ -32,6 +35,11 @@ class Figure:
     value: float
     low: float
     high: float
+
+    @property
+    def group(self) -> Group:
+        """The images that it is of."""
+        return Group(data=self.data, medium=self.medium)
 
     @property
     def printed(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tetraview_nets.metrics import FPPI_POINTS
-from tetraview_nets.studies.real import nipples, recall
+from tetraview_nets.studies.real import malignancy, nipples, outlines, recall
 from tetraview_nets.studies.real.figure import Figure
 
 #: Rate of false positives at which sizes are told apart.
@@ -40,17 +40,36 @@ def difference_table(figures: Sequence[Figure]) -> list[str]:
 
 
 def nipple_table(figures: Sequence[Figure]) -> list[str]:
-    """Nipples of each reader, data set and projection."""
+    """Nipples of each data set, projection and reader."""
+    chosen = [each for each in figures if each.table == nipples.NIPPLE]
+    return _long(chosen, ["data set", "projection", "reader"], list(nipples.MEASURES), lambda figure: figure.measure)
+
+
+def outline_table(figures: Sequence[Figure]) -> list[str]:
+    """Dice of each data set, kind of boxes and segmenter, and the difference from the ellipse."""
+    names = {outlines.DICE: "Dice", outlines.DICE_DIFFERENCE: f"minus {outlines.ELLIPSE}"}
+    chosen = [each for each in figures if each.table in names]
+    return _long(chosen, ["data set", "boxes", "segmenter"], [*names.values()], lambda figure: names[figure.table])
+
+
+def class_table(figures: Sequence[Figure]) -> list[str]:
+    """Area under the curve of each data set and classifier."""
+    chosen = [each for each in figures if each.table == malignancy.AUC]
+    return _long(chosen, ["data set", "of", "classifier"], [malignancy.AUC], lambda figure: figure.table)
+
+
+def _long(
+    figures: Sequence[Figure], head: Sequence[str], columns: Sequence[str], column: Callable[[Figure], str]
+) -> list[str]:
+    """One group, part and system a line."""
     lines: dict[tuple[str, str, str], dict[str, Figure]] = {}
     for each in figures:
-        if each.table == nipples.NIPPLE:
-            lines.setdefault((f"{each.data} ({each.medium})", each.of, each.system), {})[each.measure] = each
-    head = ["data set", "projection", "reader", "marks", *nipples.MEASURES]
+        lines.setdefault((f"{each.group} ({each.count})", each.of, each.system), {})[column(each)] = each
     rows = [
-        [*names, str(next(iter(found.values())).count), *(found[measure].printed for measure in nipples.MEASURES)]
-        for names, found in sorted(lines.items())
+        [*names, *(found[name].printed if name in found else "" for name in columns)]
+        for names, found in sorted(lines.items(), key=lambda line: line[0][:2])
     ]
-    return table(head, rows) if rows else []
+    return table([*head, *columns], rows) if rows else []
 
 
 def _pivot(
