@@ -19,9 +19,9 @@ from tetraview.cli_phantom import load, phantom
 from tetraview.cli_senders import senders_app
 from tetraview.domain.reading import Reading
 from tetraview.errors import TetraviewError
+from tetraview.report.statement import statement
 from tetraview.scratch import scratch_folder
 from tetraview.settings import ClassifierName, DetectorName, SegmenterName, Settings, load_settings
-from tetraview.report.statement import statement
 from tetraview.tables import findings_table, settings_text
 from tetraview.terminal import ConfigFile, console, errors, stop_requested
 

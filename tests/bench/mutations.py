@@ -141,13 +141,10 @@ def caught(mutation: Mutation) -> list[str]:
         return failing(root)
 
 
-def table(rows: Sequence[tuple[Mutation, list[str]]]) -> str:
-    """One line a mutation: the first test that fails and how many others do."""
-    lines = ["| mutation | test that fails | others |", "|---|---|--:|"]
-    for mutation, tests in rows:
-        named = f"`{tests[0]}`" if tests else "**none**"
-        lines.append(f"| {mutation.what} | {named} | {max(len(tests) - 1, 0)} |")
-    return "\n".join(lines)
+def line(mutation: Mutation, tests: Sequence[str]) -> str:
+    """A row of the table: the first test that fails and how many others do."""
+    named = f"`{tests[0]}`" if tests else "**none**"
+    return f"| {mutation.what} | {named} | {max(len(tests) - 1, 0)} |\n"
 
 
 def main() -> int:
@@ -157,9 +154,14 @@ def main() -> int:
     if without:
         sys.stdout.write(f"Without any mutation these fail: {', '.join(without)}\n")
         return 1
-    rows = [(mutation, caught(mutation)) for mutation in MUTATIONS]
-    sys.stdout.write(table(rows) + "\n")
-    return int(not all(tests for _, tests in rows))
+    sys.stdout.write("| mutation | test that fails | others |\n|---|---|--:|\n")
+    missed = 0
+    for mutation in MUTATIONS:
+        tests = caught(mutation)
+        missed += not tests
+        sys.stdout.write(line(mutation, tests))
+        sys.stdout.flush()
+    return int(missed > 0)
 
 
 if __name__ == "__main__":

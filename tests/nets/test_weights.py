@@ -11,6 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from tetraview import phantom
+from tetraview.domain.training import UNNAMED, Role, TrainingData, phantoms
 from tetraview_nets.learning.cache import VIEWS, canonical_exam
 from tetraview_nets.learning.evaluate import view_input
 from tetraview_nets.mommi.network import MommiNet
@@ -19,6 +20,7 @@ from tetraview_nets.mommi.storage import SHIPPED_WEIGHTS, load
 from tetraview_nets.system import ViewOutput
 from tetraview_nets.weights import WeightsCard, WeightsInvalid, digest, read, save
 
+CBIS = TrainingData(name="CBIS-DDSM", licence="CC BY 3.0", citation="Lee 2017", images=1054, patients=594)
 CARD = WeightsCard(
     name="mommi",
     version="0.1.0",
@@ -27,6 +29,8 @@ CARD = WeightsCard(
     operating_points={"balanced": {"tri": 0.25}},
     calibration={"tri": {"slope": 0.9, "intercept": -1.5, "prevalence": 0.1, "detections": 50, "positives": 5}},
     training={"steps": 3},
+    training_data=(CBIS, phantoms(500, role=Role.VALIDATION)),
+    commands=("tetraview_nets train --out run",),
 )
 
 
@@ -64,7 +68,8 @@ def test_the_card_comes_back(network: MommiNet, tmp_path: Path) -> None:
     assert len(card.weights_sha256) == 64
     assert card.operating_points == CARD.operating_points
     assert card.calibration == CARD.calibration
-    assert json.loads(card.document())["training_data"] == "synthetic phantom"
+    assert card.training_data == CARD.training_data
+    assert card.commands == ("tetraview_nets train --out run",)
 
 
 def test_a_card_from_before_calibration_has_none() -> None:
@@ -72,6 +77,23 @@ def test_a_card_from_before_calibration_has_none() -> None:
     document = json.loads(CARD.document())
     del document["calibration"]
     assert WeightsCard.parse(json.dumps(document)).calibration == {}
+
+
+def test_a_card_of_phantoms_from_before_data_sets_names_them() -> None:
+    """A card that only says "synthetic phantom" is read as one of phantoms, as many as it says."""
+    document = json.loads(CARD.document()) | {"training_data": "synthetic phantom"}
+    document |= {"training": {"exams": 500, "crowded_exams": 100}}
+    del document["commands"]
+    card = WeightsCard.parse(json.dumps(document))
+    assert card.training_data == (phantoms(600),)
+    assert (card.commands, card.trained) == ((), "Weights trained on synthetic images only.")
+
+
+def test_a_card_that_names_no_data_says_so() -> None:
+    """Nobody takes silence for phantoms."""
+    card = WeightsCard(name="mommi", version="1", preset="tiny", generator_version="1")
+    assert card.trained == "Weights trained on unnamed data."
+    assert CARD.trained == "Weights trained on CBIS-DDSM."
 
 
 def test_matrices_are_halves_and_vectors_are_not(network: MommiNet, tmp_path: Path) -> None:
@@ -128,7 +150,8 @@ def test_the_shipped_weights_load_with_all_operating_points() -> None:
     """The shipped file is intact, fits its preset and has a threshold for every operating point and route."""
     network, card = load(SHIPPED_WEIGHTS)
     assert network.preset.name == card.preset == "slim"
-    assert card.training_data == "synthetic phantom"
+    assert card.trained.startswith("Weights trained on ")
+    assert UNNAMED not in card.trained
     assert 1 <= int(card.generator_version) <= int(phantom.GENERATOR_VERSION)
     for name in ("high_sensitivity", "balanced", "high_specificity"):
         assert set(card.operating_points[name]) == {"tri", "ipsi", "bi", "single"}

@@ -72,7 +72,6 @@ def tiny_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         version="0",
         preset=TINY.name,
         generator_version="0",
-        training_data="none",
         operating_points={point: dict.fromkeys(ROUTES, 0.5) for point in POINTS},
         calibration=CALIBRATION,
     )

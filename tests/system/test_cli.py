@@ -51,7 +51,7 @@ def test_read_writes_results_beside_files_it_left_out(triton: str, phantom_exam:
     assert all(0 <= finding["malignancy"] <= 1 for finding in graded)
     assert {finding["suspicion"] for finding in graded} <= {"low", "intermediate", "high"}
     assert {finding["calibrated"] for finding in graded} <= {None}
-    assert findings["segmenter"]["name"] == "unetpp_segmenter"
+    assert findings["segmenter"]["name"] == "crunet_segmenter"
     assert {finding["outlined_by"] for finding in graded} <= {"segmenter", "detector"}
     assert findings["classifier"]["name"] == "mommi_classifier"
     assert dcmread(out / "pacs" / "sr.dcm").SOPClassUID == "1.2.840.10008.5.1.4.1.1.88.33"
@@ -126,7 +126,7 @@ def test_doctor_names_what_is_wrong(tmp_path: Path) -> None:
     ran = tetraview("doctor", "--config", with_pacs)
     assert ran.returncode == 1
     assert "✓ settings" in ran.stdout
-    assert "TETRA_B: mommi_detector, unetpp_segmenter, none" in ran.stdout
+    assert "TETRA_B: mommi_detector, crunet_segmenter, none" in ran.stdout
     assert "pacs gets SEG, SR, CAD SR (pacs)" in ran.stdout
     assert "! listener TETRAVIEW: TETRAVIEW at 127.0.0.1:1: it does not answer" in ran.stdout
     marks = [line.split(":")[0] for line in ran.stdout.splitlines() if line.startswith("✗")]

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from tetraview.domain.training import TrainingData, data_sets_of
+from tetraview.domain.training import TrainingData, data_sets_of, trained_on, training_sentence
 
 Network = TypeVar("Network", bound=nn.Module)
 Preset = TypeVar("Preset")
@@ -57,6 +57,11 @@ class WeightsCard:
     training: Mapping[str, Any] = field(default_factory=dict)
     #: SHA-256 over the stored tensors; empty until they are stored.
     weights_sha256: str = ""
+
+    @property
+    def trained(self) -> str:
+        """What the weights were trained on, one sentence."""
+        return training_sentence(trained_on(self.training_data))
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -20,7 +20,8 @@ from tetraview.domain.detection import routes_of
 from tetraview.domain.instance import Decision, Flag
 from tetraview.domain.output import OUTPUTS
 from tetraview.domain.view import Route
-from tetraview.inference.card import operating_points
+from tetraview.inference.card import operating_points, shipped_training
+from tetraview.inference.contract import CONTRACTS
 from tetraview.intake.eligibility.pixels import MIN_SIDE, SPACING_MM
 from tetraview.intake.eligibility.tables import MODIFIERS, PADDLES, PROJECTIONS, UNREAD_TYPES
 from tetraview.intake.negotiation import STORAGE_CLASSES, TRANSFER_SYNTAXES
@@ -75,6 +76,7 @@ def conformance_statement() -> str:
         made=MADE,
         outputs=OUTPUTS.values(),
         detectors={name: (routes_of(name), operating_points(name)) for name in ("mommi_detector", "yolo_msp_detector")},
+        trained=shipped_training(sorted(CONTRACTS)),
         codes=sorted(_codes(vars(codes)), key=lambda code: (code.scheme_designator, code.value)),
         routes=list(Route),
         scheme=codes.SCHEME,

@@ -78,9 +78,7 @@ def data_sets_of(card: Mapping[str, Any]) -> tuple[TrainingData, ...]:
 
 def phantoms(exams: int, *, role: Role = Role.TRAINING) -> TrainingData:
     """Exams of our own generator, four images each."""
-    return TrainingData(
-        name=PHANTOMS, licence="Apache-2.0", citation="", images=4 * exams, patients=exams, role=role
-    )
+    return TrainingData(name=PHANTOMS, licence="Apache-2.0", citation="", images=4 * exams, patients=exams, role=role)
 
 
 def trained_on(data_sets: Iterable[TrainingData]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Literal
 from tetraview.settings.section import Seconds, Section
 
 DetectorName = Literal["mommi_detector", "yolo_msp_detector"]
-SegmenterName = Literal["unetpp_segmenter", "crunet_segmenter", "dualcore", "rescunet", "none"]
+SegmenterName = Literal["crunet_segmenter", "unetpp_segmenter", "dualcore", "rescunet", "none"]
 ClassifierName = Literal["mommi_classifier", "dualcore", "rescunet", "none"]
 
 
@@ -16,7 +16,7 @@ class Stages(Section):
 
     detector: DetectorName = "mommi_detector"
     """Triton model that finds masses."""
-    segmenter: SegmenterName = "unetpp_segmenter"
+    segmenter: SegmenterName = "crunet_segmenter"
     """Triton model that outlines them, or `none`: findings then keep the detector's coarse outline."""
     classifier: ClassifierName = "mommi_classifier"
     """Triton model that grades them, or `none`; only `mommi_classifier` also estimates the suspicion level."""

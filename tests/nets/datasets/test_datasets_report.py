@@ -95,14 +95,14 @@ def test_incomplete_exams_are_read_by_the_route_that_is_left(folder: Path) -> No
 
 
 def test_the_report_says_what_it_must(folder: Path) -> None:
-    """Our recall with its interval stands in the paper's table, with counts, honesty and what was left out."""
+    """Our recall with its interval stands in the paper's table, with counts, weights and what was left out."""
     evaluation = evaluate(vindr_mammo.read(folder), {"oracle": (Oracle(), [Route.TRI])}, frame=FRAME)
     text = report.markdown(evaluation, weights="Read with nothing.", command="tetraview_nets evaluate")
     assert "2 patients, 2 exams, 6 images, 2 masses" in text
     assert "| **oracle, ours** | tri | vindr_mammo | 1.000 [0.000, 1.000] |" in text
     assert "| MommiNet-v2 | tri | DDSM | 0.831 | 0.850 | 0.898 |" in text
-    assert "synthetic phantoms only" in text
-    assert "Nothing was tuned on these images" in text
+    assert "Read with nothing." in text
+    assert "The published systems were trained on images like those they were tested on." in text
     assert "2 by bi of 6 images" in text
     assert "1 × The image has no row in finding_annotations.csv." in text
     assert "YOLO" not in text

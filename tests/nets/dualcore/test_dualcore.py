@@ -173,9 +173,9 @@ def test_a_batch_holds_masses_and_mimics_by_the_recipe(found: LesionSet) -> None
     given = material(found)
     first, again = (given.draw(np.random.default_rng(3), batch=8) for _ in range(2))
     assert torch.equal(first.patches, again.patches)
-    assert first.mass.sum().item() == 5
-    assert not first.malignant[~first.mass].any()
-    assert first.known[~first.mass].all()
+    assert first.outlined.sum().item() == 5
+    assert not first.malignant[~first.outlined].any()
+    assert first.known[~first.outlined].all()
 
 
 def test_only_masses_teach_outlines(found: LesionSet) -> None:
@@ -184,7 +184,9 @@ def test_only_masses_teach_outlines(found: LesionSet) -> None:
     task = ReadingTask(Stage.GRAPH, SinglePath(ConditionalGraphLearner(TINY), TINY).eval(), given)
     batch = given.draw(np.random.default_rng(0), batch=8)
     output = task.network(batch.patches)
-    flipped = [torch.where((batch.mass == mass)[:, None, None], ~batch.masks, batch.masks) for mass in (False, True)]
+    flipped = [
+        torch.where((batch.outlined == mass)[:, None, None], ~batch.masks, batch.masks) for mass in (False, True)
+    ]
     before, mimics, masses = (
         sum(task._outline_losses(output, replace(batch, masks=masks)).values()) for masks in (batch.masks, *flipped)
     )

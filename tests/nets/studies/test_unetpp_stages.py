@@ -18,10 +18,10 @@ from tetraview_nets.learning.schedule import Schedule
 from tetraview_nets.studies.unetpp_finder import YoloFinder
 from tetraview_nets.studies.unetpp_stages import Boxes, Group, StageStudy
 from tetraview_nets.studies.unetpp_stages_table import page, rows
+from tetraview_nets.studies.unetpp_views import in_one_stage, in_two_stages, mass_boxes, mass_mask, masses_in
 from tetraview_nets.unetpp.network import Segmenter
 from tetraview_nets.unetpp.presets import TINY, plain
 from tetraview_nets.unetpp.recipe import RECIPES
-from tetraview_nets.unetpp.views import in_one_stage, in_two_stages, mass_boxes, mass_mask, masses_in
 from tetraview_nets.yolo_msp import presets as yolo
 from tetraview_nets.yolo_msp.network import YoloMsp
 

@@ -295,7 +295,7 @@ def test_a_nipple_network_is_taken_over_whole(tmp_path: Path) -> None:
     card = WeightsCard(name="mommi", version="1", preset="tiny", generator_version="1")
     save(tmp_path / "mommi.safetensors", mommi, card)
     network = detector()
-    assert with_nipple(network, tmp_path / "mommi.safetensors").startswith("mommi 1 sha256 ")
+    assert with_nipple(network, tmp_path / "mommi.safetensors").version == "1"
     image = exam()[0].image[None, None]
     heat: Tensor = network.nipple(image)
     assert torch.allclose(heat, mommi.nipple(image), atol=1e-2)

@@ -4,7 +4,7 @@ import json
 
 from pydantic import TypeAdapter
 
-from tetraview.domain.reading import Model, Reading
+from tetraview.domain.reading import Reading
 from tetraview.domain.stage import Stage
 
 MODEL = {
@@ -52,12 +52,24 @@ def test_a_reading_of_an_earlier_version_is_still_read() -> None:
     assert reading.segmenter is None
     assert [finding.outlined_by for finding in reading.findings] == [Stage.DETECTOR]
     assert [model.name for model in reading.models] == ["mommi", "mommi_classifier"]
+    assert reading.training == "Weights trained on synthetic images only."
     assert adapter.validate_json(adapter.dump_json(reading)) == reading
 
 
 def test_the_models_of_a_reading_are_those_that_ran_in_order() -> None:
     """One that outlined and graded stands there once; a reading of no view names none."""
     reading = TypeAdapter(Reading).validate_python(READING | {"segmenter": MODEL | {"name": "mommi_classifier"}})
-    assert reading.models == (Model(**MODEL), Model(**MODEL | {"name": "mommi_classifier"}))
+    assert [model.name for model in reading.models] == ["mommi", "mommi_classifier"]
     nothing = TypeAdapter(Reading).validate_python(READING | {"model": None, "classifier": None})
     assert nothing.models == ()
+    assert nothing.training == ""
+
+
+def test_a_reading_says_what_all_its_models_were_trained_on_and_keeps_the_words() -> None:
+    """Detector and classifier have seen different data: the sentence names both, and is stored as it was."""
+    adapter = TypeAdapter(Reading)
+    real = MODEL | {"data_sets": ["CDD-CESM", "CBIS-DDSM"]}
+    reading = adapter.validate_python(READING | {"model": real})
+    assert reading.training == "Weights trained on CBIS-DDSM, CDD-CESM and synthetic phantoms."
+    kept = adapter.validate_json(adapter.dump_json(reading).replace(b"Weights trained", b"Weights once trained"))
+    assert kept.training == "Weights once trained on CBIS-DDSM, CDD-CESM and synthetic phantoms."

@@ -15,7 +15,8 @@ from tetraview.errors import ReportImpossible
 from tetraview.report.cad.tree import Reference, container, encode, image, spelled
 from tetraview.report.cad.verify import faults, verify
 from tetraview.report.content import CONTAINS
-from tetraview.report.summary import RESEARCH_ONLY
+
+RESEARCH_ONLY = "Research software, weights trained on CBIS-DDSM, CDD-CESM and synthetic phantoms, not for clinical use"
 
 R_CC, L_CC, R_MLO, L_MLO = View
 SRT_STYLE = replace(OUTPUTS["workstation"], coding_scheme=CodingScheme.SRT)

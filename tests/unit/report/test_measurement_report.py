@@ -7,7 +7,8 @@ import pytest
 from pydicom import Dataset
 
 from tetraview.domain.view import View
-from tetraview.report.summary import RESEARCH_ONLY
+
+RESEARCH_ONLY = "Research software, weights trained on CBIS-DDSM, CDD-CESM and synthetic phantoms, not for clinical use"
 
 
 def number(group: Dataset, items: Any, code: str) -> str:

@@ -101,7 +101,8 @@ def test_labels_can_be_read_and_say_what_the_pictures_say(graded_desk: Any) -> N
     assert [box.UnformattedTextValue for box in boxes] == [
         "L1-CC 0.88, malignancy 0.81 high",
         "L2-CC 0.50, malignancy 0.06 low",
-        "Research software, trained on synthetic images, not for clinical use",
+        "Research software, weights trained on CBIS-DDSM, CDD-CESM and",
+        "synthetic phantoms, not for clinical use",
     ]
     covered = np.zeros((512, 416), int)
     for box in boxes:

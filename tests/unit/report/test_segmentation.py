@@ -184,7 +184,10 @@ def test_every_segmentation_says_that_it_is_research(full_desk: Any) -> None:
     segmentation = full_desk.written()["seg-L-CC.dcm"]
     assert "not for clinical use" in segmentation.ContentDescription
     for segment in segmentation.SegmentSequence:
-        assert "synthetic images, not for clinical use" in segment.SegmentDescription
+        assert (
+            "weights trained on CBIS-DDSM, CDD-CESM and synthetic phantoms, not for clinical use"
+            in segment.SegmentDescription
+        )
         assert "operating point balanced; route tri" in segment.SegmentDescription
         assert segment.SegmentAlgorithmName == "mommi_detector"
 

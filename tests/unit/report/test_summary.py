@@ -64,7 +64,7 @@ def test_every_view_is_accounted_for(told: Any) -> None:
     states = {View.R_CC: "missing", View.L_CC: "found", View.R_MLO: "failed", View.L_MLO: "empty"}
     said = list(sentences(*told(states), output=OHIF))
     assert said == [
-        "Research software, trained on synthetic images, not for clinical use.",
+        "Research software, weights trained on CBIS-DDSM, CDD-CESM and synthetic phantoms, not for clinical use.",
         "Model mommi_detector 1 slim, weights 0123456789ab, operating point balanced.",
         "L-CC: read with both companion views (route tri): 1 finding.",
         "R-MLO: could not be read: the pixels cannot be decoded",

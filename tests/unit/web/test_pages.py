@@ -12,7 +12,7 @@ import pytest
 from tetraview.domain.exam import ExamState
 from tetraview.domain.view import View
 from tetraview.ledger.summary import ImageSummary
-from tetraview.report.contact_sheet import STATEMENT
+from tetraview.report.statement import statement
 from tetraview.web.objects import sent_objects
 
 if TYPE_CHECKING:
@@ -45,8 +45,9 @@ def tags_of(page: str, name: str) -> list[dict[str, str | None]]:
 
 @pytest.mark.parametrize("path", ["/", EXAM, "/nothing"])
 def test_every_page_says_that_it_is_research(site: Site, path: str) -> None:
-    """The statement that this is no medical device stands on every page."""
-    assert STATEMENT in site.client.get(path).text
+    """That this is no medical device stands on every page, on an exam's with what its weights were trained on."""
+    trained = "Weights trained on CBIS-DDSM and synthetic phantoms." if path == EXAM else ""
+    assert statement(trained) in site.client.get(path).text
 
 
 @pytest.mark.parametrize("path", ["/", EXAM])

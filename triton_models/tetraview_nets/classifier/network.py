@@ -2,7 +2,9 @@
 
 The backbone is DenseNet-BC (Huang and others, CVPR 2017): bottlenecks of four times the growth, transitions that halve
 channels and pixels. The classification head keeps the paper's softmax over two classes. Deviations: the stem reads one
-grey channel and nothing is pretrained; the regression head ends in a sigmoid, as its target lies in [0, 1].
+grey channel and nothing is pretrained; the regression head ends in a sigmoid, as its target lies in [0, 1]. Training
+reads true boxes, moved and scaled at random; the paper's reads true boxes and its detector's, of which those with an
+IoU of at least 0.5 take the mass's label and all others are *not malignant*.
 """
 
 from __future__ import annotations

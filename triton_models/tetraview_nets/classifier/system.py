@@ -7,5 +7,5 @@ from tetraview_nets.classifier.presets import PRESETS
 from tetraview_nets.system import PatchSystem
 
 SYSTEM = PatchSystem(
-    name="mommi_classifier", version="0.1.0", presets=PRESETS, build=DenseNet, gives=("malignancy", "birads")
+    name="mommi_classifier", version="0.2.0", presets=PRESETS, build=DenseNet, gives=("malignancy", "birads")
 )

@@ -176,7 +176,7 @@ def add_evaluation(app: typer.Typer, package: DetectorPackage, *, text: str) -> 
         network, card = package.load(weights_file)
         if request:
             reader = package.detector(network), package.by(route)
-            frame, source = network.preset.frame, f"Read with {source_of(card)}."
+            frame, source = network.preset.frame, f"Read with {source_of(card)}. {card.trained}"
             evaluate_folder(request, {package.name: reader}, frame=frame, weights=source, console=console, out=out)
             return
         chosen = rendered(package.key(card.preset, seeds), exams, workers=workers, root=cache_root)

@@ -148,7 +148,7 @@ def evaluate_command(  # noqa: PLR0917
     frame = network.preset.frame
     readers = {str(name): _reader(name, network, routes) for name in detectors}
     if request:
-        source = f"Read with {source_of(card)}."
+        source = f"Read with {source_of(card)}. {card.trained}"
         evaluate_folder(request, readers, frame=frame, weights=source, console=console, out=out)
         return
     chosen = rendered(MOMMI.key(card.preset, seeds), exams, workers=workers, root=cache_root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -15,16 +16,20 @@ from tetraview.domain.view import Route
 from tetraview_nets.cli.detector import DetectorPackage, Results, add_evaluation, console, render_recipe
 from tetraview_nets.cli.options import (
     CacheOption,
+    DataOption,
     DeviceName,
     DeviceOption,
+    InitOption,
+    MixOption,
     OutOption,
     OverwriteOption,
     ThreadsOption,
     WorkersOption,
 )
 from tetraview_nets.cli.pin import announce, to_write
+from tetraview_nets.datasets.material import DataRequest, exam_material
 from tetraview_nets.learning import froc_table
-from tetraview_nets.learning.cache import ExamSet
+from tetraview_nets.learning.cache import ExamSet, Split
 from tetraview_nets.learning.distributed import ALONE, Workers, joined
 from tetraview_nets.mommi.evaluate import MommiDetector, read_routes
 from tetraview_nets.mommi.network import MommiNet
@@ -70,6 +75,10 @@ def train(  # noqa: PLR0917
     out: OutOption,
     preset: PresetOption = PresetName.SLIM,
     stage: Annotated[Stage | None, typer.Option(help="One stage; default all, then the weights file.")] = None,
+    data: DataOption = None,
+    mix: MixOption = None,
+    init: InitOption = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Steps of each stage.")] = None,
     device: DeviceOption = DeviceName.CPU,
     threads: ThreadsOption = 2,
     workers: WorkersOption = 2,
@@ -80,11 +89,12 @@ def train(  # noqa: PLR0917
     Under torchrun several processes share each batch: torchrun --nproc-per-node 4 -m tetraview_nets mommi train ...
     """
     torch.set_num_threads(threads)
+    request = DataRequest(folders=data or [], mix=mix, workers=workers, root=cache_root)
     with joined(device) as (group, own):
         if group.first:
-            render_recipe(PACKAGE, preset, workers=workers, root=cache_root)
+            _prepare(preset, request)
         group.wait()
-        training = _training(out, preset, device=own, cache_root=cache_root, group=group)
+        training = _training(out, preset, request, steps=steps, init=init, device=own, group=group)
         for each in Stage if stage is None else [stage]:
             training.run(each)
         if stage is None and group.first:
@@ -96,6 +106,9 @@ def finish(  # noqa: PLR0917
     out: OutOption,
     weights_file: Annotated[Path | None, typer.Option(help="The file to write; default: in OUT.")] = None,
     preset: PresetOption = PresetName.SLIM,
+    data: DataOption = None,
+    mix: MixOption = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Steps of each stage.")] = None,
     overwrite: OverwriteOption = False,
     device: DeviceOption = DeviceName.CPU,
     threads: ThreadsOption = 2,
@@ -105,15 +118,62 @@ def finish(  # noqa: PLR0917
     """Fit scorer, operating points and calibration of trained stages on validation exams; write the weights file."""
     torch.set_num_threads(threads)
     path = to_write(weights_file or out / "weights.safetensors", overwrite=overwrite)
-    render_recipe(PACKAGE, preset, workers=workers, root=cache_root)
-    _finish(_training(out, preset, device=torch.device(device), cache_root=cache_root, group=ALONE), path)
+    request = DataRequest(folders=data or [], mix=mix, workers=workers, root=cache_root)
+    _prepare(preset, request)
+    own = torch.device(device)
+    _finish(_training(out, preset, request, steps=steps, init=None, device=own, group=ALONE), path)
+
+
+@app.command()
+def graft(  # noqa: PLR0917
+    out: OutOption,
+    stage: Annotated[list[Stage], typer.Option(help="A trained stage; may be repeated.")],
+    init: Annotated[Path, typer.Option("--init", help="The weights whose other parts stay.")] = PACKAGE.weights,
+    weights_file: Annotated[Path | None, typer.Option(help="The file to write; default: in OUT.")] = None,
+    preset: PresetOption = PresetName.SLIM,
+    data: DataOption = None,
+    mix: MixOption = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Steps of each stage.")] = None,
+    overwrite: OverwriteOption = False,
+    workers: WorkersOption = 2,
+    cache_root: CacheOption = None,
+) -> None:
+    """Put trained stages into weights and change nothing else, such as a nipple network that learnt on its own."""
+    path = to_write(weights_file or out / "weights.safetensors", overwrite=overwrite)
+    request = DataRequest(folders=data or [], mix=mix, workers=workers, root=cache_root)
+    own = torch.device("cpu")
+    training = _training(out, preset, request, steps=steps, init=init, device=own, group=ALONE)
+    announce(path, training.graft(stage, path), console=console)
+
+
+def _prepare(preset: str, request: DataRequest) -> None:
+    """Render what a training reads; exams of folders are brought into the frame when they are asked for."""
+    if not request.folders:
+        render_recipe(PACKAGE, preset, workers=request.workers, root=request.root)
 
 
 def _training(
-    out: Path, preset: PresetName, *, device: torch.device, cache_root: Path | None, group: Workers
+    out: Path,
+    preset: PresetName,
+    request: DataRequest,
+    *,
+    steps: int | None,
+    init: Path | None,
+    device: torch.device,
+    group: Workers,
 ) -> Training:
+    recipe = RECIPES[preset]
+    if steps:
+        recipe = replace(recipe, schedules={stage: each.of(steps) for stage, each in recipe.schedules.items()})
     return Training(
-        preset=PRESETS[preset], recipe=RECIPES[preset], folder=out, device=device, cache=cache_root, workers=group
+        preset=PRESETS[preset],
+        recipe=recipe,
+        folder=out,
+        device=device,
+        cache=request.root,
+        workers=group,
+        material=exam_material(request, PACKAGE.key(preset, Split.TRAIN)) if request.folders else None,
+        init=init,
     )
 
 

@@ -251,7 +251,7 @@ def of_phantoms(card: WeightsCard, split: Split, *, exams: int, workers: int, ro
 def judge(package: PatchPackage, network: Any, card: WeightsCard, chosen: Chosen, *, out: Path | None) -> None:
     """Print what a network does on lesions, and write it where asked."""
     rows = package.figures(network, card, chosen)
-    weights = f"weights {card.name} {card.version} ({card.preset}, sha256 {card.weights_sha256[:12]})."
+    weights = f"weights {card.name} {card.version} ({card.preset}, sha256 {card.weights_sha256[:12]}). {card.trained}"
     command = f"tetraview_nets {package.name} evaluate {chosen.flags}"
     text = package.markdown(rows, command=command, source=f"{chosen.source} {weights}")
     console.print(Markdown(text))

@@ -10,10 +10,11 @@ from rich.console import Console
 from tetraview_nets.weights import WeightsCard
 
 _PIN = re.compile(r'(key: "weights_sha256" value \{ string_value: ")[^"]*(")')
+_PRESET = re.compile(r'(key: "preset" value \{ string_value: ")[^"]*(")')
 
 
 def pin(weights_file: Path, card: WeightsCard) -> Path | None:
-    """Write the digest of weights into the configuration of the Triton model whose version folder they lie in.
+    """Write digest and preset of weights into the configuration of the Triton model whose version folder they lie in.
 
     Returns:
         The configuration, or None where the file lies in no Triton model.
@@ -27,7 +28,7 @@ def pin(weights_file: Path, card: WeightsCard) -> Path | None:
     text, pins = _PIN.subn(rf"\g<1>{card.weights_sha256}\g<2>", config.read_text(encoding="utf-8"))
     if pins != 1:
         raise ValueError(f"{config} has no parameter weights_sha256 in one line")
-    config.write_text(text, encoding="utf-8")
+    config.write_text(_PRESET.sub(rf"\g<1>{card.preset}\g<2>", text), encoding="utf-8")
     return config
 
 

@@ -7,5 +7,5 @@ from tetraview_nets.crunet.presets import PRESETS
 from tetraview_nets.system import PatchSystem
 
 SYSTEM = PatchSystem(
-    name="crunet_segmenter", version="0.1.0", presets=PRESETS, build=CruNet, gives=("probability", "threshold")
+    name="crunet_segmenter", version="0.2.0", presets=PRESETS, build=CruNet, gives=("probability", "threshold")
 )

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
+from tetraview.domain.training import Role, TrainingData
 from tetraview_nets.datasets.folder_exams import folder_exams, renumbered
 from tetraview_nets.datasets.folder_lesions import folder_lesions
+from tetraview_nets.datasets.licences import training_data
 from tetraview_nets.datasets.truth import DatasetUnusable
 from tetraview_nets.learning import cache
 from tetraview_nets.learning.cache import PHANTOM, CacheKey, CanonicalExam, ExamSet, Split
@@ -76,11 +78,13 @@ def exam_material(request: DataRequest, phantoms: CacheKey) -> ExamMaterial:
     if missing:
         known = ", ".join(sorted({exam.source for exam in exams}))
         raise DatasetUnusable(f"no training exams of {', '.join(missing)}; the folders hold {known}")
+    learnt, chosen = described(train), described(validation)
     return ExamMaterial(
         train=train,
         validation=sorted(validation, key=_shuffled),
         shares=shares,
-        described={"mix": shares, "data": described(train), "validation_data": described(validation)},
+        data_sets=_data_sets(learnt, chosen),
+        described={"mix": shares, "data": learnt, "validation_data": chosen},
     )
 
 
@@ -108,11 +112,20 @@ def lesion_material(request: DataRequest, *, weak: bool) -> LesionMaterial:
     if missing:
         known = ", ".join(sorted({lesion.source for lesion in found}))
         raise DatasetUnusable(f"no training masses of {', '.join(missing)}; the folders hold {known}")
+    learnt, chosen = _counted(train), _counted(validation)
     return LesionMaterial(
         train=LesionSet(split=Split.TRAIN, lesions=train, shares=shares),
         validation=LesionSet(split=Split.VALIDATION, lesions=validation),
-        described={"mix": shares, "data": _counted(train), "validation_data": _counted(validation), "weak": weak},
+        data_sets=_data_sets(learnt, chosen),
+        described={"mix": shares, "data": learnt, "validation_data": chosen, "weak": weak},
     )
+
+
+def _data_sets(
+    learnt: Mapping[str, Mapping[str, int]], chosen: Mapping[str, Mapping[str, int]]
+) -> tuple[TrainingData, ...]:
+    """What cards say of counts of training and of validation."""
+    return *training_data(learnt), *training_data(chosen, role=Role.VALIDATION)
 
 
 def _phantom_lesions(request: DataRequest) -> list[Lesion]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tetraview_nets.datasets.anchors import (
+    MOMMI_CAVEATS,
     MOMMI_PAPER,
     MOMMI_RECALLS,
     RATES,
@@ -29,10 +30,7 @@ YOLO_IOU = 0.5
 #: Resamples of average precision, which is matched anew in each.
 AP_RESAMPLES = 200
 
-HONESTY = (
-    "The weights were trained on synthetic phantoms only. Nothing was tuned on these images: no weight, threshold or "
-    "calibration. The published systems were trained on images like those they were tested on."
-)
+PUBLISHED = "The published systems were trained on images like those they were tested on."
 
 
 def markdown(evaluation: Evaluation, *, weights: str, command: str, spacing: AssumedSpacing | None = None) -> str:
@@ -51,7 +49,7 @@ def markdown(evaluation: Evaluation, *, weights: str, command: str, spacing: Ass
     lines = [
         f"{collection.name} ({collection.citation}): {counts}, {len(froc.lesion_scores)} masses. {weights}",
         "",
-        HONESTY,
+        PUBLISHED,
         "",
         *(f"* {remark}" for remark in collection.remarks),
         *([f"* Pixel spacing assumed: {spacing.mm:g} mm ({spacing.source})."] if spacing else []),
@@ -98,7 +96,7 @@ def _recall_table(evaluation: Evaluation, name: DatasetName) -> list[str]:
         cells = _recalls(reading.results, RATES, iou=IOU_CRITERION)
         lines.append(f"| **{reading.detector}, ours** | {reading.route} | {name} | {' | '.join(cells)} |")
     lines += [f"| {row.system} | {row.route} | {row.data} | {' | '.join(row.printed)} |" for row in MOMMI_RECALLS]
-    return [*lines, "", f"Rows that are not ours: {MOMMI_PAPER}."]
+    return [*lines, "", f"Rows that are not ours: {MOMMI_PAPER}. {' '.join(MOMMI_CAVEATS)}"]
 
 
 def _recalls(results: Sequence[ImageResult], rates: Sequence[float], *, iou: float) -> list[str]:

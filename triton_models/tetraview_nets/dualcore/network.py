@@ -1,8 +1,8 @@
 """Malignancy and outline of a mass by two paths: what surrounds it and how it is shaped (DualCoreNet).
 
-After Li, Chen, Nailon, Davies and Laurenson, "Dual convolutional neural networks for breast mass segmentation and
-diagnosis in mammography" (IEEE Transactions on Medical Imaging, 2021). The locality preserving learner (LPL) reads the
-context square, 1.6 times the box, as Xception's entry and middle flow do. The conditional graph learner (CGL) outlines
+After Li, Chen, Nailon, Davies and Laurenson, "A Deep Dual-path Network for Improved Mammogram Image Processing" (IEEE
+ICASSP 2019). The locality preserving learner (LPL) reads the context square, 1.6 times the box, as Xception's entry and
+middle flow do. The conditional graph learner (CGL) outlines
 the mass in the tight square with a CRU-Net and reads the soft mask with separable convolutions of 7 x 7. One layer
 turns the features of both into two classes.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PAPER = (
-    "Li et al., Dual convolutional neural networks for breast mass segmentation and diagnosis in mammography, IEEE "
-    "Transactions on Medical Imaging 40, 2021"
+    "Li et al., A Deep Dual-path Network for Improved Mammogram Image Processing, IEEE International Conference on "
+    "Acoustics, Speech and Signal Processing (ICASSP), 2019"
 )
 CAVEATS = (
     "INbreast was split 80:20 by patient, 85 and 22 images; CBIS-DDSM into 1,253 and 354 masses.",

@@ -8,7 +8,7 @@ from tetraview_nets.system import PatchSystem
 
 SYSTEM = PatchSystem(
     name="dualcore",
-    version="0.1.0",
+    version="0.2.0",
     presets=PRESETS,
     build=DualCoreNet,
     gives=("probability", "threshold", "malignancy"),

@@ -27,6 +27,7 @@ from tetraview_nets.learning.lesions import LesionSet
 from tetraview_nets.learning.patch_training import Judgement, PatchTraining, judged_scores
 from tetraview_nets.learning.pieces import read_patches
 from tetraview_nets.learning.schedule import Rhythm
+from tetraview_nets.learning.sources import note
 from tetraview_nets.learning.train import Run
 from tetraview_nets.metrics import mean_per_roi
 
@@ -63,6 +64,7 @@ class DualTraining(PatchTraining[DualPreset, DualRecipe, DualCoreNet]):
     def _finished(self, stage: Stage, network: Network, *, name: str) -> Network:
         """A network trained to the end of a stage's schedule, with averaged weights."""
         task = ReadingTask(stage, network, self._given)
+        note(self.folder, name, self._data_sets, init=self.init)
         Run(name, task, self.recipe.schedules[stage], self.folder, rhythm=self.rhythm).finish()
         return network
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tetraview.domain.training import TrainingData
 from tetraview_nets.learning.cache import CanonicalExam
 from tetraview_nets.learning.lesions import LesionSet
 
@@ -20,7 +21,9 @@ class ExamMaterial:
     validation: Sequence[CanonicalExam]
     #: How often each source is drawn, by ``CanonicalExam.source``; None for all alike.
     shares: Mapping[str, float] | None = None
-    #: What the card says of them.
+    #: The data sets that the exams are of, those to learn from and those to choose numbers on.
+    data_sets: tuple[TrainingData, ...] = ()
+    #: What the card says of them besides.
     described: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -32,5 +35,7 @@ class LesionMaterial:
     train: LesionSet
     #: For calibration, and for the looks that a training takes at itself.
     validation: LesionSet
-    #: What the card says of them.
+    #: The data sets that the lesions are of, those to learn from and those to choose numbers on.
+    data_sets: tuple[TrainingData, ...] = ()
+    #: What the card says of them besides.
     described: Mapping[str, Any] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from tetraview.domain.training import Role, TrainingData, phantoms
 from tetraview.imaging.patch import PatchShape
 from tetraview.phantom import GENERATOR_VERSION
 from tetraview_nets.calibration import fit_malignancy
@@ -19,6 +20,7 @@ from tetraview_nets.learning.cache import Split
 from tetraview_nets.learning.lesions import PHANTOM_RECIPE, LesionSet
 from tetraview_nets.learning.material import LesionMaterial
 from tetraview_nets.learning.schedule import Rhythm, Schedule
+from tetraview_nets.learning.sources import Sources, note, noted
 from tetraview_nets.learning.train import Run, Task, averaged
 from tetraview_nets.metrics import auc, mean_per_roi
 from tetraview_nets.metrics.arrays import Booleans, Floats
@@ -92,6 +94,7 @@ class PatchTraining(ABC, Generic[Preset, Recipe, Network]):
         task = self._task()
         if self.init is not None:
             task.network.load_state_dict(read(self.init)[0])
+        note(self.folder, self.name, self._data_sets, init=self.init)
         run = Run(self.name, task, self.recipe.schedule, self.folder, rhythm=self.rhythm)
         return cast("Network", run.finish())
 
@@ -117,11 +120,14 @@ class PatchTraining(ABC, Generic[Preset, Recipe, Network]):
         """
         network = self.trained()
         figures, calibration = self._judged(network, self._validation)
+        sources = Sources(training_data=self._data_sets) + noted(self.folder)
         card = WeightsCard(
             name=self.system.name,
             version=self.system.version,
             preset=self.preset.name,
             generator_version=GENERATOR_VERSION,
+            training_data=sources.training_data,
+            commands=sources.commands,
             calibration=calibration,
             training={**self._lesions_described, **self._described(), "validation": figures},
         )
@@ -147,6 +153,13 @@ class PatchTraining(ABC, Generic[Preset, Recipe, Network]):
     def _described(self) -> dict[str, Any]:
         """The recipe as the card tells it."""
         return asdict(cast("Any", self.recipe))
+
+    @property
+    def _data_sets(self) -> tuple[TrainingData, ...]:
+        """What the network learns from, and what its figures are chosen on."""
+        if self.material is not None:
+            return self.material.data_sets
+        return phantoms(self.recipe.exams), phantoms(self.recipe.validation_exams, role=Role.VALIDATION)
 
     @property
     def _learnt(self) -> LesionSet:

@@ -2,8 +2,9 @@
 
 Definitions, the same for every detector:
 
-* A detection belongs to the mass it overlaps most; it hits when their IoU is above the criterion (MommiNet-v2:
-  IoU > 0.2). Further hits of a mass that a higher-scoring detection has hit already are ignored.
+* A detection belongs to the mass it overlaps most; it hits when the IoU of their boxes is above the criterion.
+  MommiNet-v2 has the same 0.2, but of what the network marks and the mass's mask: our figures and the paper's are not
+  counted by one rule. Further hits of a mass that a higher-scoring detection has hit already are ignored.
 * FPPI is false positives divided by all images, normal ones included. Recall is hit masses divided by all mass
   instances, each view counted by itself; *any-view* recall counts a mass of the breast once, hit in either view.
 * Recall at a given FPPI is the highest recall of an operating point that does not exceed it, without interpolation.

@@ -1,7 +1,8 @@
 """IpsiDualNet-v2: the detector that reads both views of one breast together.
 
-MommiNet-v2 (tri-view detection of malignant masses). A siamese Faster R-CNN: HRNet with a feature pyramid, RoIAlign,
-two fully connected layers with a relation block after each, focal loss and distance-IoU loss.
+MommiNet-v2. A siamese Faster R-CNN: HRNet with a feature pyramid, RoIAlign, two fully connected layers with a relation
+block after each, focal loss and distance-IoU loss. It finds masses, benign ones as well: malignancy is the classifier's
+question.
 
 Deviations: both views act as main in the same pass; a missing view leaves only the null token to attend to; without
 relation blocks (an ablation) each RoI is joined with the RoI of the other view that lies the same way from its nipple.

@@ -83,7 +83,7 @@ _SLIM = TrainingRecipe(
     scorer_exams=100,
     watched_exams=40,
     schedules={
-        Stage.NIPPLE: Schedule(steps=800, batch=8, learning_rate=1e-3, warm_up=50),
+        Stage.NIPPLE: Schedule(steps=2500, batch=8, learning_rate=1e-3, warm_up=100, average=0.995),
         Stage.IPSI: Schedule(steps=2400, batch=2, learning_rate=5e-4, warm_up=200),
         Stage.RELATION: Schedule(steps=300, batch=8, learning_rate=1e-3, warm_up=50, weight_decay=1e-2, average=0.98),
         Stage.BI: Schedule(steps=4000, batch=16, learning_rate=3e-3, warm_up=100),

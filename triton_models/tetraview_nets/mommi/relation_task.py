@@ -118,7 +118,7 @@ class RelationTask:
         # The first layer knows by now what a mass looks like; with it free the head learns its exams by heart.
         ipsi.head.layers[0].requires_grad_(requires_grad=False)
         self._pooled = PooledViews.of(self._ipsi, given.exams, given.device)
-        pairs = [_both_present(exam) for exam in given.exams]
+        pairs = [with_other_view(exam) for exam in given.exams]
         self._drawn = np.flatnonzero(np.concatenate(pairs))
         self._with_mass = [int(i) for i in self._drawn if len(self._pooled.masses[i])]
         self._known = torch.from_numpy(np.concatenate([exam.nipple_known for exam in given.exams]))
@@ -163,7 +163,7 @@ class RelationTask:
         return recalls(self.given.watched, lambda exam: ipsi_boxes(self._ipsi, exam, self.given.device))
 
 
-def _both_present(exam: CanonicalExam) -> NDArray[np.bool_]:
+def with_other_view(exam: CanonicalExam) -> NDArray[np.bool_]:
     """Which views of an exam are there with the other view of their breast: bool [4]."""
     others = [companion(view, ipsilateral=True) for view in range(len(VIEWS))]
     return np.asarray(exam.present & exam.present[others])

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tetraview.domain.training import Role, TrainingData, phantoms
 from tetraview.phantom import GENERATOR_VERSION
 from tetraview_nets import weights
 from tetraview_nets.calibration import fit_routes
@@ -19,12 +20,13 @@ from tetraview_nets.learning.cache import CROWDED, CacheKey, CanonicalExam, Exam
 from tetraview_nets.learning.distributed import ALONE, Workers
 from tetraview_nets.learning.evaluate import operating_points, recall_figures
 from tetraview_nets.learning.material import ExamMaterial
+from tetraview_nets.learning.sources import Sources, note, noted
 from tetraview_nets.learning.train import Run, Task, averaged
 from tetraview_nets.mommi.evaluate import MommiDetector, read_routes
 from tetraview_nets.mommi.network import MommiNet
 from tetraview_nets.mommi.presets import MommiPreset
 from tetraview_nets.mommi.recipe import Stage, TrainingRecipe
-from tetraview_nets.mommi.relation_task import RelationTask
+from tetraview_nets.mommi.relation_task import RelationTask, with_other_view
 from tetraview_nets.mommi.stacking import fit_scorer
 from tetraview_nets.mommi.task import TASKS, FusionTask, TaskSet
 from tetraview_nets.weights import WeightsCard, save
@@ -32,6 +34,8 @@ from tetraview_nets.weights import WeightsCard, save
 #: The part of MommiNet-v2 that each stage trains.
 PLACES = MappingProxyType({**{stage: str(stage) for stage in Stage}, Stage.RELATION: "ipsi.head"})
 MODEL, VERSION = "mommi", "0.3.0"
+#: Of given exams every so manieth is kept for the fusion network.
+FUSION_STEP = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +71,8 @@ class Training:
         task = self._task(stage)
         if self.init is not None:
             task.network.load_state_dict(_part(self.init, PLACES[stage]))
+        if self.workers.first:
+            note(self.folder, stage, self._data_sets, init=self.init)
         task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         run = Run(stage, task, schedule, self.folder, rhythm=self.recipe.rhythm, workers=self.workers)
         return run.finish()
@@ -87,6 +93,18 @@ class Training:
             return RelationTask(given, self.assembled((Stage.IPSI,)).ipsi)
         return TASKS[stage](given)
 
+    @property
+    def _data_sets(self) -> tuple[TrainingData, ...]:
+        """What all stages learn from."""
+        if self.material is not None:
+            return self.material.data_sets
+        return (phantoms(self.recipe.exams + self.recipe.crowded_exams),)
+
+    @property
+    def _chosen_on(self) -> tuple[TrainingData, ...]:
+        """The phantoms on which scorer, operating points and calibration are chosen; a material names its own exams."""
+        return () if self.material else (phantoms(self.recipe.validation_exams, role=Role.VALIDATION),)
+
     def _watched(self) -> list[CanonicalExam]:
         """What a training looks at while it goes on."""
         if self.material is not None:
@@ -96,7 +114,7 @@ class Training:
     def _own_exams(self, stage: Stage) -> list[CanonicalExam]:
         """What a stage learns from; fusion keeps exams for itself."""
         if self.material is not None:
-            return list(self.material.train)
+            return _of_stage(self.material.train, stage)
         exams = self.exams(Split.TRAIN, self.recipe.exams)
         first_of_fusion = len(exams) - self.recipe.fusion_exams
         own = range(first_of_fusion, len(exams)) if stage is Stage.FUSION else range(first_of_fusion)
@@ -126,22 +144,40 @@ class Training:
     def export(self, path: Path) -> WeightsCard:
         """Write the weights file: scorer, operating points and calibration, each from its own validation exams."""
         network, recipe = self.assembled(), self.recipe
-        exams = list(self.exams(Split.VALIDATION, recipe.validation_exams))
-        last = recipe.operating_exams + recipe.calibration_exams
-        fit_scorer(network, exams[last:])
+        operating, calibrating, scoring = self._validation_parts()
+        fit_scorer(network, scoring)
         detector = MommiDetector(network)
-        results = read_routes(detector, exams[: recipe.operating_exams])
+        results = read_routes(detector, operating)
+        sources = Sources(training_data=(*self._data_sets, *self._chosen_on)) + noted(self.folder)
         recalls = {str(route): recall_figures(found) for route, found in results.items()}
         card = WeightsCard(
             name=MODEL,
             version=VERSION,
             preset=self.preset.name,
             generator_version=GENERATOR_VERSION,
+            training_data=sources.training_data,
+            commands=sources.commands,
             operating_points=operating_points(results),
-            calibration=fit_routes(read_routes(detector, exams[recipe.operating_exams : last])),
-            training=_summary(recipe) | {"validation": _rounded(recalls)},
+            calibration=fit_routes(read_routes(detector, calibrating)),
+            training=_summary(recipe) | self._described | {"validation": _rounded(recalls)},
         )
         return save(path, network, card)
+
+    @property
+    def _described(self) -> dict[str, Any]:
+        """What was learnt from in place of phantoms."""
+        return dict(self.material.described) if self.material else {}
+
+    def _validation_parts(self) -> tuple[list[CanonicalExam], list[CanonicalExam], list[CanonicalExam]]:
+        """Exams for operating points, calibration and scorer; those of a material in three equal parts."""
+        if self.material is not None:
+            exams = list(self.material.validation)
+            first, second = len(exams) // 3, 2 * len(exams) // 3
+        else:
+            exams = list(self.exams(Split.VALIDATION, self.recipe.validation_exams))
+            first = self.recipe.operating_exams
+            second = first + self.recipe.calibration_exams
+        return exams[:first], exams[first:second], exams[second:]
 
     def graft(self, stages: Sequence[Stage], path: Path) -> WeightsCard:
         """Put trained stages into the weights that they began with, change nothing else, and write the file.
@@ -160,9 +196,28 @@ class Training:
             trained = averaged(self.folder, stage, self.recipe.schedules[stage])
             network.get_submodule(PLACES[stage]).load_state_dict(trained)
         told = {str(stage): asdict(self.recipe.schedules[stage]) for stage in stages}
-        described = dict(self.material.described) if self.material else {}
-        training = {**card.training, "grafted": {"schedules": told, **described}}
-        return save(path, network, replace(card, version=VERSION, training=training, weights_sha256=""))
+        training = {**card.training, "grafted": {"schedules": told, **self._described}}
+        sources = Sources(training_data=card.training_data, commands=card.commands)
+        sources += Sources(training_data=self._data_sets) + noted(self.folder)
+        written = replace(
+            card,
+            version=VERSION,
+            training=training,
+            training_data=sources.training_data,
+            commands=sources.commands,
+            weights_sha256="",
+        )
+        return save(path, network, written)
+
+
+def _of_stage(exams: Sequence[CanonicalExam], stage: Stage) -> list[CanonicalExam]:
+    """What a stage learns of given exams: fusion every tenth, the others the rest; the relation stage pairs alone."""
+    if stage is Stage.FUSION:
+        return list(exams[::FUSION_STEP])
+    rest = [exam for i, exam in enumerate(exams) if i % FUSION_STEP]
+    if stage is Stage.RELATION:
+        return [exam for exam in rest if with_other_view(exam).any() and (exam.kinds == 0).any()]
+    return rest
 
 
 def _part(path: Path, place: str) -> dict[str, Tensor]:

@@ -25,9 +25,10 @@ DICE, ACCURACY, CLASS_AUC, PIXEL_AUC = 91.78, 94.12, 96.16, 94.57
 PAPER = """The paper (Shen and others, IEEE Signal Processing Letters 27, 2020) trained and tested on the 112 masses of
 INbreast that it used of 116, in three folds of 38, 37 and 37, cut out by their true boxes and resized to 256×256
 pixels; BI-RADS 4 to 6 counted as malignant, without biopsy. Its accuracy of 94.12 % is no count of 112 masses divided
-by 112, nor the mean of such shares over its folds, so it cannot be reproduced as described. Here no mass is trained on
-in any fold: the weights have seen synthetic masses alone. Dice is the mean over masses at the image's own pixels; the
-paper does not say whether it pools. AUC of pixels is the mean over patches."""
+by 112, nor the mean of such shares over its folds, so it cannot be reproduced as described. Its three folds are not
+built here, nor are FCN-8s and U-SegNet, with which it compares. Dice is the mean over masses at the image's own pixels;
+the paper does not say whether it pools. AUC of pixels is the mean over patches. The served network has four stages, the
+paper's five."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +123,7 @@ def markdown(found: Sequence[Row], *, command: str, source: str) -> str:
         f"# ResCU-Net on masses: {found[0].masses} views of masses of {found[0].patients} patients",
         [
             source,
-            "Figures are in per cent with 95 % intervals from a bootstrap over patients. The weights are trained on",
-            "synthetic images; scores are no probabilities.",
+            "Figures are in per cent with 95 % intervals from a bootstrap over patients. Scores are no probabilities.",
         ],
         [
             "| measure | here, true boxes | here, detected boxes | paper, INbreast, true boxes |",

@@ -7,8 +7,9 @@ back where they were pooled from as in SegNet, and skips as in U-Net that pass a
 Deviations and what the paper leaves open: normalisation after every convolution; skips and decoder meet in a 1×1
 convolution, whose weights for the skips start at zero; one output channel, whose sigmoid times 255 is the paper's grey
 map, as its algorithm reads grey, where the text also speaks of three categories; one grey channel in, nothing is
-pretrained. Pooling indices are written as comparisons of four pixels with the largest, which gives the same numbers as
-unpooling by index and, other than that, can be exported to every engine.
+pretrained. The preset that is served has four stages where VGG-16 and the paper have five. Pooling indices are written
+as comparisons of four pixels with the largest, which gives the same numbers as unpooling by index and, other than that,
+can be exported to every engine.
 """
 
 from __future__ import annotations

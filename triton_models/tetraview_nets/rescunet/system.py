@@ -8,7 +8,7 @@ from tetraview_nets.system import PatchSystem
 
 SYSTEM = PatchSystem(
     name="rescunet",
-    version="0.1.0",
+    version="0.2.0",
     presets=PRESETS,
     build=RescuNet,
     gives=("probability", "threshold", "malignancy"),

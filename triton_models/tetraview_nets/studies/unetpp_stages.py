@@ -29,12 +29,12 @@ from tetraview_nets.learning.lesions import LesionSet
 from tetraview_nets.learning.schedule import Rhythm, Schedule
 from tetraview_nets.learning.train import Run
 from tetraview_nets.metrics import Confusion
+from tetraview_nets.studies.unetpp_views import in_one_stage, in_two_stages, mass_boxes, mass_mask, masses_in
+from tetraview_nets.studies.unetpp_whole import WholeViewTask
 from tetraview_nets.unetpp.network import Segmenter
 from tetraview_nets.unetpp.presets import SegmenterPreset, plain
 from tetraview_nets.unetpp.recipe import SegmenterRecipe
 from tetraview_nets.unetpp.training import SegmenterTraining
-from tetraview_nets.unetpp.views import in_one_stage, in_two_stages, mass_boxes, mass_mask, masses_in
-from tetraview_nets.unetpp.whole import WholeViewTask
 
 RHYTHM = Rhythm(logged=25, saved=50, validated=200)
 #: Whole views are read at half the canonical resolution, which is the detector's reference size.

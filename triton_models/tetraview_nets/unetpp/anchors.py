@@ -32,6 +32,7 @@ IMAGE_DICE: Mapping[str, tuple[float, float, float]] = MappingProxyType(
     }
 )
 CAVEATS = (
+    "Of the networks it compares, U-Net and v19U-Net++ are built here; cGAN and the cascaded U-Net are not.",
     "The two-stage mean of the cascaded U-Net, 69.81, is not that of its splits, 69.41; a T4 of 75.35 would mend it.",
     "The spreads of the two-stage group are population standard deviations, those of the others standard errors.",
     "Neither the size of the images in the one-stage group nor how Dice is averaged over images is stated.",

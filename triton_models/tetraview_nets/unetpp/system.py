@@ -7,5 +7,5 @@ from tetraview_nets.unetpp.network import Segmenter
 from tetraview_nets.unetpp.presets import PRESETS
 
 SYSTEM = PatchSystem(
-    name="unetpp_segmenter", version="0.1.0", presets=PRESETS, build=Segmenter, gives=("probability", "threshold")
+    name="unetpp_segmenter", version="0.2.0", presets=PRESETS, build=Segmenter, gives=("probability", "threshold")
 )

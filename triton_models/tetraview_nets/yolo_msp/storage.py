@@ -8,7 +8,7 @@ from tetraview_nets.weights import WeightsCard, load_network
 from tetraview_nets.yolo_msp.network import YoloMsp
 from tetraview_nets.yolo_msp.presets import PRESETS
 
-MODEL, VERSION = "yolo_msp_detector", "0.1.0"
+MODEL, VERSION = "yolo_msp_detector", "0.2.0"
 SHIPPED_WEIGHTS = Path(__file__).parents[2] / "repository" / MODEL / "1" / "weights.safetensors"
 
 

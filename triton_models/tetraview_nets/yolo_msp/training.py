@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from tetraview.domain.training import Role, phantoms
 from tetraview.domain.view import Route
 from tetraview.phantom import GENERATOR_VERSION
 from tetraview_nets import weights
@@ -15,6 +16,7 @@ from tetraview_nets.calibration import fit_routes
 from tetraview_nets.learning.cache import CROWDED, CacheKey, ExamSet, Split
 from tetraview_nets.learning.evaluate import operating_points, read_exams, recall_figures
 from tetraview_nets.learning.material import ExamMaterial
+from tetraview_nets.learning.sources import Sources, note, noted
 from tetraview_nets.learning.train import Run, averaged
 from tetraview_nets.metrics import ImageResult
 from tetraview_nets.weights import WeightsCard, save
@@ -71,6 +73,7 @@ class YoloTraining:
             shares=material.shares,
             init=self._begun(),
         )
+        note(self.folder, RUN, material.data_sets, init=self.init)
         return Run(RUN, YoloTask(given), self.recipe.schedule, self.folder, rhythm=self.recipe.rhythm).finish()
 
     def _phantoms(self) -> ExamMaterial:
@@ -82,6 +85,10 @@ class YoloTraining:
                 *self.exams(Split.TRAIN, recipe.crowded_exams, phantom=CROWDED),
             ],
             validation=self.exams(Split.VALIDATION, recipe.validation_exams),
+            data_sets=(
+                phantoms(recipe.exams + recipe.crowded_exams),
+                phantoms(recipe.validation_exams, role=Role.VALIDATION),
+            ),
             described={
                 "phantom_recipe": recipe.phantom,
                 "exams": recipe.exams,
@@ -120,8 +127,9 @@ class YoloTraining:
             WeightsInvalid: MommiNet-v2's file is not usable.
         """
         detector = self.trained()
-        source = with_nipple(detector, mommi_weights)
+        nipple = with_nipple(detector, mommi_weights)
         material = self.material or self._phantoms()
+        sources = Sources(training_data=(*material.data_sets, *nipple.training_data)) + noted(self.folder)
         found = [read_exams(YoloDetector(detector), [exam], Route.SINGLE) for exam in material.validation]
         parting = self.recipe.operating_exams if self.material is None else len(found) // 2
         operating, calibrating = found[:parting], found[parting:]
@@ -131,24 +139,26 @@ class YoloTraining:
             version=VERSION,
             preset=self.preset.name,
             generator_version=GENERATOR_VERSION,
+            training_data=sources.training_data,
+            commands=sources.commands,
             # Every view is read by the route single; readers of cards want a threshold for each route all the same.
             operating_points={name: dict.fromkeys(map(str, Route), each["single"]) for name, each in chosen.items()},
             calibration=fit_routes({Route.SINGLE: _together(calibrating)}),
             training={
                 **material.described,
                 "schedule": asdict(self.recipe.schedule),
-                "nipple_network": source,
+                "nipple_network": f"{nipple.name} {nipple.version} sha256 {nipple.weights_sha256[:12]}",
                 "validation": {k: round(float(v), 4) for k, v in recall_figures(_together(operating)).items()},
             },
         )
         return save(path, detector, card)
 
 
-def with_nipple(detector: YoloMsp, mommi_weights: Path) -> str:
+def with_nipple(detector: YoloMsp, mommi_weights: Path) -> WeightsCard:
     """Give a detector the nipple network of MommiNet-v2's weights.
 
     Returns:
-        Which weights those were.
+        Their card.
 
     Raises:
         WeightsInvalid: the file is not usable or of another preset's sizes.
@@ -157,7 +167,7 @@ def with_nipple(detector: YoloMsp, mommi_weights: Path) -> str:
     if card.preset != detector.preset.mommi:
         raise weights.WeightsInvalid(f"{mommi_weights} is of preset {card.preset}, not {detector.preset.mommi}")
     detector.nipple.load_state_dict({k.removeprefix(NIPPLE): v for k, v in tensors.items() if k.startswith(NIPPLE)})
-    return f"{card.name} {card.version} sha256 {card.weights_sha256[:12]}"
+    return card
 
 
 def _together(exams: list[list[ImageResult]]) -> list[ImageResult]:

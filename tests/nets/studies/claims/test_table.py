@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tetraview_nets.studies.claims.report import publish
+from tetraview_nets.studies.claims.report import REMARKS, publish
 from tetraview_nets.studies.claims.table import Claim, load, record
 
 ROW = Claim(
@@ -73,6 +73,9 @@ def test_the_page_shows_every_row_and_a_plot(tmp_path: Path) -> None:
     assert "| nipple - box_xywh | default | recall at 0.5 FPPI | 4 / 16 / 6 | 3 |" in page
     assert "+0.100 [+0.050, +0.150] | reproduced |" in page
     assert "no_decoys (control)" in page
+    assert "among the\n1 that are no controls" in page
+    assert REMARKS["4"] in page
+    assert REMARKS["11"] not in page
     assert "Heads on frozen features." in page
     for name in ("claim_2.png", "claim_4.png"):
         assert f"({name})" in page

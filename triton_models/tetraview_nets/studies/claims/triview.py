@@ -64,6 +64,10 @@ CONTRASTS = (
     (Route.IPSI, Route.SINGLE, (DEFAULT, NO_DECOYS, SHUFFLED)),
     (Route.BI, Route.SINGLE, (DEFAULT, NO_ISLANDS)),
 )
+_READING = (
+    "Recall of masses with the 95 % interval of the patient bootstrap; a box hits when its IoU with a mass's box is "
+    "above 0.2, where the paper takes output and mask."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +196,7 @@ def markdown(readings: Mapping[str, Readings], *, source: str, command: str) -> 
     held_out = {r: [i for i in found if _held_out(i)] for r, found in default.items()}
     known = {r: [i for i in found if not _held_out(i)] for r, found in default.items()}
     sections = [
-        f"Recall of masses with the 95 % interval of the patient bootstrap; a box hits at IoU > 0.2. {source}",
+        f"{_READING} {source}",
         *(f"{_title(name)}\n\n{_table(found)}" for name, found in readings.items()),
         f"Vendor styles of the training exams (per view)\n\n{_table(known, any_view=False)}",
         f"The vendor style no network was trained on (per view)\n\n{_table(held_out, any_view=False)}",

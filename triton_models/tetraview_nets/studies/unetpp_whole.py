@@ -12,9 +12,9 @@ from tetraview_nets.learning.cache import VIEWS, CanonicalExam
 from tetraview_nets.learning.data import Draw, reduced
 from tetraview_nets.learning.schedule import Schedule
 from tetraview_nets.metrics import Confusion
+from tetraview_nets.studies.unetpp_views import in_one_stage, mass_mask
 from tetraview_nets.unetpp.network import Segmenter
 from tetraview_nets.unetpp.presets import SegmenterPreset
-from tetraview_nets.unetpp.views import in_one_stage, mass_mask
 
 
 class WholeViewTask:

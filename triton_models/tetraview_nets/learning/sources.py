@@ -1,0 +1,87 @@
+"""What a training learnt from and by which commands, noted beside its checkpoints until a card tells it.
+
+Stages of one network may be trained on different days from different data; what was not noted then cannot be told when
+the weights file is written.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tetraview.domain.training import TrainingData, data_sets_of
+from tetraview_nets import weights
+
+_FILE = "sources.json"
+_PROGRAM = "tetraview_nets"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Data sets and commands, as ``WeightsCard`` has them."""
+
+    training_data: tuple[TrainingData, ...] = ()
+    commands: tuple[str, ...] = ()
+
+    def __add__(self, other: Sources) -> Sources:
+        """Both together: each data set once for each role, each command once."""
+        return Sources(
+            training_data=_once((*self.training_data, *other.training_data)),
+            commands=tuple(dict.fromkeys((*self.commands, *other.commands))),
+        )
+
+
+def note(folder: Path, training: str, data: Sequence[TrainingData], *, init: Path | None = None) -> None:
+    """Note what a training learns from; noted again it replaces what was noted of the same training.
+
+    Args:
+        folder: of its checkpoints.
+        training: its name.
+        data: the data sets.
+        init: the weights file that it begins with; what that has learnt from counts too.
+
+    Raises:
+        WeightsInvalid: that file is not usable.
+    """
+    begun = weights.read(init)[1].training_data if init else ()
+    entries = [entry for entry in _entries(folder) if entry["training"] != training]
+    learnt = [asdict(each) for each in _once((*data, *begun))]
+    entries.append({"training": training, "training_data": learnt, "commands": _commands()})
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _FILE).write_text(json.dumps(entries, indent=1), encoding="utf-8")
+
+
+def noted(folder: Path) -> Sources:
+    """What was noted of all trainings in a folder, and the command that runs now."""
+    found = Sources()
+    for entry in _entries(folder):
+        found += Sources(training_data=data_sets_of(entry), commands=tuple(entry["commands"]))
+    return found + Sources(commands=tuple(_commands()))
+
+
+def _entries(folder: Path) -> list[dict[str, Any]]:
+    path = folder / _FILE
+    return list(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else []
+
+
+def _once(data: Iterable[TrainingData]) -> tuple[TrainingData, ...]:
+    """Each data set once for each role, with its largest counts."""
+    largest: dict[tuple[str, str], TrainingData] = {}
+    for each in data:
+        key = each.name, each.role
+        if key not in largest or each.images > largest[key].images:
+            largest[key] = each
+    return tuple(largest.values())
+
+
+def _commands() -> list[str]:
+    """The command line of this process where it is one of ours, paths by their last part only."""
+    program, *arguments = sys.argv
+    if not {_PROGRAM, f"{_PROGRAM}.py"} & {Path(program).name, Path(program).parent.name}:
+        return []
+    return [shlex.join([_PROGRAM, *(Path(each).name if "/" in each else each for each in arguments)])]
