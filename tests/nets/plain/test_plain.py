@@ -81,7 +81,7 @@ def test_the_losses_are_least_where_they_should() -> None:
 
 
 def test_windows_show_a_mass_and_move_its_box() -> None:
-    """Whatever is drawn, the window holds the middle of a mass, and its box lies on the same tissue."""
+    """Whatever is drawn, the window holds a mass whole, and its box lies on the same tissue."""
     view = sample([[40, 100, 60, 120]])
     view.image[100:120, 40:60] = 1
     for seed in range(20):

@@ -61,11 +61,13 @@ def _cells(plane: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> np.ndarray
 def window_of(sample: ViewSample, size: tuple[int, int], generator: np.random.Generator) -> ViewSample:
     """A window of a view, around one of its masses where it shows any; its sides are ``size``, rows and columns."""
     whole, part = np.array(sample.image.shape[::-1]), np.array(size[::-1])
-    spot = generator.uniform(0, whole)
+    low = high = generator.uniform(0, whole)
     if len(sample.boxes):
         box = sample.boxes[generator.integers(len(sample.boxes))]
-        spot = (box[:2] + box[2:]) / 2
-    x, y = np.clip(np.rint(generator.uniform(spot - part, spot)), 0, whole - part).astype(int)
+        low, high = box[:2], box[2:]
+    # A mass that is larger than the window is cut on both sides.
+    first, last = np.minimum(low, high - part), np.maximum(low, high - part)
+    x, y = np.clip(np.rint(generator.uniform(first, last)), 0, whole - part).astype(int)
     rows, columns = slice(y, y + size[0]), slice(x, x + size[1])
     return replace(
         sample,

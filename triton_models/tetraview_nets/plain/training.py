@@ -13,6 +13,7 @@ from tetraview.phantom import GENERATOR_VERSION
 from tetraview_nets import weights
 from tetraview_nets.learning.evaluate import operating_points, read_exams, recall_figures
 from tetraview_nets.learning.material import ExamMaterial
+from tetraview_nets.learning.sources import Sources, note, noted
 from tetraview_nets.learning.train import Run, averaged
 from tetraview_nets.plain.network import PlainDetector, PlainNet
 from tetraview_nets.plain.presets import PlainPreset
@@ -39,6 +40,7 @@ class PlainTraining:
         task = PlainTask(self.preset, self.material, self.device)
         if self.init is not None:
             task.network.load_state_dict(weights.read(self.init)[0])
+        note(self.folder, NAME, self.material.data_sets, init=self.init)
         return Run(NAME, task, self.preset.schedule, self.folder, rhythm=self.preset.rhythm).finish()
 
     def trained(self) -> PlainNet:
@@ -59,11 +61,14 @@ class PlainTraining:
         """
         network = self.trained()
         results = read_exams(PlainDetector(network), self.material.validation, Route.SINGLE)
+        sources = Sources(training_data=self.material.data_sets) + noted(self.folder)
         card = WeightsCard(
             name=NAME,
             version=VERSION,
             preset=self.preset.name,
             generator_version=GENERATOR_VERSION,
+            training_data=sources.training_data,
+            commands=sources.commands,
             operating_points=operating_points({Route.SINGLE: results}),
             training={
                 **self.material.described,
