@@ -247,11 +247,16 @@ def _show(reading: Reading) -> None:
 def triton(
     port: Annotated[int | None, typer.Option(help="gRPC port, 0 a free one; without it that of triton.url.")] = None,
     metrics_port: Annotated[int, typer.Option(help="Port of Triton's own metrics.")] = 8002,
+    repository: Annotated[
+        Path | None,
+        typer.Option(help="Triton model repository with other weights; default: the shipped one."),
+    ] = None,
     config: ConfigFile = None,
 ) -> None:
     """Run NVIDIA Triton until Ctrl-C, with the models that a settings file names; without one with all that there are.
 
-    A model takes some hundred megabytes of memory.
+    A model takes some hundred megabytes of memory. What it says of itself, also what its weights were trained on, comes
+    from the repository that is served.
     """
     from tetraview.inference.server import TritonServer
 
@@ -260,7 +265,9 @@ def triton(
     port = int(settings.triton.url.rpartition(":")[2]) if port is None else port
     with stop_requested() as stop, ExitStack() as stack:
         with console.status("loading models"):
-            server = stack.enter_context(TritonServer(models=models, grpc_port=port, metrics_port=metrics_port))
+            server = stack.enter_context(
+                TritonServer(repository=repository, models=models, grpc_port=port, metrics_port=metrics_port)
+            )
         console.print(f"Triton serves gRPC at {server.url}, metrics at {server.metrics_url}")
         ended = threading.Event()
         threading.Thread(target=_watch, args=(server.wait, stop, ended), daemon=True).start()

@@ -18,6 +18,10 @@ import pytest
 from pydicom import dcmread
 from tests.conftest import eventually
 
+from tetraview.inference import PatchModel
+from tetraview.inference.server import model_repository
+from tetraview.settings import Triton
+
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
 
@@ -207,6 +211,35 @@ def test_a_triton_that_dies_ends_its_command(triton: str, tmp_path: Path) -> Non
         os.kill(int(children.stdout.split()[0]), signal.SIGKILL)
         assert "Triton ended by itself" in process.communicate(timeout=60)[1]
     assert process.returncode == 1
+
+
+def retold(weights: Path, **change: object) -> None:
+    """The same weights with another card."""
+    content = weights.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"]["card"] = json.dumps(json.loads(header["__metadata__"]["card"]) | change)
+    text = json.dumps(header).encode()
+    weights.write_bytes(len(text).to_bytes(8, "little") + text + content[end:])
+
+
+def test_another_repository_is_served_and_says_what_its_weights_have_seen(triton: str, tmp_path: Path) -> None:
+    """`tetraview triton --repository` serves weights that lie elsewhere, and what their card says is told."""
+    del triton
+    model = "mommi_classifier"
+    shutil.copytree(model_repository() / model, tmp_path / model)
+    seen = {"name": "CBIS-DDSM", "licence": "CC BY 3.0", "citation": "", "images": 1054, "patients": 594}
+    retold(tmp_path / model / "1" / "weights.safetensors", training_data=[seen | {"role": "training"}])
+    ports = ("--port", "0", "--metrics-port", "0")
+    command = [sys.executable, "-m", "tetraview", "triton", *ports, "--repository", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split(" at ")[1].split(",")[0]
+        with PatchModel(Triton(url=url), model=model) as classifier:
+            answer = classifier.read("exam", [], size=classifier.check().size)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert answer.model.data_sets == ("CBIS-DDSM",)
 
 
 def test_two_services_do_not_share_a_data_folder(service: Any) -> None:

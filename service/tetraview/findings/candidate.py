@@ -10,6 +10,7 @@ from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Box, Outline
 from tetraview.domain.view import Route, View
 from tetraview.findings.measure import ViewGeometry, area, long_axis, native_box, native_outline, native_to_mm
+from tetraview.findings.size import MAX_LONG_AXIS_MM
 
 #: Below, the nipple counts as not found.
 MIN_NIPPLE_CONFIDENCE = 0.5
@@ -19,7 +20,7 @@ _MIN_POINTS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """What a finding is before it has a name; the fields are those of ``Finding``."""
+    """What a finding is before it has a name; all fields but the last are those of ``Finding``."""
 
     view: View
     box: Box
@@ -29,6 +30,8 @@ class Candidate:
     long_axis_mm: float
     area_mm2: float
     nipple_distance_mm: float | None
+    #: Whether neither box nor outline is longer than masses are.
+    is_mass_sized: bool
 
     @property
     def rank(self) -> tuple[float, ...]:
@@ -39,7 +42,8 @@ class Candidate:
 
     def named(self, lesion: str) -> Finding:
         """The finding that this candidate is as part of a lesion."""
-        return Finding(label=f"{lesion}-{self.view.position}", lesion=lesion, **vars(self))
+        told = {name: value for name, value in vars(self).items() if name != "is_mass_sized"}
+        return Finding(label=f"{lesion}-{self.view.position}", lesion=lesion, **told)
 
 
 def candidate_of(detection: Detection, view: ViewDetections, geometry: ViewGeometry) -> Candidate | None:
@@ -49,6 +53,7 @@ def candidate_of(detection: Detection, view: ViewDetections, geometry: ViewGeome
     outline_mm = native_to_mm(geometry).outline(outline)
     if box is None or len(outline) < _MIN_POINTS or area(outline_mm) == 0:
         return None
+    longest_mm = max(long_axis(outline_mm), geometry.spacing_mm * max(detection.box.width, detection.box.height))
     return Candidate(
         view=view.view,
         box=box,
@@ -58,6 +63,7 @@ def candidate_of(detection: Detection, view: ViewDetections, geometry: ViewGeome
         long_axis_mm=long_axis(outline_mm),
         area_mm2=area(outline_mm),
         nipple_distance_mm=_nipple_distance(detection, view, spacing_mm=geometry.spacing_mm),
+        is_mass_sized=longest_mm <= MAX_LONG_AXIS_MM,
     )
 
 

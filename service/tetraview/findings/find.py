@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tetraview.domain.detection import Detections, ViewDetections
@@ -14,6 +14,7 @@ from tetraview.findings.breast import lies_in_breast
 from tetraview.findings.candidate import MIN_NIPPLE_CONFIDENCE, Candidate, candidate_of
 from tetraview.findings.lesions import lesions
 from tetraview.findings.measure import ViewGeometry, native_point
+from tetraview.findings.size import MAX_LONG_AXIS_MM
 
 #: A reader's attention is what is scarce: the best of a view are shown.
 MAX_FINDINGS_PER_VIEW = 3
@@ -52,10 +53,11 @@ def find(
     if thresholds is None:
         known = ", ".join(sorted(detections.operating_points)) or "none"
         raise ModelMismatch(f"the weights have no operating point {operating_point}, they have: {known}")
-    candidates = {
+    marked = {
         view.view: _candidates(view, geometries[view.view], threshold=thresholds[view.route])
         for view in detections.views
     }
+    candidates = {view: _distinct(found) for view, found in marked.items()}
     shown = [candidate for of_view in candidates.values() for candidate in of_view[:MAX_FINDINGS_PER_VIEW]]
     named = {lesion: [member.named(lesion) for member in members] for lesion, members in lesions(shown).items()}
     findings = sorted((finding for members in named.values() for finding in members), key=_order)
@@ -65,21 +67,30 @@ def find(
             route=view.route,
             nipple=_nipple(view, geometries[view.view]),
             findings=tuple(finding for finding in findings if finding.view is view.view),
-            warnings=(*view.warnings, *_left_out(len(candidates[view.view]) - MAX_FINDINGS_PER_VIEW)),
+            warnings=(
+                *view.warnings,
+                *_too_large(sum(not candidate.is_mass_sized for candidate in marked[view.view])),
+                *_left_out(len(candidates[view.view]) - MAX_FINDINGS_PER_VIEW),
+            ),
         )
         for view in detections.views
     )
 
 
 def _candidates(view: ViewDetections, geometry: ViewGeometry, *, threshold: float) -> list[Candidate]:
-    """The detections of a view that reach the threshold, lie in its breast and mark different masses, best first."""
+    """The detections of a view that reach the threshold and lie in its breast, best first."""
     above = (detection for detection in view.detections if detection.score >= threshold)
     in_breast = (detection for detection in above if lies_in_breast(detection, geometry.breast_mask))
     candidates = (candidate_of(detection, view, geometry) for detection in in_breast)
     inside = (candidate for candidate in candidates if candidate is not None)
+    return sorted(inside, key=lambda candidate: candidate.rank)
+
+
+def _distinct(marked: Sequence[Candidate]) -> list[Candidate]:
+    """Those of the size of a mass that mark different ones, best first."""
     kept: list[Candidate] = []
-    for candidate in sorted(inside, key=lambda candidate: candidate.rank):
-        if not any(_same_mass(candidate, better) for better in kept):
+    for candidate in marked:
+        if candidate.is_mass_sized and not any(_same_mass(candidate, better) for better in kept):
             kept.append(candidate)
     return kept
 
@@ -87,6 +98,14 @@ def _candidates(view: ViewDetections, geometry: ViewGeometry, *, threshold: floa
 def _same_mass(one: Candidate, other: Candidate) -> bool:
     """Two boxes side by side may both hold the peak of one mass; their outlines then are that mass twice."""
     return Box.around(one.outline).iou(Box.around(other.outline)) > SAME_MASS_IOU
+
+
+def _too_large(count: int) -> tuple[str, ...]:
+    """What to say of marks that no mass is as large as."""
+    if not count:
+        return ()
+    marks = "1 mark is" if count == 1 else f"{count} marks are"
+    return (f"{marks} longer than {MAX_LONG_AXIS_MM:g} mm, which masses are not, and not shown.",)
 
 
 def _left_out(count: int) -> tuple[str, ...]:

@@ -13,15 +13,16 @@ from tetraview.findings.breast import breast_at
 from tetraview.findings.find import ViewFindings
 from tetraview.findings.mask import NativeMask, outline_of
 from tetraview.findings.measure import ViewGeometry, area, long_axis, native_to_mm
+from tetraview.findings.size import MAX_LONG_AXIS_MM, MIN_SHARE_IN_BOX, share_in_box
 
 
 def outlined(
     views: Sequence[ViewFindings], geometries: Mapping[View, ViewGeometry], masks: Sequence[NativeMask]
 ) -> tuple[ViewFindings, ...]:
-    """The findings with the segmenter's outline, long axis and area; where it marked nothing, with the detector's.
+    """The findings with the segmenter's outline, long axis and area; where that is none of a mass, with the detector's.
 
     Box, score, nipple distance and the match of the two projections stay those of the detection. What is marked beyond
-    the breast is no mass.
+    the breast is no mass, nor is what is longer than masses are or lies for the most part beyond the detection's box.
 
     Args:
         views: what was found.
@@ -33,34 +34,32 @@ def outlined(
 
 
 def _outlined(view: ViewFindings, geometry: ViewGeometry, masks: Iterator[NativeMask]) -> ViewFindings:
-    pairs = [(finding, next(masks)) for finding in view.findings]
-    findings = tuple(_with_mask(finding, mask, geometry) for finding, mask in pairs)
-    said = [_remark(found, mask, geometry) for found, (_, mask) in zip(findings, pairs, strict=True)]
-    return replace(view, findings=findings, warnings=(*view.warnings, *filter(None, said)))
+    told = [_with_mask(finding, next(masks), geometry) for finding in view.findings]
+    said = (f"{finding.label}: {remark}" for finding, remark in told if remark)
+    return replace(view, findings=tuple(finding for finding, _ in told), warnings=(*view.warnings, *said))
 
 
-def _with_mask(finding: Finding, mask: NativeMask, geometry: ViewGeometry) -> Finding:
+def _with_mask(finding: Finding, mask: NativeMask, geometry: ViewGeometry) -> tuple[Finding, str]:
+    """A finding with the outline of its mask, and what a reader has to know of that; empty where there is nothing."""
     breast = breast_at(geometry, corner=mask.corner, shape=mask.pixels.shape)
     outline = outline_of(replace(mask, pixels=mask.pixels & breast), box=finding.box)
     if outline is None:
-        return finding
+        return finding, "the segmenter marked nothing in its box; the outline is the detector's."
     outline_mm = native_to_mm(geometry).outline(outline)
-    return replace(
+    if long_axis(outline_mm) > MAX_LONG_AXIS_MM:
+        return finding, f"the segmenter marked more than {MAX_LONG_AXIS_MM:g} mm; the outline is the detector's."
+    if share_in_box(Box.around(outline), finding.box) < MIN_SHARE_IN_BOX:
+        return finding, "the segmenter marked far more than its box; the outline is the detector's."
+    found = replace(
         finding,
         outline=outline,
         long_axis_mm=long_axis(outline_mm),
         area_mm2=area(outline_mm),
         outlined_by=Stage.SEGMENTER,
     )
-
-
-def _remark(finding: Finding, mask: NativeMask, geometry: ViewGeometry) -> str | None:
-    """What a reader has to know of an outline, a plain sentence; None where there is nothing."""
-    if finding.outlined_by is Stage.DETECTOR:
-        return f"{finding.label}: the segmenter marked nothing in its box; the outline is the detector's."
-    if _is_cut(finding, mask, geometry):
-        return f"{finding.label}: the outline ends where the segmenter's patch does; the mass may be larger."
-    return None
+    if _is_cut(found, mask, geometry):
+        return found, "the outline ends where the segmenter's patch does; the mass may be larger."
+    return found, ""
 
 
 def _is_cut(finding: Finding, mask: NativeMask, geometry: ViewGeometry) -> bool:

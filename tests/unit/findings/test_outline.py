@@ -44,9 +44,9 @@ def finding(label: str) -> Finding:
     )
 
 
-def described(*masks: NativeMask) -> ViewFindings:
+def described(*masks: NativeMask, box: Box = BOX) -> ViewFindings:
     """The view with one finding for each mask."""
-    found = tuple(finding(f"R{number}-CC") for number, _ in enumerate(masks, start=1))
+    found = tuple(replace(finding(f"R{number}-CC"), box=box) for number, _ in enumerate(masks, start=1))
     view = ViewFindings(view=View.R_CC, route=Route.SINGLE, nipple=None, findings=found, warnings=("known before",))
     (only,) = outlined([view], {View.R_CC: GEOMETRY}, masks)
     return only
@@ -106,14 +106,38 @@ def test_an_outline_that_fills_the_middle_which_alone_is_read_says_so() -> None:
     assert described(inside).warnings == ("known before",)
 
 
+def test_an_outline_of_the_gland_gives_way_to_the_detector_s() -> None:
+    """A mask of 40 by 46 mm, 61 mm long, is no mass: outline, long axis and area stay the detector's, as is said."""
+    mask = NativeMask(pixels=np.ones((230, 400), np.bool_), corner=(0, 0), reach=Box(0, 0, 400, 300))
+    view = described(mask)
+    assert view.findings == (finding("R1-CC"),)
+    assert (view.findings[0].long_axis_mm, view.findings[0].outlined_by) == (9.0, Stage.DETECTOR)
+    sentence = "R1-CC: the segmenter marked more than 60 mm; the outline is the detector's."
+    assert view.warnings == ("known before", sentence)
+
+
+def test_an_outline_that_leaves_its_box_by_far_gives_way_too() -> None:
+    """A mask five times as large as the box of the finding is another thing's; one three times as large is kept."""
+    wide, narrow = (
+        NativeMask(pixels=np.ones((size, size), np.bool_), corner=(90, 90), reach=Box(80, 80, 200, 200))
+        for size in (45, 34)
+    )
+    kept = described(narrow)
+    assert kept.findings[0].outlined_by is Stage.SEGMENTER
+    view = described(wide)
+    assert view.findings[0].outlined_by is Stage.DETECTOR
+    sentence = "R1-CC: the segmenter marked far more than its box; the outline is the detector's."
+    assert view.warnings == ("known before", sentence)
+
+
 def test_the_edge_of_the_image_cuts_nothing_off() -> None:
     """A mask that ends with its image, as at the chest wall, is whole."""
     pixels = np.zeros((300, 130), np.bool_)
-    pixels[100:300, 100:130] = True
-    whole = NativeMask(pixels=pixels, corner=(0, 0), reach=Box(-20, -20, 130, 300))
-    at_the_end = NativeMask(pixels=np.ones((300, 400), np.bool_), corner=(0, 0), reach=Box(0, 0, 400, 300))
-    assert described(at_the_end).warnings == ("known before",)
-    assert len(described(whole).warnings) == 2
+    pixels[200:300, 60:130] = True
+    beside = NativeMask(pixels=pixels, corner=(0, 0), reach=Box(-20, -20, 130, 300))
+    at_the_end = NativeMask(pixels=np.ones((100, 100), np.bool_), corner=(300, 200), reach=Box(290, 190, 400, 300))
+    assert described(at_the_end, box=Box(310, 210, 390, 290)).warnings == ("known before",)
+    assert len(described(beside, box=Box(70, 210, 120, 290)).warnings) == 2
 
 
 def test_what_is_marked_beyond_the_breast_is_no_mass() -> None:
