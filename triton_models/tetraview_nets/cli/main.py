@@ -23,6 +23,7 @@ from tetraview_nets.cli.detector import render, rendered, source_of
 from tetraview_nets.cli.diagrams import diagrams
 from tetraview_nets.cli.dualcore import app as dualcore_app
 from tetraview_nets.cli.export import ExportUnusable, export_command
+from tetraview_nets.cli.golden import golden_command
 from tetraview_nets.cli.mommi import PACKAGE as MOMMI
 from tetraview_nets.cli.mommi import PresetName, PresetOption
 from tetraview_nets.cli.mommi import app as mommi_app
@@ -61,6 +62,7 @@ from tetraview_nets.mommi.storage import SHIPPED_WEIGHTS
 
 app = typer.Typer(help="Train, evaluate and export the networks of tetraview.", no_args_is_help=True)
 app.command("export")(export_command)
+app.command("golden")(golden_command)
 app.add_typer(claims_app, name="claims")
 app.add_typer(benchmark_app, name="benchmark")
 app.add_typer(classifier_app, name="classifier")

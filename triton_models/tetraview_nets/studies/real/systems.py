@@ -41,40 +41,52 @@ class Systems:
     weights: Sequence[str]
 
     @classmethod
-    def of(cls, names: Sequence[str], weights: Mapping[str, Path]) -> Systems:
+    def of(cls, names: Sequence[str], weights: Mapping[str, Path], *, alone: bool = False) -> Systems:
         """The systems of some names; blob and plain come with any detector.
 
         Args:
             names: of ``NAMES``.
             weights: files in place of those that are served.
+            alone: without blob and plain.
 
         Raises:
             WeightsInvalid: weights cannot be used.
         """
-        detectors, patches, sentences = [], [], []
-        for name in [name for name in DETECTORS if name in names]:
-            system = DETECTORS[name]
-            path = weights.get(name, weights_file(name))
-            network, card = load_network(path, name=system.card_name, presets=system.presets, build=system.build)
-            frame = system.presets[card.preset].frame
-            detectors.append(ExamReader(name=name, reader=NetworkReader(network), frame=frame))
-            sentences.append(sentence(name, card))
-        if detectors or PLAIN in names:
-            plain, card = plain_storage.load(weights.get(PLAIN, PLAIN_WEIGHTS))
-            reader = BoxReader(PlainDetector(plain))
-            detectors.append(ExamReader(name=PLAIN, reader=reader, frame=plain.preset.frame))
-            detectors.append(ExamReader(name=BLOB, reader=BlobReader(), frame=SLIM.frame))
-            sentences.append(sentence(PLAIN, card))
-        for name in [name for name in PATCH_SYSTEMS if name in names]:
-            of = PATCH_SYSTEMS[name]
-            path = weights.get(name, weights_file(name))
-            network, card = load_network(path, name=name, presets=of.presets, build=of.build)
-            patches.append(PatchReader(name=name, network=network, gives=of.gives))
-            sentences.append(sentence(name, card))
-        return cls(detectors=detectors, patches=patches, weights=sentences)
+        paths = {name: weights.get(name, weights_file(name)) for name in names if name != PLAIN}
+        detectors = [_detector(name, paths[name]) for name in DETECTORS if name in names]
+        patches = [_patches(name, paths[name]) for name in PATCH_SYSTEMS if name in names]
+        if (detectors or PLAIN in names) and not alone:
+            detectors += [_plain(weights.get(PLAIN, PLAIN_WEIGHTS)), BLOB_READER]
+        return cls(
+            detectors=[reader for reader, _ in detectors],
+            patches=[reader for reader, _ in patches],
+            weights=[said for _, said in (*detectors, *patches) if said],
+        )
+
+
+def _detector(name: str, path: Path) -> tuple[ExamReader, str]:
+    system = DETECTORS[name]
+    network, card = load_network(path, name=system.card_name, presets=system.presets, build=system.build)
+    frame = system.presets[card.preset].frame
+    return ExamReader(name=name, reader=NetworkReader(network), frame=frame), sentence(name, card)
+
+
+def _plain(path: Path) -> tuple[ExamReader, str]:
+    network, card = plain_storage.load(path)
+    reader = BoxReader(PlainDetector(network))
+    return ExamReader(name=PLAIN, reader=reader, frame=network.preset.frame), sentence(PLAIN, card)
+
+
+BLOB_READER = ExamReader(name=BLOB, reader=BlobReader(), frame=SLIM.frame), ""
+
+
+def _patches(name: str, path: Path) -> tuple[PatchReader, str]:
+    system = PATCH_SYSTEMS[name]
+    network, card = load_network(path, name=name, presets=system.presets, build=system.build)
+    return PatchReader(name=name, network=network, gives=system.gives), sentence(name, card)
 
 
 def sentence(name: str, card: WeightsCard) -> str:
     """Which weights, and what they learnt from."""
-    source = ", ".join(card.training.get("mix") or trained_on(card.training_data))
+    source = ", ".join(trained_on(card.training_data))
     return f"`{name}` {card.version} ({card.preset}, sha256 {card.weights_sha256[:12]}), learnt from {source}."
