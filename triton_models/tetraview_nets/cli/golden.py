@@ -31,7 +31,7 @@ def golden_command(
     """Write what the shipped weights reach on a few fixed phantoms and real images, after they were changed."""
     torch.set_num_threads(threads)
     systems = Systems.of(list(SYSTEMS), {}, alone=True)
-    images = [PhantomImages(), *(RealImages(data, name) for name in REAL_PARTS)]
+    images: list[PhantomImages | RealImages] = [PhantomImages(), *(RealImages(data, name) for name in REAL_PARTS)]
     figures = [each for found in images for each in golden(systems.detectors, systems.patches, found)]
     content = {
         "weights": {name: read(weights_file(name))[1].weights_sha256 for name in served()},

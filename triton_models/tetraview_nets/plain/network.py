@@ -118,8 +118,9 @@ def centres(rows: int, columns: int, device: torch.device) -> Tensor:
 
 def _boxes(reach: Tensor) -> Tensor:
     """Boxes [B, h, w, 4] from distances [B, 4, h, w] of each cell's middle to left, top, right and bottom."""
-    middle = centres(*reach.shape[-2:], reach.device)
-    near, far = reach.permute(0, 2, 3, 1).split(2, dim=-1)
+    rows, columns = reach.shape[-2:]
+    middle = centres(rows, columns, reach.device)
+    near, far = torch.split(reach.permute(0, 2, 3, 1), 2, dim=-1)
     return torch.cat([middle - near, middle + far], dim=-1)
 
 

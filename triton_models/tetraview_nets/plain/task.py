@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from tetraview.domain.view import Route
@@ -98,7 +98,8 @@ class PlainTask:
 
     def __init__(self, preset: PlainPreset, material: ExamMaterial, device: torch.device) -> None:
         self.preset, self.device = preset, device
-        self.network = PlainNet(preset).to(device)
+        self._net = PlainNet(preset).to(device)
+        self.network: nn.Module = self._net
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._draw = Draw(material.train, shares=material.shares)
         self._watched = material.validation[: preset.watched_exams]
@@ -115,9 +116,10 @@ class PlainTask:
             torch.stack([getattr(target, name) for target in targets]).to(self.device)
             for name in ("bell", "boxes", "ignored")
         )
-        logits, boxes = self.network(images[:, None].to(self.device))
+        logits, boxes = self._net(images[:, None].to(self.device))
         return {"heat": heat_loss(logits, bell, ignored), "box": box_loss(boxes, truth, bell)}
 
-    def validate(self, network: PlainNet) -> dict[str, float]:
+    def validate(self, network: nn.Module) -> dict[str, float]:
         """Recall on watched exams."""
+        assert isinstance(network, PlainNet)
         return recall_figures(read_exams(PlainDetector(network), self._watched, Route.SINGLE))

@@ -58,8 +58,7 @@ def dice_of(reader: PatchReader, masses: LesionSet, *, detected: bool) -> Floats
     found = read_patches(reader.network, patches, device=torch.device("cpu"))
     assert found.probability is not None
     assert found.threshold is not None
-    limits = found.threshold.numpy()
-    counted = agreement(found.probability, limits, masses, shape, detected=detected)
+    counted = agreement(found.probability, found.threshold, masses, shape, detected=detected)
     return np.array([each.dice for each in counted])
 
 

@@ -117,6 +117,7 @@ class BoxReader:
 
     def _nipple(self, exam: CanonicalExam, view: int) -> tuple[float, float, float] | None:
         del exam, view
+        return None
 
 
 class BlobReader(BoxReader):

@@ -32,7 +32,8 @@ def write_sheets(folder: Path, readings: Mapping[str, Sequence[ViewReading]]) ->
         for group, views in grouped(found).items():
             results = [view.by_box() for view in views]
             threshold = Froc.of(results).threshold_at(DRAWN_AT)
-            missed, hit = [], []
+            missed: list[ViewReading] = []
+            hit: list[ViewReading] = []
             for view, result in zip(views, results, strict=True):
                 marks = set(assign(result)[result.scores >= threshold].tolist())
                 if result.lesions:
@@ -50,7 +51,8 @@ def _spread(views: Sequence[ViewReading]) -> list[ViewReading]:
 
 def drawn(reading: ViewReading, threshold: float) -> Picture:
     """A view with its truth and the marks that reach a threshold: uint8 [H, W, 3]."""
-    picture = cv2.cvtColor(np.asarray(reading.exam.images[reading.view]), cv2.COLOR_GRAY2BGR)
+    grey = np.asarray(reading.exam.images[reading.view])
+    picture = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
     result = reading.by_box()
     for box in result.truth:
         _frame(picture, box, _TRUE)
