@@ -87,6 +87,7 @@ def _patches(name: str, path: Path) -> tuple[PatchReader, str]:
 
 
 def sentence(name: str, card: WeightsCard) -> str:
-    """Which weights, and what they learnt from."""
-    source = ", ".join(trained_on(card.training_data))
-    return f"`{name}` {card.version} ({card.preset}, sha256 {card.weights_sha256[:12]}), learnt from {source}."
+    """Which weights, and what they learnt from how long, as far as their card says."""
+    steps = card.training.get("schedule", {}).get("steps")
+    learnt = f"learnt from {', '.join(trained_on(card.training_data))}" + (f" in {steps:,} steps" if steps else "")
+    return f"`{name}` {card.version} ({card.preset}, sha256 {card.weights_sha256[:12]}), {learnt}."
