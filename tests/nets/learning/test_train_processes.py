@@ -128,7 +128,15 @@ def test_one_process_writes_for_all(pair: Path) -> None:
     """The loss table has every line once, and checkpoint, picture and tables are there once."""
     assert [row[0] for row in losses(pair)] == ["step", "4"]
     names = {path.name for path in pair.iterdir()}
-    assert names == {"ipsi.csv", "ipsi-validation.csv", "ipsi.png", "ipsi.pt", "rank0.pt", "rank1.pt"}
+    assert names == {
+        "ipsi.csv",
+        "ipsi-validation.csv",
+        "ipsi.png",
+        "ipsi.pt",
+        "rank0.pt",
+        "rank1.pt",
+        "sources.json",
+    }
 
 
 def test_gradients_statistics_and_losses_are_averaged(pair: Path) -> None:

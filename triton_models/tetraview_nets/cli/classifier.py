@@ -22,15 +22,14 @@ from tetraview_nets.cli.patch import (
     Chosen,
     ExamsOption,
     PatchPackage,
-    SplitOption,
     WeightsOption,
     add_training,
     judge,
     load_package,
     of_phantoms,
 )
+from tetraview_nets.cli.real import AnySplit, AnySplitOption, RealDataOption, evaluate_data
 from tetraview_nets.cli.study import add_study
-from tetraview_nets.learning.cache import Split
 from tetraview_nets.studies.classifier import STUDY_RECIPE, Study
 from tetraview_nets.weights import WeightsCard
 
@@ -60,17 +59,24 @@ add_training(
 @app.command("evaluate")
 def evaluate_command(  # noqa: PLR0917
     exams: ExamsOption = 300,
-    split: SplitOption = Split.TEST,
+    split: AnySplitOption = None,
+    data: RealDataOption = None,
     weights_file: WeightsOption = PACKAGE.weights,
     out: Annotated[Path | None, typer.Option(help="Folder for classifier_PRESET.csv and .md.")] = None,
     threads: ThreadsOption = 2,
     workers: WorkersOption = 2,
     cache_root: CacheOption = None,
 ) -> None:
-    """Print AUC, Brier score and calibration error on phantom lesions, with patient bootstrap intervals."""
+    """Print AUC, Brier score and calibration error on phantom lesions, or the figures on folders of mammograms."""
     torch.set_num_threads(threads)
+    if data:
+        name = PACKAGE.system.name
+        own = {name: weights_file}
+        evaluate_data(data, split=split, systems=[name], weights=own, out=out, workers=workers, root=cache_root)
+        return
+    seeds = (split or AnySplit.TEST).of_phantoms()
     network, card = load_package(PACKAGE, weights_file)
-    judge(PACKAGE, network, card, of_phantoms(card, split, exams=exams, workers=workers, root=cache_root), out=out)
+    judge(PACKAGE, network, card, of_phantoms(card, seeds, exams=exams, workers=workers, root=cache_root), out=out)
 
 
 add_study(

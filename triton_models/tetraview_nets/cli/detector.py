@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from tetraview.domain.view import Route
 from tetraview_nets.cli.options import CacheOption, ThreadsOption, WorkersOption
+from tetraview_nets.cli.real import AnySplit, AnySplitOption, RealDataOption, evaluate_data
 from tetraview_nets.datasets.catalogue import DatasetName
 from tetraview_nets.datasets.command import DatasetRequest, evaluate_folder
 from tetraview_nets.datasets.grouping import Part
@@ -150,7 +151,8 @@ def add_evaluation(app: typer.Typer, package: DetectorPackage, *, text: str) -> 
         spacing_source: Annotated[str | None, typer.Option(help="Where that spacing is from.")] = None,
         route: list[Route] | None = route_option,
         exams: Annotated[int, typer.Option(min=1, help="How many exams of the split.")] = 200,
-        split: Annotated[Split, typer.Option(help="Which seeds.")] = Split.TEST,
+        split: AnySplitOption = None,
+        data: RealDataOption = None,
         weights_file: Annotated[Path, typer.Option(help="A weights file.")] = package.weights,
         out: Path | None = out_option,
         threads: ThreadsOption = 2,
@@ -158,6 +160,18 @@ def add_evaluation(app: typer.Typer, package: DetectorPackage, *, text: str) -> 
         cache_root: CacheOption = None,
     ) -> None:
         torch.set_num_threads(threads)
+        if data:
+            evaluate_data(
+                data,
+                split=split,
+                systems=[package.system.name],
+                weights={package.system.name: weights_file},
+                out=out,
+                workers=workers,
+                root=cache_root,
+            )
+            return
+        seeds = (split or AnySplit.TEST).of_phantoms()
         request = DatasetRequest.of(dataset, folder, part=part, spacing_mm=spacing_mm, spacing_source=spacing_source)
         network, card = package.load(weights_file)
         if request:
@@ -165,10 +179,10 @@ def add_evaluation(app: typer.Typer, package: DetectorPackage, *, text: str) -> 
             frame, source = network.preset.frame, f"Read with {source_of(card)}. {card.trained}"
             evaluate_folder(request, {package.name: reader}, frame=frame, weights=source, console=console, out=out)
             return
-        chosen = rendered(package.key(card.preset, split), exams, workers=workers, root=cache_root)
+        chosen = rendered(package.key(card.preset, seeds), exams, workers=workers, root=cache_root)
         flags = "".join(f" --route {each}" for each in route or ())
-        command = f"tetraview_nets {package.name} evaluate{flags} --exams {exams} --split {split}"
-        judge(package, network, card, chosen, routes=package.by(route), split=split, command=command, out=out)
+        command = f"tetraview_nets {package.name} evaluate{flags} --exams {exams} --split {seeds}"
+        judge(package, network, card, chosen, routes=package.by(route), split=seeds, command=command, out=out)
 
 
 def judge(

@@ -23,11 +23,23 @@ from tetraview_nets.cli.detector import render, rendered, source_of
 from tetraview_nets.cli.diagrams import diagrams
 from tetraview_nets.cli.dualcore import app as dualcore_app
 from tetraview_nets.cli.export import ExportUnusable, export_command
+from tetraview_nets.cli.golden import golden_command
 from tetraview_nets.cli.mommi import PACKAGE as MOMMI
 from tetraview_nets.cli.mommi import PresetName, PresetOption
 from tetraview_nets.cli.mommi import app as mommi_app
 from tetraview_nets.cli.options import CacheOption, ThreadsOption, WorkersOption
 from tetraview_nets.cli.pin import WeightsKept
+from tetraview_nets.cli.plain import app as plain_app
+from tetraview_nets.cli.real import (
+    AnySplit,
+    AnySplitOption,
+    NamedWeightsOption,
+    RealDataOption,
+    SystemOption,
+    evaluate_data,
+    known_systems,
+    named_weights,
+)
 from tetraview_nets.cli.rescunet import app as rescunet_app
 from tetraview_nets.cli.unetpp import app as unetpp_app
 from tetraview_nets.cli.yolo_msp import PACKAGE as YOLO_MSP
@@ -50,6 +62,7 @@ from tetraview_nets.mommi.storage import SHIPPED_WEIGHTS
 
 app = typer.Typer(help="Train, evaluate and export the networks of tetraview.", no_args_is_help=True)
 app.command("export")(export_command)
+app.command("golden")(golden_command)
 app.add_typer(claims_app, name="claims")
 app.add_typer(benchmark_app, name="benchmark")
 app.add_typer(classifier_app, name="classifier")
@@ -57,6 +70,7 @@ app.add_typer(crunet_app, name="crunet")
 app.command()(diagrams)
 app.add_typer(dualcore_app, name="dualcore")
 app.add_typer(mommi_app, name="mommi")
+app.add_typer(plain_app, name="plain")
 app.add_typer(rescunet_app, name="rescunet")
 app.add_typer(unetpp_app, name="unetpp")
 app.add_typer(yolo_msp_app, name="yolo_msp")
@@ -106,15 +120,30 @@ def evaluate_command(  # noqa: PLR0917
     detector: Annotated[list[DetectorName] | None, typer.Option(help="May be repeated; default mommi.")] = None,
     route: Annotated[list[Route] | None, typer.Option(help="Routes of mommi; default tri.")] = None,
     exams: Annotated[int, typer.Option(min=1, help="How many exams of the split.")] = 200,
-    split: Annotated[Split, typer.Option(help="Which seeds.")] = Split.TEST,
+    split: AnySplitOption = None,
+    data: RealDataOption = None,
+    system: SystemOption = None,
+    named: NamedWeightsOption = None,
     weights_file: Annotated[Path, typer.Option(help="Weights of mommi.")] = SHIPPED_WEIGHTS,
     out: Annotated[Path | None, typer.Option(help="Folder for froc_PRESET.csv and .md; default: print only.")] = None,
     threads: ThreadsOption = 2,
     workers: WorkersOption = 2,
     cache_root: CacheOption = None,
 ) -> None:
-    """Print the FROC table of detectors on phantom exams or a data set, with patient bootstrap intervals."""
+    """Print the FROC table of detectors on phantom exams or a data set, or all figures on folders of mammograms."""
     torch.set_num_threads(threads)
+    if data:
+        evaluate_data(
+            data,
+            split=split,
+            systems=known_systems(system),
+            weights=named_weights(named),
+            out=out,
+            workers=workers,
+            root=cache_root,
+        )
+        return
+    seeds = (split or AnySplit.TEST).of_phantoms()
     request = DatasetRequest.of(dataset, folder, part=part, spacing_mm=spacing_mm, spacing_source=spacing_source)
     network, card = MOMMI.load(weights_file)
     routes, detectors = route or [Route.TRI], detector or [DetectorName.MOMMI]
@@ -124,14 +153,14 @@ def evaluate_command(  # noqa: PLR0917
         source = f"Read with {source_of(card)}. {card.trained}"
         evaluate_folder(request, readers, frame=frame, weights=source, console=console, out=out)
         return
-    chosen = rendered(MOMMI.key(card.preset, split), exams, workers=workers, root=cache_root)
+    chosen = rendered(MOMMI.key(card.preset, seeds), exams, workers=workers, root=cache_root)
     results = [found for name, reader in readers.items() for found in _read(name, reader, chosen)]
     rows = [row for name, each, found in results for row in froc_table.froc_rows(name, each, found)]
     text = froc_table.markdown(
         rows,
         _differences(results),
-        command=_command(detectors, routes, exams=exams, split=split),
-        source=f"{exams} {split} exams of phantom generator {card.generator_version}; {source_of(card)}.",
+        command=_command(detectors, routes, exams=exams, split=seeds),
+        source=f"{exams} {seeds} exams of phantom generator {card.generator_version}; {source_of(card)}.",
     )
     console.print(Markdown(text))
     if out:

@@ -29,6 +29,7 @@ from tetraview_nets.cli.options import (
     WorkersOption,
 )
 from tetraview_nets.cli.pin import announce, to_write
+from tetraview_nets.cli.real import AnySplit, AnySplitOption, RealDataOption, evaluate_data
 from tetraview_nets.datasets.catalogue import DatasetName
 from tetraview_nets.datasets.command import DatasetRequest
 from tetraview_nets.datasets.grouping import Part
@@ -43,7 +44,6 @@ from tetraview_nets.systems import weights_file as shipped
 from tetraview_nets.weights import WeightsCard, load_network
 
 ExamsOption = Annotated[int, typer.Option(min=1, help="How many exams of the split.")]
-SplitOption = Annotated[Split, typer.Option(help="Which seeds.")]
 WeightsOption = Annotated[Path, typer.Option(help="A weights file.")]
 
 console = Console()
@@ -189,7 +189,8 @@ def add_evaluation(app: typer.Typer, package: PatchPackage, *, text: str) -> Non
         spacing_mm: Annotated[float | None, typer.Option(help="Pixel spacing of images that do not state one.")] = None,
         spacing_source: Annotated[str | None, typer.Option(help="Where that spacing is from.")] = None,
         exams: ExamsOption = 300,
-        split: SplitOption = Split.TEST,
+        split: AnySplitOption = None,
+        data: RealDataOption = None,
         weights_file: WeightsOption = package.weights,
         out: Path | None = out_option,
         threads: ThreadsOption = 2,
@@ -197,12 +198,24 @@ def add_evaluation(app: typer.Typer, package: PatchPackage, *, text: str) -> Non
         cache_root: CacheOption = None,
     ) -> None:
         torch.set_num_threads(threads)
+        if data:
+            evaluate_data(
+                data,
+                split=split,
+                systems=[package.system.name],
+                weights={package.system.name: weights_file},
+                out=out,
+                workers=workers,
+                root=cache_root,
+            )
+            return
+        seeds = (split or AnySplit.TEST).of_phantoms()
         request = DatasetRequest.of(dataset, folder, part=part, spacing_mm=spacing_mm, spacing_source=spacing_source)
         network, card = load_package(package, weights_file)
         if request:
             chosen = of_dataset(request, note=package.dataset_note)
         else:
-            chosen = of_phantoms(card, split, exams=exams, workers=workers, root=cache_root)
+            chosen = of_phantoms(card, seeds, exams=exams, workers=workers, root=cache_root)
         judge(package, network, card, chosen, out=out)
 
 

@@ -95,3 +95,52 @@ YOLO_PAIRS = (
 )
 #: Its average precision at IoU >= 0.5 and the standard error over the splits.
 YOLO_AP, YOLO_AP_ERROR = 0.7546, 0.017
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedRecall:
+    """What a paper states of its detector, in its own terms."""
+
+    system: str
+    #: The images it was tested on.
+    tested: str
+    #: What it learnt from.
+    trained: str
+    #: Its figure and what it counts.
+    figure: str
+
+
+#: Detectors on data sets of the benchmark on real mammograms, from the papers' tables or abstracts.
+PUBLISHED_RECALLS = (
+    PublishedRecall(
+        system="Cha and others, J Med Imaging 7(1), 2020, Faster R-CNN",
+        tested="CBIS-DDSM, official test list: 361 images, 378 masses",
+        trained="CBIS-DDSM (1,111 images) from ImageNet, with synthetic mammograms besides",
+        figure="curves without a table; the same list as the test images that are kept apart here",
+    ),
+    PublishedRecall(
+        system="MommiNet-v2, MedIA 73, 2021, Table 6",
+        tested="DDSM, its own split",
+        trained="DDSM",
+        figure="recall at .5 / 1 / 2 false positives: .831 / .850 / .898 by three views, .76 / .82 / .88 single view "
+        "(Faster R-CNN, HRNet); IoU of output and mask > .2",
+    ),
+    PublishedRecall(
+        system="Ribli and others, Sci Rep 8, 2018, Faster R-CNN",
+        tested="INbreast, malignant masses only",
+        trained="DDSM and in-house images, from ImageNet",
+        figure=".90 at .3 false positives an image",
+    ),
+    PublishedRecall(
+        system="Dhungel and others, MedIA 37, 2017, cascade of networks and random forests",
+        tested="INbreast, cross-validated",
+        trained="INbreast",
+        figure=".90 at 1 false positive an image",
+    ),
+    PublishedRecall(
+        system="Yan and others, BBE 41(2), 2021, YOLOv3 with multi-scale prediction",
+        tested="INbreast, images with a mass, five random splits by image",
+        trained="CBIS-DDSM and INbreast, from ImageNet",
+        figure=".942 at .22 false positives an image, IoU >= .5 (λ = .5)",
+    ),
+)

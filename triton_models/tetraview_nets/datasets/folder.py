@@ -27,14 +27,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 
-from tetraview.domain.geometry import Box
+from tetraview.domain.geometry import Box, Outline
 from tetraview_nets.datasets.grouping import FoundView, exams_of, view_of
 from tetraview_nets.datasets.pictures import DicomPicture, PlainPicture
 from tetraview_nets.datasets.regions import Polygon, Rectangle, bounds
@@ -183,12 +182,9 @@ def _lesions(row: Row, root: Path) -> tuple[Lesion, ...]:
     """The masses of an image: outlines where they are known, else boxes."""
     malignant = _malignant(row.get("pathology", ""))
     grade = birads(row.get("birads", ""))
-    regions: list[tuple[Region, bool]] = [
-        (Polygon(points=tuple((x, y) for x, y in points)), True) for points in _list(row, "polygons")
-    ]
+    regions: list[tuple[Region, bool]] = [(Polygon(points=points), True) for points in _polygons(row)]
     mask = root / row["mask"] if row.get("mask") else None
-    for corners in _list(row, "boxes"):
-        box = Box(*(float(corner) for corner in corners))
+    for box in _boxes(row):
         region = _outline(mask, box) if mask else None
         regions.append((region or Rectangle(box=box), region is not None))
     return tuple(
@@ -197,12 +193,19 @@ def _lesions(row: Row, root: Path) -> tuple[Lesion, ...]:
     )
 
 
-def _list(row: Row, column: str) -> list[Any]:
+def _boxes(row: Row) -> list[Box]:
     try:
-        found: list[Any] = json.loads(row.get(column) or "[]")
-    except ValueError:
-        raise TruthUnusable(f"The column {column} is not a JSON list.") from None
-    return found
+        return [Box(*(float(corner) for corner in corners)) for corners in json.loads(row.get("boxes") or "[]")]
+    except (TypeError, ValueError):
+        raise TruthUnusable("The column boxes is not a JSON list of x0, y0, x1, y1.") from None
+
+
+def _polygons(row: Row) -> list[Outline]:
+    try:
+        found = json.loads(row.get("polygons") or "[]")
+        return [tuple((float(x), float(y)) for x, y in points) for points in found]
+    except (TypeError, ValueError):
+        raise TruthUnusable("The column polygons is not a JSON list of lists of x, y.") from None
 
 
 def _malignant(pathology: str) -> bool | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol
 
@@ -14,15 +15,17 @@ from torch import Tensor
 from tetraview.domain.view import Route
 from tetraview_nets.learning import blob
 from tetraview_nets.learning.augment import plain
-from tetraview_nets.learning.cache import VIEWS, CanonicalExam
+from tetraview_nets.learning.cache import IGNORED, VIEWS, CanonicalExam
 from tetraview_nets.learning.data import companion
-from tetraview_nets.metrics import Froc, ImageResult
+from tetraview_nets.metrics import Froc, ImageResult, assign
 from tetraview_nets.system import ViewInput
 
 Detections = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 #: False positives per image that each operating point may have on validation exams.
 OPERATING_FPPI = MappingProxyType({"high_sensitivity": 2.0, "balanced": 1.0, "high_specificity": 0.5})
+#: A detection that hits no mass is not counted where more than this part of it counts neither way, or its centre does.
+IGNORED_PART = 0.3
 
 
 class Detector(Protocol):
@@ -86,16 +89,44 @@ def read_exams(
     return results
 
 
-def image_result(exam: CanonicalExam, view: int, found: Detections) -> ImageResult:
-    """Detections of one view beside its truth."""
+def image_result(
+    exam: CanonicalExam, view: int, found: Detections, *, overlaps: NDArray[np.float64] | None = None
+) -> ImageResult:
+    """Detections of one view beside its truth, without those that count neither way.
+
+    Args:
+        exam: whose truth.
+        view: which of its views.
+        found: boxes [N, 4] and scores [N].
+        overlaps: [N, M] of the detections with the view's masses where another than that of boxes decides.
+    """
     masses = exam.masses(view)
-    return ImageResult(
+    result = ImageResult(
         patient=exam.seed,
         boxes=found[0],
         scores=found[1],
         truth=exam.boxes[masses].astype(np.float64),
         lesions=tuple(exam.labels[masses]),
+        overlaps=overlaps,
     )
+    return counted(result, (exam.masks[view] & IGNORED) > 0)
+
+
+def counted(result: ImageResult, ignored: NDArray[np.bool_]) -> ImageResult:
+    """A result without the detections that hit no mass and lie where nothing counts, bool [H, W]."""
+    if not ignored.any() or not len(result.scores):
+        return result
+    kept = (assign(result) >= 0) | np.array([not _is_ignored(box, ignored) for box in result.boxes])
+    overlaps = None if result.overlaps is None else result.overlaps[kept]
+    return replace(result, boxes=result.boxes[kept], scores=result.scores[kept], overlaps=overlaps)
+
+
+def _is_ignored(box: NDArray[np.float64], ignored: NDArray[np.bool_]) -> bool:
+    """Whether the centre of a box or much of its area lies where nothing counts."""
+    x0, y0, x1, y1 = np.rint(box).astype(int).clip(0)
+    centre = tuple(np.minimum(((box[1::2].sum() / 2, box[::2].sum() / 2)), np.array(ignored.shape) - 1).astype(int))
+    part = ignored[y0:y1, x0:x1]
+    return bool(ignored[centre]) or (part.size > 0 and float(part.mean()) > IGNORED_PART)
 
 
 def operating_points(results: Mapping[Route, Sequence[ImageResult]]) -> dict[str, dict[str, float]]:
@@ -114,6 +145,8 @@ def recalls(
     results = []
     for exam in exams:
         for view, (boxes, scores) in enumerate(read(exam)):
+            if not exam.present[view]:
+                continue
             found = boxes.cpu().double().numpy(), scores.cpu().double().numpy()
             results.append(image_result(exam, view, found))
     return recall_figures(results)

@@ -1,0 +1,1 @@
+"""The benchmark on real mammograms: every system beside what costs nothing, and beside the floor that learns."""

@@ -1,0 +1,153 @@
+"""From folders and weights to figures, page and picture sheets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.progress import Progress
+
+from tetraview.imaging.canonical import Frame
+from tetraview_nets.datasets import folder as data_folder
+from tetraview_nets.datasets.folder_lesions import folder_lesions
+from tetraview_nets.datasets.material import FIGURES_ONLY, DataRequest, read_folders
+from tetraview_nets.datasets.truth import DatasetUnusable
+from tetraview_nets.learning.cache import CacheKey, CanonicalExam, Split
+from tetraview_nets.learning.figure_table import write_csv
+from tetraview_nets.learning.lesions import Lesion, LesionSet
+from tetraview_nets.studies.real.figure import Figure, Group
+from tetraview_nets.studies.real.malignancy import malignancy_figures
+from tetraview_nets.studies.real.nipples import nipple_figures
+from tetraview_nets.studies.real.outlines import PatchReader, outline_figures
+from tetraview_nets.studies.real.reading import ViewReading, grouped, read_all
+from tetraview_nets.studies.real.recall import difference_figures, recall_figures
+from tetraview_nets.studies.real.report import Counts, Outcome, markdown
+from tetraview_nets.studies.real.sheets import write_sheets
+from tetraview_nets.studies.real.systems import PLAIN, ExamReader, Systems
+
+
+class RealPart(StrEnum):
+    """Which exams of a folder."""
+
+    TRAIN = "train"
+    VALIDATION = "val"
+    TEST = "test"
+    ALL = "all"
+
+    def holds(self, item: CanonicalExam | Lesion) -> bool:
+        """Whether an exam or a lesion is of the part; data sets that nothing learns from are of any, whole."""
+        return self is RealPart.ALL or item.part == self.value or item.source in FIGURES_ONLY
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealRequest:
+    """What is to be read by what."""
+
+    data: DataRequest
+    part: RealPart
+    #: Names of systems that Triton serves; what stands beside them comes along.
+    systems: Sequence[str]
+    #: Weights in place of those that are served, by system.
+    weights: Mapping[str, Path] = field(default_factory=dict)
+    #: Folder of page, figures and picture sheets; None to print only.
+    out: Path | None = None
+    #: What the page says that it was made by.
+    command: str
+
+
+def evaluate_real(request: RealRequest, *, console: Console) -> Outcome:
+    """Read all exams by all systems, print the page, and write it where asked.
+
+    Raises:
+        DatasetUnusable: the folders hold no exam of the part.
+        WeightsInvalid: the weights of a system cannot be used.
+    """
+    systems = Systems.of(request.systems, request.weights)
+    readings = _readings(request, systems.detectors, console=console)
+    figures = detection_figures(readings)
+    if systems.patches:
+        figures += patch_figures(systems.patches, _lesions(request))
+    outcome = Outcome(
+        part=str(request.part),
+        weights=systems.weights,
+        counts=counts_of(readings),
+        figures=figures,
+        command=request.command,
+    )
+    text = markdown(outcome)
+    console.print(Markdown(text))
+    if request.out:
+        write_csv(request.out / "real.csv", outcome.figures)
+        (request.out / "real.md").write_text(text, encoding="utf-8")
+        write_sheets(request.out / "sheets", readings)
+    return outcome
+
+
+def _readings(request: RealRequest, readers: Sequence[ExamReader], *, console: Console) -> dict[str, list[ViewReading]]:
+    """Each detector's one pass over the exams."""
+    exams: dict[Frame, list[CanonicalExam]] = {}
+    readings = {}
+    for each in readers:
+        if each.frame not in exams:
+            key = CacheKey(recipe="", frame=each.frame, split=Split.TEST)
+            exams[each.frame] = [exam for exam in read_folders(request.data, key) if request.part.holds(exam)]
+        if not exams[each.frame]:
+            raise DatasetUnusable(f"the folders hold no exam of the part {request.part}")
+        with Progress(console=console, transient=True) as progress:
+            bar = progress.add_task(each.name, total=len(exams[each.frame]))
+            readings[each.name] = read_all(each.reader, exams[each.frame], done=partial(progress.advance, bar))
+    return readings
+
+
+def detection_figures(readings: Mapping[str, Sequence[ViewReading]]) -> list[Figure]:
+    """All figures of all detectors on the same images."""
+    parts = {name: grouped(found) for name, found in readings.items()}
+    figures: list[Figure] = []
+    for group in counts_of(readings):
+        for name, found in parts.items():
+            figures += recall_figures(name, group, found[group])
+            figures += nipple_figures(name, group, found[group])
+        if PLAIN in parts:
+            figures += difference_figures(group, {name: found[group] for name, found in parts.items()}, other=PLAIN)
+    return figures
+
+
+def counts_of(readings: Mapping[str, Sequence[ViewReading]]) -> dict[Group, Counts]:
+    """What each group of images holds; every detector has read the same."""
+    return {
+        group: Counts(
+            patients=len({reading.exam.seed for reading in found}),
+            images=len(found),
+            masses=sum(len(reading.exam.masses(reading.view)) for reading in found),
+        )
+        for group, found in grouped(next(iter(readings.values()), ())).items()
+    }
+
+
+def patch_figures(readers: Sequence[PatchReader], lesions: Mapping[Group, LesionSet]) -> list[Figure]:
+    """All figures of all networks on patches."""
+    return [
+        figure
+        for group, found in lesions.items()
+        for figure in (*outline_figures(readers, group, found), *malignancy_figures(readers, group, found))
+    ]
+
+
+def _lesions(request: RealRequest) -> dict[Group, LesionSet]:
+    """The masses of the part by data set; patients of different folders have different numbers."""
+    groups: dict[Group, list[Lesion]] = {}
+    first = 0
+    for folder in request.data.folders:
+        media = {exam.source: exam.views[0].film for exam in data_folder.read(folder).exams}
+        found = folder_lesions(folder, workers=request.data.workers, root=request.data.root)
+        for each in found:
+            if request.part.holds(each):
+                group = Group(data=each.source, medium="film" if media[each.source] else "digital")
+                groups.setdefault(group, []).append(replace(each, seed=each.seed + first))
+        first += 1 + max((each.seed for each in found), default=-1)
+    return {group: LesionSet(split=Split.TEST, lesions=tuple(each)) for group, each in sorted(groups.items())}
