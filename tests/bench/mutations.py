@@ -69,8 +69,15 @@ MUTATIONS = (
     Mutation(
         what="the relation is added after the ReLU",
         file="mommi/ipsidual.py",
-        before="x = x + self.relations[number](",
-        after="x = functional.relu(x) + self.relations[number](",
+        before="""                x = x + self.relations[number](
+                    x, x[index], aux_valid=aux_valid, geometry=geometry, geometry_ok=companions.geometry_ok
+                )
+            x = functional.relu(x)
+""",
+        after="""                x = functional.relu(x) + self.relations[number](
+                    x, x[index], aux_valid=aux_valid, geometry=geometry, geometry_ok=companions.geometry_ok
+                )
+""",
     ),
     Mutation(
         what="the view itself stands for the opposite breast",

@@ -51,6 +51,7 @@ class Placed:
 
     label: str
     score: float
+    long_axis_mm: float
     centre_in_breast: bool
     inside_breast: float
     on_marker: float
@@ -114,6 +115,7 @@ class Place:
         return Placed(
             label=finding.label,
             score=round(finding.score, 3),
+            long_axis_mm=round(finding.long_axis_mm, 1),
             centre_in_breast=bool(self.breast[row, column]),
             inside_breast=_share(outline, self.breast),
             on_marker=_share(outline, self.markers),

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tetraview.findings.size import MAX_LONG_AXIS_MM
+
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
 BENCH = Path(__file__).parents[1] / "bench" / "real_exams.py"
@@ -45,6 +47,13 @@ def test_findings_lie_in_the_breast_and_not_on_markers(images: list[dict[str, An
             assert found["centre_in_breast"], (image["exam"], image["view"], found)
             assert found["inside_breast"] >= 0.5
             assert found["on_marker"] < 0.05
+
+
+def test_no_finding_is_longer_than_masses_are(images: list[dict[str, Any]]) -> None:
+    """The gland is no mass: by outline of detector or segmenter no mark is longer than 60 mm."""
+    for image in images:
+        for found in image["findings"]:
+            assert found["long_axis_mm"] <= MAX_LONG_AXIS_MM, (image["exam"], image["view"], found)
 
 
 def test_findings_do_not_lie_on_the_edge_of_the_pectoral_muscle(images: list[dict[str, Any]]) -> None:

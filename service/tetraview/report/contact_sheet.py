@@ -111,10 +111,18 @@ def _draw_header(sheet: Sheet, reading: Reading) -> None:
     sheet.write(name, (_MARGIN, 40), colour=WHITE, bold=True)
     said = statement(reading.training)
     room = 2 * _PANEL_WIDTH - 4 * _MARGIN - sheet.width_of(name, weight=SEMIBOLD)
-    lines = textwrap.wrap(said, max(int(len(said) * room / sheet.width_of(said)), 1))
+    lines = _balanced(said, characters=max(int(len(said) * room / sheet.width_of(said)), 1))
     for number, line in enumerate(lines):
         y = 40 + _LINE_HEIGHT * (number - (len(lines) - 1) / 2)
         sheet.write(line, (2 * _PANEL_WIDTH - _MARGIN - sheet.width_of(line), y), colour=AMBER)
+
+
+def _balanced(text: str, *, characters: int) -> list[str]:
+    """A text in as few lines as it needs, all about as long."""
+    lines = textwrap.wrap(text, characters)
+    while characters > 1 and len(tighter := textwrap.wrap(text, characters - 1)) == len(lines):
+        lines, characters = tighter, characters - 1
+    return lines
 
 
 def _draw_footer(sheet: Sheet, reading: Reading) -> None:

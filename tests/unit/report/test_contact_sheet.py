@@ -16,7 +16,7 @@ from tetraview.domain.geometry import Box
 from tetraview.domain.reading import Reading, ViewReading
 from tetraview.domain.suspicion import Suspicion
 from tetraview.domain.view import Route, View
-from tetraview.report.contact_sheet import contact_sheet
+from tetraview.report.contact_sheet import _balanced, contact_sheet
 
 #: Stored pixels: the finding, and the white square under it.
 BOX = Box(600, 800, 1000, 1100)
@@ -122,6 +122,15 @@ def test_chest_walls_meet_in_the_middle(reading: Reading, tmp_path: Path) -> Non
     left = bounds((sheet[PANELS[View.L_CC]] > 200).all(axis=2) & _middle(sheet[PANELS[View.L_CC]]))
     assert abs(right[0] - (800 - (SHAPE[1] - BOX.x0) * scale)) <= 3
     assert abs(left[0] + 2 - BOX.x0 * scale) <= 3
+
+
+def test_a_long_statement_stands_in_lines_of_like_length() -> None:
+    """What does not fit one line is parted where both are about as long, and no word is lost."""
+    said = "Weights trained on CBIS-DDSM, CDD-CESM and synthetic phantoms."
+    assert _balanced(said, characters=100) == [said]
+    lines = _balanced(said, characters=60)
+    assert " ".join(lines) == said
+    assert abs(len(lines[0]) - len(lines[1])) < 12
 
 
 def test_a_sheet_is_1600_pixels_wide(reading: Reading, tmp_path: Path) -> None:

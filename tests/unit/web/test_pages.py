@@ -145,7 +145,7 @@ def test_model_weights_and_operating_point_are_named(site: Site) -> None:
     words = text_of(site.client.get(EXAM).text)
     assert "Operating point balanced" in words
     assert "mommi_detector 3, preset slim" in words
-    assert "9f86d081884c , trained on phantoms (generator 1)" in words
+    assert "9f86d081884c , trained on CBIS-DDSM, synthetic phantoms (generator 1)" in words
     assert "decode 1.25 s, detect 3.50 s" in words
     assert "Segmenter unetpp_segmenter 5, preset slim" in words
     assert "Classifier mommi_classifier 4, preset slim" in words
