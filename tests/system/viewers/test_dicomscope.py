@@ -135,7 +135,7 @@ def _shows_image(screen: Screen) -> bool:
 
 def _shows_statement(screen: Screen) -> bool:
     """Words stand at the lower edge, where the image itself is dark."""
-    return bool((screen[900:925, 10:540] > 200).mean() > 0.05)
+    return bool((screen[900:925, 10:300] > 200).mean() > 0.05)
 
 
 def _shows_document(screen: Screen) -> bool:

@@ -94,12 +94,15 @@ class ReadingTask:
         return {"classification": masked_mean(entropy, batch.known), **self._outline_losses(found, batch)}
 
     def _outline_losses(self, found: DualOutput, batch: Batch) -> dict[str, Tensor]:
-        """Those of the segmenter on masses; nothing where the network outlines nothing."""
-        if found.unary is None or found.refined is None or not batch.outlined.any():
+        """Those of the segmenter on masses: none where the network outlines nothing, zero where no mass has a mask."""
+        if found.unary is None or found.refined is None:
             return {}
-        masks = self._tight.cut(batch.masks[batch.outlined].float()) >= 1 / 2
-        share, part = self.given.preset.segmenter.crf_share, SEGMENTATION_PARTS[self.stage]
-        terms = loss_terms(found.unary[batch.outlined], found.refined[batch.outlined], masks, crf_share=share)
+        any_outlined = bool(batch.outlined.any())
+        counted = batch.outlined if any_outlined else torch.ones_like(batch.outlined)
+        masks = self._tight.cut(batch.masks[counted].float()) >= 1 / 2
+        share = self.given.preset.segmenter.crf_share
+        part = SEGMENTATION_PARTS[self.stage] if any_outlined else 0.0
+        terms = loss_terms(found.unary[counted], found.refined[counted], masks, crf_share=share)
         return {name: part * term for name, term in terms.items()}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
