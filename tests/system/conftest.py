@@ -63,7 +63,8 @@ def tiny_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = MommiNet(TINY)
     with torch.no_grad():
         network.fusion.logit.weight *= 200
-        network.fusion.logit.bias.zero_()
+        # Marks of a size that masses have.
+        network.fusion.logit.bias.fill_(-7)
     repository = tmp_path_factory.mktemp("tiny")
     folder = repository / DETECTOR
     shutil.copytree(model_repository() / DETECTOR, folder, ignore=shutil.ignore_patterns("*.safetensors", "__py*"))

@@ -59,6 +59,23 @@ def test_the_papers_middle_flow_has_28_pixels_a_side() -> None:
     assert maps.shape == (1, 728, 28, 28)
 
 
+def test_a_batch_without_masks_has_the_same_terms(found: LesionSet) -> None:
+    """Masses that nobody outlined teach the class alone; the terms of outlines stay, as zero."""
+    boxed = tuple(replace(each, mask=np.zeros_like(each.mask), outlined=False) for each in found)
+    torch.manual_seed(0)
+    network = DualCoreNet(TINY)
+    terms = [
+        ReadingTask(
+            Stage.JOINT,
+            network,
+            Material(preset=TINY, recipe=RECIPES["tiny"], lesions=lesions, watched=found, device=torch.device("cpu")),
+        ).losses(0)
+        for lesions in (found, replace(found, lesions=boxed))
+    ]
+    assert list(terms[0]) == list(terms[1])
+    assert [term.item() for term in list(terms[1].values())[1:]] == [0.0] * (len(terms[1]) - 1)
+
+
 def test_every_preset_has_a_recipe() -> None:
     """Whatever can be built can be trained by name."""
     assert set(RECIPES) == set(PRESETS)
