@@ -10,7 +10,7 @@ from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Box, Outline
 from tetraview.domain.view import Route, View
 from tetraview.findings.measure import ViewGeometry, area, long_axis, native_box, native_outline, native_to_mm
-from tetraview.findings.size import MAX_LONG_AXIS_MM
+from tetraview.findings.size import MAX_LONG_AXIS_MM, MIN_SIDE_MM
 
 #: Below, the nipple counts as not found.
 MIN_NIPPLE_CONFIDENCE = 0.5
@@ -30,7 +30,7 @@ class Candidate:
     long_axis_mm: float
     area_mm2: float
     nipple_distance_mm: float | None
-    #: Whether neither box nor outline is longer than masses are.
+    #: Whether box and outline measure what masses do.
     is_mass_sized: bool
 
     @property
@@ -53,7 +53,8 @@ def candidate_of(detection: Detection, view: ViewDetections, geometry: ViewGeome
     outline_mm = native_to_mm(geometry).outline(outline)
     if box is None or len(outline) < _MIN_POINTS or area(outline_mm) == 0:
         return None
-    longest_mm = max(long_axis(outline_mm), geometry.spacing_mm * max(detection.box.width, detection.box.height))
+    sides_mm = [geometry.spacing_mm * side for side in (detection.box.width, detection.box.height)]
+    longest_mm = max(long_axis(outline_mm), *sides_mm)
     return Candidate(
         view=view.view,
         box=box,
@@ -63,7 +64,7 @@ def candidate_of(detection: Detection, view: ViewDetections, geometry: ViewGeome
         long_axis_mm=long_axis(outline_mm),
         area_mm2=area(outline_mm),
         nipple_distance_mm=_nipple_distance(detection, view, spacing_mm=geometry.spacing_mm),
-        is_mass_sized=longest_mm <= MAX_LONG_AXIS_MM,
+        is_mass_sized=min(sides_mm) >= MIN_SIDE_MM and longest_mm <= MAX_LONG_AXIS_MM,
     )
 
 

@@ -14,7 +14,7 @@ from tetraview.findings.breast import lies_in_breast
 from tetraview.findings.candidate import MIN_NIPPLE_CONFIDENCE, Candidate, candidate_of
 from tetraview.findings.lesions import lesions
 from tetraview.findings.measure import ViewGeometry, native_point
-from tetraview.findings.size import MAX_LONG_AXIS_MM
+from tetraview.findings.size import MAX_LONG_AXIS_MM, MIN_SIDE_MM
 
 #: A reader's attention is what is scarce: the best of a view are shown.
 MAX_FINDINGS_PER_VIEW = 3
@@ -69,7 +69,7 @@ def find(
             findings=tuple(finding for finding in findings if finding.view is view.view),
             warnings=(
                 *view.warnings,
-                *_too_large(sum(not candidate.is_mass_sized for candidate in marked[view.view])),
+                *_unlike_masses(sum(not candidate.is_mass_sized for candidate in marked[view.view])),
                 *_left_out(len(candidates[view.view]) - MAX_FINDINGS_PER_VIEW),
             ),
         )
@@ -100,12 +100,12 @@ def _same_mass(one: Candidate, other: Candidate) -> bool:
     return Box.around(one.outline).iou(Box.around(other.outline)) > SAME_MASS_IOU
 
 
-def _too_large(count: int) -> tuple[str, ...]:
-    """What to say of marks that no mass is as large as."""
+def _unlike_masses(count: int) -> tuple[str, ...]:
+    """What to say of marks that are larger or smaller than any mass."""
     if not count:
         return ()
     marks = "1 mark is" if count == 1 else f"{count} marks are"
-    return (f"{marks} longer than {MAX_LONG_AXIS_MM:g} mm, which masses are not, and not shown.",)
+    return (f"{marks} narrower than {MIN_SIDE_MM:g} mm or longer than {MAX_LONG_AXIS_MM:g} mm and not shown.",)
 
 
 def _left_out(count: int) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from tetraview.findings.breast import breast_at
 from tetraview.findings.find import ViewFindings
 from tetraview.findings.mask import NativeMask, outline_of
 from tetraview.findings.measure import ViewGeometry, area, long_axis, native_to_mm
-from tetraview.findings.size import MAX_LONG_AXIS_MM, MIN_SHARE_IN_BOX, share_in_box
+from tetraview.findings.size import MAX_LONG_AXIS_MM, MIN_SHARE_IN_BOX, MIN_SHARE_OF_BOX, share_in_box
 
 
 def outlined(
@@ -22,7 +22,8 @@ def outlined(
     """The findings with the segmenter's outline, long axis and area; where that is none of a mass, with the detector's.
 
     Box, score, nipple distance and the match of the two projections stay those of the detection. What is marked beyond
-    the breast is no mass, nor is what is longer than masses are or lies for the most part beyond the detection's box.
+    the breast is no mass, nor is what is longer than masses are, lies for the most part beyond the detection's box or
+    fills next to nothing of it.
 
     Args:
         views: what was found.
@@ -45,6 +46,8 @@ def _with_mask(finding: Finding, mask: NativeMask, geometry: ViewGeometry) -> tu
     outline = outline_of(replace(mask, pixels=mask.pixels & breast), box=finding.box)
     if outline is None:
         return finding, "the segmenter marked nothing in its box; the outline is the detector's."
+    if area(outline) < MIN_SHARE_OF_BOX * finding.box.area:
+        return finding, "the segmenter marked next to nothing of its box; the outline is the detector's."
     outline_mm = native_to_mm(geometry).outline(outline)
     if long_axis(outline_mm) > MAX_LONG_AXIS_MM:
         return finding, f"the segmenter marked more than {MAX_LONG_AXIS_MM:g} mm; the outline is the detector's."

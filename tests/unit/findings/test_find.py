@@ -205,16 +205,19 @@ def test_candidates_that_are_not_shown_are_counted(count: int, said: tuple[str, 
         (mass(20, 150, width=97, height=72), False),  # its diagonal is 60.4 mm
         (mass(20, 150, width=20, height=121), False),
         (Detection(box=Box(20, 150, 140.5, 170), outline=mass(40, 150).outline, score=0.9), False),
+        (mass(20, 150, width=30, height=5), True),
+        (mass(20, 150, width=30, height=4), False),
+        (mass(20, 150, width=2, height=2), False),
     ],
-    ids=["59.4 mm", "across", "along", "the box alone"],
+    ids=["59.4 mm", "across", "along", "the box alone", "2.5 mm", "a line", "a speck"],
 )
-def test_what_is_longer_than_masses_are_is_no_finding(detection: Detection, *, is_finding: bool) -> None:
-    """No mark is longer than 60 mm, by its box or by its outline; that one is not shown is said, and others are."""
+def test_what_no_mass_measures_is_no_finding(detection: Detection, *, is_finding: bool) -> None:
+    """No mark is longer than 60 mm or narrower than 2.5; that one is not shown is said, and others are."""
     small = mass(170, 20, score=0.6)
     (found,) = find(exam(view(View.L_CC, detection, small)), GEOMETRIES, operating_point="balanced")
     assert len(found.findings) == 1 + is_finding
     assert all(finding.long_axis_mm <= 60 for finding in found.findings)
-    told = () if is_finding else ("1 mark is longer than 60 mm, which masses are not, and not shown.",)
+    told = () if is_finding else ("1 mark is narrower than 2.5 mm or longer than 60 mm and not shown.",)
     assert found.warnings == told
 
 

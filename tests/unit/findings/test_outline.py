@@ -130,6 +130,16 @@ def test_an_outline_that_leaves_its_box_by_far_gives_way_too() -> None:
     assert view.warnings == ("known before", sentence)
 
 
+def test_an_outline_that_is_a_speck_gives_way_too() -> None:
+    """A mask that fills a hundredth of its box is no mass; one that fills a third is kept."""
+    (kept,) = described(block(slice(22, 34), slice(22, 34))).findings
+    assert kept.outlined_by is Stage.SEGMENTER
+    view = described(block(slice(22, 24), slice(22, 24)))
+    assert view.findings[0].outlined_by is Stage.DETECTOR
+    sentence = "R1-CC: the segmenter marked next to nothing of its box; the outline is the detector's."
+    assert view.warnings == ("known before", sentence)
+
+
 def test_the_edge_of_the_image_cuts_nothing_off() -> None:
     """A mask that ends with its image, as at the chest wall, is whole."""
     pixels = np.zeros((300, 130), np.bool_)
