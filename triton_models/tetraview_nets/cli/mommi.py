@@ -59,10 +59,11 @@ PACKAGE = DetectorPackage(
 
 
 class PresetName(StrEnum):
-    """Presets: two for a CPU, one for a GPU and the paper's, which wants several."""
+    """Presets: three for a CPU, one for a GPU and the paper's, which wants several."""
 
     TINY = "tiny"
     SLIM = "slim"
+    LIGHT = "light"
     MEDIUM = "medium"
     PAPER = "paper"
 

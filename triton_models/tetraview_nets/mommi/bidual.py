@@ -28,7 +28,7 @@ class BiDualNet(nn.Module):
 
     def __init__(self, preset: MommiPreset) -> None:
         super().__init__()
-        shape, self.join = preset.bi_backbone or preset.backbone, preset.concat_stage
+        shape, self.join = preset.bilateral, preset.concat_stage
         self.reduction = preset.bi_reduction
         self.backbone = HRNet(shape)
         joined = (shape.planes * EXPANSION,) if self.join == 1 else shape.branches[: self.join]

@@ -30,7 +30,7 @@ class FusionNet(nn.Module):
     def __init__(self, preset: MommiPreset) -> None:
         super().__init__()
         fine, middle, coarse = preset.fusion
-        norm = preset.backbone.normalisation
+        norm = preset.bilateral.normalisation
         inputs = preset.pyramid if preset.fusion_source == "p2" else preset.backbone.concatenated
         self.reduce = nn.Conv2d(inputs, fine, 1)
         self.encode = _double(fine + PLANES, fine, norm=norm)

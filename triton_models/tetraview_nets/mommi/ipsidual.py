@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tetraview_nets.blocks.hrnet import HRNet, concatenate, mix, rare
+from tetraview_nets.blocks.resnet import ResNet, ResNetShape
 from tetraview_nets.boxes import clip, decode, iou_matrix, nms
 from tetraview_nets.losses import diou, focal
 from tetraview_nets.mommi.presets import MommiPreset
@@ -181,7 +182,8 @@ class IpsiDualNet(nn.Module):
     def __init__(self, preset: MommiPreset) -> None:
         super().__init__()
         self.preset = preset
-        self.backbone = HRNet(preset.backbone)
+        shape = preset.backbone
+        self.backbone = ResNet(shape) if isinstance(shape, ResNetShape) else HRNet(shape)
         self.pyramid = Pyramid(preset.backbone.concatenated, preset.pyramid)
         self.proposals = ProposalNet(preset)
         self.head = RoIHead(preset)

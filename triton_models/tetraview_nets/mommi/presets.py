@@ -5,12 +5,13 @@ A preset is data; every preset builds from the same classes. The ablation fields
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tetraview.imaging.canonical import Frame
 from tetraview_nets.blocks.hrnet import HRNetShape
 from tetraview_nets.blocks.nipple import BACKBONE as NIPPLE_BACKBONE
+from tetraview_nets.blocks.resnet import ResNetShape
 
 Geometry = Literal["nipple", "dummy_centre", "box_xywh", "none"]
 FusionSource = Literal["p2", "concat"]
@@ -26,8 +27,8 @@ class MommiPreset:
     width: int
     #: Finest canonical spacing, millimetres per pixel.
     spacing_mm: float
-    #: Backbone of the ipsilateral and bilateral networks.
-    backbone: HRNetShape
+    #: Backbone of the ipsilateral network, and of the bilateral one unless that has its own.
+    backbone: HRNetShape | ResNetShape
     #: Channels of the feature pyramid.
     pyramid: int
     #: Anchor side per pyramid level P2..P6, pixels.
@@ -48,7 +49,7 @@ class MommiPreset:
     fusion: tuple[int, int, int]
     #: Backbone of the nipple network, which reads the image at half size.
     nipple_backbone: HRNetShape = NIPPLE_BACKBONE
-    #: Backbone of the bilateral network; None for one like the ipsilateral network's.
+    #: Backbone of the bilateral network, which joins two images within it; None for the ipsilateral network's.
     bi_backbone: HRNetShape | None = None
     #: The bilateral network reads images averaged over blocks of this many rows and columns.
     bi_reduction: int = 1
@@ -67,6 +68,18 @@ class MommiPreset:
     def frame(self) -> Frame:
         """The canonical pixel matrix that these networks read."""
         return Frame(height=self.height, width=self.width, spacing_mm=self.spacing_mm)
+
+    @property
+    def bilateral(self) -> HRNetShape:
+        """The backbone of the bilateral network.
+
+        Raises:
+            TypeError: the preset names no high-resolution network for it.
+        """
+        shape = self.bi_backbone or self.backbone
+        if not isinstance(shape, HRNetShape):
+            raise TypeError(f"preset {self.name}: two images are joined in a high-resolution network only")
+        return shape
 
 
 def _slim_backbone(width: int) -> HRNetShape:
@@ -124,6 +137,10 @@ SLIM = MommiPreset(
     bi_reduction=4,
 )
 
+# HRNet's place is taken by a network that makes three steps in the time of one: on real mammograms the number of steps
+# decides.
+LIGHT = replace(SLIM, name="light", backbone=ResNetShape(branches=(24, 48, 96, 160), blocks=(1, 2, 2, 2)))
+
 MEDIUM = MommiPreset(
     name="medium",
     height=768,
@@ -161,4 +178,4 @@ PAPER = MommiPreset(
     fusion_source="concat",
 )
 
-PRESETS: dict[str, MommiPreset] = {preset.name: preset for preset in (TINY, SLIM, MEDIUM, PAPER)}
+PRESETS: dict[str, MommiPreset] = {preset.name: preset for preset in (TINY, SLIM, LIGHT, MEDIUM, PAPER)}

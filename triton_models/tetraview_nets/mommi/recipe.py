@@ -91,6 +91,15 @@ _SLIM = TrainingRecipe(
     },
 )
 
+# Four pairs are eight images, enough for the batch statistics of its normalisation.
+_LIGHT = replace(
+    _SLIM,
+    schedules={
+        **_SLIM.schedules,
+        Stage.IPSI: Schedule(steps=4000, batch=4, learning_rate=1e-3, warm_up=200, weight_decay=1e-2, average=0.998),
+    },
+)
+
 # For one GPU. Eight pairs are 16 images, enough for the batch statistics of its normalisation; a process of several
 # should keep eight images at least.
 _MEDIUM = TrainingRecipe(
@@ -151,5 +160,5 @@ _PAPER = TrainingRecipe(
 
 #: By the name of the preset.
 RECIPES: Mapping[str, TrainingRecipe] = MappingProxyType(
-    {"tiny": _TINY, "slim": _SLIM, "medium": _MEDIUM, "paper": _PAPER}
+    {"tiny": _TINY, "slim": _SLIM, "light": _LIGHT, "medium": _MEDIUM, "paper": _PAPER}
 )

@@ -11,14 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tetraview_nets.blocks.resnet import STRIDE, ResNet, ResNetShape, convolved
 from tetraview_nets.boxes import clip, nms
 from tetraview_nets.learning.cache import CanonicalExam
 from tetraview_nets.learning.evaluate import Detections, view_input
 from tetraview_nets.plain.presets import PlainPreset
 from tetraview_nets.system import MAX_DETECTIONS
 
-#: Pixels of the view in a cell of the map.
-STRIDE = 4
 #: Distances from a centre to the borders of a box are learnt as multiples of this many pixels.
 REACH = 16.0
 #: A box that overlaps a better one by more than this is dropped.
@@ -29,41 +28,12 @@ RANKED = 100
 PRIOR = -4.6
 
 
-def convolved(inside: int, outside: int, *, side: int = 3, stride: int = 1) -> nn.Sequential:
-    """A convolution and its normalisation."""
-    layer = nn.Conv2d(inside, outside, side, stride, side // 2, bias=False)
-    return nn.Sequential(layer, nn.BatchNorm2d(outside))
-
-
-class Block(nn.Module):
-    """ResNet's basic block (He and others, CVPR 2016)."""
-
-    def __init__(self, inside: int, outside: int, *, stride: int) -> None:
-        super().__init__()
-        self.first = convolved(inside, outside, stride=stride)
-        self.second = convolved(outside, outside)
-        same = inside == outside and stride == 1
-        self.shortcut = nn.Identity() if same else convolved(inside, outside, side=1, stride=stride)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, inside, h, w] to [B, outside, h / stride, w / stride]."""
-        deep: Tensor = self.second(functional.relu(self.first(x)))
-        return functional.relu(deep + self.shortcut(x))
-
-
-class PlainNet(nn.Module):
+class PlainNet(ResNet):
     """Centres and borders of masses in single views."""
 
     def __init__(self, preset: PlainPreset) -> None:
-        super().__init__()
+        super().__init__(ResNetShape(branches=preset.widths, blocks=preset.blocks))
         self.preset = preset
-        self.stem = convolved(1, preset.widths[0], side=7, stride=STRIDE)
-        inside, stages = preset.widths[0], []
-        for level, (width, count) in enumerate(zip(preset.widths, preset.blocks, strict=True)):
-            first = Block(inside, width, stride=2 if level else 1)
-            stages.append(nn.Sequential(first, *(Block(width, width, stride=1) for _ in range(count - 1))))
-            inside = width
-        self.stages = nn.ModuleList(stages)
         self.lateral = nn.ModuleList(nn.Conv2d(width, preset.neck, 1) for width in preset.widths)
         self.neck = nn.Sequential(
             convolved(preset.neck, preset.neck), nn.ReLU(), convolved(preset.neck, preset.neck), nn.ReLU()
@@ -71,7 +41,7 @@ class PlainNet(nn.Module):
         self.centre, self.borders = nn.Conv2d(preset.neck, 1, 1), nn.Conv2d(preset.neck, 4, 1)
         nn.init.constant_(self.centre.bias, PRIOR)  # type: ignore[arg-type]
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """Read views.
 
         Args:
@@ -80,11 +50,8 @@ class PlainNet(nn.Module):
         Returns:
             Logits of centres [B, H/4, W/4], and boxes [B, H/4, W/4, 4] in pixels of the image.
         """
-        x = functional.relu(self.stem(images.contiguous(memory_format=torch.channels_last)))
-        levels = []
-        for stage, lateral in zip(self.stages, self.lateral, strict=True):
-            x = stage(x)
-            levels.append(lateral(x))
+        features = super().forward(images)
+        levels = [lateral(x) for lateral, x in zip(self.lateral, features, strict=True)]
         top: Tensor = levels.pop()
         while levels:
             top = functional.interpolate(top, scale_factor=2.0) + levels.pop()

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tetraview.domain.view import Route
+from tetraview_nets.blocks.resnet import STRIDE
 from tetraview_nets.learning.augment import ViewSample, moved
 from tetraview_nets.learning.data import Draw
 from tetraview_nets.learning.evaluate import read_exams, recall_figures
 from tetraview_nets.learning.material import ExamMaterial
 from tetraview_nets.losses import diou
-from tetraview_nets.plain.network import STRIDE, PlainDetector, PlainNet, centres
+from tetraview_nets.plain.network import PlainDetector, PlainNet, centres
 from tetraview_nets.plain.presets import PlainPreset
 
 #: Standard deviation of the bell on a mass as a part of its box's sides, and its least, cells.

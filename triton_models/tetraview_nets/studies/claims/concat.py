@@ -178,7 +178,7 @@ class Study:
     def _compared(self) -> str:
         steps, size = self.schedule.steps, self.schedule.batch
         return (
-            f"BiDualNet-v2 of width {self.preset.backbone.width} on {self.preset.height} x {self.preset.width} pixels "
+            f"BiDualNet-v2 of width {self.preset.bilateral.width} on {self.preset.height} x {self.preset.width} pixels "
             f"of {self.preset.spacing_mm} mm, trained whole for {steps} steps of {size} views on "
             f"{len(self.exams.train)} crowded exams, the same views in each arm of a seed, by the focal "
             "loss alone; recall per view of the "

@@ -72,7 +72,7 @@ def _ipsilateral(preset: MommiPreset, columns: dict[str, float]) -> dict[str, Bl
 
 def _bilateral(preset: MommiPreset, columns: dict[str, float]) -> dict[str, Block]:
     """The same view of the other breast."""
-    shape, stage = preset.bi_backbone or preset.backbone, preset.concat_stage
+    shape, stage = preset.bilateral, preset.concat_stage
     height, width = preset.height // preset.bi_reduction, preset.width // preset.bi_reduction
     rest = f"stages {stage + 1}–4" if stage < 3 else "stage 4"  # noqa: PLR2004 - HRNet has four stages
     return {
