@@ -29,15 +29,17 @@ def focal(logits: Tensor, target: Tensor, *, alpha: float = ALPHA, gamma: float 
     return -weight * torch.sigmoid(-logits * sign) ** gamma * log_p
 
 
-def pixel_focal(logits: Tensor, mask: Tensor) -> Tensor:
+def pixel_focal(logits: Tensor, mask: Tensor, ignored: Tensor | None = None) -> Tensor:
     """Focal loss summed over pixels, per positive pixel of the batch.
 
     Args:
         logits: [B, 1, H, W].
         mask: [B, 1, H, W], 1 or True inside a mass.
+        ignored: bool [B, 1, H, W], pixels that do not count unless they are of a mass; None where all do.
     """
     positives = mask.to(logits.dtype).sum().clamp_min(MIN_POSITIVE_FRACTION * mask.numel())
-    return focal(logits, mask).sum() / positives
+    terms = focal(logits, mask)
+    return (terms if ignored is None else terms * (~ignored | (mask > 0))).sum() / positives
 
 
 def told_apart(logits: Tensor, mass: Tensor, mimic: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from tetraview.domain.geometry import Box
 from tetraview.domain.stage import Stage
 from tetraview.domain.view import View
 from tetraview.findings.breast import breast_at
-from tetraview.findings.find import ViewFindings
+from tetraview.findings.find import SAME_MASS_IOU, ViewFindings
 from tetraview.findings.mask import NativeMask, outline_of
 from tetraview.findings.measure import ViewGeometry, area, long_axis, native_to_mm
 from tetraview.findings.size import MAX_LONG_AXIS_MM, MIN_SHARE_IN_BOX, MIN_SHARE_OF_BOX, share_in_box
@@ -35,9 +35,21 @@ def outlined(
 
 
 def _outlined(view: ViewFindings, geometry: ViewGeometry, masks: Iterator[NativeMask]) -> ViewFindings:
-    told = [_with_mask(finding, next(masks), geometry) for finding in view.findings]
+    told: list[tuple[Finding, str]] = []
+    for finding in view.findings:
+        found, remark = _with_mask(finding, next(masks), geometry)
+        better = next((other for other, _ in told if _same_outline(found, other)), None)
+        if better is not None:
+            found, remark = finding, f"the segmenter marked {better.label} in its box; the outline is the detector's."
+        told.append((found, remark))
     said = (f"{finding.label}: {remark}" for finding, remark in told if remark)
     return replace(view, findings=tuple(finding for finding, _ in told), warnings=(*view.warnings, *said))
+
+
+def _same_outline(found: Finding, other: Finding) -> bool:
+    """Two boxes side by side may both hold one mass, which a segmenter then outlines twice."""
+    drawn = found.outlined_by is Stage.SEGMENTER and other.outlined_by is Stage.SEGMENTER
+    return drawn and Box.around(found.outline).iou(Box.around(other.outline)) > SAME_MASS_IOU
 
 
 def _with_mask(finding: Finding, mask: NativeMask, geometry: ViewGeometry) -> tuple[Finding, str]:

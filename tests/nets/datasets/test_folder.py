@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ import pytest
 from tetraview.domain.view import View
 from tetraview_nets.datasets import folder as data_folder
 from tetraview_nets.datasets.canonical import canonical_exams
-from tetraview_nets.datasets.folder_exams import FolderKey, folder_exams
+from tetraview_nets.datasets.folder_exams import folder_exams, left_out
+from tetraview_nets.datasets.material import DataRequest, exam_material, lesion_material
 from tetraview_nets.datasets.truth import DatasetUnusable
-from tetraview_nets.learning.cache import BREAST, IGNORED, MASS, VIEWS, CanonicalExam
+from tetraview_nets.learning.cache import BREAST, IGNORED, MASS, VIEWS, CacheKey, CanonicalExam, Split
 from tetraview_nets.mommi.presets import PRESETS
 
 FRAME = PRESETS["slim"].frame
@@ -39,7 +40,15 @@ class Folder:
         cv2.imwrite(str(self.root / name), pixels)
         side, view = row.pop("slot", "L-CC").split("-")
         self.rows.append(
-            {"image": name, "patient": "p1", "laterality": side, "view": view, "spacing_mm": 0.5, "split": "train"}
+            {
+                "image": name,
+                "patient": "p1",
+                "laterality": side,
+                "view": view,
+                "spacing_mm": 0.5,
+                "split": "train",
+                "boxes": "[]",
+            }
             | row
         )
         return self.rows[-1]
@@ -181,6 +190,78 @@ def test_a_column_that_is_no_list_is_named(folder: Folder, column: str, text: st
     assert column in reasons["a.png"]
 
 
+@pytest.mark.parametrize(
+    ("column", "text", "said"),
+    [
+        ("spacing_mm", "0.362 mm", "spacing_mm says '0.362 mm'"),
+        ("spacing_mm", "-1", "spacing_mm says '-1'"),
+        ("split", "valid", "split says 'valid'"),
+        ("kind", "unknown", "Nobody said"),
+        ("boxes", "", "Nobody said"),
+    ],
+)
+def test_what_a_row_does_not_say_well_leaves_it_out(folder: Folder, column: str, text: str, said: str) -> None:
+    """A number that is none, a part that is none and an image of which nobody knows what it shows are told by name."""
+    folder.add("a.png", folder.drawing("L"), **{column: text})
+    folder.add("b.png", folder.drawing("L"), patient="other")
+    reasons = folder.reasons()
+    assert list(reasons) == ["a.png"]
+    assert said in reasons["a.png"]
+
+
+def test_data_sets_stay_apart_whatever_their_names_of_exams_and_patients(folder: Folder) -> None:
+    """Patient and exam 1 of one data set are others than those of another, in either order of the rows."""
+    for name, dataset, slot in (("a.png", "ONE", "L-CC"), ("b.png", "TWO+", "L-MLO"), ("c.png", "ONE", "L-MLO")):
+        folder.add(name, folder.drawing("L"), dataset=dataset, slot=slot, patient="p+5", exam="1")
+    for _ in range(2):
+        exams = data_folder.read(folder.write()).exams
+        assert {exam.source: sorted(view.name for view in exam.views) for exam in exams} == {
+            "ONE": ["a.png", "c.png"],
+            "TWO+": ["b.png"],
+        }
+        assert len({exam.patient for exam in exams}) == 2
+        folder.rows.reverse()
+
+
+def test_a_patient_in_two_parts_is_refused(folder: Folder) -> None:
+    """What is chosen on one part must not come from patients of another."""
+    folder.add("a.png", folder.drawing("L"), patient="x")
+    folder.add("b.png", folder.drawing("L"), patient="x", split="val", exam="2")
+    with pytest.raises(DatasetUnusable, match=r"patient \S+ x is in train and val"):
+        data_folder.read(folder.write())
+
+
+def test_a_mask_alone_tells_masses(folder: Folder, mass: Any, seen: Callable[..., None]) -> None:
+    """Each piece of a mask without boxes is a mass; a polygon and the box around it are one."""
+    drawn = folder.drawing("L", [mass(x=80, y=120), mass(x=90, y=250)])
+    folder.add("a.png", drawn, boxes="", mask=folder.plane("a.mask.png", drawn.masks[0] | drawn.masks[1]), patient="a")
+    one = folder.drawing("L", [mass()])
+    outline = json.dumps([[[x + 0.5, y + 0.5] for x, y in one.outline()]])
+    folder.add("b.png", one, boxes=boxes(one), polygons=outline, patient="b")
+    both, single = folder.exams()
+    seen(both, L_CC, masses=2)
+    seen(single, L_CC, masses=1)
+
+
+def test_columns_and_marks_that_cannot_be_read_are_named(folder: Folder) -> None:
+    """A misspelt column, a manifest without rows and a nipple that is no point are each told in a sentence."""
+    folder.add("a.png", folder.drawing("L"), boxs="[]")
+    del folder.rows[0]["boxes"]
+    with pytest.raises(DatasetUnusable, match="column 'boxs', which is not read: is it 'boxes'"):
+        data_folder.read(folder.write())
+    folder.rows[0]["boxes"] = folder.rows[0].pop("boxs")
+    for marks, said in (("a.png,1o,20,yes", "image a.png: x and y"), ("a.png,,,no", "")):
+        (folder.root / "nipples.csv").write_text(f"image,x,y,in_profile\n{marks}\n", encoding="utf-8")
+        if said:
+            with pytest.raises(DatasetUnusable, match=said):
+                data_folder.read(folder.write())
+        else:
+            assert data_folder.read(folder.write()).exams[0].views[0].nipple is None
+    (folder.root / "manifest.csv").write_text("image,patient,laterality,view\n", encoding="utf-8")
+    with pytest.raises(DatasetUnusable, match="has no rows"):
+        data_folder.read(folder.root)
+
+
 def test_what_is_missing_is_said(folder: Folder) -> None:
     """An image that is not there and a view that is none are left out by name, the rest is read."""
     folder.add("a.png", folder.drawing("L"))
@@ -224,16 +305,73 @@ def test_polygons_are_outlines(folder: Folder, mass: Any, seen: Callable[..., No
     seen(exam, L_CC, masses=1)
 
 
-def test_exams_are_kept_until_the_spreadsheet_changes(folder: Folder, mass: Any, tmp_path: Path) -> None:
-    """A second reading takes the exams from the cache; another spreadsheet has a place of its own there."""
+def test_exams_are_kept_until_a_file_changes(
+    folder: Folder, mass: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second reading takes the exams from the cache; where pixels change they are read anew."""
     drawn, root = folder.drawing("L", [mass()]), tmp_path / "cache"
     folder.add("a.png", drawn, boxes=boxes(drawn))
-    first = folder_exams(folder.write(), FRAME, workers=1, root=root)
-    before = FolderKey(folder=folder.root, frame=FRAME).place(root)
-    cv2.imwrite(str(folder.root / "a.png"), np.zeros_like(drawn.pixels))
-    again = folder_exams(folder.root, FRAME, workers=1, root=root)
+    folder.add("b.png", drawn, boxes="", patient="p2")
+    source = tmp_path / "source"
+    source.mkdir()
+    folder.write()
+    for path in tmp_path.iterdir():
+        if path.is_file():
+            path.rename(source / path.name)
+    first = folder_exams(source, FRAME, workers=1, root=root)
+    with monkeypatch.context() as patched:
+        patched.setattr("tetraview_nets.datasets.folder_exams._render", None)
+        again = folder_exams(source, FRAME, workers=1, root=root)
     assert np.array_equal(first[0].images, again[0].images)
     assert np.array_equal(first[0].boxes, again[0].boxes)
-    assert again[0].source == folder.root.name
-    folder.rows[0]["split"] = "val"
-    assert FolderKey(folder=folder.write(), frame=FRAME).place(root) != before
+    assert again[0].source == "source"
+    assert [each.where for each in left_out(source, FRAME, root=root)] == ["b.png"]
+    cv2.imwrite(str(source / "a.png"), np.zeros_like(drawn.pixels))
+    assert not folder_exams(source, FRAME, workers=1, root=root)
+    assert [each.where for each in left_out(source, FRAME, root=root)] == ["b.png", "a.png"]
+
+
+@pytest.mark.parametrize("mix", ["X=0", "X=-1", "X=nan", "X", "X=1,Y=inf"])
+def test_a_mix_that_draws_nothing_is_refused(mix: str) -> None:
+    """A share that is no number above zero is told, not passed to the draw."""
+    request = DataRequest(folders=[], mix=mix, workers=1, root=None)
+    with pytest.raises(DatasetUnusable, match="--mix"):
+        _ = request.shares
+
+
+def test_what_a_training_needs_is_asked_for_before_it_begins(
+    folder: Folder, mass: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without validation exams, outlines or both classes in either part nothing is learnt; what is left out is said."""
+    drawn = folder.drawing("L", [mass()])
+    outline = json.dumps([[[x + 0.5, y + 0.5] for x, y in drawn.outline()]])
+    folder.add("a.png", drawn, boxes=boxes(drawn), pathology="BENIGN", patient="a")
+    folder.add("b.png", drawn, boxes=boxes(drawn), pathology="MALIGNANT", patient="b")
+    folder.add("c.png", drawn, boxes="", patient="c")
+    source = tmp_path / "source"
+    source.mkdir()
+    for path in tmp_path.glob("*.png"):
+        path.rename(source / path.name)
+    folder.root = source
+    request = DataRequest(folders=[source], mix=None, workers=1, root=tmp_path / "cache")
+
+    def refused(gives: Sequence[str]) -> str:
+        folder.write()
+        with pytest.raises(DatasetUnusable) as error:
+            lesion_material(request, weak=False, gives=gives)
+        return str(error.value)
+
+    key = CacheKey(recipe="training", frame=FRAME, split=Split.TRAIN)
+    folder.write()
+    with pytest.raises(DatasetUnusable, match="no exams with split val"):
+        exam_material(request, key)
+    assert "1 image is left out, c.png among them: 1 × Nobody said" in " ".join(capsys.readouterr().err.split())
+    assert "split train has an outline" in refused(["probability"])
+    assert "split val are not of both classes" in refused(["malignancy"])
+    folder.rows[0]["polygons"] = outline
+    assert "split val has an outline" in refused(["probability"])
+    folder.add("d.png", drawn, polygons=outline, patient="d", split="val")
+    cv2.imwrite(str(source / "d.png"), drawn.pixels)
+    folder.write()
+    assert len(lesion_material(request, weak=False, gives=["probability"]).validation.masses.outlined) == 1
+    assert len(exam_material(request, key).validation) == 1

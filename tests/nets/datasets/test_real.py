@@ -51,7 +51,7 @@ def folder(tmp_path: Path, drawing: Any, mass: Any) -> Path:
             cv2.imwrite(str(tmp_path / name), drawn.pixels)
             row = {"image": name, "patient": f"p{patient}", "laterality": "L", "view": view, "spacing_mm": 0.5}
             row |= {"split": "val" if patient else "train", "dataset": "SET", "spacing_known": "known"}
-            row |= {"boxes": json.dumps([[int(c) for c in drawn.box()]]) if drawn_mass else ""}
+            row |= {"boxes": json.dumps([[int(c) for c in drawn.box()]] if drawn_mass else [])}
             row |= {"pathology": "MALIGNANT" if patient == 2 else "BENIGN" if drawn_mass else ""}
             row |= {"mask": "", "ignore": ""}
             if patient == 2:

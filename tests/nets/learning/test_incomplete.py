@@ -12,13 +12,16 @@ import torch
 from tetraview import phantom
 from tetraview.domain.geometry import Box
 from tetraview_nets.learning.augment import GUESSED_SPREAD, KNOWN_SPREAD, spread_of
-from tetraview_nets.learning.cache import VIEWS, CanonicalExam, Split, canonical_exam, read_shard, write_shard
-from tetraview_nets.learning.data import SIZES_MM, Draw, with_companion
+from tetraview_nets.learning.cache import IGNORED, VIEWS, CanonicalExam, Split, canonical_exam, read_shard, write_shard
+from tetraview_nets.learning.data import SIZES_MM, Draw, reduced, with_companion
 from tetraview_nets.learning.lesions import UNASSESSED, Lesion, LesionDraw, LesionSet
+from tetraview_nets.losses import pixel_focal
 from tetraview_nets.mommi.evaluate import MommiDetector, read_routes
+from tetraview_nets.mommi.ipsidual import RoIs, roi_loss
 from tetraview_nets.mommi.network import MommiNet
 from tetraview_nets.mommi.presets import PRESETS
 from tetraview_nets.mommi.recipe import RECIPES, Stage
+from tetraview_nets.mommi.rpn import ProposalNet, Ranked, covered
 from tetraview_nets.mommi.stacking import exam_candidates
 from tetraview_nets.mommi.task import NippleTask, TaskSet, bi_maps, cut_short, ipsi_companions, views_of
 
@@ -152,6 +155,39 @@ def test_shards_keep_what_is_known(tmp_path: Path, whole: CanonicalExam) -> None
     for name in ("present", "nipple_known", "spacing_known", "film", "boxes", "images"):
         assert np.array_equal(getattr(again, name), getattr(exam, name))
     assert (again.source, again.part, other.source, other.part) == ("A", "val", "phantom", "")
+
+
+def test_what_counts_neither_way_is_no_background(whole: CanonicalExam) -> None:
+    """Pixels, anchors and regions of interest in an ignored region teach nothing unless they are of a mass."""
+    masks = whole.masks.copy()
+    masks[:, 32:, :] |= IGNORED
+    exam = replace(whole, masks=masks)
+    views, half = views_of(exam, range(4), CPU), reduced(exam, 4)
+    assert views.ignored[:, 0, 32:].all()
+    assert not views.ignored[:, 0, :32].any()
+    assert (half.masks[:, 8:] & IGNORED).all()
+    logits = torch.randn(views.mass.shape, generator=torch.Generator().manual_seed(0))
+    elsewhere = torch.where(views.ignored & ~views.mass, -50.0, logits)
+    assert torch.allclose(pixel_focal(logits, views.mass, views.ignored), pixel_focal(elsewhere, views.mass))
+    boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 60.0, 10.0, 80.0]])
+    assert covered(views.ignored, boxes).tolist() == [[False, True]] * 4
+    torch.manual_seed(0)
+    network = ProposalNet(PRESETS["tiny"])
+    ranked = Ranked(logits=torch.zeros(4, len(network.anchors)), deltas=torch.zeros(4, len(network.anchors), 4))
+    alone, all_ = (
+        network.loss(ranked, views.boxes, ignored=where)["rpn_focal"].item()
+        for where in (torch.ones_like(views.ignored), torch.zeros_like(views.ignored))
+    )
+    assert alone == pytest.approx(0.25 * 0.25 * np.log(2), rel=1e-4)
+    assert all_ > 10 * alone
+    rois = RoIs(boxes=boxes.expand(4, -1, -1), valid=torch.ones(4, 2, dtype=torch.bool))
+    scores = torch.tensor([[0.0, 9.0]] * 4)
+    losses = [
+        roi_loss(scores, torch.zeros(4, 2, 4), rois, [boxes[:0]] * 4, ignored=where)["roi_focal"].item()
+        for where in (views.ignored, None)
+    ]
+    assert losses[0] == pytest.approx(4 * 0.75 * 0.25 * np.log(2), rel=1e-4)
+    assert losses[1] > 4 * losses[0]
 
 
 def tile(**changes: object) -> Lesion:

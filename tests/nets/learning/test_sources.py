@@ -32,10 +32,13 @@ def test_stages_trained_on_different_days_are_told_together(tmp_path: Path) -> N
 
 
 def test_a_training_that_goes_on_is_noted_once(tmp_path: Path) -> None:
-    """What was noted of the same training before is replaced."""
-    note(tmp_path, "ipsi", [CBIS])
-    note(tmp_path, "ipsi", [phantoms(3)])
-    assert noted(tmp_path).training_data == (phantoms(3),)
+    """Noted again with other data both count: a training goes on from its checkpoint, and earlier steps stay."""
+    for _ in range(2):
+        note(tmp_path, "ipsi", [CBIS])
+        note(tmp_path, "ipsi", [phantoms(3)])
+    found = noted(tmp_path)
+    assert found.training_data == (CBIS, phantoms(3))
+    assert len(found.commands) == 1
 
 
 def test_weights_that_a_training_begins_with_count(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ def losses(
     number = len(main)
     nipple, spacing = torch.tensor([[100.0, 128.0]] * number), torch.full((number,), 0.9)
     flag = torch.tensor([present] * number)
+    nothing = torch.zeros_like(main, dtype=torch.bool)
     return network.loss(
         main,
         aux,
@@ -47,6 +48,8 @@ def losses(
         aux_spacing=spacing,
         aux_present=flag,
         geometry_ok=flag,
+        main_ignored=nothing,
+        aux_ignored=nothing,
     )
 
 

@@ -140,6 +140,14 @@ def test_an_outline_that_is_a_speck_gives_way_too() -> None:
     assert view.warnings == ("known before", sentence)
 
 
+def test_a_mass_that_is_outlined_in_two_boxes_is_outlined_once() -> None:
+    """Where a segmenter marks the same in a second box, that finding keeps the detector's outline, as is said."""
+    view = described(block(slice(20, 40), slice(10, 40)), block(slice(20, 41), slice(10, 40)))
+    assert [finding.outlined_by for finding in view.findings] == [Stage.SEGMENTER, Stage.DETECTOR]
+    sentence = "R2-CC: the segmenter marked R1-CC in its box; the outline is the detector's."
+    assert view.warnings == ("known before", sentence)
+
+
 def test_the_edge_of_the_image_cuts_nothing_off() -> None:
     """A mask that ends with its image, as at the chest wall, is whole."""
     pixels = np.zeros((300, 130), np.bool_)

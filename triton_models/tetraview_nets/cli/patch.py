@@ -104,7 +104,7 @@ def add_training(app: typer.Typer, package: PatchPackage, *, train_help: str, fi
             render_lesions(Split.TRAIN, exams=recipe.exams, workers=request.workers, root=request.root)
             render_lesions(Split.VALIDATION, exams=recipe.validation_exams, workers=request.workers, root=request.root)
         sizes: PatchPreset = package.system.presets[preset]
-        material = lesion_material(request, weak=weak) if request.folders else None
+        material = lesion_material(request, weak=weak, gives=package.system.gives) if request.folders else None
         return package.training(
             preset=sizes,
             recipe=recipe,

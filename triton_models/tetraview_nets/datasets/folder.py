@@ -10,13 +10,18 @@ out or empty, and what they would say is then unknown:
   decides how films are turned: they may have been scanned with either side up.
 * ``spacing_mm``: of square pixels. ``spacing_known``: text that begins with ``known`` where it was measured.
 * ``boxes``: JSON list of x0, y0, x1, y1 around masses; ``polygons``: JSON list of outlines, each a list of x, y;
-  ``mask``: a file, 255 inside masses, from which the boxes take their outlines.
+  ``mask``: a file, 255 inside masses, from which the boxes take their outlines; without boxes each of its pieces is a
+  mass. A polygon in a box is that box's mass.
 * ``ignore``: a file, 255 inside what counts neither as a mass nor as a false positive.
-* ``kind``: ``mass`` where the image shows one. A mass that nobody placed makes an image unusable.
-* ``pathology`` of the masses: MALIGNANT or BENIGN; ``birads``: the image's category.
-* ``split``: train, val or test.
+* ``kind``: ``mass`` where the image shows one, another word where it shows none, ``unknown`` where nobody knows. An
+  image shows no mass if this says so or ``boxes`` is ``[]``; with neither, or with a mass that nobody placed, it is
+  left out.
+* ``pathology`` of the masses: MALIGNANT or BENIGN; ``birads``: the image's category, of which 4 to 6 stand for
+  malignant where there is no pathology.
+* ``split``: train, val or test; all images of a patient in the same.
 
-``nipples.csv``, if it is there: ``image``, ``x``, ``y`` and ``in_profile`` (yes, no, unsure).
+``nipples.csv``, if it is there: ``image``, ``x``, ``y`` and ``in_profile`` (yes, no, unsure). Files that end in
+``.dcm`` or in nothing known are DICOM, the others PNG, JPEG or TIFF.
 
 All coordinates are pixels of the stored image, continuous, origin at the outer corner of the first one.
 """
@@ -24,14 +29,19 @@ All coordinates are pixels of the stored image, continuous, origin at the outer 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
 
 from tetraview.domain.geometry import Box, Outline
 from tetraview_nets.datasets.grouping import FoundView, exams_of, view_of
@@ -59,7 +69,14 @@ ASSUMED_HEIGHT_MM = 240.0
 OUTLINE_IOU = 0.5
 #: Data sets of scanned films, for manifests that do not say.
 FILMS = ("CBIS-DDSM", "DDSM", "MIAS")
+#: Pixels of a mask's piece that is no speck.
+LEAST_PIECE = 16
 _NEEDED = ("image", "patient", "laterality", "view")
+_COLUMNS = (
+    *_NEEDED,
+    *("exam", "dataset", "medium", "chest_wall", "spacing_mm", "spacing_known", "boxes", "polygons", "mask", "ignore"),
+    *("kind", "pathology", "birads", "split"),
+)
 _PROFILE = {"yes": True, "no": False}
 _PARTS = {"train": "train", "training": "train", "val": "val", "validation": "val", "test": "test"}
 
@@ -91,12 +108,16 @@ def read(root: Path, spacing: AssumedSpacing | None = None) -> Collection:
         spacing: for images whose spacing the manifest does not state.
 
     Raises:
-        DatasetUnusable: there is no manifest, or a column that it needs is missing.
+        DatasetUnusable: there is no manifest, it has no rows, a column is missing or misspelt, a mark of a nipple is no
+            pair of numbers, or a patient is in two parts.
     """
     if not (root / MANIFEST).is_file():
         raise DatasetUnusable(f"{root} holds no {MANIFEST}: it names the images, see `tetraview_nets.datasets.folder`")
     marks = _nipples(root / NIPPLES)
     rows = read_table(root / MANIFEST, needed=_NEEDED)
+    if not rows:
+        raise DatasetUnusable(f"{root / MANIFEST} has no rows: it needs one for each image")
+    _refuse_misspelt(rows[0], root / MANIFEST)
     files = _files(root, rows)
     found: list[FoundView] = []
     skipped: list[Skipped] = []
@@ -105,17 +126,36 @@ def read(root: Path, spacing: AssumedSpacing | None = None) -> Collection:
             found.append(_found(row, files[row["image"]], marks.get(row["image"]), root=root, spacing=spacing))
         except TruthUnusable as error:
             skipped.append(Skipped(where=row["image"], reason=str(error)))
-    sources = {each.exam: row_source for each, row_source in zip(found, _sources(found, rows, root), strict=True)}
-    exams = tuple(replace(exam, source=sources[exam.name.split("+")[0]]) for exam in exams_of(found))
-    name = root.resolve().name
+    _refuse_divided(found)
     return Collection(
-        name=name, citation=f"{len(rows)} rows of {MANIFEST}", remarks=(), exams=exams, skipped=tuple(skipped)
+        name=root.resolve().name,
+        citation=f"{len(rows)} rows of {MANIFEST}",
+        remarks=(),
+        exams=exams_of(found),
+        skipped=tuple(skipped),
     )
 
 
-def _sources(found: list[FoundView], rows: list[Row], root: Path) -> list[str]:
-    named = {row["image"]: _source(row, root) for row in rows}
-    return [named[each.view.name] for each in found]
+def _refuse_misspelt(row: Row, path: Path) -> None:
+    """Whoever misspells a column believes that it is read."""
+    for name in set(row) - set(_COLUMNS):
+        near = get_close_matches(name, set(_COLUMNS) - set(row), n=1, cutoff=0.8)
+        if near:
+            raise DatasetUnusable(f"{path} has a column {name!r}, which is not read: is it {near[0]!r}?")
+
+
+def _refuse_divided(found: Sequence[FoundView]) -> None:
+    parts: dict[str, set[str]] = defaultdict(set)
+    for each in found:
+        parts[each.patient].add(each.part or "no split")
+    divided = sorted(patient for patient, own in parts.items() if len(own) > 1)
+    if divided:
+        patient = divided[0]
+        more = f", and {len(divided) - 1} more" if len(divided) > 1 else ""
+        raise DatasetUnusable(
+            f"patient {patient} is in {' and '.join(sorted(parts[patient]))}{more}: "
+            f"what is chosen on a part must not come from patients of another"
+        )
 
 
 def _source(row: Row, root: Path) -> str:
@@ -128,8 +168,9 @@ def _files(root: Path, rows: list[Row]) -> Mapping[str, Path]:
     if all(path.is_file() for path in paths.values()):
         return paths
     by_uid = {}
-    for path in sorted(root.rglob("*.dcm")):
-        by_uid[str(dcmread(path, specific_tags=["SOPInstanceUID"], stop_before_pixels=True).SOPInstanceUID)] = path
+    for path in sorted(path for path in root.rglob("*") if path.is_file() and _is_dicom(path)):
+        with suppress(InvalidDicomError):
+            by_uid[str(dcmread(path, specific_tags=["SOPInstanceUID"], stop_before_pixels=True).SOPInstanceUID)] = path
     return {name: by_uid.get(name, path) for name, path in paths.items()}
 
 
@@ -137,10 +178,16 @@ def _nipples(path: Path) -> dict[str, Nipple]:
     if not path.is_file():
         return {}
     rows = read_table(path, needed=("image", "x", "y", "in_profile"))
-    return {
-        row["image"]: Nipple(point=(float(row["x"]), float(row["y"])), in_profile=_PROFILE.get(row["in_profile"]))
-        for row in rows
-    }
+    marks = {}
+    for row in rows:
+        if not row["x"] and not row["y"]:
+            continue
+        try:
+            point = float(row["x"]), float(row["y"])
+        except ValueError:
+            raise DatasetUnusable(f"{path}, image {row['image']}: x and y are not two numbers") from None
+        marks[row["image"]] = Nipple(point=point, in_profile=_PROFILE.get(row["in_profile"]))
+    return marks
 
 
 def _found(row: Row, path: Path, nipple: Nipple | None, *, root: Path, spacing: AssumedSpacing | None) -> FoundView:
@@ -148,8 +195,7 @@ def _found(row: Row, path: Path, nipple: Nipple | None, *, root: Path, spacing: 
     if not path.is_file():
         raise TruthUnusable("The image file is missing.")
     lesions = _lesions(row, root)
-    if row.get("kind") == "mass" and not lesions:
-        raise TruthUnusable("The image shows a mass that nobody placed: it is neither a positive nor a normal one.")
+    _refuse_unknown(row, lesions)
     film = row["medium"] == "film" if row.get("medium") else _source(row, root).startswith(FILMS)
     view = SourceView(
         view=slot,
@@ -158,33 +204,76 @@ def _found(row: Row, path: Path, nipple: Nipple | None, *, root: Path, spacing: 
         lesions=lesions,
         ignored=MaskRegion(path=root / row["ignore"]) if row.get("ignore") else None,
         nipple=nipple,
-        spacing_known=path.suffix == ".dcm" or row.get("spacing_known", "").startswith("known"),
+        spacing_known=_is_dicom(path) or row.get("spacing_known", "").startswith("known"),
         film=film,
     )
-    exam = row.get("exam") or row["patient"]
-    return FoundView(patient=row["patient"], exam=exam, part=_PARTS.get(row.get("split", "").lower()), view=view)
+    return FoundView(
+        # Patients of two data sets may have one number.
+        patient=f"{_source(row, root)} {row['patient']}",
+        exam=row.get("exam") or row["patient"],
+        part=_part(row.get("split", "")),
+        source=_source(row, root),
+        view=view,
+    )
+
+
+def _part(split: str) -> str | None:
+    """Raises TruthUnusable for a word that is none of the parts."""
+    if split and split.lower() not in _PARTS:
+        raise TruthUnusable(f"The column split says {split!r}, not train, val or test.")
+    return _PARTS.get(split.lower())
+
+
+def _refuse_unknown(row: Row, lesions: Sequence[Lesion]) -> None:
+    """What may show a mass that nobody placed is neither a positive nor a normal image."""
+    kind = row.get("kind", "").lower()
+    if lesions:
+        return
+    if kind == "mass":
+        raise TruthUnusable("The image shows a mass that nobody placed: it is neither a positive nor a normal one.")
+    if kind == "unknown" or not (kind or row.get("boxes") or row.get("polygons") or row.get("mask")):
+        raise TruthUnusable("Nobody said whether the image shows a mass; boxes [] or a kind say that it does not.")
+
+
+def _is_dicom(path: Path) -> bool:
+    """By the file's name."""
+    suffix = path.suffix.lower()
+    return suffix == ".dcm" or not suffix or suffix[1:].isdigit()
 
 
 def _picture(row: Row, path: Path, *, film: bool, spacing: AssumedSpacing | None) -> DicomPicture | PlainPicture:
-    if path.suffix == ".dcm":
+    if _is_dicom(path):
         return DicomPicture(path=path, spacing=spacing)
-    stated = row.get("spacing_mm") or (str(spacing.mm) if spacing else "")
     side = row.get("chest_wall")
     return PlainPicture(
         path=path,
-        spacing_mm=float(stated) if stated else None,
+        spacing_mm=_stated_spacing(row) or (spacing.mm if spacing else None),
         height_mm=ASSUMED_HEIGHT_MM,
         chest_wall_right=side == "right" if film and side in {"left", "right"} else None,
     )
+
+
+def _stated_spacing(row: Row) -> float | None:
+    text = row.get("spacing_mm", "")
+    try:
+        found = float(text) if text else None
+    except ValueError:
+        found = math.nan
+    if found is not None and not 0 < found < math.inf:
+        raise TruthUnusable(f"The column spacing_mm says {text!r}, not how many millimetres a pixel measures.")
+    return found
 
 
 def _lesions(row: Row, root: Path) -> tuple[Lesion, ...]:
     """The masses of an image: outlines where they are known, else boxes."""
     malignant = _malignant(row.get("pathology", ""))
     grade = birads(row.get("birads", ""))
-    regions: list[tuple[Region, bool]] = [(Polygon(points=points), True) for points in _polygons(row)]
+    outlines = _polygons(row)
+    regions: list[tuple[Region, bool]] = [(Polygon(points=points), True) for points in outlines]
     mask = root / row["mask"] if row.get("mask") else None
-    for box in _boxes(row):
+    for box in _boxes(row) or (_pieces(mask) if mask and not outlines else []):
+        if any(Box.around(points).iou(box) >= OUTLINE_IOU for points in outlines):
+            continue
         region = _outline(mask, box) if mask else None
         regions.append((region or Rectangle(box=box), region is not None))
     return tuple(
@@ -208,6 +297,12 @@ def _polygons(row: Row) -> list[Outline]:
         raise TruthUnusable("The column polygons is not a JSON list of lists of x, y.") from None
 
 
+def _pieces(mask: Path) -> list[Box]:
+    """The bounds of the pieces of a mask, specks left out."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(_read_mask(mask).astype(np.uint8), connectivity=8)
+    return [Box(x, y, x + width, y + height) for x, y, width, height, area in stats[1:].tolist() if area >= LEAST_PIECE]
+
+
 def _malignant(pathology: str) -> bool | None:
     """By the words of the column; None for what is unknown, normal or both."""
     benign, malignant = "BENIGN" in pathology.upper(), "MALIGNANT" in pathology.upper()
@@ -219,12 +314,7 @@ def _outline(path: Path, box: Box) -> MaskRegion | None:
     part = _within(_read_mask(path), box)
     if not part.any():
         return None
-    seen = bounds(part)
-    width = min(seen.x1, box.x1) - max(seen.x0, box.x0)
-    height = min(seen.y1, box.y1) - max(seen.y0, box.y0)
-    shared = max(width, 0) * max(height, 0)
-    whole = seen.width * seen.height + box.width * box.height - shared
-    return MaskRegion(path=path, box=box) if shared >= OUTLINE_IOU * whole else None
+    return MaskRegion(path=path, box=box) if bounds(part).iou(box) >= OUTLINE_IOU else None
 
 
 def _within(inside: NDArray[np.bool_], box: Box) -> NDArray[np.bool_]:

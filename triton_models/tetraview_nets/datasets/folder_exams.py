@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ import cv2
 from tetraview.imaging.canonical import CANONICAL_VERSION, Frame
 from tetraview_nets.datasets import folder as data_folder
 from tetraview_nets.datasets.canonical import canonical_exam
-from tetraview_nets.datasets.truth import Collection, SourceExam
+from tetraview_nets.datasets.truth import Collection, Skipped, SourceExam
 from tetraview_nets.learning.cache import SHARD, CanonicalExam, default_root, has_shard, read_shard, write_shard
 
 
@@ -26,11 +27,14 @@ class FolderKey:
     frame: Frame
 
     def place(self, root: Path) -> Path:
-        """Where the shards lie below the cache's root; a folder whose spreadsheets change has another place."""
+        """Where the shards lie below the cache's root; a folder of which any file changes has another place."""
         total = hashlib.sha256(f"{CANONICAL_VERSION} {self.folder.resolve()}\n".encode())
         for name in (data_folder.MANIFEST, data_folder.NIPPLES):
             path = self.folder / name
             total.update(path.read_bytes() if path.is_file() else b"")
+        for path in sorted(path for path in self.folder.rglob("*") if path.is_file()):
+            seen = path.stat()
+            total.update(f"{path.relative_to(self.folder)} {seen.st_size} {seen.st_mtime_ns}\n".encode())
         frame = f"{self.frame.height}x{self.frame.width}@{self.frame.spacing_mm}"
         return root / f"folder-{total.hexdigest()[:16]}" / frame
 
@@ -64,6 +68,21 @@ def folder_exams(
     return [exam for first, _ in pieces for exam in read_shard(place, first) if exam.present.any()]
 
 
+def left_out(folder: Path, frame: Frame, *, root: Path | None = None) -> list[Skipped]:
+    """What of a folder is not used and why: rows that say too little, and images that could not be read.
+
+    Raises:
+        DatasetUnusable: the folder does not hold what its layout asks for.
+    """
+    place = FolderKey(folder=folder, frame=frame).place(root or default_root())
+    unread = [
+        Skipped(where=where, reason=reason)
+        for path in sorted(place.glob("left-out-*.json"))
+        for where, reason in json.loads(path.read_text(encoding="utf-8"))
+    ]
+    return [*data_folder.read(folder).skipped, *unread]
+
+
 def _pieces(collection: Collection) -> Iterator[tuple[int, list[tuple[int, SourceExam]]]]:
     """Exams with the numbers of their patients, some at a time."""
     numbers: Mapping[str, int] = {patient: number for number, patient in enumerate(collection.patients)}
@@ -74,8 +93,10 @@ def _pieces(collection: Collection) -> Iterator[tuple[int, list[tuple[int, Sourc
 
 def _render(place: Path, first: int, piece: Sequence[tuple[int, SourceExam]], frame: Frame) -> int:
     cv2.setNumThreads(1)
-    found = [canonical_exam(exam, number=number, frame=frame, source=exam.source or "")[0] for number, exam in piece]
-    write_shard(place, first, [exam for exam in found if exam is not None])
+    found = [canonical_exam(exam, number=number, frame=frame, source=exam.source or "") for number, exam in piece]
+    left_out = [(each.where, each.reason) for _, skipped in found for each in skipped]
+    (place / f"left-out-{first}.json").write_text(json.dumps(left_out), encoding="utf-8")
+    write_shard(place, first, [exam for exam, _ in found if exam is not None])
     return len(piece)
 
 

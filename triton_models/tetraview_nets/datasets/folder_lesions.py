@@ -22,6 +22,7 @@ from tetraview.phantom import ObjectKind
 from tetraview_nets.datasets import folder as data_folder
 from tetraview_nets.datasets.folder_exams import FolderKey
 from tetraview_nets.datasets.lesions import FRAME, TILE, mass_lesions, tiles
+from tetraview_nets.datasets.regions import bounds
 from tetraview_nets.datasets.truth import SourceExam, SourceView, TruthUnusable
 from tetraview_nets.learning.cache import KINDS, default_root
 from tetraview_nets.learning.lesions import Lesion, read_lesions, write_lesions
@@ -69,11 +70,14 @@ def _of_exam(job: tuple[int, SourceExam]) -> list[Lesion]:
     found: list[Lesion] = []
     for view in exam.views:
         try:
-            found += mass_lesions(view, name=exam.name, patient=number, tile=TRAINING_TILE)
-            found += _glands(view, patient=number)
+            cut = [
+                *mass_lesions(view, name=exam.name, patient=number, tile=TRAINING_TILE),
+                *_glands(view, patient=number),
+            ]
         except (ImageUnreadable, StorageUnavailable, TruthUnusable):
             continue
-    return [replace(lesion, source=exam.source or "", part=exam.part or "") for lesion in found]
+        found += [replace(lesion, source=exam.source or "", part=exam.part or "", film=view.film) for lesion in cut]
+    return found
 
 
 def _glands(view: SourceView, *, patient: int) -> Iterator[Lesion]:
@@ -100,19 +104,13 @@ def _gland_box(view: SourceView, canonical: CanonicalView) -> Box | None:
     """A box of random size on glandular tissue, in stored pixels; the same for an image at every call."""
     generator = np.random.default_rng(int.from_bytes(hashlib.sha256(view.name.encode()).digest()[:8], "big"))
     side = float(np.exp(generator.uniform(*np.log(GLAND_MM)))) / canonical.spacing_mm
-    taken = canonical.canonical_to_native.inverse.box(_bounds(view, canonical.native_shape))
+    taken = canonical.canonical_to_native.inverse.box(bounds(view.lesions[0].region.mask(canonical.native_shape)))
     places = np.argwhere(_bright(canonical))
     for row, column in generator.permutation(places)[:50]:
         box = Box(column - side / 2, row - side / 2, column + side / 2, row + side / 2)
         if box.x1 < taken.x0 or box.x0 > taken.x1 or box.y1 < taken.y0 or box.y0 > taken.y1:
             return canonical.canonical_to_native.box(box)
     return None
-
-
-def _bounds(view: SourceView, shape: tuple[int, int]) -> Box:
-    inside = view.lesions[0].region.mask(shape)
-    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-    return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
 
 
 def _bright(canonical: CanonicalView) -> NDArray[np.bool_]:

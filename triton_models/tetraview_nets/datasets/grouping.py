@@ -49,24 +49,27 @@ class FoundView:
     #: The same for images that were taken together.
     exam: str
     part: str | None = None
+    #: The data set, where a folder holds several.
+    source: str | None = None
     view: SourceView
 
 
 def exams_of(found: Iterable[FoundView]) -> tuple[SourceExam, ...]:
     """Exams sorted by name; a second image of a view is an exam of its own, so that it is read by itself."""
-    groups: dict[tuple[str, str, str | None], list[SourceView]] = defaultdict(list)
+    groups: dict[tuple[str, str, str | None, str | None], list[SourceView]] = defaultdict(list)
     for each in found:
-        groups[each.patient, each.exam, each.part].append(each.view)
+        groups[each.patient, each.exam, each.part, each.source].append(each.view)
     exams = []
-    for (patient, name, part), views in groups.items():
+    for (patient, name, part, source), views in groups.items():
         ordered = sorted(views, key=lambda view: view.name)
         first = {view.view: view for view in reversed(ordered)}
-        exams.append(SourceExam(patient=patient, name=name, part=part, views=tuple(first.values())))
+        exams.append(SourceExam(patient=patient, name=name, part=part, views=tuple(first.values()), source=source))
         spare = [view for view in ordered if view is not first[view.view]]
         exams += [
-            SourceExam(patient=patient, name=f"{name}+{i}", part=part, views=(view,)) for i, view in enumerate(spare)
+            SourceExam(patient=patient, name=f"{name}+{i}", part=part, views=(view,), source=source)
+            for i, view in enumerate(spare)
         ]
-    return tuple(sorted(exams, key=lambda exam: (exam.name, exam.part or "")))
+    return tuple(sorted(exams, key=lambda exam: (exam.name, exam.part or "", exam.source or "", exam.patient)))
 
 
 def select(collection: Collection, part: Part) -> Collection:

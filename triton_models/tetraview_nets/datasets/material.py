@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 from rich.progress import Progress
 
 from tetraview.domain.training import Role, TrainingData
-from tetraview_nets.datasets.folder_exams import folder_exams, renumbered
+from tetraview_nets.datasets import folder as data_folder
+from tetraview_nets.datasets.evaluation import reasons
+from tetraview_nets.datasets.folder_exams import folder_exams, left_out, renumbered
 from tetraview_nets.datasets.folder_lesions import folder_lesions
 from tetraview_nets.datasets.hybrid import HYBRID, hybrids
 from tetraview_nets.datasets.licences import training_data
-from tetraview_nets.datasets.truth import DatasetUnusable
+from tetraview_nets.datasets.truth import DatasetUnusable, Skipped
 from tetraview_nets.learning import cache
 from tetraview_nets.learning.cache import PHANTOM, CacheKey, CanonicalExam, ExamSet, Split
 from tetraview_nets.learning.lesions import Lesion, LesionSet, render_lesions
@@ -55,9 +59,12 @@ class DataRequest:
             return None
         try:
             pairs = [item.split("=") for item in self.mix.split(",")]
-            return {name.strip(): float(share) for name, share in pairs}
+            shares = {name.strip(): float(share) for name, share in pairs}
         except ValueError:
             raise DatasetUnusable(f"--mix is NAME=SHARE,NAME=SHARE, not {self.mix!r}") from None
+        if not all(0 < share < math.inf for share in shares.values()):
+            raise DatasetUnusable(f"--mix has a share that is not above 0: {self.mix!r}; leave out what is not drawn")
+        return shares
 
 
 def exam_material(
@@ -85,7 +92,9 @@ def exam_material(
     missing = sorted(set(shares) - {exam.source for exam in train})
     if missing:
         known = ", ".join(sorted({exam.source for exam in exams}))
-        raise DatasetUnusable(f"no training exams of {', '.join(missing)}; the folders hold {known}")
+        raise DatasetUnusable(f"no exams with split train of {', '.join(missing)}; the folders hold exams of {known}")
+    if request.folders and not validation:
+        raise DatasetUnusable("no exams with split val: thresholds are chosen on them, so the folders need some")
     learnt, chosen = described(train), described(validation)
     return ExamMaterial(
         train=train,
@@ -96,20 +105,22 @@ def exam_material(
     )
 
 
-def lesion_material(request: DataRequest, *, weak: bool) -> LesionMaterial:
+def lesion_material(request: DataRequest, *, weak: bool, gives: Sequence[str]) -> LesionMaterial:
     """The lesions of all folders that a training may learn from, and those of phantoms where the mix names them.
 
     Args:
         request: which.
         weak: whether masses that nobody outlined are given the ellipse in their box.
+        gives: the fields of ``PatchReading`` that the network fills, so that its masses say what it has to learn.
 
     Raises:
-        DatasetUnusable: a folder or a name of the mix is not usable.
+        DatasetUnusable: a folder or a name of the mix is not usable, or no mass says what has to be learnt.
     """
     found: list[Lesion] = []
     for folder in request.folders:
         first = 1 + max((lesion.seed for lesion in found), default=-1)
         own = folder_lesions(folder, workers=request.workers, root=request.root)
+        _say_left_out(folder, data_folder.read(folder).skipped)
         found += [replace(lesion, seed=lesion.seed + first) for lesion in own]
     shares = request.shares or dict.fromkeys(sorted({lesion.source for lesion in found} - FIGURES_ONLY), 1.0)
     if PHANTOM in shares:
@@ -119,7 +130,8 @@ def lesion_material(request: DataRequest, *, weak: bool) -> LesionMaterial:
     missing = sorted(set(shares) - {lesion.source for lesion in train})
     if missing:
         known = ", ".join(sorted({lesion.source for lesion in found}))
-        raise DatasetUnusable(f"no training masses of {', '.join(missing)}; the folders hold {known}")
+        raise DatasetUnusable(f"no masses with split train of {', '.join(missing)}; the folders hold masses of {known}")
+    _refuse_silent(train, validation, gives=gives)
     learnt, chosen = _counted(train), _counted(validation)
     return LesionMaterial(
         train=LesionSet(split=Split.TRAIN, lesions=train, shares=shares),
@@ -127,6 +139,27 @@ def lesion_material(request: DataRequest, *, weak: bool) -> LesionMaterial:
         data_sets=_data_sets(learnt, chosen),
         described={"mix": shares, "data": learnt, "validation_data": chosen, "weak": weak},
     )
+
+
+def _refuse_silent(train: Sequence[Lesion], validation: Sequence[Lesion], *, gives: Sequence[str]) -> None:
+    """A network learns what masses say, and is judged by it on others."""
+    for part, found in (("train", train), ("val", validation)):
+        masses = [lesion for lesion in found if lesion.kind == 0]
+        outlined = any(lesion.outlined if part == "val" else lesion.mask.any() for lesion in masses)
+        classes = {lesion.malignant for lesion in masses if lesion.known}
+        if "probability" in gives and not outlined:
+            raise DatasetUnusable(f"no mass with split {part} has an outline: polygons or a mask")
+        if "malignancy" in gives and len(classes) < len((False, True)):
+            raise DatasetUnusable(f"the masses with split {part} are not of both classes: see the column pathology")
+
+
+def _say_left_out(folder: Path, skipped: Sequence[Skipped]) -> None:
+    """Rows that are not used are not passed over in silence."""
+    if skipped:
+        first = skipped[0].where
+        many = "1 image is" if len(skipped) == 1 else f"{len(skipped)} images are"
+        told = f"{folder}: {many} left out, {first} among them: {reasons(skipped)}"
+        Console(stderr=True).print(told, markup=False)
 
 
 def _data_sets(
@@ -188,6 +221,8 @@ def read_folders(request: DataRequest, key: CacheKey) -> list[CanonicalExam]:
                 done=lambda n, bar=bar: progress.advance(bar, n),  # type: ignore[misc]
             )
             found += renumbered(exams, first=1 + max((exam.seed for exam in found), default=-1))
+    for folder in request.folders:
+        _say_left_out(folder, left_out(folder, key.frame, root=request.root))
     return found
 
 

@@ -341,7 +341,10 @@ _PER_BOX = ("boxes", "box_views", "kinds", "labels")
 
 
 def write_shard(folder: Path, first: int, exams: Sequence[CanonicalExam]) -> None:
-    """Keep exams under the number of their shard; they are there whole or not at all."""
+    """Keep exams under the number of their shard; they are there whole or not at all. There may be none."""
+    if not exams:
+        _write(_truth_path(folder, first), {"seeds": np.zeros(0, dtype=np.int64)})
+        return
     for plane in ("images", "masks"):
         _write(_plane_path(folder, plane, first), np.stack([getattr(exam, plane) for exam in exams]))
     owner = [np.full(len(exam.boxes), i) for i, exam in enumerate(exams)]
@@ -369,9 +372,11 @@ def _write(path: Path, content: NDArray[np.uint8] | dict[str, NDArray[np.generic
 
 def read_shard(folder: Path, first: int) -> list[CanonicalExam]:
     """The exams of a shard; pixels are read when they are looked at."""
-    images, masks = (np.load(_plane_path(folder, plane, first), mmap_mode="r") for plane in ("images", "masks"))
     with np.load(_truth_path(folder, first)) as truth:
         arrays = dict(truth)
+    if not len(arrays["seeds"]):
+        return []
+    images, masks = (np.load(_plane_path(folder, plane, first), mmap_mode="r") for plane in ("images", "masks"))
     views = [name for name in _PER_VIEW if name in arrays]
     return [
         CanonicalExam(

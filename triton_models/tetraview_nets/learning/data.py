@@ -20,7 +20,7 @@ from torch import Tensor
 
 from tetraview.domain.view import View
 from tetraview_nets.learning.augment import ExamChange, ViewSample, augmented, spread_of
-from tetraview_nets.learning.cache import BREAST, HALF, MASS, VIEWS, CanonicalExam
+from tetraview_nets.learning.cache import BREAST, HALF, IGNORED, MASS, VIEWS, CanonicalExam
 
 #: Share of drawn views that are sure to show a mass.
 MASS_SHARE = 0.6
@@ -70,7 +70,7 @@ def reduced(exam: CanonicalExam, factor: int) -> CanonicalExam:
         raise ValueError(f"blocks of {factor} pixels do not fill images of {rows} x {columns}")
     size = columns // factor, rows // factor
     masks = np.zeros((len(VIEWS), rows // factor, columns // factor), dtype=np.uint8)
-    for bit in (BREAST, MASS):
+    for bit in (BREAST, MASS, IGNORED):
         part = _averaged((exam.masks & bit > 0).astype(np.float32), size)
         masks |= np.where(part > HALF, bit, 0).astype(np.uint8)
     return replace(
@@ -184,6 +184,8 @@ class Views:
     present: Tensor
     #: bool [B], whether anybody said where its nipple is.
     nipple_known: Tensor
+    #: bool [B, 1, H, W], what counts neither as a mass nor as none.
+    ignored: Tensor
 
 
 def collate(samples: Sequence[ViewSample], *, device: torch.device) -> Views:
@@ -204,7 +206,12 @@ def collate(samples: Sequence[ViewSample], *, device: torch.device) -> Views:
         spacing=torch.tensor([sample.spacing_mm for sample in samples], device=device),
         present=torch.tensor([sample.present for sample in samples], device=device),
         nipple_known=torch.tensor([sample.nipple_known for sample in samples], device=device),
+        ignored=torch.from_numpy(np.stack([_ignored(sample) for sample in samples])[:, None]).to(device),
     )
+
+
+def _ignored(sample: ViewSample) -> NDArray[np.bool_]:
+    return np.zeros(sample.mass.shape, dtype=np.bool_) if sample.ignored is None else sample.ignored
 
 
 def mimics(views: Views) -> Tensor:

@@ -73,6 +73,8 @@ class Lesion:
     source: str = PHANTOM
     #: The part of that data set, ``train``, ``val`` or ``test``; empty where it is not divided.
     part: str = ""
+    #: Whether its image was on film.
+    film: bool = False
 
 
 def lesions(exam: PhantomExam) -> list[Lesion]:
@@ -272,23 +274,23 @@ def _render_shard(folder: Path, first: int) -> None:
 
 
 def write_lesions(path: Path, found: Sequence[Lesion]) -> None:
-    """Keep lesions, at least one, in a file that appears whole or not at all."""
+    """Keep lesions in a file that appears whole or not at all."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     with part.open("wb") as file:
         np.savez(file, **packed(found))  # type: ignore[arg-type]
     part.replace(path)
 
 
-_SCALARS = ("seed", "label", "suspicion", "kind", "birads", "malignant", "known", "outlined", "source", "part")
+_SCALARS = ("seed", "label", "suspicion", "kind", "birads", "malignant", "known", "outlined", "source", "part", "film")
 
 
 def packed(found: Sequence[Lesion]) -> dict[str, NDArray[np.generic]]:
     """Lesions as arrays, their tiles end to end."""
     boxes = [(lesion.box.x0, lesion.box.y0, lesion.box.x1, lesion.box.y1) for lesion in found]
     return {
-        "pixels": np.concatenate([lesion.tile.ravel() for lesion in found]),
-        "masks": np.packbits(np.concatenate([lesion.mask.ravel() for lesion in found])),
-        "shape": np.array([lesion.tile.shape for lesion in found]),
+        "pixels": np.concatenate([np.zeros(0, np.uint8), *(lesion.tile.ravel() for lesion in found)]),
+        "masks": np.packbits(np.concatenate([np.zeros(0, np.bool_), *(lesion.mask.ravel() for lesion in found)])),
+        "shape": np.array([lesion.tile.shape for lesion in found], dtype=np.int64).reshape(-1, 2),
         "box": np.array(boxes),
         "spacing_mm": np.array([lesion.spacing_mm for lesion in found]),
         **{name: np.array([getattr(lesion, name) for lesion in found]) for name in _SCALARS},
@@ -299,6 +301,8 @@ def read_lesions(path: Path) -> list[Lesion]:
     """The lesions of a file."""
     with np.load(path) as stored:
         arrays = dict(stored)
+    if not len(arrays["shape"]):
+        return []
     ends = arrays["shape"].prod(axis=1).cumsum()
     tiles = np.split(arrays["pixels"], ends[:-1])
     masks = np.split(np.unpackbits(arrays["masks"], count=int(ends[-1])).astype(np.bool_), ends[:-1])

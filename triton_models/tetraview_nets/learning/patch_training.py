@@ -129,7 +129,7 @@ class PatchTraining(ABC, Generic[Preset, Recipe, Network]):
             training_data=sources.training_data,
             commands=sources.commands,
             calibration=calibration,
-            training={**self._lesions_described, **self._described(), "validation": figures},
+            training={**self._lesions_described, **self._recipe_described(), "validation": figures},
         )
         return save(path, network, card)
 
@@ -149,6 +149,11 @@ class PatchTraining(ABC, Generic[Preset, Recipe, Network]):
 
     def _cached_validation(self) -> LesionSet:
         return self.cached(Split.VALIDATION, self.recipe.validation_exams)
+
+    def _recipe_described(self) -> dict[str, Any]:
+        """The recipe without the numbers of phantom exams where other material took their place."""
+        own = {"exams", "validation_exams"} if self.material else set()
+        return {name: value for name, value in self._described().items() if name not in own}
 
     def _described(self) -> dict[str, Any]:
         """The recipe as the card tells it."""

@@ -37,7 +37,7 @@ class Sources:
 
 
 def note(folder: Path, training: str, data: Sequence[TrainingData], *, init: Path | None = None) -> None:
-    """Note what a training learns from; noted again it replaces what was noted of the same training.
+    """Note what a training learns from; noted again it adds to that, as earlier steps stay in the weights.
 
     Args:
         folder: of its checkpoints.
@@ -49,9 +49,13 @@ def note(folder: Path, training: str, data: Sequence[TrainingData], *, init: Pat
         WeightsInvalid: that file is not usable.
     """
     begun = weights.read(init)[1].training_data if init else ()
+    before = [entry for entry in _entries(folder) if entry["training"] == training]
     entries = [entry for entry in _entries(folder) if entry["training"] != training]
-    learnt = [asdict(each) for each in _once((*data, *begun))]
-    entries.append({"training": training, "training_data": learnt, "commands": _commands()})
+    found = Sources(training_data=(*data, *begun), commands=tuple(_commands()))
+    for entry in before:
+        found = Sources(training_data=data_sets_of(entry), commands=tuple(entry["commands"])) + found
+    learnt = [asdict(each) for each in _once(found.training_data)]
+    entries.append({"training": training, "training_data": learnt, "commands": list(found.commands)})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _FILE).write_text(json.dumps(entries, indent=1), encoding="utf-8")
 

@@ -24,7 +24,7 @@ from tetraview_nets.losses import diou, focal
 from tetraview_nets.mommi.presets import MommiPreset
 from tetraview_nets.mommi.relation import RelationBlock, box_ratios, embed, geometry_width, nipple_ratios
 from tetraview_nets.mommi.roi import POOLED, pool
-from tetraview_nets.mommi.rpn import STRIDES, ProposalNet, Ranked
+from tetraview_nets.mommi.rpn import STRIDES, ProposalNet, Ranked, covered
 
 FINAL_NMS = 0.3
 FOREGROUND_IOU = 0.5
@@ -233,6 +233,8 @@ class IpsiDualNet(nn.Module):
         aux_spacing: Tensor,
         aux_present: Tensor,
         geometry_ok: Tensor,
+        main_ignored: Tensor,
+        aux_ignored: Tensor,
     ) -> dict[str, Tensor]:
         """Losses of B pairs, both views of a pair acting as main; a view that is not present does not count.
 
@@ -247,6 +249,8 @@ class IpsiDualNet(nn.Module):
             aux_spacing: [B].
             aux_present: bool [B].
             geometry_ok: bool [B].
+            main_ignored: bool [B, 1, H, W], what counts neither as a mass nor as background.
+            aux_ignored: bool [B, 1, H, W].
 
         Returns:
             ``rpn_focal``, ``rpn_diou``, ``roi_focal`` and ``roi_diou``, scalars whose sum is the loss.
@@ -262,17 +266,20 @@ class IpsiDualNet(nn.Module):
             geometry_ok=torch.cat([geometry_ok, geometry_ok[kept]]),
         )
         truth = [*main_boxes, *(aux_boxes[i] for i in kept.tolist())]
-        return self._loss(torch.cat([main, aux[kept]]), truth, companions)
+        ignored = torch.cat([main_ignored, aux_ignored[kept]])
+        return self._loss(torch.cat([main, aux[kept]]), truth, companions, ignored)
 
-    def _loss(self, images: Tensor, truth: Sequence[Tensor], companions: Companions) -> dict[str, Tensor]:
+    def _loss(
+        self, images: Tensor, truth: Sequence[Tensor], companions: Companions, ignored: Tensor
+    ) -> dict[str, Tensor]:
         pyramid = self.features(images)
         ranked = self.proposals(pyramid)
         proposals = self.proposals.propose(ranked)
         sampled = [sample(p, t, number=self.preset.sampled_rois) for p, t in zip(proposals, truth, strict=True)]
         rois = RoIs.of(sampled)
         logits, deltas = self.head(pyramid, rois, companions)
-        losses = self.proposals.loss(ranked, truth)
-        return losses | roi_loss(logits, deltas, rois, truth)
+        losses = self.proposals.loss(ranked, truth, ignored=ignored)
+        return losses | roi_loss(logits, deltas, rois, truth, ignored=ignored)
 
 
 def detections(logits: Tensor, deltas: Tensor, rois: RoIs, *, height: int, width: int) -> list[tuple[Tensor, Tensor]]:
@@ -317,7 +324,9 @@ def _draw(index: Tensor, number: int) -> Tensor:
     return index[torch.randperm(len(index), device=index.device)[:number]]
 
 
-def roi_loss(logits: Tensor, deltas: Tensor, rois: RoIs, truth: Sequence[Tensor]) -> dict[str, Tensor]:
+def roi_loss(
+    logits: Tensor, deltas: Tensor, rois: RoIs, truth: Sequence[Tensor], *, ignored: Tensor | None = None
+) -> dict[str, Tensor]:
     """Focal loss over the sampled RoIs and distance-IoU loss over those on a mass, per RoI on a mass.
 
     Args:
@@ -325,14 +334,16 @@ def roi_loss(logits: Tensor, deltas: Tensor, rois: RoIs, truth: Sequence[Tensor]
         deltas: [B, R, 4].
         rois: the sampled RoIs.
         truth: masses of each image, [n, 4].
+        ignored: bool [B, 1, H, W], where nothing is background; None where all that is no mass is.
     """
     matches = [_owner(boxes, masses) for boxes, masses in zip(rois.boxes, truth, strict=True)]
     positive = torch.stack([p for p, _ in matches]) & rois.valid
     wanted = torch.stack([w for _, w in matches])
     count = positive.sum().clamp_min(1)
     boxes = decode(deltas[positive], rois.boxes[positive])
+    counted = rois.valid if ignored is None else rois.valid & (positive | ~covered(ignored, rois.boxes))
     return {
-        "roi_focal": (focal(logits, positive) * rois.valid).sum() / count,
+        "roi_focal": (focal(logits, positive) * counted).sum() / count,
         "roi_diou": diou(boxes, wanted[positive]).sum() / count,
     }
 

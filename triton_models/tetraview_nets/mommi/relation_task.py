@@ -32,6 +32,7 @@ from tetraview_nets.losses import told_apart
 from tetraview_nets.mommi.ipsidual import Companions, IpsiDualNet, RoIs, roi_loss
 from tetraview_nets.mommi.recipe import Stage
 from tetraview_nets.mommi.roi import pool
+from tetraview_nets.mommi.rpn import covered
 from tetraview_nets.mommi.task import TOLD_WEIGHT, TaskSet, ipsi_boxes, views_of
 
 #: A RoI that overlaps an object by this much shows it.
@@ -77,7 +78,8 @@ class PooledViews:
             pooled = pool(pyramid, rois.boxes, canonical_side=network.preset.canonical_side)
             features.append(pooled.half().cpu())
             boxes.append(rois.boxes.cpu())
-            valid.append(rois.valid.cpu())
+            counted = ~covered(views.ignored, rois.boxes) | shows(rois, views.boxes)
+            valid.append((rois.valid & counted).cpu())
         return cls(
             features=torch.cat(features),
             rois=RoIs(boxes=torch.cat(boxes), valid=torch.cat(valid)),

@@ -76,21 +76,37 @@ class ProposalNet(nn.Module):
         boxes, scores = boxes[large], logits[order][large]
         return boxes[nms(boxes, scores, iou=PROPOSAL_NMS, limit=self.preset.proposals)]
 
-    def loss(self, ranked: Ranked, truth: Sequence[Tensor]) -> dict[str, Tensor]:
+    def loss(self, ranked: Ranked, truth: Sequence[Tensor], *, ignored: Tensor | None = None) -> dict[str, Tensor]:
         """Focal loss over all anchors and distance-IoU loss over the positive ones, per positive anchor.
 
         Args:
             ranked: what ``forward`` answered for B images.
             truth: the masses of each image, [n, 4], n may be 0.
+            ignored: bool [B, 1, H, W], where nothing is background; None where all that is no mass is.
         """
         matches = [match(self.anchors, boxes) for boxes in truth]
         target = torch.stack([target for target, _ in matches])
+        if ignored is not None:
+            target = torch.where((target == 0) & covered(ignored, self.anchors), -1, target)
         positives = (target == 1).sum().clamp_min(1)
         objectness = (focal(ranked.logits, target.clamp_min(0)) * (target >= 0)).sum() / positives
         image, anchor = torch.nonzero(target == 1, as_tuple=True)
         wanted = torch.cat([boxes[owner[t == 1]] for boxes, (t, owner) in zip(truth, matches, strict=True)])
         boxes = decode(ranked.deltas[image, anchor], self.anchors[anchor])
         return {"rpn_focal": objectness, "rpn_diou": diou(boxes, wanted).sum() / positives}
+
+
+def covered(ignored: Tensor, boxes: Tensor) -> Tensor:
+    """Whether the middles of boxes lie in a region that counts neither way: bool [B, A].
+
+    Args:
+        ignored: bool [B, 1, H, W].
+        boxes: [A, 4], the same for all images, or [B, A, 4].
+    """
+    rows, columns = ignored.shape[-2:]
+    x = ((boxes[..., 0] + boxes[..., 2]) / 2).long().clamp(0, columns - 1).expand(len(ignored), -1)
+    y = ((boxes[..., 1] + boxes[..., 3]) / 2).long().clamp(0, rows - 1).expand(len(ignored), -1)
+    return ignored[torch.arange(len(ignored), device=ignored.device)[:, None], 0, y, x]
 
 
 def match(anchors: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:

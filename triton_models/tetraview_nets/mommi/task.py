@@ -150,6 +150,8 @@ class IpsiTask:
             aux_spacing=aux.spacing,
             aux_present=aux.present & present(batch, AUX_DROPPED, generator, device),
             geometry_ok=_both_known(main, aux) & present(batch, GEOMETRY_DROPPED, generator, device),
+            main_ignored=main.ignored,
+            aux_ignored=aux.ignored,
         )
 
     def validate(self, network: nn.Module) -> dict[str, float]:
@@ -179,7 +181,7 @@ class BiTask:
         opposite = registered(main, aux, nipples=(jittered(main, generator), jittered(aux, generator)))
         logits = self._bi.at_own_scale(main.image, opposite).float()
         told = told_apart(logits, main.mass, mimics(main))
-        return {"focal": pixel_focal(logits, main.mass), "told": TOLD_WEIGHT * told}
+        return {"focal": pixel_focal(logits, main.mass, main.ignored), "told": TOLD_WEIGHT * told}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Recall of the map's components with true nipples on watched exams."""
@@ -254,6 +256,8 @@ class Evidence:
     planes: Tensor
     #: bool [V, 1, H, W].
     mass: Tensor
+    #: bool [V, 1, H, W], what counts neither as a mass nor as none.
+    ignored: Tensor
     #: bool [V], whether there is a bilateral map.
     compared: Tensor
 
@@ -262,12 +266,12 @@ class Evidence:
     def of(cls, network: MommiNet, exams: Sequence[CanonicalExam], device: torch.device) -> Evidence:
         """Run the trained networks over exams they have not seen."""
         each = (_evidence(network, exam, device) for exam in exams)
-        planes, mass, compared = (torch.cat(column) for column in zip(*each, strict=True))
+        planes, mass, ignored, compared = (torch.cat(column) for column in zip(*each, strict=True))
         if network.preset.fusion_source == "concat":
-            return cls(features=None, planes=planes, mass=mass, compared=compared)
+            return cls(features=None, planes=planes, mass=mass, ignored=ignored, compared=compared)
         batches = [_images(four, device) for four in torch.split(planes, len(VIEWS))]
         features = torch.cat([network.fusion_features(image).half().cpu() for image in batches])
-        return cls(features=features, planes=planes, mass=mass, compared=compared)
+        return cls(features=features, planes=planes, mass=mass, ignored=ignored, compared=compared)
 
 
 def _images(planes: Tensor, device: torch.device) -> Tensor:
@@ -275,8 +279,8 @@ def _images(planes: Tensor, device: torch.device) -> Tensor:
     return planes[:, :1].to(device).float() / 255
 
 
-def _evidence(network: MommiNet, exam: CanonicalExam, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Planes and masses of the views that an exam has, and which of them were compared with the other breast."""
+def _evidence(network: MommiNet, exam: CanonicalExam, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Planes, masses, what is ignored of the views that an exam has, and which were compared with the other breast."""
     views = views_of(exam, range(len(VIEWS)), device)
     height, width = views.image.shape[-2:]
     found = ipsi_boxes(network.ipsi, exam, device)
@@ -285,7 +289,7 @@ def _evidence(network: MommiNet, exam: CanonicalExam, device: torch.device) -> t
     maps, compared = bi_maps(network.bi, exam, device)
     planes = torch.stack([views.image[:, 0].cpu(), ipsi, maps.cpu()], dim=1)
     there = torch.from_numpy(exam.present)
-    return (planes * 255).round().byte()[there], views.mass.cpu()[there], compared[there]
+    return (planes * 255).round().byte()[there], views.mass.cpu()[there], views.ignored.cpu()[there], compared[there]
 
 
 class FusionTask:
@@ -307,7 +311,8 @@ class FusionTask:
         shown = [present(batch, MAP_DROPPED, generator, device) for _ in range(2)]
         shown[1] = shown[1] & self._evidence.compared[chosen].to(device)
         logits = self.network(self._features(chosen), image, ipsi, bi, *shown)
-        return {"focal": pixel_focal(logits.float(), self._evidence.mass[chosen].to(device))}
+        mass, ignored = (plane[chosen].to(device) for plane in (self._evidence.mass, self._evidence.ignored))
+        return {"focal": pixel_focal(logits.float(), mass, ignored)}
 
     @torch.no_grad()
     def _features(self, chosen: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ from rich.markdown import Markdown
 from rich.progress import Progress
 
 from tetraview.imaging.canonical import Frame
-from tetraview_nets.datasets import folder as data_folder
 from tetraview_nets.datasets.folder_lesions import folder_lesions
 from tetraview_nets.datasets.material import FIGURES_ONLY, DataRequest, read_folders
 from tetraview_nets.datasets.truth import DatasetUnusable
@@ -75,6 +74,7 @@ def evaluate_real(request: RealRequest, *, console: Console) -> Outcome:
     outcome = Outcome(
         part=str(request.part),
         weights=systems.weights,
+        seen=systems.seen,
         counts=counts_of(readings),
         figures=figures,
         command=request.command,
@@ -143,11 +143,10 @@ def _lesions(request: RealRequest) -> dict[Group, LesionSet]:
     groups: dict[Group, list[Lesion]] = {}
     first = 0
     for folder in request.data.folders:
-        media = {exam.source: exam.views[0].film for exam in data_folder.read(folder).exams}
         found = folder_lesions(folder, workers=request.data.workers, root=request.data.root)
         for each in found:
             if request.part.holds(each):
-                group = Group(data=each.source, medium="film" if media[each.source] else "digital")
+                group = Group(data=each.source, medium="film" if each.film else "digital")
                 groups.setdefault(group, []).append(replace(each, seed=each.seed + first))
         first += 1 + max((each.seed for each in found), default=-1)
     return {group: LesionSet(split=Split.TEST, lesions=tuple(each)) for group, each in sorted(groups.items())}

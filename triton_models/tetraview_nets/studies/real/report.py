@@ -25,8 +25,9 @@ Blocks = list[str | Sequence[str]]
 
 INTRODUCTION = (
     f"Research software, not for clinical use. Intervals are 95 %, of {RESAMPLES} bootstrap resamples of patients; "
-    "counts stand in brackets. Weights, thresholds and calibration may come from the parts `train` and `val` of a data "
-    f"set; those of {', '.join(sorted(FIGURES_ONLY))} serve figures only, so it is read whole."
+    "counts stand in brackets. Weights come from the parts `train`, thresholds and calibration from the parts `val` of "
+    "data sets, so that figures on `val` are somewhat too good; "
+    f"{', '.join(sorted(FIGURES_ONLY))} serves figures only, so it is read whole."
 )
 DETECTION = (
     "Recall of masses, each view by itself, at a rate of false positives an image. By box: IoU of boxes > "
@@ -69,6 +70,8 @@ class Outcome:
     part: str
     #: A sentence on each system's weights.
     weights: Sequence[str]
+    #: Names of the data sets that these have seen.
+    seen: frozenset[str]
     #: Of the images that detectors read; empty where none did.
     counts: Mapping[Group, Counts]
     figures: Sequence[Figure]
@@ -85,7 +88,7 @@ def markdown(outcome: Outcome) -> str:
         *([DETECTION] if outcome.counts else []),
     ]
     for group, counts in outcome.counts.items():
-        blocks += _section(group, counts, [each for each in outcome.figures if each.group == group])
+        blocks += _section(group, counts, [each for each in outcome.figures if each.group == group], seen=outcome.seen)
     for title, words, lines in (
         ("## Nipples", NIPPLES, nipple_table(outcome.figures)),
         ("## Outlines", OUTLINES, outline_table(outcome.figures)),
@@ -96,11 +99,11 @@ def markdown(outcome: Outcome) -> str:
     return page(*blocks, f"Part `{outcome.part}`. {made_by(outcome.command)}")
 
 
-def _section(group: Group, counts: Counts, figures: Sequence[Figure]) -> Blocks:
+def _section(group: Group, counts: Counts, figures: Sequence[Figure], *, seen: frozenset[str]) -> Blocks:
     """The tables of one group; nothing of one without masses."""
     if not counts.masses:
         return []
-    outside = " Nothing has learnt from any of these images." if group.data in FIGURES_ONLY else ""
+    outside = "" if group.data in seen else " Nothing has learnt from any of these images."
     blocks: Blocks = [
         f"## {group}",
         f"{counts.patients} patients, {counts.images} images, {counts.masses} masses.{outside}",

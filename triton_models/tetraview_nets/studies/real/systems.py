@@ -39,6 +39,8 @@ class Systems:
     detectors: Sequence[ExamReader]
     patches: Sequence[PatchReader]
     weights: Sequence[str]
+    #: Names of the data sets that any of the weights has seen, to learn from or to choose numbers on.
+    seen: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, names: Sequence[str], weights: Mapping[str, Path], *, alone: bool = False) -> Systems:
@@ -57,33 +59,36 @@ class Systems:
         patches = [_patches(name, paths[name]) for name in PATCH_SYSTEMS if name in names]
         if (detectors or PLAIN in names) and not alone:
             detectors += [_plain(weights.get(PLAIN, PLAIN_WEIGHTS)), BLOB_READER]
+        cards = [(reader.name, card) for reader, card in detectors if card]
+        cards += [(reader.name, card) for reader, card in patches]
         return cls(
             detectors=[reader for reader, _ in detectors],
             patches=[reader for reader, _ in patches],
-            weights=[said for _, said in (*detectors, *patches) if said],
+            weights=[sentence(name, card) for name, card in cards],
+            seen=frozenset(each.name for _, card in cards for each in card.training_data),
         )
 
 
-def _detector(name: str, path: Path) -> tuple[ExamReader, str]:
+def _detector(name: str, path: Path) -> tuple[ExamReader, WeightsCard | None]:
     system = DETECTORS[name]
     network, card = load_network(path, name=system.card_name, presets=system.presets, build=system.build)
     frame = system.presets[card.preset].frame
-    return ExamReader(name=name, reader=NetworkReader(network), frame=frame), sentence(name, card)
+    return ExamReader(name=name, reader=NetworkReader(network), frame=frame), card
 
 
-def _plain(path: Path) -> tuple[ExamReader, str]:
+def _plain(path: Path) -> tuple[ExamReader, WeightsCard | None]:
     network, card = plain_storage.load(path)
     reader = BoxReader(PlainDetector(network))
-    return ExamReader(name=PLAIN, reader=reader, frame=network.preset.frame), sentence(PLAIN, card)
+    return ExamReader(name=PLAIN, reader=reader, frame=network.preset.frame), card
 
 
-BLOB_READER = ExamReader(name=BLOB, reader=BlobReader(), frame=SLIM.frame), ""
+BLOB_READER = ExamReader(name=BLOB, reader=BlobReader(), frame=SLIM.frame), None
 
 
-def _patches(name: str, path: Path) -> tuple[PatchReader, str]:
+def _patches(name: str, path: Path) -> tuple[PatchReader, WeightsCard]:
     system = PATCH_SYSTEMS[name]
     network, card = load_network(path, name=name, presets=system.presets, build=system.build)
-    return PatchReader(name=name, network=network, gives=system.gives), sentence(name, card)
+    return PatchReader(name=name, network=network, gives=system.gives), card
 
 
 def sentence(name: str, card: WeightsCard) -> str:
