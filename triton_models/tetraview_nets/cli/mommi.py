@@ -31,10 +31,13 @@ from tetraview_nets.datasets.material import DataRequest, exam_material
 from tetraview_nets.learning import froc_table
 from tetraview_nets.learning.cache import ExamSet, Split
 from tetraview_nets.learning.distributed import ALONE, Workers, joined
+from tetraview_nets.learning.material import ExamMaterial
 from tetraview_nets.mommi.evaluate import MommiDetector, read_routes
 from tetraview_nets.mommi.network import MommiNet
+from tetraview_nets.mommi.nipples import with_found_nipples
 from tetraview_nets.mommi.presets import PRESETS
 from tetraview_nets.mommi.recipe import RECIPES, Stage
+from tetraview_nets.mommi.storage import load
 from tetraview_nets.mommi.system import SYSTEM
 from tetraview_nets.mommi.training import Training
 
@@ -68,6 +71,9 @@ class PresetName(StrEnum):
     PAPER = "paper"
 
 
+NipplesOption = Annotated[
+    Path | None, typer.Option(help="A detector's weights: where nobody marked a nipple, the one that it finds counts.")
+]
 PresetOption = Annotated[PresetName, typer.Option(help="Which sizes.")]
 
 
@@ -79,6 +85,7 @@ def train(  # noqa: PLR0917
     data: DataOption = None,
     mix: MixOption = None,
     init: InitOption = None,
+    nipples: NipplesOption = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Steps of each stage.")] = None,
     device: DeviceOption = DeviceName.CPU,
     threads: ThreadsOption = 2,
@@ -95,7 +102,7 @@ def train(  # noqa: PLR0917
         if group.first:
             _prepare(preset, request)
         group.wait()
-        training = _training(out, preset, request, steps=steps, init=init, device=own, group=group)
+        training = _training(out, preset, request, steps=steps, init=init, nipples=nipples, device=own, group=group)
         for each in Stage if stage is None else [stage]:
             training.run(each)
         if stage is None and group.first:
@@ -109,6 +116,7 @@ def finish(  # noqa: PLR0917
     preset: PresetOption = PresetName.SLIM,
     data: DataOption = None,
     mix: MixOption = None,
+    nipples: NipplesOption = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Steps of each stage.")] = None,
     overwrite: OverwriteOption = False,
     device: DeviceOption = DeviceName.CPU,
@@ -122,7 +130,7 @@ def finish(  # noqa: PLR0917
     request = DataRequest(folders=data or [], mix=mix, workers=workers, root=cache_root)
     _prepare(preset, request)
     own = torch.device(device)
-    _finish(_training(out, preset, request, steps=steps, init=None, device=own, group=ALONE), path)
+    _finish(_training(out, preset, request, steps=steps, init=None, nipples=nipples, device=own, group=ALONE), path)
 
 
 @app.command()
@@ -143,7 +151,7 @@ def graft(  # noqa: PLR0917
     path = to_write(weights_file or out / "weights.safetensors", overwrite=overwrite)
     request = DataRequest(folders=data or [], mix=mix, workers=workers, root=cache_root)
     own = torch.device("cpu")
-    training = _training(out, preset, request, steps=steps, init=init, device=own, group=ALONE)
+    training = _training(out, preset, request, steps=steps, init=init, nipples=None, device=own, group=ALONE)
     announce(path, training.graft(stage, path), console=console)
 
 
@@ -160,6 +168,7 @@ def _training(
     *,
     steps: int | None,
     init: Path | None,
+    nipples: Path | None,
     device: torch.device,
     group: Workers,
 ) -> Training:
@@ -173,9 +182,18 @@ def _training(
         device=device,
         cache=request.root,
         workers=group,
-        material=exam_material(request, PACKAGE.key(preset, Split.TRAIN)) if request.folders else None,
+        material=_material(preset, request, nipples) if request.folders else None,
         init=init,
     )
+
+
+def _material(preset: PresetName, request: DataRequest, nipples: Path | None) -> ExamMaterial:
+    """The exams of folders; nipples that nobody marked are those that the detector of a weights file finds."""
+    key = PACKAGE.key(preset, Split.TRAIN)
+    if nipples is None:
+        return exam_material(request, key)
+    network = load(nipples)[0].nipple
+    return exam_material(request, key, told=partial(with_found_nipples, network=network))
 
 
 def _finish(training: Training, path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from tetraview_nets.datasets import folder as data_folder
 from tetraview_nets.datasets.evaluation import reasons
 from tetraview_nets.datasets.folder_exams import folder_exams, left_out, renumbered
 from tetraview_nets.datasets.folder_lesions import folder_lesions
+from tetraview_nets.datasets.hybrid import HYBRID, hybrids
 from tetraview_nets.datasets.licences import training_data
 from tetraview_nets.datasets.truth import DatasetUnusable, Skipped
 from tetraview_nets.learning import cache
@@ -29,6 +30,8 @@ from tetraview_nets.learning.material import ExamMaterial, LesionMaterial
 FIGURES_ONLY = frozenset({"INbreast"})
 #: Phantom exams beside real ones.
 PHANTOM_EXAMS = 300
+#: Hybrid exams beside them.
+HYBRID_EXAMS = 600
 #: Phantom exams whose lesions stand beside real ones.
 PHANTOM_LESION_EXAMS = 150
 
@@ -64,20 +67,25 @@ class DataRequest:
         return shares
 
 
-def exam_material(request: DataRequest, phantoms: CacheKey) -> ExamMaterial:
-    """The exams of all folders that a training may learn from, and phantoms where the mix names them.
+def exam_material(
+    request: DataRequest, phantoms: CacheKey, *, told: Callable[[CanonicalExam], CanonicalExam] = lambda exam: exam
+) -> ExamMaterial:
+    """The exams of all folders that a training may learn from, and phantoms and hybrids where the mix names them.
 
     Args:
         request: which.
         phantoms: which phantoms, and the frame of all exams.
+        told: adds to an exam what nobody marked in it.
 
     Raises:
         DatasetUnusable: a folder or a name of the mix is not usable.
     """
-    exams = read_folders(request, phantoms)
+    exams = [told(exam) for exam in read_folders(request, phantoms)]
     shares = request.shares or dict.fromkeys(sorted({exam.source for exam in exams} - FIGURES_ONLY), 1.0)
     train = [exam for exam in exams if exam.source in shares and exam.part == "train"]
     validation = [exam for exam in exams if exam.source in shares and exam.part == "val"]
+    if HYBRID in shares:
+        train += hybrids(train, count=HYBRID_EXAMS)
     if PHANTOM in shares:
         cache.build(phantoms, exams=PHANTOM_EXAMS, workers=request.workers, root=request.root)
         train += list(ExamSet(phantoms, exams=PHANTOM_EXAMS, root=request.root))
@@ -92,7 +100,7 @@ def exam_material(request: DataRequest, phantoms: CacheKey) -> ExamMaterial:
         train=train,
         validation=sorted(validation, key=_shuffled),
         shares=shares,
-        data_sets=_data_sets(learnt, chosen),
+        data_sets=_data_sets(_without_hybrids(learnt), chosen),
         described={"mix": shares, "data": learnt, "validation_data": chosen},
     )
 
@@ -159,6 +167,12 @@ def _data_sets(
 ) -> tuple[TrainingData, ...]:
     """What cards say of counts of training and of validation."""
     return *training_data(learnt), *training_data(chosen, role=Role.VALIDATION)
+
+
+def _without_hybrids(learnt: Mapping[str, Mapping[str, int]]) -> Mapping[str, Mapping[str, int]]:
+    """The data sets of which hybrids are made in their place: the real ones are named already, phantoms may not be."""
+    counts = {name: count for name, count in learnt.items() if name != HYBRID}
+    return counts if len(counts) == len(learnt) or PHANTOM in counts else counts | {PHANTOM: learnt[HYBRID]}
 
 
 def _phantom_lesions(request: DataRequest) -> list[Lesion]:
