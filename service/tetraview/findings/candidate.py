@@ -38,7 +38,9 @@ class Candidate:
         """Sorts by falling score; ties by view and place, so that no order of the input shows."""
         box = self.box
         place = (value for point in self.outline for value in point)
-        return (-self.score, list(View).index(self.view), box.x0, box.y0, box.x1, box.y1, *place)
+        # What the edge of the image cut to one box may still have been at two distances.
+        distance = -1.0 if self.nipple_distance_mm is None else self.nipple_distance_mm
+        return (-self.score, list(View).index(self.view), box.x0, box.y0, box.x1, box.y1, *place, distance)
 
     def named(self, lesion: str) -> Finding:
         """The finding that this candidate is as part of a lesion."""

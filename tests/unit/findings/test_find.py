@@ -253,6 +253,12 @@ exams = st.lists(st.sampled_from(list(View)), min_size=1, max_size=4, unique=Tru
 )
 
 
+def test_detections_that_the_edge_cuts_to_one_box_have_an_order() -> None:
+    """Two that reach beyond the image by different lengths are one mark there; which is kept follows from no order."""
+    two = mass(0, 390, width=30, height=20), mass(0, 390, width=30, height=40)
+    assert by_view([view(View.L_MLO, *two)]) == by_view([view(View.L_MLO, *two[::-1])])
+
+
 @given(views=exams, data=st.data())
 def test_no_order_of_views_or_detections_shows_in_the_findings(views: Any, data: Any) -> None:
     """The same detections in any order give the same findings with the same labels."""
