@@ -7,19 +7,16 @@ from dataclasses import dataclass
 
 from tetraview.domain.detection import Detections, ViewDetections
 from tetraview.domain.finding import Finding, Nipple
-from tetraview.domain.geometry import Box
 from tetraview.domain.view import Route, View
 from tetraview.errors import ModelMismatch
 from tetraview.findings.breast import lies_in_breast
 from tetraview.findings.candidate import MIN_NIPPLE_CONFIDENCE, Candidate, candidate_of
 from tetraview.findings.lesions import lesions
 from tetraview.findings.measure import ViewGeometry, native_point
-from tetraview.findings.size import MAX_LONG_AXIS_MM, MIN_SIDE_MM
+from tetraview.findings.size import MAX_LONG_AXIS_MM, MIN_SIDE_MM, same_mass
 
 #: A reader's attention is what is scarce: the best of a view are shown.
 MAX_FINDINGS_PER_VIEW = 3
-#: Outlines whose bounds overlap by more than this (intersection over union) mark one mass.
-SAME_MASS_IOU = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,14 +87,9 @@ def _distinct(marked: Sequence[Candidate]) -> list[Candidate]:
     """Those of the size of a mass that mark different ones, best first."""
     kept: list[Candidate] = []
     for candidate in marked:
-        if candidate.is_mass_sized and not any(_same_mass(candidate, better) for better in kept):
+        if candidate.is_mass_sized and not any(same_mass(candidate.outline, better.outline) for better in kept):
             kept.append(candidate)
     return kept
-
-
-def _same_mass(one: Candidate, other: Candidate) -> bool:
-    """Two boxes side by side may both hold the peak of one mass; their outlines then are that mass twice."""
-    return Box.around(one.outline).iou(Box.around(other.outline)) > SAME_MASS_IOU
 
 
 def _unlike_masses(count: int) -> tuple[str, ...]:

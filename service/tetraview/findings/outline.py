@@ -10,10 +10,10 @@ from tetraview.domain.geometry import Box
 from tetraview.domain.stage import Stage
 from tetraview.domain.view import View
 from tetraview.findings.breast import breast_at
-from tetraview.findings.find import SAME_MASS_IOU, ViewFindings
+from tetraview.findings.find import ViewFindings
 from tetraview.findings.mask import NativeMask, outline_of
 from tetraview.findings.measure import ViewGeometry, area, long_axis, native_to_mm
-from tetraview.findings.size import MAX_LONG_AXIS_MM, MIN_SHARE_IN_BOX, MIN_SHARE_OF_BOX, share_in_box
+from tetraview.findings.size import MAX_LONG_AXIS_MM, MIN_SHARE_IN_BOX, MIN_SHARE_OF_BOX, same_mass, share_in_box
 
 
 def outlined(
@@ -47,9 +47,9 @@ def _outlined(view: ViewFindings, geometry: ViewGeometry, masks: Iterator[Native
 
 
 def _same_outline(found: Finding, other: Finding) -> bool:
-    """Two boxes side by side may both hold one mass, which a segmenter then outlines twice."""
+    """Whether the segmenter outlined one mass for both."""
     drawn = found.outlined_by is Stage.SEGMENTER and other.outlined_by is Stage.SEGMENTER
-    return drawn and Box.around(found.outline).iou(Box.around(other.outline)) > SAME_MASS_IOU
+    return drawn and same_mass(found.outline, other.outline)
 
 
 def _with_mask(finding: Finding, mask: NativeMask, geometry: ViewGeometry) -> tuple[Finding, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tetraview.domain.geometry import Box
+from tetraview.domain.geometry import Box, Outline
 
 #: Longest axis of a mass, millimetres. The longer sides of the boxes around the 1,429 masses in the training images of
 #: CBIS-DDSM and CDD-CESM measure 16 mm in the median and less than this in 99 of 100; in CBIS-DDSM, where no box holds
@@ -16,6 +16,13 @@ MIN_SHARE_IN_BOX = 0.25
 #: training images of CDD-CESM fill a third of their bounds and more; a box that is a quarter too long and too wide, two
 #: thirds of that.
 MIN_SHARE_OF_BOX = 0.15
+#: Outlines whose bounds overlap by more than this (intersection over union) mark one mass.
+SAME_MASS_IOU = 0.5
+
+
+def same_mass(one: Outline, other: Outline) -> bool:
+    """Whether two outlines are of one mass: two boxes side by side may both hold it."""
+    return Box.around(one).iou(Box.around(other)) > SAME_MASS_IOU
 
 
 def share_in_box(outline: Box, box: Box) -> float:

@@ -122,8 +122,8 @@ class _Sheet:
             free &= np.abs(distance - math.dist(place, other.nipple)) > DECOY_SEPARATION_MM
         return free
 
-    def lay(self, kind: ObjectKind, label: str, place: Point, looks: Appearance, *, seed: int, shape: int) -> bool:
-        """Add an object to the image; False, and nothing done, where it could not be seen."""
+    def lay(self, kind: ObjectKind, label: str, place: Point, looks: Appearance, *, seed: int, shape: int) -> None:
+        """Add an object to the image unless it could not be seen there."""
         sighting = Sighting(
             kind=kind,
             label=label,
@@ -135,17 +135,16 @@ class _Sheet:
         )
         drawing = draw(sighting, seed=seed, spacing_mm=self.spacing_mm, shape=self.image.shape)
         if not drawing.core.any():
-            return False
+            return
         window = drawing.window()
         before = self.image[window].copy()
         insert(self.image, drawing, cnr=looks.cnr, breast=self.breast)
         np.clip(self.image[window], 0.0, 1.0, out=self.image[window])
         if (self.image[window] - before)[drawing.core].mean() * 255 < LEAST_RISE:
             self.image[window] = before
-            return False
+            return
         self.taken.append((place, looks.radius_mm))
         self.laid.append((kind, label, drawing))
-        return True
 
     def _from(self, point: Point) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Millimetres of every pixel to the right of a point, and below it."""

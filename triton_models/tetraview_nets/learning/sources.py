@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -49,23 +49,27 @@ def note(folder: Path, training: str, data: Sequence[TrainingData], *, init: Pat
         WeightsInvalid: that file is not usable.
     """
     begun = weights.read(init)[1].training_data if init else ()
-    before = [entry for entry in _entries(folder) if entry["training"] == training]
-    entries = [entry for entry in _entries(folder) if entry["training"] != training]
-    found = Sources(training_data=(*data, *begun), commands=tuple(_commands()))
-    for entry in before:
-        found = Sources(training_data=data_sets_of(entry), commands=tuple(entry["commands"])) + found
-    learnt = [asdict(each) for each in _once(found.training_data)]
-    entries.append({"training": training, "training_data": learnt, "commands": list(found.commands)})
+    entries = {entry["training"]: entry for entry in _entries(folder)}
+    before = entries.pop(training, None)
+    now = Sources(training_data=(*data, *begun), commands=tuple(_commands()))
+    found = (_told(before) if before else Sources()) + now
+    learnt = [asdict(each) for each in found.training_data]
+    entries[training] = {"training": training, "training_data": learnt, "commands": list(found.commands)}
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _FILE).write_text(json.dumps(entries, indent=1), encoding="utf-8")
+    (folder / _FILE).write_text(json.dumps(list(entries.values()), indent=1), encoding="utf-8")
 
 
 def noted(folder: Path) -> Sources:
     """What was noted of all trainings in a folder, and the command that runs now."""
     found = Sources()
     for entry in _entries(folder):
-        found += Sources(training_data=data_sets_of(entry), commands=tuple(entry["commands"]))
+        found += _told(entry)
     return found + Sources(commands=tuple(_commands()))
+
+
+def _told(entry: Mapping[str, Any]) -> Sources:
+    """What an entry tells."""
+    return Sources(training_data=data_sets_of(entry), commands=tuple(entry["commands"]))
 
 
 def _entries(folder: Path) -> list[dict[str, Any]]:
