@@ -75,7 +75,9 @@ def pool(pyramid: Sequence[Tensor], boxes: Tensor, *, canonical_side: int) -> Te
     """
     if torch.compiler.is_exporting():
         return pool_every_level(pyramid, boxes, canonical_side=canonical_side)
-    return torch.stack([_pool_image([p[i] for p in pyramid], b, canonical_side) for i, b in enumerate(boxes)])
+    # Taken apart at once: the gradient of an image that is indexed is as large as the whole batch.
+    levels = zip(*(level.unbind() for level in pyramid), strict=True)
+    return torch.stack([_pool_image(of_image, b, canonical_side) for of_image, b in zip(levels, boxes, strict=True)])
 
 
 def pool_every_level(pyramid: Sequence[Tensor], boxes: Tensor, *, canonical_side: int) -> Tensor:

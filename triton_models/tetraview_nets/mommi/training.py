@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tetraview.domain.training import Role, TrainingData, phantoms
 from tetraview.phantom import GENERATOR_VERSION
@@ -29,6 +29,7 @@ from tetraview_nets.mommi.recipe import Stage, TrainingRecipe
 from tetraview_nets.mommi.relation_task import RelationTask, with_other_view
 from tetraview_nets.mommi.stacking import fit_scorer
 from tetraview_nets.mommi.task import TASKS, FusionTask, TaskSet
+from tetraview_nets.plain.storage import NAME as PLAIN
 from tetraview_nets.weights import WeightsCard, save
 
 #: The part of MommiNet-v2 that each stage trains.
@@ -52,7 +53,7 @@ class Training:
     workers: Workers = ALONE
     #: What is learnt from in place of the recipe's phantoms.
     material: ExamMaterial | None = None
-    #: Weights to begin with, by stage; a stage that has none begins anew.
+    #: Weights that every stage begins with; the ipsilateral backbone may begin as the plain network's.
     init: Path | None = None
 
     def exams(self, split: Split, count: int) -> ExamSet:
@@ -70,7 +71,7 @@ class Training:
         torch.manual_seed(schedule.seed)
         task = self._task(stage)
         if self.init is not None:
-            task.network.load_state_dict(_part(self.init, PLACES[stage]))
+            _begin(task.network, stage, self.init)
         if self.workers.first:
             note(self.folder, stage, self._data_sets, init=self.init)
         task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -220,14 +221,23 @@ def _of_stage(exams: Sequence[CanonicalExam], stage: Stage) -> list[CanonicalExa
     return rest
 
 
-def _part(path: Path, place: str) -> dict[str, Tensor]:
-    """The tensors of one part of a weights file.
+def _begin(network: nn.Module, stage: Stage, path: Path) -> None:
+    """Give the network of a stage the weights of its part in a file, or its backbone those of the plain network.
 
     Raises:
         WeightsInvalid: the file is not usable.
+        ValueError: the file holds no weights for the stage.
     """
-    tensors, _ = weights.read(path)
-    return {name.removeprefix(f"{place}."): each for name, each in tensors.items() if name.startswith(f"{place}.")}
+    tensors, card = weights.read(path)
+    if card.name == PLAIN and stage is Stage.IPSI:
+        backbone = network.get_submodule("backbone")
+        backbone.load_state_dict({name: tensors[name] for name in backbone.state_dict() if name in tensors})
+        return
+    place = f"{PLACES[stage]}."
+    part = {name.removeprefix(place): each for name, each in tensors.items() if name.startswith(place)}
+    if not part:
+        raise ValueError(f"{path} holds weights of {card.name} and none for the {stage} stage of {MODEL}")
+    network.load_state_dict(part)
 
 
 def _summary(recipe: TrainingRecipe) -> dict[str, Any]:
