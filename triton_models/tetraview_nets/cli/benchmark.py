@@ -10,11 +10,22 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from tetraview.phantom import RECIPES
+from tetraview.phantom import GENERATOR_VERSION, RECIPES
+from tetraview_nets.datasets.hybrid import hybrids, is_laid
+from tetraview_nets.datasets.material import FIGURES_ONLY, DataRequest, read_folders
 from tetraview_nets.learning import cache
 from tetraview_nets.learning.cache import CacheKey, ExamSet, Split
 from tetraview_nets.mommi.presets import PRESETS
-from tetraview_nets.studies.benchmark import closure, cost, engines, leak, leak_table, observer, observer_table
+from tetraview_nets.studies.benchmark import (
+    closure,
+    cost,
+    engines,
+    leak,
+    leak_table,
+    observer,
+    observer_table,
+    realism,
+)
 from tetraview_nets.systems import REPOSITORY, SYSTEMS, served
 
 app = typer.Typer(help="Check what the phantom benchmark can show and what it gives away.", no_args_is_help=True)
@@ -53,6 +64,33 @@ def leak_command(
     rows = leak.study(leak.collect(ExamSet(key, exams=exams, root=cache_root), RECIPES[key.recipe]))
     command = f"tetraview_nets benchmark leak --exams {exams}"
     _show(leak_table.markdown(rows, exams=exams, source="training", command=command), out, "phantom_leak.md")
+
+
+@app.command("realism")
+def realism_command(
+    data: Annotated[Path, typer.Option(help="Folder of mammograms; its training part is read.")],
+    exams: Annotated[int, typer.Option(min=25, help="Phantoms, and patients at most.")] = 300,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that render missing phantoms.")] = 2,
+    cache_root: Annotated[Path | None, typer.Option(help="Root of the caches.")] = None,
+    out: OutOption = None,
+) -> None:
+    """Print how well a linear probe tells phantoms from patients and laid-in masses from free places."""
+    key = CacheKey(recipe="training", frame=PRESETS["slim"].frame, split=Split.TRAIN)
+    cache.build(key, exams=exams, workers=workers, root=cache_root)
+    request = DataRequest(folders=[data], mix=None, workers=workers, root=cache_root)
+    patients = [exam for exam in read_folders(request, key) if exam.part == "train" and exam.source not in FIGURES_ONLY]
+    own = {name: [exam for exam in patients if exam.source == name] for name in sorted({e.source for e in patients})}
+    shown = ExamSet(key, exams=exams, root=cache_root)
+    rows = [
+        realism.phantom_or_patient(shown, some[:exams], name=f"phantoms of generator {GENERATOR_VERSION} / {name}")
+        for name, some in own.items()
+    ]
+    laid = hybrids([exam for some in own.values() for exam in some[:exams]], count=2 * exams)
+    rows += [
+        realism.seams(laid, chosen=is_laid, name="laid-in masses / free places"),
+        realism.seams(laid, chosen=lambda label: not is_laid(label), name="real masses / free places"),
+    ]
+    _show(realism.markdown(rows, command=f"tetraview_nets benchmark realism --exams {exams}"), out, "realism.md")
 
 
 @app.command("cost")

@@ -133,7 +133,7 @@ class _Sheet:
             assessment=None,
             shape_seed=shape,
         )
-        drawing = draw(sighting, seed=seed, spacing_mm=self.spacing_mm, shape=self.image.shape)
+        drawing = draw(sighting, seed=seed, spacing_mm=self.spacing_mm, shape=self.image.shape).within(self.breast)
         if not drawing.core.any():
             return
         window = drawing.window()
@@ -173,6 +173,11 @@ def hybrid_exam(exam: CanonicalExam, *, seed: int) -> CanonicalExam:
         for number in range(generator.poisson(DECOYS)):
             _decoy(generator, sheets, sheet, f"HD{VIEWS[sheet.index]}{number + 1}", seed=seed)
     return _with_laid(exam, sheets)
+
+
+def is_laid(label: str) -> bool:
+    """Whether an object of a hybrid exam was laid in, by its label; the masses that were there keep theirs."""
+    return label.startswith("H")
 
 
 def hybrids(exams: Sequence[CanonicalExam], *, count: int, seed: int = 0) -> list[CanonicalExam]:

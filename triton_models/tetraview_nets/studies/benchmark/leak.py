@@ -35,7 +35,7 @@ RESAMPLES = 300
 _FOLDS = 5
 _RIDGE = 5.0
 #: Circles about the middle on which a patch is read, in radii of the object, and directions on each.
-_CIRCLES = np.linspace(0.1, 2.2, 14)
+CIRCLES = np.linspace(0.1, 2.2, 14)
 _DIRECTIONS = np.arange(32) * (2 * np.pi / 32)
 #: The circles just outside the object, which its contrast is measured against.
 _SURROUND = slice(8, 11)
@@ -95,7 +95,7 @@ def _of_exam(exam: CanonicalExam, recipe: PhantomRecipe) -> dict[str, NDArray[np
     sightings = plan_exam(exam.seed, recipe, sample_anatomy(exam.seed))
     shares = contrast_shares(sightings)
     planned = [found for view in VIEWS for found in sightings[view]]
-    bands = [_bands(image) for image in exam.images]
+    bands = [bands(image) for image in exam.images]
     features = []
     for view, box in zip(exam.box_views, exam.boxes.astype(np.float64), strict=True):
         whole, fine = bands[view]
@@ -111,34 +111,45 @@ def _of_exam(exam: CanonicalExam, recipe: PhantomRecipe) -> dict[str, NDArray[np
     }
 
 
-def _bands(image: NDArray[np.uint8]) -> tuple[Pixels, Pixels]:
-    """An image in [0, 1] and what of it is fine."""
+def bands(image: NDArray[np.uint8]) -> tuple[Pixels, Pixels]:
+    """An image in [0, 1] and what of it is fine: float32 [h, w] each."""
     whole: Pixels = image.astype(np.float32) / np.float32(255)
     return whole, np.asarray(whole - cv2.GaussianBlur(whole, (0, 0), _FINE_PX), dtype=np.float32)
 
 
-_WIDTH = 3 * len(_CIRCLES) + 3
+_WIDTH = 3 * len(CIRCLES) + 3
 
 
 def _features(whole: Pixels, fine: Pixels, box: Floats, spacing_mm: float) -> Floats:
     """Profile, unevenness and fine texture by distance from the middle; contrast, size, elongation: float [45]."""
-    x, y = (box[:2] + box[2:]) / 2 - 0.5
     width, height = box[2:] - box[:2]
     radius = np.sqrt(width * height) / 2
-    columns = (x + radius * _CIRCLES[:, None] * np.cos(_DIRECTIONS)).astype(np.float32)
-    rows = (y + radius * _CIRCLES[:, None] * np.sin(_DIRECTIONS)).astype(np.float32)
-    coarse, grain = (cv2.remap(band, columns, rows, cv2.INTER_LINEAR) for band in (whole, fine))
+    coarse = _circles(whole, box)
     around = coarse[_SURROUND]
     spread = around.std() + 0.01
     return np.concatenate(
         (
             (coarse.mean(axis=1) - around.mean()) / spread,
             np.log(coarse.std(axis=1) / spread + 0.05),
-            np.log(grain.std(axis=1) / spread + 0.02),
+            np.log(grain(fine, box) / spread + 0.02),
             np.log((radius * spacing_mm, spread)),
             [np.log(width / height) ** 2],
         )
     )
+
+
+def _circles(band: Pixels, box: Floats) -> Pixels:
+    """An image on circles about the middle of a box: float32 [C, directions]."""
+    x, y = (box[:2] + box[2:]) / 2 - 0.5
+    reach = np.sqrt(np.prod(box[2:] - box[:2])) / 2 * CIRCLES[:, None]
+    columns = (x + reach * np.cos(_DIRECTIONS)).astype(np.float32)
+    rows = (y + reach * np.sin(_DIRECTIONS)).astype(np.float32)
+    return np.asarray(cv2.remap(band, columns, rows, cv2.INTER_LINEAR), dtype=np.float32)
+
+
+def grain(fine: Pixels, box: Floats) -> Floats:
+    """The strength of fine texture on circles about the middle of a box: float [C]."""
+    return np.asarray(_circles(fine, box).std(axis=1), dtype=np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
