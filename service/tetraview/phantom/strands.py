@@ -26,6 +26,8 @@ _LIGAMENTS = (14, 34)
 _MOST_VESSELS = 3
 #: Share of MLO views with a fold of the skin, and of all views with a bead of metal on the nipple.
 _FOLDED, _BEADED = 0.15, 0.04
+#: Share of folds that lie towards the axilla; the others lie below the breast.
+_UPPER_FOLDS = 0.7
 _BEAD_MM = 1.5
 #: Dense tissue that attenuates as a bead does, millimetres.
 _BEAD_DEPTH_MM = 60.0
@@ -64,7 +66,8 @@ def _converging(
     x = ((np.arange(shape[1]) + 0.5) * spacing_mm - projection.depth_mm).astype(np.float32)
     y = ((np.arange(shape[0]) + 0.5) * spacing_mm - projection.nipple_y_mm).astype(np.float32)
     # The lines meet a little in front of the skin, as ducts do in the nipple.
-    distance, angle = cv2.cartToPolar(*(np.ascontiguousarray(each) for each in np.meshgrid(x - 6.0, y)))
+    across, down = np.meshgrid(x - np.float32(6.0), y)
+    distance, angle = cv2.cartToPolar(across, down)
     columns = distance / np.float32(_STRAND_MM)
     bent = cv2.GaussianBlur(rng.standard_normal((32, 24), dtype=np.float32), (0, 0), 2.5)
     bent = cv2.resize(bent / bent.std(), (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
@@ -115,7 +118,7 @@ def _vessels(rng: np.random.Generator, projection: Projection) -> list[Strand]:
 
 def _fold(rng: np.random.Generator, projection: Projection) -> NDArray[np.float64]:
     """A line across the upper corner at the chest wall or the lower one, where skin doubles: points [n, 2]."""
-    upper, reach, slope = rng.uniform() < 0.7, rng.uniform(18, 45), rng.uniform(0.4, 1.1)
+    upper, reach, slope = rng.uniform() < _UPPER_FOLDS, rng.uniform(18, 45), rng.uniform(0.4, 1.1)
     steps = np.linspace(0, 1, 12)
     x = reach * steps
     bulge = 4.0 * np.sin(math.pi * steps)

@@ -47,8 +47,8 @@ def build_tissue(seed: int, anatomy: Anatomy, projection: Projection, *, shape: 
     """Make the tissue of one view on a grid of ``GRID_MM``.
 
     Texture is a Gaussian field with power spectrum 1/f^beta, beta about 2.75 as measured in mammograms (Burgess), as
-    strong as the tissue is dense; the septa between lobules are the ridges of a band-passed field. The gland is one disc
-    behind the nipple with lobes in it. What is thinner than the grid is drawn by ``strands``.
+    strong as the tissue is dense; the septa between lobules are the ridges of a band-passed field. The gland is one
+    disc behind the nipple with lobes in it. What is thinner than the grid is drawn by ``strands``.
     """
     index = list(anatomy.projections).index(projection.view)
     rng = random_stream(seed, Stream.TISSUE, index)
@@ -104,7 +104,7 @@ def _gland_share(
 ) -> Floats:
     """Share of dense tissue along each ray from the glandular ellipsoids, scaled to the breast's density."""
     clumps = _clumps(anatomy, projection, shape=shape)
-    wander = cv2.GaussianBlur(texture, (0, 0), 3.0 / GRID_MM)
+    wander = np.asarray(cv2.GaussianBlur(texture, (0, 0), 3.0 / GRID_MM), dtype=np.float32)
     disc = _disc(anatomy, projection, shape=shape, wander=wander)
     rays = (clumps + disc + _DIFFUSE_MM) * np.exp(0.55 * wander) * np.clip((depth - 2) / 18, 0, 1) ** 2
     sparse = rays[::_COARSE, ::_COARSE][depth[::_COARSE, ::_COARSE] > 0]
@@ -163,7 +163,10 @@ def _nodes(rng: np.random.Generator, projection: Projection, *, shape: tuple[int
     x = ((np.arange(shape[1]) + 0.5) * GRID_MM).astype(np.float32)
     y = ((np.arange(shape[0]) + 0.5) * GRID_MM).astype(np.float32)[:, None]
     for _ in range(int(rng.choice(len(_NODE_SHARES), p=_NODE_SHARES))):
-        centre = rng.uniform(4, 0.9 * projection.pectoral.width_mm), rng.uniform(4, 0.55 * projection.pectoral.length_mm)
+        centre = (
+            rng.uniform(4, 0.9 * projection.pectoral.width_mm),
+            rng.uniform(4, 0.55 * projection.pectoral.length_mm),
+        )
         long, ratio, turn, hilum = rng.uniform((3.0, 0.45, 0.0, 0.3), (7.5, 0.8, math.pi, 0.6))
         dx, dy = x - np.float32(centre[0]), y - np.float32(centre[1])
         along, across = dx * math.cos(turn) + dy * math.sin(turn), dy * math.cos(turn) - dx * math.sin(turn)
@@ -182,7 +185,9 @@ def _pectoral_share(projection: Projection, shape: tuple[int, int], texture: Flo
     inside = projection.pectoral.edge(y)[:, None] - x[None, :]
     # Fibres run along the muscle's edge.
     fibres = np.sin(inside * 1.9) * np.sin(inside * 0.29)
-    return np.asarray((0.5 + 0.03 * texture + 0.02 * fibres) / (1 + np.exp(-np.clip(inside / 0.6, -20, 20))), dtype=np.float32)
+    return np.asarray(
+        (0.5 + 0.03 * texture + 0.02 * fibres) / (1 + np.exp(-np.clip(inside / 0.6, -20, 20))), dtype=np.float32
+    )
 
 
 def fine_texture(rng: np.random.Generator, tissue: Tissue, *, shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -73,4 +73,4 @@ def toned(signal: Floats, inner: Floats, *, tone: Tone, turn: float, least_width
     at = np.concatenate(([marks[0] - max(below, 0.25) * width], marks, [marks[-1] + max(above, 0.05) * width]))
     curve = PchipInterpolator(at, np.concatenate(([_BLACK], greys, [1.0])))
     fine = np.linspace(at[0], at[-1], 1024)
-    return np.interp(signal, fine, curve(fine)).astype(np.float32)
+    return np.asarray(np.interp(signal, fine, curve(fine)), dtype=np.float32)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,7 +14,8 @@ from tetraview.phantom import ObjectKind
 from tetraview_nets.learning.cache import KINDS, CacheKey, CanonicalExam, ExamSet, Split, build
 from tetraview_nets.learning.schedule import Schedule
 from tetraview_nets.learning.train import Run
-from tetraview_nets.mommi.ipsidual import IpsiDualNet, RoIs
+from tetraview_nets.mommi.false_marks import with_false_marks
+from tetraview_nets.mommi.ipsidual import Companions, IpsiDualNet, RoIs
 from tetraview_nets.mommi.presets import PRESETS
 from tetraview_nets.mommi.relation_task import PooledViews, RelationTask, shows
 from tetraview_nets.mommi.task import TaskSet
@@ -61,7 +65,65 @@ def test_pooled_features_are_those_the_detector_reads(exams: list[CanonicalExam]
     )
 
 
-def test_a_roishows_the_object_it_lies_on() -> None:
+def test_a_view_of_many_masses_is_read_as_any_other(exams: list[CanonicalExam]) -> None:
+    """Five masses in a view leave as many RoIs as two, all five masses among them."""
+    torch.manual_seed(0)
+    boxes = np.array([[10, 20 * i + 10, 24, 20 * i + 24] for i in range(5)], dtype=np.float32)
+    crowded = replace(
+        exams[0],
+        boxes=boxes,
+        box_views=np.zeros(5, dtype=np.int64),
+        kinds=np.zeros(5, dtype=np.int64),
+        labels=np.array([f"M{i}" for i in range(5)]),
+    )
+    pooled = PooledViews.of(IpsiDualNet(TINY).eval(), [crowded], CPU)
+    assert pooled.features.shape[1] == TINY.proposals + 10
+    assert torch.equal(pooled.rois.boxes[0, :5], torch.from_numpy(boxes))
+
+
+@dataclass
+class _Says:
+    """A network that finds the same two boxes in every view."""
+
+    boxes: torch.Tensor
+    scores: torch.Tensor
+
+    def eval(self) -> _Says:
+        return self
+
+    def features(self, image: torch.Tensor) -> torch.Tensor:
+        return image
+
+    def detect_all(self, features: torch.Tensor, companions: Companions) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        assert not companions.present.any()
+        return [(self.boxes, self.scores)] * len(features)
+
+
+def test_false_marks_in_patients_become_decoys(exams: list[CanonicalExam]) -> None:
+    """The highest marks that touch no mass are told; marks on a mass, faint ones and those of phantoms are not."""
+    mass = np.array([[10, 10, 30, 30]], dtype=np.float32)
+    real = replace(
+        exams[0],
+        source="CBIS-DDSM",
+        boxes=mass,
+        box_views=np.zeros(1, dtype=np.int64),
+        kinds=np.zeros(1, dtype=np.int64),
+        labels=np.array(["M1"]),
+        masks=np.ones_like(exams[0].masks),
+        present=np.array([True, True, False, True]),
+    )
+    boxes = torch.tensor([[12.0, 12, 30, 30], [60, 60, 80, 80], [60, 120, 80, 140], [90, 10, 99, 20]])
+    network = cast("IpsiDualNet", _Says(boxes, torch.tensor([0.9, 0.8, 0.05, 0.5])))
+    marked, phantom = with_false_marks([real, exams[1]], network, CPU)
+    decoy = KINDS.index(ObjectKind.DECOY)
+    found = {view: marked.boxes[(marked.box_views == view) & (marked.kinds == decoy)].tolist() for view in range(4)}
+    assert found == {0: [boxes[1].tolist(), boxes[3].tolist()], 1: boxes[:2].tolist(), 2: [], 3: boxes[:2].tolist()}
+    assert len(marked.masses(0)) == 1
+    assert len(marked.labels) == len(set(marked.labels)) == len(marked.boxes)
+    assert phantom is exams[1]
+
+
+def test_a_roi_shows_the_object_it_lies_on() -> None:
     """Overlap decides; padding shows nothing even where it lies on an object."""
     boxes = torch.tensor([[[0.0, 0, 10, 10], [0, 0, 10, 30], [0, 0, 10, 10]]])
     rois = RoIs(boxes=boxes, valid=torch.tensor([[True, True, False]]))

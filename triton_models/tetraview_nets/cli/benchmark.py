@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +12,14 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from tetraview.phantom import GENERATOR_VERSION, RECIPES
-from tetraview_nets.datasets.hybrid import hybrids, is_laid
-from tetraview_nets.datasets.material import FIGURES_ONLY, DataRequest, read_folders
+from tetraview_nets.datasets.hybrid import HYBRID, hybrids, is_laid
+from tetraview_nets.datasets.material import FIGURES_ONLY, DataRequest, exam_material, read_folders
 from tetraview_nets.learning import cache
-from tetraview_nets.learning.cache import CacheKey, ExamSet, Split
+from tetraview_nets.learning.cache import PHANTOM, CacheKey, ExamSet, Split
+from tetraview_nets.mommi.nipples import with_found_nipples
 from tetraview_nets.mommi.presets import PRESETS
+from tetraview_nets.mommi.storage import SHIPPED_WEIGHTS, load
+from tetraview_nets.studies import mixture
 from tetraview_nets.studies.benchmark import (
     closure,
     cost,
@@ -91,6 +95,31 @@ def realism_command(
         realism.seams(laid, chosen=lambda label: not is_laid(label), name="real masses / free places"),
     ]
     _show(realism.markdown(rows, command=f"tetraview_nets benchmark realism --exams {exams}"), out, "realism.md")
+
+
+@app.command("mixture")
+def mixture_command(  # noqa: PLR0917
+    data: Annotated[Path, typer.Option(help="Folder of mammograms with a training and a validation part.")],
+    runs: Annotated[Path, typer.Option(help="Folder of the trainings; a killed run goes on from it.")],
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each training.")] = 800,
+    nipples: Annotated[Path, typer.Option(help="Weights that find unmarked nipples.")] = SHIPPED_WEIGHTS,
+    cache_root: Annotated[Path | None, typer.Option(help="Root of the caches.")] = None,
+    out: OutOption = None,
+) -> None:
+    """Train the ipsilateral detector from patients, phantoms and hybrids in turn, and print what each is worth."""
+    torch.set_num_threads(1)
+    key = CacheKey(recipe="training", frame=PRESETS["light"].frame, split=Split.TRAIN)
+    everything = f"CBIS-DDSM=1,CDD-CESM=1,{HYBRID}=1,{PHANTOM}=1"
+    request = DataRequest(folders=[data], mix=everything, workers=1, root=cache_root)
+    told = partial(with_found_nipples, network=load(nipples)[0].nipple)
+    material = exam_material(request, key, told=told)
+    study = mixture.Study(material=material, folder=runs, steps=steps, device=torch.device("cpu"))
+    sets = sorted({exam.source for exam in material.validation})
+    found = {
+        name: mixture.results(study, [exam for exam in material.validation if exam.source == name]) for name in sets
+    }
+    page = mixture.markdown(found, steps=steps, command=f"tetraview_nets benchmark mixture --steps {steps}")
+    _show(page, out, "mixture.md")
 
 
 @app.command("cost")

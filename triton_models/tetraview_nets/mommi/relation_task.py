@@ -39,7 +39,7 @@ from tetraview_nets.mommi.task import TOLD_WEIGHT, TaskSet, ipsi_boxes, views_of
 SHOWS_IOU = 0.4
 #: Boxes around each mass that join the proposals, and how far they are off, in parts of their sides.
 JITTERED, JITTER = 4, 0.1
-#: Room for these boxes: an exam of the training recipe has two masses at most.
+#: Room for these boxes in a view: all of them for two masses, fewer of each where there are more.
 EXTRA = 2 * (1 + JITTERED)
 _DECOY = KINDS.index(ObjectKind.DECOY)
 
@@ -70,7 +70,7 @@ class PooledViews:
         for views in batches:
             pyramid = network.features(views.image)
             proposed = network.proposals.propose(network.proposals(pyramid))
-            near = [around(masses, network, generator) for masses in views.boxes]
+            near = [around(masses, network, generator)[:EXTRA] for masses in views.boxes]
             rois = padded(
                 RoIs.of([torch.cat(pair) for pair in zip(near, proposed, strict=True)]),
                 network.preset.proposals + EXTRA,

@@ -23,6 +23,7 @@ from tetraview_nets.learning.material import ExamMaterial
 from tetraview_nets.learning.sources import Sources, note, noted
 from tetraview_nets.learning.train import Run, Task, averaged
 from tetraview_nets.mommi.evaluate import MommiDetector, read_routes
+from tetraview_nets.mommi.false_marks import with_false_marks
 from tetraview_nets.mommi.network import MommiNet
 from tetraview_nets.mommi.presets import MommiPreset
 from tetraview_nets.mommi.recipe import Stage, TrainingRecipe
@@ -113,9 +114,12 @@ class Training:
         return list(self.exams(Split.VALIDATION, self.recipe.watched_exams))
 
     def _own_exams(self, stage: Stage) -> list[CanonicalExam]:
-        """What a stage learns from; fusion keeps exams for itself."""
+        """What a stage learns from; fusion keeps exams for itself, and what compares views is told false marks."""
         if self.material is not None:
-            return _of_stage(self.material.train, stage)
+            given = _of_stage(self.material.train, stage)
+            if stage not in {Stage.RELATION, Stage.BI}:
+                return given
+            return with_false_marks(given, self.assembled((Stage.IPSI,)).ipsi, self.device)
         exams = self.exams(Split.TRAIN, self.recipe.exams)
         first_of_fusion = len(exams) - self.recipe.fusion_exams
         own = range(first_of_fusion, len(exams)) if stage is Stage.FUSION else range(first_of_fusion)

@@ -95,10 +95,10 @@ def _of_exam(exam: CanonicalExam, recipe: PhantomRecipe) -> dict[str, NDArray[np
     sightings = plan_exam(exam.seed, recipe, sample_anatomy(exam.seed))
     shares = contrast_shares(sightings)
     planned = [found for view in VIEWS for found in sightings[view]]
-    bands = [bands(image) for image in exam.images]
+    both = [bands(image) for image in exam.images]
     features = []
     for view, box in zip(exam.box_views, exam.boxes.astype(np.float64), strict=True):
-        whole, fine = bands[view]
+        whole, fine = both[view]
         features.append(_features(whole, fine, box, float(exam.spacing_mm[view])))
     return {
         "features": np.array(features).reshape(len(planned), _WIDTH),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -72,7 +73,7 @@ def _texture(patch: NDArray[np.float64]) -> Floats:
     down, across = np.meshgrid(np.fft.fftfreq(SIDE), np.fft.fftfreq(SIDE), indexing="ij")
     frequency, direction = np.hypot(down, across), np.arctan2(down, across) % np.pi
     edges = np.geomspace(1.5 / SIDE, 0.5, _RINGS + 1)
-    rings = [power[(frequency >= low) & (frequency < high)].mean() for low, high in zip(edges, edges[1:], strict=False)]
+    rings = [power[(frequency >= low) & (frequency < high)].mean() for low, high in pairwise(edges)]
     sector = (direction * (_SECTORS / np.pi)).astype(int) % _SECTORS
     fine = (frequency >= 4 / SIDE) & (frequency < 0.5)  # noqa: PLR2004 - Nyquist
     sectors = np.array([power[fine & (sector == each)].mean() for each in range(_SECTORS)])
@@ -149,13 +150,16 @@ def _told(name: str, features: tuple[Floats, Floats], owners: tuple[NDArray[np.i
 
 def markdown(rows: Sequence[Told], *, command: str) -> str:
     """Both questions as a page."""
-    lines = [
+    note = (
         "Can a linear probe tell phantoms from patients, and objects laid into patients' images from what was there? "
         f"Phantoms and patients: patches of {SIDE} pixels without a mass; power by frequency and direction, greys, "
         "steepness. Seams: the strength of fine texture, and nothing else, on "
         f"{len(CIRCLES)} circles from the middle of a mass to beyond its border, against a free place of the same size "
         "in the same view; what real masses give is the yardstick. Fitted on four fifths of the exams, read on the "
-        f"others; intervals are 95 % of {RESAMPLES} bootstrap resamples of exams. .5 is chance.",
+        f"others; intervals are 95 % of {RESAMPLES} bootstrap resamples of exams. .5 is chance."
+    )
+    lines = [
+        note,
         "",
         "| told apart | n | AUC |",
         "|---|---|---|",
