@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tetraview.domain.view import Route, ViewPosition
 from tetraview_nets.cli.main import app
 from tetraview_nets.datasets import folder as data_folder
 from tetraview_nets.datasets.canonical import canonical_exams
 from tetraview_nets.datasets.folder_lesions import folder_lesions
-from tetraview_nets.learning.cache import IGNORED, CanonicalExam, Split
+from tetraview_nets.learning.cache import IGNORED, VIEWS, CanonicalExam, Split
 from tetraview_nets.learning.evaluate import Detections, image_result
 from tetraview_nets.learning.lesions import LesionSet
 from tetraview_nets.metrics import Froc
@@ -27,7 +28,19 @@ from tetraview_nets.studies.real import malignancy, nipples, outlines, recall
 from tetraview_nets.studies.real.command import RealPart, counts_of, detection_figures
 from tetraview_nets.studies.real.figure import Figure, Group, shortened
 from tetraview_nets.studies.real.reading import BlobReader, BoxReader, ViewReading, apex, ellipse, filled, read_all
+from tetraview_nets.studies.real.routes import (
+    ANY_VIEW,
+    BOTH,
+    BOTH_VIEWS,
+    BY_ROUTE,
+    FOUR,
+    ROUTE_DIFFERENCE,
+    TWO,
+    route_figures,
+    rows_of,
+)
 from tetraview_nets.studies.real.sheets import write_sheets
+from tetraview_nets.studies.real.tables import route_table
 
 
 class Oracle:
@@ -129,7 +142,7 @@ def test_views_that_are_not_there_are_not_counted(readings: list[ViewReading]) -
 def test_an_oracle_has_all_and_the_blob_less(exams: list[CanonicalExam], readings: list[ViewReading]) -> None:
     """Recall is 1 at every rate and size for the truth; the plain row is what the others are compared with."""
     silent = [replace(each, boxes=np.zeros((0, 4)), scores=np.zeros(0), outlines=[]) for each in readings]
-    figures = detection_figures({"oracle": readings, "plain": silent, "blob": read_all(BlobReader(), exams)})
+    figures = detection_figures({"oracle": readings, "plain": silent, "blob": read_all(BlobReader(), exams)}, {})
     for size, count in (("all sizes", 6), ("< 10 mm", 2), ("10-20 mm", 2), ("> 20 mm", 2)):
         found = one(figures, table=recall.BY_BOX, system="oracle", of=size, measure="at 0.25")
         assert (found.value, found.high, found.count) == (1, 1, count)  # few patients: some resamples hold no mass
@@ -171,6 +184,29 @@ def test_the_papers_rule_counts_outlines(readings: list[ViewReading]) -> None:
     figures = recall.recall_figures("x", Group("SET", "digital"), thin)
     assert one(figures, table=recall.BY_OUTLINE, measure="at 1").value == 0
     assert one(figures, table=recall.BY_BOX, of="all sizes", measure="at 1").value == 1
+
+
+def test_the_second_view_is_counted_where_it_is(readings: list[ViewReading]) -> None:
+    """What a route adds is told on breasts with both views; masses found in one view alone are not found in both."""
+    group = Group(data="SET", medium="digital")
+    blind = [
+        replace(each, boxes=each.boxes[:0], scores=each.scores[:0], outlines=[])
+        if VIEWS[each.view].position is ViewPosition.MLO
+        else each
+        for each in readings
+    ]
+    routes = {"two": {route: readings if route is Route.IPSI else blind for route in Route}}
+    rows = rows_of(TWO, routes, {"two": readings, "other": readings})
+    assert list(rows) == ["two, single", "two, ipsi", "other"]
+    assert not any(map(len, rows_of(FOUR, routes, {}).values()))
+    figures = route_figures(group, TWO, rows)
+    values = {(each.system, each.table, each.measure): each.value for each in figures}
+    assert values["two, single", BY_ROUTE, "at 0.5"] == 0.5
+    assert values["two, ipsi", BY_ROUTE, "at 0.5"] == 1.0
+    assert values["two, ipsi", ROUTE_DIFFERENCE, "at 0.5"] == 0.5
+    assert values["two, single", BOTH, ANY_VIEW] == values["two, ipsi", BOTH, BOTH_VIEWS] == 1.0
+    assert values["two, single", BOTH, BOTH_VIEWS] == 0.0
+    assert "| two, ipsi | 1.00 [1.00, 1.00] |" in "\n".join(route_table(figures, part=TWO))
 
 
 def test_an_ellipse_fills_its_box() -> None:

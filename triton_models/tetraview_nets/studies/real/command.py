@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import Progress
 
+from tetraview.domain.view import Route
 from tetraview.imaging.canonical import Frame
 from tetraview_nets.datasets.folder_lesions import folder_lesions
 from tetraview_nets.datasets.material import FIGURES_ONLY, DataRequest, read_folders
@@ -23,9 +24,10 @@ from tetraview_nets.studies.real.figure import Figure, Group
 from tetraview_nets.studies.real.malignancy import malignancy_figures
 from tetraview_nets.studies.real.nipples import nipple_figures
 from tetraview_nets.studies.real.outlines import PatchReader, outline_figures
-from tetraview_nets.studies.real.reading import ViewReading, grouped, read_all
+from tetraview_nets.studies.real.reading import RouteReader, ViewReading, grouped, read_all, read_by_routes
 from tetraview_nets.studies.real.recall import difference_figures, recall_figures
 from tetraview_nets.studies.real.report import Counts, Outcome, markdown
+from tetraview_nets.studies.real.routes import ROUTES_OF, route_figures, rows_of
 from tetraview_nets.studies.real.sheets import write_sheets
 from tetraview_nets.studies.real.systems import PLAIN, ExamReader, Systems
 
@@ -67,8 +69,8 @@ def evaluate_real(request: RealRequest, *, console: Console) -> Outcome:
         WeightsInvalid: the weights of a system cannot be used.
     """
     systems = Systems.of(request.systems, request.weights)
-    readings = _readings(request, systems.detectors, console=console)
-    figures = detection_figures(readings)
+    readings, routes = _readings(request, systems.detectors, console=console)
+    figures = detection_figures(readings, routes)
     if systems.patches:
         figures += patch_figures(systems.patches, _lesions(request))
     outcome = Outcome(
@@ -88,10 +90,17 @@ def evaluate_real(request: RealRequest, *, console: Console) -> Outcome:
     return outcome
 
 
-def _readings(request: RealRequest, readers: Sequence[ExamReader], *, console: Console) -> dict[str, list[ViewReading]]:
-    """Each detector's one pass over the exams."""
+#: What each detector says by each route, where it knows any.
+Routes = Mapping[str, Mapping[Route, Sequence[ViewReading]]]
+
+
+def _readings(
+    request: RealRequest, readers: Sequence[ExamReader], *, console: Console
+) -> tuple[dict[str, list[ViewReading]], Routes]:
+    """Each detector's one pass over the exams, as it is served and by every route."""
     exams: dict[Frame, list[CanonicalExam]] = {}
-    readings = {}
+    readings: dict[str, list[ViewReading]] = {}
+    routes: dict[str, dict[Route, list[ViewReading]]] = {}
     for each in readers:
         if each.frame not in exams:
             key = CacheKey(recipe="", frame=each.frame, split=Split.TEST)
@@ -100,20 +109,30 @@ def _readings(request: RealRequest, readers: Sequence[ExamReader], *, console: C
             raise DatasetUnusable(f"the folders hold no exam of the part {request.part}")
         with Progress(console=console, transient=True) as progress:
             bar = progress.add_task(each.name, total=len(exams[each.frame]))
-            readings[each.name] = read_all(each.reader, exams[each.frame], done=partial(progress.advance, bar))
-    return readings
+            done = partial(progress.advance, bar)
+            if isinstance(each.reader, RouteReader):
+                routes[each.name] = read_by_routes(each.reader, exams[each.frame], done=done)
+                readings[each.name] = routes[each.name][Route.TRI]
+            else:
+                readings[each.name] = read_all(each.reader, exams[each.frame], done=done)
+    return readings, routes
 
 
-def detection_figures(readings: Mapping[str, Sequence[ViewReading]]) -> list[Figure]:
+def detection_figures(readings: Mapping[str, Sequence[ViewReading]], routes: Routes) -> list[Figure]:
     """All figures of all detectors on the same images."""
     parts = {name: grouped(found) for name, found in readings.items()}
+    by_route = {name: {route: grouped(found) for route, found in by.items()} for name, by in routes.items()}
     figures: list[Figure] = []
     for group in counts_of(readings):
-        for name, found in parts.items():
-            figures += recall_figures(name, group, found[group])
-            figures += nipple_figures(name, group, found[group])
+        own = {name: found[group] for name, found in parts.items()}
+        for name, found in own.items():
+            figures += recall_figures(name, group, found)
+            figures += nipple_figures(name, group, found)
         if PLAIN in parts:
-            figures += difference_figures(group, {name: found[group] for name, found in parts.items()}, other=PLAIN)
+            figures += difference_figures(group, own, other=PLAIN)
+        of_group = {name: {route: found[group] for route, found in by.items()} for name, by in by_route.items()}
+        for part in ROUTES_OF if routes else ():
+            figures += route_figures(group, part, rows_of(part, of_group, own))
     return figures
 
 

@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tetraview.domain.view import Laterality, Route
 from tetraview_nets.learning.augment import plain
 from tetraview_nets.learning.cache import MASS, VIEWS, CanonicalExam
 from tetraview_nets.learning.evaluate import BlobDetector, Detector, image_result, view_input
 from tetraview_nets.metrics import ImageResult
 from tetraview_nets.studies.real.figure import Group
-from tetraview_nets.system import ViewOutput
+from tetraview_nets.system import ViewInput, ViewOutput
 
 #: Points of an ellipse drawn as a polygon.
 _CORNERS = 36
@@ -41,6 +42,11 @@ class ViewReading:
     outlines: list[NDArray[np.float64]]
     #: x, y and confidence; None where the detector looks for no nipple.
     nipple: tuple[float, float, float] | None
+
+    @property
+    def laterality(self) -> Laterality:
+        """The breast shown."""
+        return VIEWS[self.view].laterality
 
     @property
     def outlined(self) -> bool:
@@ -77,9 +83,11 @@ class NetworkReader:
     @torch.inference_mode()
     def read(self, exam: CanonicalExam) -> list[ViewReading]:
         """All views of the exam together."""
-        views = np.flatnonzero(exam.present).tolist()
-        shown = [view_input(exam, view, torch.device("cpu")) for view in views]
-        outputs: list[ViewOutput] = self.network.read(shown)  # type: ignore[operator]
+        views, shown = _shown(exam)
+        return self._readings(exam, views, self.network.read(shown))  # type: ignore[operator]
+
+    @staticmethod
+    def _readings(exam: CanonicalExam, views: Sequence[int], outputs: Sequence[ViewOutput]) -> list[ViewReading]:
         return [
             ViewReading(
                 exam=exam,
@@ -91,6 +99,24 @@ class NetworkReader:
             )
             for view, output in zip(views, outputs, strict=True)
         ]
+
+
+class RouteReader(NetworkReader):
+    """A detector that reads a view by itself or with others, by every route at the cost of one."""
+
+    @torch.inference_mode()
+    def read_routes(self, exam: CanonicalExam) -> dict[Route, list[ViewReading]]:
+        """One reading a view for each route, as far as the exam's views allow it."""
+        views, shown = _shown(exam)
+        look = self.network.look(shown)  # type: ignore[operator]
+        conclude: Callable[..., list[ViewOutput]] = self.network.conclude  # type: ignore[assignment]
+        return {route: self._readings(exam, views, conclude(look, furthest=route)) for route in Route}
+
+
+def _shown(exam: CanonicalExam) -> tuple[list[int], list[ViewInput]]:
+    """The views that an exam has, and what a network is given of them."""
+    views = np.flatnonzero(exam.present).tolist()
+    return views, [view_input(exam, view, torch.device("cpu")) for view in views]
 
 
 class BoxReader:
@@ -137,6 +163,18 @@ def read_all(
     readings = []
     for exam in exams:
         readings += reader.read(exam)
+        done()
+    return readings
+
+
+def read_by_routes(
+    reader: RouteReader, exams: Iterable[CanonicalExam], *, done: Callable[[], None] = lambda: None
+) -> dict[Route, list[ViewReading]]:
+    """One pass of a reader over exams, for every route."""
+    readings: dict[Route, list[ViewReading]] = {route: [] for route in Route}
+    for exam in exams:
+        for route, found in reader.read_routes(exam).items():
+            readings[route] += found
         done()
     return readings
 

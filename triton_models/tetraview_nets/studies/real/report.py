@@ -11,12 +11,14 @@ from tetraview_nets.learning.figure_table import made_by, page
 from tetraview_nets.metrics import IOU_CRITERION, RESAMPLES
 from tetraview_nets.studies.real import recall
 from tetraview_nets.studies.real.figure import Figure, Group
+from tetraview_nets.studies.real.routes import ROUTES_OF
 from tetraview_nets.studies.real.tables import (
     class_table,
     difference_table,
     nipple_table,
     outline_table,
     recall_table,
+    route_table,
     size_table,
     table,
 )
@@ -37,6 +39,10 @@ DETECTION = (
     "not there are not counted. `blob` is bright blobs, without learning. `plain` is a small single-view network "
     "without any paper's ideas, trained by the same command on the same images. Both draw the ellipse in their box as "
     "outline."
+)
+ROUTES = (
+    "By route: the same weights read every view alone, with the other view of its breast, with the other breast, or "
+    "with both. Any and both views: of the breasts that show one mass in each view, at .5 false positives an image."
 )
 NIPPLES = (
     "Marks that a person was sure of. A reader finds a nipple where it gives a place and trusts it; distances are of "
@@ -113,6 +119,7 @@ def _section(group: Group, counts: Counts, figures: Sequence[Figure], *, seen: f
         ("By outline:", recall_table(figures, by=recall.BY_OUTLINE)),
         ("By size, matched by box:", size_table(figures)),
         ("Difference of recall by box:", difference_table(figures)),
+        (ROUTES, [line for part in ROUTES_OF for line in [*route_table(figures, part=part), ""]][:-1]),
     ):
         blocks += [title, lines] if lines else []
     return blocks

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from tetraview.domain.training import trained_on
 from tetraview.imaging.canonical import Frame
+from tetraview_nets.mommi.network import MommiNet
 from tetraview_nets.plain import storage as plain_storage
 from tetraview_nets.plain.network import PlainDetector
 from tetraview_nets.plain.presets import SLIM
 from tetraview_nets.studies.real.outlines import PatchReader
-from tetraview_nets.studies.real.reading import BlobReader, BoxReader, NetworkReader, Reader
+from tetraview_nets.studies.real.reading import BlobReader, BoxReader, NetworkReader, Reader, RouteReader
 from tetraview_nets.systems import DETECTORS, PATCH_SYSTEMS, REPOSITORY, weights_file
 from tetraview_nets.weights import WeightsCard, load_network
 
@@ -73,7 +74,8 @@ def _detector(name: str, path: Path) -> tuple[ExamReader, WeightsCard | None]:
     system = DETECTORS[name]
     network, card = load_network(path, name=system.card_name, presets=system.presets, build=system.build)
     frame = system.presets[card.preset].frame
-    return ExamReader(name=name, reader=NetworkReader(network), frame=frame), card
+    reader = RouteReader(network) if isinstance(network, MommiNet) else NetworkReader(network)
+    return ExamReader(name=name, reader=reader, frame=frame), card
 
 
 def _plain(path: Path) -> tuple[ExamReader, WeightsCard | None]:

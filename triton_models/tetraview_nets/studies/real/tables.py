@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tetraview_nets.metrics import FPPI_POINTS
-from tetraview_nets.studies.real import malignancy, nipples, outlines, recall
+from tetraview_nets.studies.real import malignancy, nipples, outlines, recall, routes
 from tetraview_nets.studies.real.figure import Figure
 
 #: Rate of false positives at which sizes are told apart.
@@ -37,6 +37,19 @@ def difference_table(figures: Sequence[Figure]) -> list[str]:
     chosen = [each for each in figures if each.table == recall.DIFFERENCE]
     columns = [recall.measure(fppi) for fppi in recall.COMPARED_AT]
     return _pivot(chosen, f"detector {chosen[0].of}" if chosen else "", columns, lambda figure: figure.measure)
+
+
+def route_table(figures: Sequence[Figure], *, part: str) -> list[str]:
+    """Recall by every route on a part, its difference from single views, and masses found in any view and in both."""
+    at = [recall.measure(fppi) for fppi in recall.COMPARED_AT]
+    chosen = [each for each in figures if each.of == part and each.table in routes.TABLES]
+    columns = [f"{what}{name}" for what in ("", "minus single, ") for name in at]
+    views = [what for what in (routes.ANY_VIEW, routes.BOTH_VIEWS) if any(each.measure == what for each in chosen)]
+    return _pivot(chosen, part, [*columns, *views], _route_column)
+
+
+def _route_column(figure: Figure) -> str:
+    return f"minus single, {figure.measure}" if figure.table == routes.ROUTE_DIFFERENCE else figure.measure
 
 
 def nipple_table(figures: Sequence[Figure]) -> list[str]:
