@@ -27,6 +27,7 @@ from tetraview_nets.plain.presets import SLIM
 from tetraview_nets.studies.real import malignancy, nipples, outlines, recall
 from tetraview_nets.studies.real.command import RealPart, counts_of, detection_figures
 from tetraview_nets.studies.real.figure import Figure, Group, shortened
+from tetraview_nets.studies.real.misses import Cause, cause, missed_figures
 from tetraview_nets.studies.real.reading import BlobReader, BoxReader, ViewReading, apex, ellipse, filled, read_all
 from tetraview_nets.studies.real.routes import (
     ANY_VIEW,
@@ -207,6 +208,22 @@ def test_the_second_view_is_counted_where_it_is(readings: list[ViewReading]) -> 
     assert values["two, single", BOTH, ANY_VIEW] == values["two, ipsi", BOTH, BOTH_VIEWS] == 1.0
     assert values["two, single", BOTH, BOTH_VIEWS] == 0.0
     assert "| two, ipsi | 1.00 [1.00, 1.00] |" in "\n".join(route_table(figures, part=TWO))
+
+
+def test_a_miss_has_a_cause(readings: list[ViewReading]) -> None:
+    """Size comes first, then the edge; a mass that stands out in the middle of the breast has no excuse."""
+    causes = [cause(reading, box) for reading in readings for box in reading.by_box().truth]
+    assert causes == [Cause.SMALL, Cause.SMALL, *[Cause.NONE] * 4]
+    large = readings[4]
+    at_edge = replace(large, exam=replace(large.exam, masks=np.roll(large.exam.masks, 150, axis=1)))
+    (box,) = large.by_box().truth
+    assert cause(large, box) is Cause.NONE
+    assert cause(at_edge, box) is Cause.EDGE
+    flat = replace(large.exam, images=np.full_like(large.exam.images, 100))
+    assert cause(replace(large, exam=flat), box) is Cause.FAINT
+    silent = [replace(each, boxes=each.boxes[:0], scores=each.scores[:0], outlines=[]) for each in readings]
+    figures = missed_figures("silent", Group(data="SET", medium="digital"), silent)
+    assert {each.of: (each.count, each.value) for each in figures} == {"small": (2, 1.0), "none of these": (4, 1.0)}
 
 
 def test_an_ellipse_fills_its_box() -> None:

@@ -77,7 +77,7 @@ class _Sheet:
         inside = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1] * spacing
         chances = cv2.GaussianBlur(image, (0, 0), 4.0 / spacing) ** 2 * mask
         if VIEWS[view].position is ViewPosition.MLO:
-            chances *= _below_muscle(mask, spacing)
+            chances *= below_muscle(mask, spacing)
         boxes = exam.boxes[exam.box_views == view] * spacing
         taken = [
             ((float(x0 + x1) / 2, float(y0 + y1) / 2), float(max(x1 - x0, y1 - y0)) / 2) for x0, y0, x1, y1 in boxes
@@ -279,7 +279,8 @@ def _holds(sheet: _Sheet, place: Point, radius_mm: float) -> bool:
     return 0 <= row < rows and 0 <= column < columns and bool(sheet.places(radius_mm)[row, column] > 0)
 
 
-def _below_muscle(mask: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.bool_]:
+def below_muscle(mask: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.bool_]:
+    """Where an MLO view hardly shows the pectoral muscle: bool [H, W], from the breast's mask [H, W]."""
     rows = np.flatnonzero(mask.any(axis=1))
     top = float(rows[0]) if len(rows) else 0.0
     y, x = (np.arange(size, dtype=np.float32)[:, None] * spacing_mm for size in mask.shape)

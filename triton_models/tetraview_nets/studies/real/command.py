@@ -22,6 +22,7 @@ from tetraview_nets.learning.figure_table import write_csv
 from tetraview_nets.learning.lesions import Lesion, LesionSet
 from tetraview_nets.studies.real.figure import Figure, Group
 from tetraview_nets.studies.real.malignancy import malignancy_figures
+from tetraview_nets.studies.real.misses import missed_figures
 from tetraview_nets.studies.real.nipples import nipple_figures
 from tetraview_nets.studies.real.outlines import PatchReader, outline_figures
 from tetraview_nets.studies.real.reading import RouteReader, ViewReading, grouped, read_all, read_by_routes
@@ -128,6 +129,7 @@ def detection_figures(readings: Mapping[str, Sequence[ViewReading]], routes: Rou
         for name, found in own.items():
             figures += recall_figures(name, group, found)
             figures += nipple_figures(name, group, found)
+            figures += missed_figures(name, group, found)
         if PLAIN in parts:
             figures += difference_figures(group, own, other=PLAIN)
         of_group = {name: {route: found[group] for route, found in by.items()} for name, by in by_route.items()}

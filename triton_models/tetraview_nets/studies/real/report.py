@@ -9,12 +9,13 @@ from tetraview_nets.datasets.anchors import PUBLISHED_RECALLS
 from tetraview_nets.datasets.material import FIGURES_ONLY
 from tetraview_nets.learning.figure_table import made_by, page
 from tetraview_nets.metrics import IOU_CRITERION, RESAMPLES
-from tetraview_nets.studies.real import recall
+from tetraview_nets.studies.real import misses, recall
 from tetraview_nets.studies.real.figure import Figure, Group
 from tetraview_nets.studies.real.routes import ROUTES_OF
 from tetraview_nets.studies.real.tables import (
     class_table,
     difference_table,
+    missed_table,
     nipple_table,
     outline_table,
     recall_table,
@@ -39,6 +40,11 @@ DETECTION = (
     "not there are not counted. `blob` is bright blobs, without learning. `plain` is a small single-view network "
     "without any paper's ideas, trained by the same command on the same images. Both draw the ellipse in their box as "
     "outline."
+)
+MISSES = (
+    f"What is missed at {misses.JUDGED_AT:g}, and why as far as the image says, the first that is true: a longer side "
+    f"under {misses.SMALL_MM:g} mm, within {misses.EDGE_MM:g} mm of the breast's edge, where an MLO view may show "
+    f"muscle, a contrast under {misses.FAINT:g}."
 )
 ROUTES = (
     "By route: the same weights read every view alone, with the other view of its breast, with the other breast, or "
@@ -119,6 +125,7 @@ def _section(group: Group, counts: Counts, figures: Sequence[Figure], *, seen: f
         ("By outline:", recall_table(figures, by=recall.BY_OUTLINE)),
         ("By size, matched by box:", size_table(figures)),
         ("Difference of recall by box:", difference_table(figures)),
+        (MISSES, missed_table(figures)),
         (ROUTES, [line for part in ROUTES_OF for line in [*route_table(figures, part=part), ""]][:-1]),
     ):
         blocks += [title, lines] if lines else []

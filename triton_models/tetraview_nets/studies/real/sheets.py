@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tetraview_nets.metrics import Froc, assign
+from tetraview_nets.studies.real.misses import Cause, cause
 from tetraview_nets.studies.real.reading import ViewReading, grouped, view_name
 
 #: False positives per image at which marks are drawn.
@@ -22,7 +23,7 @@ Picture = NDArray[np.uint8]
 
 
 def write_sheets(folder: Path, readings: Mapping[str, Sequence[ViewReading]]) -> None:
-    """One sheet a detector and group for views with a missed mass, one for those whose masses are all hit.
+    """One sheet a detector and group for views with a missed mass, by cause, one for those whose masses are all hit.
 
     True boxes are green, hits blue, false marks red with their scores, at one false positive an image; the nipple that
     the detector gives is a cross, the one that a person marked a circle.
@@ -38,9 +39,16 @@ def write_sheets(folder: Path, readings: Mapping[str, Sequence[ViewReading]]) ->
                 marks = set(assign(result)[result.scores >= threshold].tolist())
                 if result.lesions:
                     (hit if marks.issuperset(range(len(result.lesions))) else missed).append(view)
+            missed.sort(key=_first_cause)
             for kind, chosen in (("missed", missed), ("hit", hit)):
                 path = folder / f"{name}-{group.data}-{group.medium}-{kind}.jpg".replace(" ", "_")
                 _write(path, [drawn(view, threshold) for view in _spread(chosen)])
+
+
+def _first_cause(view: ViewReading) -> int:
+    """Where the view stands in the order of causes, by the first of its masses' causes."""
+    order = list(Cause)
+    return min(order.index(cause(view, box)) for box in view.by_box().truth)
 
 
 def _spread(views: Sequence[ViewReading]) -> list[ViewReading]:
@@ -55,7 +63,7 @@ def drawn(reading: ViewReading, threshold: float) -> Picture:
     picture = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
     result = reading.by_box()
     for box in result.truth:
-        _frame(picture, box, _TRUE)
+        _frame(picture, box, _TRUE, text=str(cause(reading, box)))
     for box, score, mass in zip(result.boxes, result.scores, assign(result), strict=True):
         if score >= threshold:
             _frame(picture, box, _HIT if mass >= 0 else _FALSE, text=f"{score:.2f}")

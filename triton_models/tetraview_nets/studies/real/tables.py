@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tetraview_nets.metrics import FPPI_POINTS
-from tetraview_nets.studies.real import malignancy, nipples, outlines, recall, routes
+from tetraview_nets.studies.real import malignancy, misses, nipples, outlines, recall, routes
 from tetraview_nets.studies.real.figure import Figure
 
 #: Rate of false positives at which sizes are told apart.
@@ -50,6 +50,17 @@ def route_table(figures: Sequence[Figure], *, part: str) -> list[str]:
 
 def _route_column(figure: Figure) -> str:
     return f"minus single, {figure.measure}" if figure.table == routes.ROUTE_DIFFERENCE else figure.measure
+
+
+def missed_table(figures: Sequence[Figure]) -> list[str]:
+    """How many masses of each kind of difficulty every detector misses."""
+    chosen = [each for each in figures if each.table == misses.MISSED]
+    columns = [str(each) for each in misses.Cause if any(figure.of == each for figure in chosen)]
+    counts = {each.of: each.count for each in chosen}
+    cells = {(each.system, each.of): f"{each.value * each.count:.0f}" for each in chosen}
+    systems = dict.fromkeys(each.system for each in chosen)
+    rows = [[system, *(cells.get((system, name), "") for name in columns)] for system in systems]
+    return table(["missed", *(f"{name} ({counts[name]})" for name in columns)], rows) if rows else []
 
 
 def nipple_table(figures: Sequence[Figure]) -> list[str]:
