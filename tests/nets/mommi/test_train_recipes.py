@@ -15,13 +15,17 @@ from tetraview.domain.view import Route
 from tetraview_nets.learning.cache import CanonicalExam, canonical_exam
 from tetraview_nets.learning.distributed import Workers
 from tetraview_nets.mommi.evaluate import MommiDetector
+from tetraview_nets.mommi.ipsidual import IpsiDualNet
 from tetraview_nets.mommi.network import MommiNet
 from tetraview_nets.mommi.presets import PRESETS
 from tetraview_nets.mommi.recipe import RECIPES, Stage
 from tetraview_nets.mommi.stacking import exam_candidates, fit_scorer
 from tetraview_nets.mommi.storage import load
-from tetraview_nets.mommi.task import STREAMS, TASKS, FusionTask, TaskSet
-from tetraview_nets.mommi.training import Training
+from tetraview_nets.mommi.task import STREAMS, TASKS, FusionTask, TaskSet, WindowTask
+from tetraview_nets.mommi.training import Training, begin
+from tetraview_nets.plain.network import PlainNet
+from tetraview_nets.plain.presets import PRESETS as PLAIN_PRESETS
+from tetraview_nets.weights import WeightsCard, save
 
 CPU = torch.device("cpu")
 
@@ -71,6 +75,36 @@ def test_losses_are_single_precision_whatever_the_convolutions_are(stage: Stage,
         # Which RoIs are drawn hangs on the last digits of their scores, so their losses may differ.
         if not name.startswith("roi"):
             assert loss.item() == pytest.approx(terms[0][name].item(), rel=0.05)
+
+
+def test_windows_train_weights_that_read_whole_views(exams: list[CanonicalExam]) -> None:
+    """A step on windows of single views has finite losses, and its weights fit the network of whole views."""
+    schedule = replace(RECIPES["tiny"].schedules[Stage.IPSI], batch=4)
+    task = WindowTask(
+        TaskSet(preset=PRESETS["tiny"], exams=exams, watched=exams, schedule=schedule, device=CPU, window=(128, 64))
+    )
+    losses = task.losses(0)
+    assert set(losses) == {"rpn_focal", "rpn_diou", "roi_focal", "roi_diou"}
+    assert all(bool(loss.isfinite()) for loss in losses.values())
+    assert losses["roi_diou"] > 0
+    assert set(task.validate(task.network)) == {"recall_at_0.5", "recall_at_1", "recall_at_2"}
+    IpsiDualNet(PRESETS["tiny"]).load_state_dict(task.network.state_dict())
+
+
+def test_the_light_backbone_begins_as_that_of_the_plain_network(tmp_path: Path) -> None:
+    """Weights of the plain network become the backbone's and nothing else; other stages have no use for them."""
+    path, preset = tmp_path / "plain.safetensors", replace(PRESETS["light"], height=128, width=64)
+    plain = PlainNet(PLAIN_PRESETS["slim"])
+    save(path, plain, WeightsCard(name="plain", version="0", preset="slim", generator_version="0"))
+    network = IpsiDualNet(preset)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    begin(network, Stage.IPSI, path)
+    stem = plain.state_dict()["stem.0.weight"].half().float()
+    assert torch.equal(network.state_dict()["backbone.stem.0.weight"], stem)
+    others = [name for name in before if not name.startswith("backbone.")]
+    assert all(torch.equal(before[name], network.state_dict()[name]) for name in others)
+    with pytest.raises(ValueError, match="holds weights of plain and none for the bi stage"):
+        begin(network, Stage.BI, path)
 
 
 def test_a_process_draws_its_own_part_of_a_batch(exams: list[CanonicalExam]) -> None:

@@ -8,11 +8,11 @@ import torch
 
 from tetraview import phantom
 from tetraview_nets.blocks.resnet import STRIDE
-from tetraview_nets.learning.augment import ViewSample, plain
+from tetraview_nets.learning.augment import ViewSample, plain, window_of
 from tetraview_nets.learning.cache import CanonicalExam, canonical_exam
 from tetraview_nets.plain.network import PlainDetector, PlainNet
 from tetraview_nets.plain.presets import PRESETS, SLIM, TINY
-from tetraview_nets.plain.task import box_loss, heat_loss, target_of, window_of
+from tetraview_nets.plain.task import box_loss, heat_loss, target_of
 from tetraview_nets.system import MAX_DETECTIONS
 
 

@@ -9,7 +9,7 @@ sharpened; where an image's spacing is a guess the scale varies by as much as th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -127,6 +127,37 @@ def augmented(exam: CanonicalExam, view: int, change: ExamChange, generator: np.
         present=bool(exam.present[view]),
         nipple_known=bool(exam.nipple_known[view]),
         ignored=(masks & IGNORED) > 0,
+    )
+
+
+def window_of(sample: ViewSample, size: tuple[int, int], generator: np.random.Generator) -> ViewSample:
+    """A window of a view around one of its masses, or around any place of the breast where it shows none.
+
+    Args:
+        sample: the view.
+        size: rows and columns of the window.
+        generator: of the random numbers.
+    """
+    whole, part = np.array(sample.image.shape[::-1]), np.array(size[::-1])
+    if len(sample.boxes):
+        box = sample.boxes[generator.integers(len(sample.boxes))]
+        low, high = box[:2], box[2:]
+    else:
+        places = np.flatnonzero(sample.breast) if sample.breast.any() else np.arange(sample.breast.size)
+        low = high = np.array(divmod(int(places[generator.integers(len(places))]), int(whole[0]))[::-1])
+    # A mass that is larger than the window is cut on both sides.
+    first, last = np.minimum(low, high - part), np.maximum(low, high - part)
+    x, y = np.clip(np.rint(generator.uniform(first, last)), 0, whole - part).astype(int)
+    rows, columns = slice(y, y + size[0]), slice(x, x + size[1])
+    return replace(
+        sample,
+        image=sample.image[rows, columns],
+        breast=sample.breast[rows, columns],
+        mass=sample.mass[rows, columns],
+        boxes=moved(sample.boxes, np.eye(2), np.array([-x, -y]), (size[1], size[0])),
+        mimics=moved(sample.mimics, np.eye(2), np.array([-x, -y]), (size[1], size[0])),
+        nipple=(sample.nipple - np.array([x, y, 0])).astype(sample.nipple.dtype),
+        ignored=None if sample.ignored is None else sample.ignored[rows, columns],
     )
 
 

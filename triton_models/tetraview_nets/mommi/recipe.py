@@ -43,6 +43,8 @@ class TrainingRecipe:
     #: Exams looked at while training goes on, the first of ``operating_exams``.
     watched_exams: int
     schedules: Mapping[Stage, Schedule]
+    #: Rows and columns of the windows that the ipsilateral stage learns from; None for pairs of whole views.
+    window: tuple[int, int] | None = None
     rhythm: Rhythm = USUAL
 
     @property
@@ -91,13 +93,14 @@ _SLIM = TrainingRecipe(
     },
 )
 
-# Four pairs are eight images, enough for the batch statistics of its normalisation. Real pairs differ more than
-# phantoms do, so the head and the fusion network take more steps.
+# What decides on real mammograms is how many masses and how much tissue the detector has seen: sixteen windows cost
+# what four whole pairs do. Views are compared by the relation stage alone, so that takes more steps, as fusion does.
 _LIGHT = replace(
     _SLIM,
+    window=(256, 192),
     schedules={
         **_SLIM.schedules,
-        Stage.IPSI: Schedule(steps=4000, batch=4, learning_rate=1e-3, warm_up=200, weight_decay=1e-2, average=0.998),
+        Stage.IPSI: Schedule(steps=6000, batch=16, learning_rate=1e-3, warm_up=200, weight_decay=1e-2, average=0.998),
         Stage.RELATION: Schedule(steps=1500, batch=8, learning_rate=1e-3, warm_up=50, weight_decay=1e-2, average=0.99),
         Stage.FUSION: Schedule(steps=1000, batch=8, learning_rate=1e-3, warm_up=50),
     },

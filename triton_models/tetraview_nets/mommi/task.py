@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tetraview.domain.view import Route
 from tetraview_nets.blocks.nipple import NippleNet, locate, nipple_loss
 from tetraview_nets.boxes import boxes_to_map
-from tetraview_nets.learning.augment import ViewSample, plain
+from tetraview_nets.learning.augment import ViewSample, plain, window_of
 from tetraview_nets.learning.cache import VIEWS, CanonicalExam
 from tetraview_nets.learning.data import (
     AUX_DROPPED,
@@ -66,6 +66,8 @@ class TaskSet:
     workers: Workers = ALONE
     #: How often each source of exams is drawn; None for all alike.
     shares: Mapping[str, float] | None = None
+    #: Rows and columns of the windows that the ipsilateral network learns from; None for pairs of whole views.
+    window: tuple[int, int] | None = None
 
     @property
     def batch(self) -> int:
@@ -122,6 +124,53 @@ def cut_short(sample: ViewSample, generator: np.random.Generator) -> ViewSample:
     image = sample.image.copy()
     image[:, max(end, 0) :] = 0
     return replace(sample, image=image)
+
+
+class WindowTask:
+    """Find masses in windows of single views, of which a step sees many for the cost of few pairs.
+
+    What the other view of the breast tells is left to the relation stage.
+    """
+
+    def __init__(self, given: TaskSet) -> None:
+        if given.window is None:
+            raise ValueError("windows have no size")
+        self.given, self._size = given, given.window
+        # Anchors belong to the size of the image and to no weights, so that these fit whole views.
+        preset = replace(
+            given.preset, height=self._size[0], width=self._size[1], sampled_rois=given.preset.sampled_rois // 2
+        )
+        self._ipsi = IpsiDualNet(preset).to(given.device)
+        self._whole = IpsiDualNet(given.preset).to(given.device)
+        self.network: nn.Module = self._ipsi
+        self._draw = Draw(given.exams, shares=given.shares)
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        """The detector's four losses on windows without companions."""
+        generator = self.given.generator(Stage.IPSI, step)
+        drawn = [self._draw.sample(generator) for _ in range(self.given.batch)]
+        views = collate([window_of(view, self._size, generator) for view in drawn], device=self.given.device)
+        alone = torch.zeros(len(drawn), dtype=torch.bool, device=self.given.device)
+        return self._ipsi.loss(
+            views.image,
+            views.image,
+            main_boxes=views.boxes,
+            aux_boxes=views.boxes,
+            main_nipple=views.nipple,
+            aux_nipple=views.nipple,
+            main_spacing=views.spacing,
+            aux_spacing=views.spacing,
+            aux_present=alone,
+            geometry_ok=alone,
+            main_ignored=views.ignored,
+            aux_ignored=views.ignored,
+        )
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Recall on whole watched exams."""
+        self._whole.load_state_dict(network.state_dict())
+        self._whole.eval()
+        return recalls(self.given.watched, lambda exam: ipsi_boxes(self._whole, exam, self.given.device))
 
 
 class IpsiTask:

@@ -29,7 +29,7 @@ from tetraview_nets.mommi.presets import MommiPreset
 from tetraview_nets.mommi.recipe import Stage, TrainingRecipe
 from tetraview_nets.mommi.relation_task import RelationTask, with_other_view
 from tetraview_nets.mommi.stacking import fit_scorer
-from tetraview_nets.mommi.task import TASKS, FusionTask, TaskSet
+from tetraview_nets.mommi.task import TASKS, FusionTask, TaskSet, WindowTask
 from tetraview_nets.plain.storage import NAME as PLAIN
 from tetraview_nets.weights import WeightsCard, save
 
@@ -72,7 +72,7 @@ class Training:
         torch.manual_seed(schedule.seed)
         task = self._task(stage)
         if self.init is not None:
-            _begin(task.network, stage, self.init)
+            begin(task.network, stage, self.init)
         if self.workers.first:
             note(self.folder, stage, self._data_sets, init=self.init)
         task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -88,7 +88,10 @@ class Training:
             device=self.device,
             workers=self.workers,
             shares=self.material.shares if self.material else None,
+            window=self.recipe.window,
         )
+        if stage is Stage.IPSI and self.recipe.window:
+            return WindowTask(given)
         if stage is Stage.FUSION:
             return FusionTask(given, self.assembled((Stage.NIPPLE, Stage.IPSI, Stage.RELATION, Stage.BI)))
         if stage is Stage.RELATION:
@@ -225,7 +228,7 @@ def _of_stage(exams: Sequence[CanonicalExam], stage: Stage) -> list[CanonicalExa
     return rest
 
 
-def _begin(network: nn.Module, stage: Stage, path: Path) -> None:
+def begin(network: nn.Module, stage: Stage, path: Path) -> None:
     """Give the network of a stage the weights of its part in a file, or its backbone those of the plain network.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from tetraview.domain.view import Route
 from tetraview_nets.blocks.resnet import STRIDE
-from tetraview_nets.learning.augment import ViewSample, moved
+from tetraview_nets.learning.augment import ViewSample, window_of
 from tetraview_nets.learning.data import Draw
 from tetraview_nets.learning.evaluate import read_exams, recall_figures
 from tetraview_nets.learning.material import ExamMaterial
@@ -57,27 +57,6 @@ def _cells(plane: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> np.ndarray
     """The cells any of whose pixels are set."""
     rows, columns = (side // STRIDE for side in plane.shape)
     return np.asarray(plane.reshape(rows, STRIDE, columns, STRIDE).any(axis=(1, 3)))
-
-
-def window_of(sample: ViewSample, size: tuple[int, int], generator: np.random.Generator) -> ViewSample:
-    """A window of a view, around one of its masses where it shows any; its sides are ``size``, rows and columns."""
-    whole, part = np.array(sample.image.shape[::-1]), np.array(size[::-1])
-    low = high = generator.uniform(0, whole)
-    if len(sample.boxes):
-        box = sample.boxes[generator.integers(len(sample.boxes))]
-        low, high = box[:2], box[2:]
-    # A mass that is larger than the window is cut on both sides.
-    first, last = np.minimum(low, high - part), np.maximum(low, high - part)
-    x, y = np.clip(np.rint(generator.uniform(first, last)), 0, whole - part).astype(int)
-    rows, columns = slice(y, y + size[0]), slice(x, x + size[1])
-    return replace(
-        sample,
-        image=sample.image[rows, columns],
-        breast=sample.breast[rows, columns],
-        mass=sample.mass[rows, columns],
-        boxes=moved(sample.boxes, np.eye(2), np.array([-x, -y]), (size[1], size[0])),
-        ignored=None if sample.ignored is None else sample.ignored[rows, columns],
-    )
 
 
 def heat_loss(logits: Tensor, bell: Tensor, ignored: Tensor) -> Tensor:
