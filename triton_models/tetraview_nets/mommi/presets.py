@@ -139,9 +139,7 @@ SLIM = MommiPreset(
 
 # HRNet's place is taken by a network that makes three steps in the time of one: on real mammograms the number of steps
 # decides.
-LIGHT = replace(
-    SLIM, name="light", backbone=ResNetShape(branches=(24, 48, 96, 160), blocks=(1, 2, 2, 2)), pyramid=48
-)
+LIGHT = replace(SLIM, name="light", backbone=ResNetShape(branches=(24, 48, 96, 160), blocks=(1, 2, 2, 2)), pyramid=48)
 
 MEDIUM = MommiPreset(
     name="medium",
