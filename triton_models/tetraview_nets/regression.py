@@ -10,24 +10,21 @@ from torch.nn import functional
 RIDGE = 1e-3
 
 
-def regress(x: Tensor, truth: Tensor, *, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def regress(x: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     """Weights [C] and bias of the logistic regression of ``truth`` on ``x``.
 
     Args:
         x: [N, C].
         truth: bool [N], both values among them.
-        weights: [N], how much each row counts; None for all alike.
     """
     x, wanted = x.double(), truth.double()
-    share = None if weights is None else weights.double() * len(weights) / weights.double().sum()
     parameters = torch.zeros(x.shape[1] + 1, dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.LBFGS([parameters], max_iter=200, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimiser.zero_grad()
         logits = x @ parameters[:-1] + parameters[-1]
-        total = functional.binary_cross_entropy_with_logits(logits, wanted, weight=share)
-        total = total + RIDGE * parameters[:-1].square().sum()
+        total = functional.binary_cross_entropy_with_logits(logits, wanted) + RIDGE * parameters[:-1].square().sum()
         total.backward()  # type: ignore[no-untyped-call]
         return total
 

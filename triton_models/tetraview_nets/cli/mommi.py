@@ -156,7 +156,7 @@ def graft(  # noqa: PLR0917
 
 
 @app.command()
-def link(
+def link(  # noqa: PLR0917
     out: Annotated[Path, typer.Option(help="The weights file to write.")],
     init: Annotated[Path, typer.Option("--init", help="The weights whose other parts stay.")] = PACKAGE.weights,
     data: DataOption = None,

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tetraview.domain.view import ViewPosition
 from tetraview_nets.learning.cache import IGNORED, PHANTOM, VIEWS, CanonicalExam
 from tetraview_nets.learning.evaluate import is_ignored
 from tetraview_nets.metrics import IOU_CRITERION, iou_matrix
-from tetraview_nets.metrics.arrays import Floats, Integers
+from tetraview_nets.metrics.arrays import Booleans, Floats, Integers
 
 #: What is known of a pair.
 SAME, DIFFERENT, UNKNOWN = 1, 0, -1
 #: What a mark is of where it is of no object, and where nobody knows.
 _NOTHING, _ANYTHING = "", "?"
+
+
+def tells(exam: CanonicalExam) -> bool:
+    """Whether anything is known of the pairs of an exam: of phantoms all, of others see ``known_pairs``."""
+    of_cc = (view for view, slot in enumerate(VIEWS) if slot.position is ViewPosition.CC)
+    return any(exam.present[list(_both(cc))].all() and _told(exam, cc) for cc in of_cc)
 
 
 def known_pairs(exam: CanonicalExam, *, cc: int, marks: Sequence[Floats]) -> Integers:
@@ -29,24 +35,48 @@ def known_pairs(exam: CanonicalExam, *, cc: int, marks: Sequence[Floats]) -> Int
         cc: the CC view; the breast's MLO view must be there too.
         marks: boxes [N, 4] in CC and [M, 4] in MLO, canonical pixels.
     """
-    views = cc, VIEWS.index(VIEWS[cc].ipsilateral)
     phantom = exam.source == PHANTOM
-    known = np.full((len(marks[0]), len(marks[1])), UNKNOWN, dtype=np.int64)
-    if not phantom and any(len(exam.masses(view)) != 1 for view in views):
-        return known
-    of_cc, of_mlo = (_objects(exam, view, boxes) for view, boxes in zip(views, marks, strict=True))
-    for i, one in enumerate(of_cc):
-        for j, other in enumerate(of_mlo):
-            if _ANYTHING not in {one, other} and (phantom or {one, other} != {_NOTHING}):
-                known[i, j] = SAME if one == other != _NOTHING else DIFFERENT
+    of_cc, of_mlo = _objects(exam, cc, marks)
+    told = _told(exam, cc)
+    known = np.full((len(of_cc), len(of_mlo)), UNKNOWN, dtype=np.int64)
+    for i, j in np.ndindex(known.shape):
+        pair = {of_cc[i], of_mlo[j]}
+        if told and _ANYTHING not in pair and (phantom or pair != {_NOTHING}):
+            known[i, j] = SAME if pair != {_NOTHING} and len(pair) == 1 else DIFFERENT
     return known
 
 
-def _objects(exam: CanonicalExam, view: int, marks: Floats) -> list[str]:
-    """The label of the object that each mark [N, 4] overlaps most."""
+def masses_in_both(exam: CanonicalExam, *, cc: int, marks: Sequence[Floats]) -> list[Booleans]:
+    """For each mass that is marked in both views of a breast, the pairs that mark it, bool [N, M]; as ``known_pairs``.
+
+    Of real breasts only those with one mass in each view count.
+    """
+    labels = [set(exam.labels[exam.masses(view)].tolist()) for view in _both(cc)]
+    if not _told(exam, cc):
+        return []
+    of_cc, of_mlo = (np.array(objects, dtype=np.str_) for objects in _objects(exam, cc, marks))
+    found = [np.logical_and.outer(of_cc == label, of_mlo == label) for label in sorted(labels[0] & labels[1])]
+    return [pairs for pairs in found if pairs.any()]
+
+
+def _told(exam: CanonicalExam, cc: int) -> bool:
+    return exam.source == PHANTOM or all(len(exam.masses(view)) == 1 for view in _both(cc))
+
+
+def _both(cc: int) -> tuple[int, int]:
+    return cc, VIEWS.index(VIEWS[cc].ipsilateral)
+
+
+def _objects(exam: CanonicalExam, cc: int, marks: Sequence[Floats]) -> tuple[list[str], list[str]]:
+    """The label of the object that each mark in CC and each in MLO overlaps most."""
+    of_cc, of_mlo = (_of_view(exam, view, boxes) for view, boxes in zip(_both(cc), marks, strict=True))
+    return of_cc, of_mlo
+
+
+def _of_view(exam: CanonicalExam, view: int, marks: Floats) -> list[str]:
     own = np.flatnonzero(exam.box_views == view)
     overlaps = iou_matrix(marks, exam.boxes[own].astype(np.float64)) if len(own) else np.zeros((len(marks), 1))
-    ignored: NDArray[np.bool_] = (exam.masks[view] & IGNORED) > 0
+    ignored = (exam.masks[view] & IGNORED) > 0
     return [
         str(exam.labels[own[row.argmax()]])
         if row.max() > IOU_CRITERION

@@ -86,7 +86,8 @@ class Judged(NamedTuple):
     deltas: Tensor
     #: [B, R, D], what it makes of each RoI.
     appearance: Tensor
-    #: [B, K, R, R], how much each RoI looks at each RoI of the other view, by block and head; K is 0 without relations.
+    #: [B, K, R, R], how much each RoI looks at each RoI of the other view, the mean of each block's heads; K is 0
+    #: without relations.
     attention: Tensor
 
 
@@ -100,7 +101,7 @@ class RoIReading:
     scores: Tensor
     #: [R, D].
     appearance: Tensor
-    #: [K, R, A], how much each looks at each RoI of the other view, which may be padded at its end.
+    #: [K, R, A], how much each looks at each RoI of the other view, by block; A may be padded at its end.
     attention: Tensor
 
     @property
@@ -176,7 +177,7 @@ class RoIHead(nn.Module):
                 weights = self.relations[number].attention(
                     x, x[index], aux_valid=aux_valid, geometry=geometry, geometry_ok=companions.geometry_ok
                 )
-                looks.append(weights[..., :number_of_rois])
+                looks.append(weights[..., :number_of_rois].mean(dim=1, keepdim=True))
                 x = x + self.relations[number](weights, x[index])
             x = functional.relu(x)
         logits = self.classifier(x).float()

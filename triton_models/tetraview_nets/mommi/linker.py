@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tetraview_nets.boxes import iou_matrix
-from tetraview_nets.linking import BIAS, WEIGHTS
+from tetraview_nets.linking import BIAS, COLUMNS, WEIGHTS
 from tetraview_nets.mommi.ipsidual import RoIReading
 from tetraview_nets.mommi.presets import MommiPreset
 from tetraview_nets.regression import regress
@@ -51,7 +51,7 @@ class Source:
         return nn.functional.normalize(self.shares @ self.reading.appearance, dim=-1)
 
     def attention(self, other: Source) -> Tensor:
-        """[K, N, M], by block and head: that of each mark's RoIs for all RoIs of each of another view, on average."""
+        """[K, N, M], by block: that of each mark's RoIs for all RoIs of each of another view, on average."""
         towards = self.reading.attention[..., : other.members.shape[1]]
         return self.shares @ towards @ other.members.float().T
 
@@ -60,7 +60,8 @@ def relations(cc: Source, mlo: Source) -> Tensor:
     """What the head says of the marks of two views: [N, M, 2 + 2 K].
 
     Whether both marks have RoIs; and, where they do, the cosine of their appearances and the logarithms of the
-    attention of CC's for MLO's by block and head, and of the reverse.
+    attention of CC's for MLO's by block, and of the reverse. The mean of a block's heads tells as much as all of them:
+    on 3,678 pairs of phantoms log loss .179 against .180, in five parts each left out once.
     """
     seen = (cc.members.any(dim=1)[:, None] & mlo.members.any(dim=1)).float()
     looks = torch.cat([cc.attention(mlo), mlo.attention(cc).transpose(1, 2)])
@@ -76,8 +77,6 @@ class KnownPairs:
     columns: Tensor
     #: bool [N].
     same: Tensor
-    #: Of all pairs of a data set together.
-    weight: float = 1.0
 
 
 class Linker(nn.Module):
@@ -88,7 +87,7 @@ class Linker(nn.Module):
 
     def __init__(self, preset: MommiPreset) -> None:
         super().__init__()
-        relations = 2 + 2 * BLOCKS * preset.heads * preset.relation
+        relations = 2 + 2 * BLOCKS * preset.relation
         self.register_buffer("weight", torch.cat([torch.tensor(list(WEIGHTS.values())), torch.zeros(relations)]))
         self.register_buffer("bias", torch.tensor(BIAS))
 
@@ -98,15 +97,28 @@ class Linker(nn.Module):
 
     def fit(self, pairs: Sequence[KnownPairs]) -> None:
         """Fit all weights; nothing is changed where no pair, or every one, is one mass."""
-        same = torch.cat([known.same for known in pairs]) if pairs else torch.zeros(0, dtype=torch.bool)
-        if bool(same.any()) and not bool(same.all()):
-            counts = torch.cat([torch.full((len(known.same),), known.weight) for known in pairs])
-            self.weight[:], self.bias[...] = regress(
-                torch.cat([known.columns for known in pairs]), same, weights=counts
-            )
+        if fitted := _fitted(pairs, slice(None)):
+            self.weight[:], self.bias[...] = fitted
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Weights of before there was a linker keep that of geometry."""
         for name, own in self.state_dict(prefix=prefix).items():
             state_dict.setdefault(name, own)
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def geometry_weights(pairs: Sequence[KnownPairs]) -> dict[str, float]:
+    """The weights of geometry alone and its ``bias``, as ``linking`` has them; empty where none can be fitted."""
+    fitted = _fitted(pairs, slice(len(COLUMNS)))
+    if fitted is None:
+        return {}
+    weights, bias = fitted
+    return {name: round(float(x), 2) for name, x in zip((*COLUMNS, "bias"), (*weights, bias), strict=True)}
+
+
+def _fitted(pairs: Sequence[KnownPairs], columns: slice) -> tuple[Tensor, Tensor] | None:
+    """Weights and bias for some columns; None where no pair, or every one, is one mass."""
+    same = torch.cat([known.same for known in pairs]) if pairs else torch.zeros(0, dtype=torch.bool)
+    if not bool(same.any()) or bool(same.all()):
+        return None
+    return regress(torch.cat([known.columns for known in pairs])[:, columns], same)

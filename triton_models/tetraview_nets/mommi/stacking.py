@@ -11,9 +11,9 @@ from tetraview.domain.view import Route
 from tetraview_nets.boxes import iou_matrix
 from tetraview_nets.learning.cache import VIEWS, CanonicalExam
 from tetraview_nets.learning.evaluate import view_input
-from tetraview_nets.learning.pairs import SAME, UNKNOWN, known_pairs
+from tetraview_nets.learning.pairs import SAME, UNKNOWN, known_pairs, tells
 from tetraview_nets.metrics import IOU_CRITERION
-from tetraview_nets.mommi.linker import KnownPairs
+from tetraview_nets.mommi.linker import KnownPairs, geometry_weights
 from tetraview_nets.mommi.network import MommiNet, branch_scores, candidates, compared
 from tetraview_nets.mommi.scorer import Candidates
 
@@ -43,7 +43,7 @@ def exam_candidates(network: MommiNet, exam: CanonicalExam, routes: Sequence[Rou
 
 def fit_linker(
     network: MommiNet, exams: Iterable[CanonicalExam], thresholds: Mapping[str, float]
-) -> dict[str, dict[str, int]]:
+) -> dict[str, dict[str, int] | dict[str, float]]:
     """Weigh what tells whether marks in CC and MLO are one mass by what is known of them.
 
     Args:
@@ -52,13 +52,18 @@ def fit_linker(
         thresholds: least score of a mark by route; what no reader sees teaches nothing.
 
     Returns:
-        The pairs that it learnt from by source, and how many of them are one mass.
+        For a card: the pairs that it learnt from by source and how many of them are one mass, and the weights that
+        geometry has by itself.
     """
-    found = [(exam.source, pairs) for exam in exams for pairs in exam_pairs(network, exam, thresholds)]
-    network.linker.fit([pairs for _, pairs in found])
-    sources = sorted({source for source, _ in found})
-    own = {source: torch.cat([pairs.same for name, pairs in found if name == source]) for source in sources}
-    return {source: {"pairs": len(same), "same": int(same.sum())} for source, same in own.items()}
+    found = [(exam.source, pairs) for exam in exams if tells(exam) for pairs in exam_pairs(network, exam, thresholds)]
+    every = [pairs for _, pairs in found]
+    network.linker.fit(every)
+    alone = {"geometry": rounded} if (rounded := geometry_weights(every)) else {}
+    own = {source: [pairs.same for name, pairs in found if name == source] for source in sorted({s for s, _ in found})}
+    return {
+        source: {"pairs": sum(map(len, same)), "same": sum(int(one.sum()) for one in same)}
+        for source, same in own.items()
+    } | alone
 
 
 @torch.no_grad()

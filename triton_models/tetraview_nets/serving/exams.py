@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tetraview.domain.view import Route, View
+from tetraview_nets.linking import all_pairs
 from tetraview_nets.serving.configuration import Configuration
 from tetraview_nets.serving.faults import BadRequest, Implausible
 from tetraview_nets.serving.model import ServedModel, text
@@ -101,36 +102,19 @@ def _packed(outputs: Sequence[ViewOutput]) -> dict[str, Tensor]:
     """The response's tensors but ``exam_id`` and ``model``."""
     outlines = [_floats(outline, columns=2) for output in outputs for outline in output.outlines]
     counts = torch.tensor([len(output.scores) for output in outputs])
-    pairs, chances = _pairs(outputs, counts.cumsum(0) - counts)
+    pairs, chances = all_pairs(outputs)
     return {
         "boxes": torch.cat([_floats(output.boxes, columns=4) for output in outputs]),
         "scores": torch.cat([_floats(output.scores, columns=1).flatten() for output in outputs]),
         "box_view": torch.arange(len(outputs)).repeat_interleave(counts).int(),
         "outline_points": torch.cat([torch.zeros(0, 2), *outlines]),
-        "pairs": pairs,
-        "pair_scores": chances,
+        "pairs": pairs.int(),
+        "pair_scores": _floats(chances, columns=1).flatten(),
         "outline_ends": torch.tensor([len(outline) for outline in outlines]).cumsum(0).int(),
         "route": torch.tensor([_ROUTES.index(output.route) for output in outputs]).int(),
         "nipples": _floats([output.nipple for output in outputs], columns=3),
         "warnings": text("\n".join(line for output in outputs for line in output.warnings)),
     }
-
-
-def _pairs(outputs: Sequence[ViewOutput], starts: Tensor) -> tuple[Tensor, Tensor]:
-    """Indices [P, 2] of the boxes that were compared, counted over all views, and their chances [P].
-
-    Args:
-        outputs: of the views.
-        starts: [V], the index of each view's first box.
-    """
-    indices, chances = [torch.zeros(0, 2, dtype=torch.int32)], [torch.zeros(0)]
-    places = {output.view: i for i, output in enumerate(outputs)}
-    for i, output in enumerate(outputs):
-        if output.same_mass is not None:
-            offset = torch.stack([starts[i], starts[places[output.view.ipsilateral]]])
-            indices.append((torch.ones_like(output.same_mass).nonzero() + offset).int())
-            chances.append(output.same_mass.flatten().cpu())
-    return torch.cat(indices), torch.cat(chances)
 
 
 def _floats(values: Any, *, columns: int) -> Tensor:

@@ -5,9 +5,9 @@ Biocybernetics and Biomedical Engineering 41(2), 2021, its first stage.
 
 Deviations: every view is read by itself on the route ``single``. The paper finds no nipple; the product needs one to
 measure distances and to compare the marks of both views, so these weights carry a copy of MommiNet-v2's nipple network.
-The outline of a finding is that of its component, a rectilinear polygon, until a segmenter outlines it. Scores are those of
-``msp``, not M_s. The paper trains on CBIS-DDSM for 60,000 steps and then on INbreast for 30,000; that schedule of two
-data sets is not built.
+The outline of a finding is that of its component, a rectilinear polygon, until a segmenter outlines it. Scores are
+those of ``msp``, not M_s. The paper trains on CBIS-DDSM for 60,000 steps and then on INbreast for 30,000; that schedule
+of two data sets is not built.
 """
 
 from __future__ import annotations

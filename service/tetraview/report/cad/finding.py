@@ -94,7 +94,7 @@ class SingleImageFinding:
 class CompositeFeature:
     """TID 4004 and TID 4005, Mammography CAD Composite Feature: one lesion, seen in both images of a breast.
 
-    Its certainty is that both findings are one mass. It has no probability of cancer: nothing grades the lesion as such.
+    Its certainty is that both findings are one mass. No probability of cancer: nothing grades the lesion as such.
     """
 
     lesion: str
