@@ -69,10 +69,10 @@ MUTATIONS = (
     Mutation(
         what="the relation is added after the ReLU",
         file="mommi/ipsidual.py",
-        before="""                x = x + self.relations[number](weights, x[index])
+        before="""                x = x + relation(weights, x[index])
             x = functional.relu(x)
 """,
-        after="""                x = functional.relu(x) + self.relations[number](weights, x[index])
+        after="""                x = functional.relu(x) + relation(weights, x[index])
 """,
     ),
     Mutation(

@@ -1,12 +1,12 @@
 """How likely two marks in CC and MLO of one breast are one mass, by where they lie and how large they are.
 
 Compression turns and flattens the breast, but a mass keeps about its distance from the nipple, about its depth behind
-the breast's front and about its size. Depth is counted towards the muscle, whose edge leans in MLO.
+the breast's front and about its size. Depth is counted towards the muscle, whose edge leans in MLO by an angle that is
+not known: what counts is the least difference that some lean allows.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -19,17 +19,18 @@ from tetraview.domain.view import ViewPosition
 from tetraview_nets.blocks.landmark import MIN_CONFIDENCE
 from tetraview_nets.system import ViewInput, ViewOutput
 
-#: Log odds of one mass: a constant, and what each column of ``geometry`` adds. Fitted to 494 pairs, 121 of them one
-#: mass, of MommiNet-v2's marks on phantoms of the validation split at the operating point balanced; ``tetraview_nets
-#: mommi link`` fits them again and writes them into the card, at ``training.linker.geometry``.
-BIAS = 1.16
-WEIGHTS = MappingProxyType({"nipple": 0.59, "distance": -0.90, "depth": -1.32, "size": -3.01})
+#: Log odds of one mass: a constant, and what each column of ``geometry`` adds. Fitted to 1,871 pairs, 232 of them one
+#: mass, of MommiNet-v2's marks on the first 150 phantoms of the validation split at the operating point
+#: high_sensitivity; ``tetraview_nets mommi link`` fits them again and writes them into the card, at
+#: ``training.linker.geometry``.
+BIAS = 0.04
+WEIGHTS = MappingProxyType({"nipple": 0.64, "distance": -0.73, "depth": -1.80, "size": -2.51})
 #: Columns of ``geometry``.
 COLUMNS = tuple(WEIGHTS)
-#: How far the depth of MLO points up from the chest wall's normal, degrees. In the 493 breasts of CBIS-DDSM and
-#: CDD-CESM with one mass in each view, depths in CC and MLO agree best (r = .92) at 25, and those of phantoms (r = .98)
-#: at 0; at 15 both are above .9.
-LEAN_DEGREES = 15.0
+#: How far the depth of MLO may point up from the chest wall's normal, degrees: nobody says how the muscle's edge leans.
+#: In the 493 breasts of CBIS-DDSM and CDD-CESM with one mass in each view, depths in CC and MLO agree best (r = .92) at
+#: 25, and those of phantoms (r = .98) at 0.
+LEANS_DEGREES = (0.0, 8.0, 16.0, 24.0)
 #: Beyond this a difference tells no more, millimetres.
 FURTHEST_MM = 40.0
 #: Lengths are counted in this.
@@ -42,7 +43,7 @@ class Places:
 
     #: [N], from the nipple to the middle of each; None where the nipple was not found.
     distance: Tensor | None
-    #: [N], how far the middle of each lies behind the breast's front.
+    #: [N, L], how far the middle of each lies behind the breast's front: in CC once, in MLO for each lean.
     depth: Tensor
     #: [N], the root of each box's area.
     size: Tensor
@@ -54,9 +55,9 @@ class Places:
         boxes = marks.boxes.reshape(-1, 4) * view.spacing_mm
         middle = (boxes[:, :2] + boxes[:, 2:]) / 2
         nipple = middle.new_tensor([x, y]) * view.spacing_mm
-        lean = math.radians(LEAN_DEGREES if view.view.position is ViewPosition.MLO else 0.0)
-        forward = middle.new_tensor([math.cos(lean), math.sin(lean)])
-        front = (_rim(view.breast_mask) * view.spacing_mm @ forward).amax()
+        leans = torch.deg2rad(middle.new_tensor(LEANS_DEGREES if view.view.position is ViewPosition.MLO else (0.0,)))
+        forward = torch.stack([leans.cos(), leans.sin()])
+        front = (_rim(view.breast_mask) * view.spacing_mm @ forward).amax(dim=0)
         return cls(
             distance=torch.linalg.vector_norm(middle - nipple, dim=1) if confidence >= MIN_CONFIDENCE else None,
             depth=front - middle @ forward,
@@ -86,12 +87,13 @@ def geometry(cc: Places, mlo: Places) -> Tensor:
     depth, size = _differences(cc.depth, mlo.depth), cc.size.log()[:, None] - mlo.size.log()
     known, distance = torch.zeros_like(depth), torch.zeros_like(depth)
     if cc.distance is not None and mlo.distance is not None:
-        known, distance = torch.ones_like(depth), _differences(cc.distance, mlo.distance)
+        known, distance = torch.ones_like(depth), _differences(cc.distance[:, None], mlo.distance[:, None])
     return torch.stack([known, distance, depth, size.abs()], dim=-1)
 
 
 def _differences(one: Tensor, other: Tensor) -> Tensor:
-    return (one[:, None] - other).abs().clamp_max(FURTHEST_MM) / UNIT_MM
+    """The least difference of lengths [N, L] and [M, L], either L may be 1: [N, M] in centimetres."""
+    return (one[:, None] - other).abs().amin(dim=-1).clamp_max(FURTHEST_MM) / UNIT_MM
 
 
 def by_geometry(cc: Places, mlo: Places) -> Tensor:

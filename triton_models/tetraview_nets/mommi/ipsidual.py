@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -174,11 +174,12 @@ class RoIHead(nn.Module):
         for number, layer in enumerate(self.layers):
             x = layer(x)
             if self.preset.relation:
-                weights = self.relations[number].attention(
+                relation = cast("RelationBlock", self.relations[number])
+                weights = relation.attention(
                     x, x[index], aux_valid=aux_valid, geometry=geometry, geometry_ok=companions.geometry_ok
                 )
                 looks.append(weights[..., :number_of_rois].mean(dim=1, keepdim=True))
-                x = x + self.relations[number](weights, x[index])
+                x = x + relation(weights, x[index])
             x = functional.relu(x)
         logits = self.classifier(x).float()
         return Judged(

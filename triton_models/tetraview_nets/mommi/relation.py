@@ -109,7 +109,8 @@ class RelationBlock(nn.Module):
         valid = aux_valid[:, None, None]
         logits = logits.masked_fill(~valid, MASKED)
         if self.null_key is None:
-            return logits.softmax(dim=-1) * valid
+            hidden: Tensor = logits.softmax(dim=-1) * valid
+            return hidden
         null = query @ self.null_key.reshape(self.heads, -1, 1) / query.shape[-1] ** 0.5
         return torch.cat([logits, null], dim=-1).softmax(dim=-1)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from tetraview_nets.learning.cache import VIEWS, CanonicalExam
 from tetraview_nets.learning.evaluate import view_input
 from tetraview_nets.learning.pairs import DIFFERENT, SAME, UNKNOWN, known_pairs, masses_in_both, tells
-from tetraview_nets.linking import Places, breasts, by_geometry
+from tetraview_nets.linking import COLUMNS, UNIT_MM, Places, breasts, by_geometry, geometry
 from tetraview_nets.metrics import auc, expected_calibration_error, interval, patient_weights
 from tetraview_nets.metrics.arrays import Booleans, Floats, Integers
 from tetraview_nets.system import ViewInput, ViewOutput
@@ -54,11 +54,11 @@ def _old(breast: Breast) -> Tensor:
         return torch.zeros_like(breast.said)
     distance = (breast.cc.distance[:, None] - breast.mlo.distance).abs() / OLD_DISTANCE_MM
     size = (breast.cc.size.log()[:, None] - breast.mlo.size.log()).abs() / np.log(OLD_RATIO)
-    return (torch.maximum(distance, size) <= 1) * (2 - distance - size)
+    return torch.where(torch.maximum(distance, size) <= 1, 2 - distance - size, 0.0)
 
 
 def _depth(breast: Breast) -> Tensor:
-    return DEPTH_MM - (breast.cc.depth[:, None] - breast.mlo.depth).abs()
+    return DEPTH_MM - geometry(breast.cc, breast.mlo)[..., COLUMNS.index("depth")] * UNIT_MM
 
 
 RULES: Mapping[str, Rule] = MappingProxyType(
