@@ -69,14 +69,10 @@ MUTATIONS = (
     Mutation(
         what="the relation is added after the ReLU",
         file="mommi/ipsidual.py",
-        before="""                x = x + self.relations[number](
-                    x, x[index], aux_valid=aux_valid, geometry=geometry, geometry_ok=companions.geometry_ok
-                )
+        before="""                x = x + relation(weights, x[index])
             x = functional.relu(x)
 """,
-        after="""                x = functional.relu(x) + self.relations[number](
-                    x, x[index], aux_valid=aux_valid, geometry=geometry, geometry_ok=companions.geometry_ok
-                )
+        after="""                x = functional.relu(x) + relation(weights, x[index])
 """,
     ),
     Mutation(

@@ -48,6 +48,9 @@ class ViewOutput:
     fusion_map: Tensor
     #: Plain sentences, each starting with the view's name.
     warnings: tuple[str, ...]
+    #: [N, M] in [0, 1], probability that a box and one of the breast's MLO view are one mass; None in an MLO view and
+    #: where there is none.
+    same_mass: Tensor | None = None
 
 
 class PatchReading(NamedTuple):

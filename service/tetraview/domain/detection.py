@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tetraview.domain.calibration import Platt
 from tetraview.domain.geometry import Box, Outline, Point
 from tetraview.domain.reading import Model
-from tetraview.domain.view import Route, View
+from tetraview.domain.view import Laterality, Route, View
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,17 @@ class ViewDetections:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A detection in CC and one in MLO of the same breast that may be one mass."""
+
+    breast: Laterality
+    cc: Detection
+    mlo: Detection
+    #: Probability that they are, in [0, 1].
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Detections:
     """The detector's answer for one exam, one entry per view in the order of the request."""
 
@@ -44,6 +55,8 @@ class Detections:
     model: Model
     #: Score thresholds by operating point and route.
     operating_points: Mapping[str, Mapping[Route, float]]
+    #: What may be one mass in both views of a breast; a pair that is not named is none.
+    pairs: tuple[Pair, ...] = ()
     #: From score to the probability that the box marks a mass, for the routes that were calibrated.
     calibration: Mapping[Route, Platt] = field(default_factory=dict)
 

@@ -40,6 +40,9 @@ class Finding:
     area_mm2: float
     #: From the nipple to the centre of the box; None where the nipple was not found.
     nipple_distance_mm: float | None
+    #: Probability that the findings of its lesion in CC and MLO are one mass, at least one half; None where one view
+    #: alone shows the lesion.
+    lesion_certainty: float | None = None
     #: The classifier's score in [0, 1], rising with malignancy; not a probability. None where nothing was classified.
     malignancy: float | None = None
     #: The classifier's regression towards the BI-RADS scale in [0, 1]: category 1 is 0, category 6 is 1. None where

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from tetraview.domain.detection import Detection, ViewDetections
 from tetraview.domain.finding import Finding
@@ -20,8 +20,10 @@ _MIN_POINTS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """What a finding is before it has a name; all fields but the last are those of ``Finding``."""
+    """What a finding is before it has a name; fields that ``Finding`` has too mean the same."""
 
+    #: What it was made of.
+    detection: Detection
     view: View
     box: Box
     outline: Outline
@@ -42,10 +44,16 @@ class Candidate:
         distance = -1.0 if self.nipple_distance_mm is None else self.nipple_distance_mm
         return (-self.score, list(View).index(self.view), box.x0, box.y0, box.x1, box.y1, *place, distance)
 
-    def named(self, lesion: str) -> Finding:
-        """The finding that this candidate is as part of a lesion."""
-        told = {name: value for name, value in vars(self).items() if name != "is_mass_sized"}
-        return Finding(label=f"{lesion}-{self.view.position}", lesion=lesion, **told)
+    def named(self, lesion: str, *, certainty: float | None) -> Finding:
+        """The finding that this candidate is as part of a lesion.
+
+        Args:
+            lesion: the lesion's name.
+            certainty: how surely its findings in both views are one mass; None for a lesion in one view.
+        """
+        known = {each.name for each in fields(Finding)}
+        told = {name: value for name, value in vars(self).items() if name in known}
+        return Finding(label=f"{lesion}-{self.view.position}", lesion=lesion, lesion_certainty=certainty, **told)
 
 
 def candidate_of(detection: Detection, view: ViewDetections, geometry: ViewGeometry) -> Candidate | None:
@@ -58,6 +66,7 @@ def candidate_of(detection: Detection, view: ViewDetections, geometry: ViewGeome
     sides_mm = [geometry.spacing_mm * side for side in (detection.box.width, detection.box.height)]
     longest_mm = max(long_axis(outline_mm), *sides_mm)
     return Candidate(
+        detection=detection,
         view=view.view,
         box=box,
         outline=outline,

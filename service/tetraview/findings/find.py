@@ -11,7 +11,7 @@ from tetraview.domain.view import Route, View
 from tetraview.errors import ModelMismatch
 from tetraview.findings.breast import lies_in_breast
 from tetraview.findings.candidate import MIN_NIPPLE_CONFIDENCE, Candidate, candidate_of
-from tetraview.findings.lesions import lesions
+from tetraview.findings.lesions import lesions, said_by
 from tetraview.findings.measure import ViewGeometry, native_point
 from tetraview.findings.size import MAX_LONG_AXIS_MM, MIN_SIDE_MM, same_mass
 
@@ -56,8 +56,12 @@ def find(
     }
     candidates = {view: _distinct(found) for view, found in marked.items()}
     shown = [candidate for of_view in candidates.values() for candidate in of_view[:MAX_FINDINGS_PER_VIEW]]
-    named = {lesion: [member.named(lesion) for member in members] for lesion, members in lesions(shown).items()}
-    findings = sorted((finding for members in named.values() for finding in members), key=_order)
+    named = (
+        member.named(name, certainty=lesion.certainty)
+        for name, lesion in lesions(shown, said_by(detections)).items()
+        for member in lesion.members
+    )
+    findings = sorted(named, key=_order)
     return tuple(
         ViewFindings(
             view=view.view,

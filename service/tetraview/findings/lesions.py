@@ -1,59 +1,91 @@
 """Which candidates of the two projections of a breast show the same lesion.
 
-A mass keeps about the same distance from the nipple in CC and MLO, whatever the compression, and about the same size.
+The detector says how likely two of its detections are one mass. Of all ways to pair the candidates of CC with those of
+MLO, or with nobody, the likeliest is chosen.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from tetraview.domain.detection import Detections
 from tetraview.domain.view import Laterality, ViewPosition
 from tetraview.findings.candidate import Candidate
 
-#: Largest difference of the nipple distances in CC and MLO.
-MAX_DISTANCE_DIFFERENCE_MM = 20.0
-#: Largest ratio of the long axes in CC and MLO.
-MAX_SIZE_RATIO = 2.0
+#: Log odds that a pair must exceed to be better than no partner for either: even odds.
+NO_PARTNER = 0.0
+#: No pair is taken to be surer than this.
+_SUREST = 1 - 1e-6
 
-Lesion = tuple[Candidate, ...]
+#: Probability that a candidate in CC and one in MLO of the same breast are one mass.
+Probability = Callable[[Candidate, Candidate], float]
 
 
-def lesions(candidates: Sequence[Candidate]) -> dict[str, Lesion]:
+@dataclass(frozen=True, kw_only=True)
+class Lesion:
+    """What is one mass, in one view or in both."""
+
+    #: In CC, in MLO, or first in CC and then in MLO.
+    members: tuple[Candidate, ...]
+    #: Probability that both members are one mass; None for a single one.
+    certainty: float | None = None
+
+    @property
+    def rank(self) -> tuple[float, ...]:
+        """Sorts by falling score of the best member."""
+        return min(member.rank for member in self.members)
+
+
+def said_by(detections: Detections) -> Probability:
+    """What a detector says of its pairs."""
+    said = {(pair.breast, pair.cc, pair.mlo): pair.probability for pair in detections.pairs}
+    return lambda cc, mlo: said.get((cc.view.laterality, cc.detection, mlo.detection), 0.0)
+
+
+def lesions(candidates: Sequence[Candidate], probability: Probability) -> dict[str, Lesion]:
     """Candidates of one exam by lesion: ``L1`` and so on, numbered by falling score within each breast.
 
-    The best pairs are matched first; a candidate without a partner is a lesion of its own.
+    Args:
+        candidates: at most one detection each; a candidate without a partner is a lesion of its own.
+        probability: that two of them are one mass.
     """
     return {
         f"{side}{number}": lesion
         for side in Laterality
-        for number, lesion in enumerate(_of_breast([c for c in candidates if c.view.laterality is side]), start=1)
+        for number, lesion in enumerate(
+            _of_breast([c for c in candidates if c.view.laterality is side], probability), start=1
+        )
     }
 
 
-def _of_breast(candidates: Sequence[Candidate]) -> list[Lesion]:
-    pairs = list(_matched(candidates))
-    paired = {id(candidate) for pair in pairs for candidate in pair}
-    alone = [(candidate,) for candidate in candidates if id(candidate) not in paired]
-    return sorted([*pairs, *alone], key=lambda lesion: min(candidate.rank for candidate in lesion))
+def _of_breast(candidates: Sequence[Candidate], probability: Probability) -> list[Lesion]:
+    ordered = sorted(candidates, key=lambda candidate: candidate.rank)
+    pairs = _paired(
+        [c for c in ordered if c.view.position is ViewPosition.CC],
+        [c for c in ordered if c.view.position is ViewPosition.MLO],
+        probability,
+    )
+    paired = {id(member) for pair in pairs for member in pair.members}
+    alone = [Lesion(members=(candidate,)) for candidate in ordered if id(candidate) not in paired]
+    return sorted([*pairs, *alone], key=lambda lesion: lesion.rank)
 
 
-def _matched(candidates: Sequence[Candidate]) -> Iterator[Lesion]:
-    """Pairs of a CC and an MLO candidate, each candidate at most once, the best pairs first."""
-    of_cc = [c for c in candidates if c.view.position is ViewPosition.CC]
-    of_mlo = [c for c in candidates if c.view.position is ViewPosition.MLO]
-    costs = [(_cost(cc, mlo), cc.rank, mlo.rank, cc, mlo) for cc in of_cc for mlo in of_mlo]
-    taken: set[int] = set()
-    for cost, _, _, cc, mlo in sorted(costs, key=lambda row: row[:3]):
-        if math.isfinite(cost) and not taken & {id(cc), id(mlo)}:
-            taken |= {id(cc), id(mlo)}
-            yield cc, mlo
+def _paired(of_cc: Sequence[Candidate], of_mlo: Sequence[Candidate], probability: Probability) -> list[Lesion]:
+    """The pairs whose log odds add up to most, each of them above those of no partner."""
+    chances = np.array([[probability(cc, mlo) for mlo in of_mlo] for cc in of_cc]).reshape(len(of_cc), len(of_mlo))
+    gains = np.maximum(_log_odds(chances) - NO_PARTNER, 0)
+    return [
+        Lesion(members=(of_cc[i], of_mlo[j]), certainty=float(chances[i, j]))
+        for i, j in zip(*linear_sum_assignment(gains, maximize=True), strict=True)
+        if gains[i, j] > 0
+    ]
 
 
-def _cost(cc: Candidate, mlo: Candidate) -> float:
-    """How unlike two candidates are: 0 for the same distance and size, infinite where they cannot be one mass."""
-    if cc.nipple_distance_mm is None or mlo.nipple_distance_mm is None:
-        return math.inf
-    distance = abs(cc.nipple_distance_mm - mlo.nipple_distance_mm) / MAX_DISTANCE_DIFFERENCE_MM
-    size = abs(math.log(cc.long_axis_mm / mlo.long_axis_mm)) / math.log(MAX_SIZE_RATIO)
-    return math.inf if max(distance, size) > 1 else distance + size
+def _log_odds(chances: NDArray[np.float64]) -> NDArray[np.float64]:
+    inner = np.clip(chances, 1 - _SUREST, _SUREST)
+    return np.log(inner / (1 - inner))

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from tritonclient.grpc import InferResult
 
 from tetraview.domain.calibration import Platt
-from tetraview.domain.detection import Detection, Detections, ViewDetections
+from tetraview.domain.detection import Detection, Detections, Pair, ViewDetections
 from tetraview.domain.geometry import Box
-from tetraview.domain.view import Route, View
+from tetraview.domain.view import Route, View, ViewPosition
 from tetraview.errors import ModelMismatch
 from tetraview.inference.contract import DETECTOR
 from tetraview.inference.contract.detector import ROUTES, DetectorResponse
@@ -54,6 +54,7 @@ def read_response(result: InferResult, *, exam_id: str, views: Sequence[View], s
         ),
         model=model,
         operating_points=_operating_points(card),
+        pairs=_pairs(tensors, detections, views=[views[i] for i in box_view]),
         calibration=_calibration(card),
     )
 
@@ -73,6 +74,8 @@ def _check_values(tensors: _Tensors, *, views: int, shape: tuple[int, ...]) -> N
             "an outline lies outside the frame": within(points, [width, height]),
             "an outline has fewer than three points": bool((lengths >= _MIN_OUTLINE).all()),
             "points belong to no outline": int(lengths.sum()) == len(points),
+            "a pair names no detection": within(tensors[DetectorResponse.PAIRS], len(boxes) - 1),
+            "a pair's score is outside [0, 1]": within(tensors[DetectorResponse.PAIR_SCORES], 1),
             "a route is unknown": within(tensors[DetectorResponse.ROUTE], len(ROUTES) - 1),
             "a nipple lies outside the frame or its confidence outside [0, 1]": within(nipples, [width, height, 1]),
         }
@@ -93,6 +96,28 @@ def _detections(tensors: _Tensors) -> list[Detection]:
         Detection(box=Box(*box), score=unit(score), outline=tuple((x, y) for x, y in points[start:end]))
         for box, score, start, end in rows
     ]
+
+
+def _pairs(tensors: _Tensors, detections: Sequence[Detection], *, views: Sequence[View]) -> tuple[Pair, ...]:
+    """The pairs of detections, with the view of each detection."""
+    rows: list[tuple[int, int]] = [(cc, mlo) for cc, mlo in tensors[DetectorResponse.PAIRS].tolist()]
+    believe(
+        {
+            "a pair is not of CC and MLO of one breast": all(
+                views[cc].position is ViewPosition.CC and views[mlo] is views[cc].ipsilateral for cc, mlo in rows
+            ),
+            "a pair is there twice": len(set(rows)) == len(rows),
+        }
+    )
+    return tuple(
+        Pair(
+            breast=views[cc].laterality,
+            cc=detections[cc],
+            mlo=detections[mlo],
+            probability=unit(probability),
+        )
+        for (cc, mlo), probability in zip(rows, tensors[DetectorResponse.PAIR_SCORES].tolist(), strict=True)
+    )
 
 
 def _warnings(text: str, *, views: Sequence[View]) -> dict[View, tuple[str, ...]]:

@@ -120,6 +120,7 @@ def _finding(lesion: str, spot: PhantomObject, image: PhantomView) -> Finding:
         long_axis_mm=long_axis(outline_mm),
         area_mm2=area(outline_mm),
         nipple_distance_mm=spot.nipple_distance_mm,
+        lesion_certainty=1.0 if spot.kind is ObjectKind.MASS else None,
     )
 
 

@@ -14,6 +14,9 @@ from tetraview.report.content import CONTAINS, MODIFIER, code, number, text
 from tetraview.report.document import Context
 from tetraview.report.equipment import Algorithm
 
+#: What the certainty of a lesion is of.
+ONE_MASS = "the findings in both images are one mass"
+
 #: Half-way between the places of 2, 3, 4A, 4B, 4C and 5 on the BI-RADS scale of MommiNet-v2.
 _CUT_POINTS = (0.1620, 0.3241, 0.4861, 0.6250, 0.7778)
 
@@ -48,6 +51,14 @@ def birads_estimate(score: float) -> Code | None:
     """
     category = bisect_right(_CUT_POINTS, score)
     return (None, *codes.BIRADS.values())[category]
+
+
+def lesion_certainty(finding: Finding) -> Iterator[ContentItem]:
+    """How surely the finding and its lesion's finding in the other image are one mass, in percent."""
+    if finding.lesion_certainty is not None:
+        certainty = round(100 * finding.lesion_certainty, 1)
+        by = [text(MODIFIER, codes.ALGORITHM_PARAMETERS, f"lesion {finding.lesion}: that {ONE_MASS}")]
+        yield number(CONTAINS, codes.CERTAINTY_OF_FEATURE, certainty, codes.PERCENT, by)
 
 
 def probabilities(finding: Finding) -> Iterator[ContentItem]:

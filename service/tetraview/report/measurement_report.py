@@ -31,7 +31,7 @@ from tetraview.report.content import (
 )
 from tetraview.report.document import Context, finish
 from tetraview.report.equipment import MODEL_NAME, Device
-from tetraview.report.grade import grade, identification, probabilities
+from tetraview.report.grade import grade, identification, lesion_certainty, probabilities
 from tetraview.report.header import Header, requests
 from tetraview.report.outline import clamped, simplified
 from tetraview.report.summary import sentences, summary_code
@@ -179,6 +179,7 @@ def _measurements(finding: Finding, device: Device) -> Iterator[ContentItem]:
     if finding.nipple_distance_mm is not None:
         distance = round(finding.nipple_distance_mm, 1)
         yield number(CONTAINS, codes.DISTANCE_FROM_NIPPLE, distance, codes.MILLIMETER)
+    yield from lesion_certainty(finding)
 
 
 def _evaluations(exam: Exam, reading: Reading, context: Context) -> Iterator[ContentItem]:

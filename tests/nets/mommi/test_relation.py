@@ -24,7 +24,8 @@ def attend(built: RelationBlock, main: Tensor, aux: Tensor, *, valid: Tensor, ok
     """What main gains from aux, with some fixed geometry."""
     generator = torch.Generator().manual_seed(3)
     geometry = torch.randn(1, main.shape[1], aux.shape[1], 48, generator=generator)
-    gained: Tensor = built(main, aux, aux_valid=valid, geometry=geometry, geometry_ok=torch.tensor([ok]))
+    weights = built.attention(main, aux, aux_valid=valid, geometry=geometry, geometry_ok=torch.tensor([ok]))
+    gained: Tensor = built(weights, aux)
     return gained
 
 
@@ -111,8 +112,8 @@ def test_attention_by_hand() -> None:
     main = torch.tensor([[[1.0, 0.0]]])
     aux = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
     geometry = torch.tensor([[[[2.0], [1.0]]]])
-    gained = built(
-        main, aux, aux_valid=torch.ones(1, 2, dtype=torch.bool), geometry=geometry, geometry_ok=torch.tensor([True])
-    )
+    every = torch.ones(1, 2, dtype=torch.bool)
+    weights = built.attention(main, aux, aux_valid=every, geometry=geometry, geometry_ok=torch.tensor([True]))
+    gained = built(weights, aux)
     a, b = 2 * math.exp(1 / math.sqrt(2)), 1.0
     assert gained.flatten().tolist() == pytest.approx([a / (a + b), b / (a + b)])

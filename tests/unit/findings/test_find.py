@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tetraview.domain.detection import Detection, Detections, ViewDetections
+from tetraview.domain.detection import Detection, Detections, Pair, ViewDetections
 from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Affine, Box, Outline
 from tetraview.domain.reading import Model
-from tetraview.domain.view import Route, View, ViewPosition
+from tetraview.domain.view import Laterality, Route, View, ViewPosition
 from tetraview.errors import ModelMismatch
 from tetraview.findings import ViewFindings, find
 
@@ -53,13 +53,17 @@ def view(slot: View, *found: Detection, nipple: float = 0.9, route: Route = Rout
     )
 
 
-def exam(*views: ViewDetections) -> Detections:
-    return Detections(views=views, model=MODEL, operating_points={"balanced": THRESHOLDS})
+def exam(*views: ViewDetections, pairs: tuple[Pair, ...] = ()) -> Detections:
+    return Detections(views=views, model=MODEL, operating_points={"balanced": THRESHOLDS}, pairs=pairs)
 
 
-def findings(*views: ViewDetections, geometries: Any = GEOMETRIES) -> list[Finding]:
-    found = find(exam(*views), geometries, operating_point="balanced")
+def findings(*views: ViewDetections, geometries: Any = GEOMETRIES, pairs: tuple[Pair, ...] = ()) -> list[Finding]:
+    found = find(exam(*views, pairs=pairs), geometries, operating_point="balanced")
     return [finding for reading in found for finding in reading.findings]
+
+
+def pair(cc: Detection, mlo: Detection, probability: float, *, breast: Laterality = Laterality.LEFT) -> Pair:
+    return Pair(breast=breast, cc=cc, mlo=mlo, probability=probability)
 
 
 def test_only_detections_at_the_threshold_of_their_route_become_findings() -> None:
@@ -138,39 +142,66 @@ def test_an_unsure_nipple_is_none_and_gives_no_distance() -> None:
 
 
 def test_the_same_mass_in_both_projections_is_one_lesion() -> None:
-    """At about the same distance from the nipple and of about the same size, CC and MLO show one lesion."""
+    """What the detector takes for one mass in CC and MLO is one lesion, and its findings say how surely."""
+    cc, mlo, other = mass(100, 240, score=0.7), mass(100, 250, score=0.8), mass(100, 350, score=0.9)
     found = findings(
-        view(View.L_CC, mass(100, 240, score=0.7)),
-        view(View.L_MLO, mass(100, 250, score=0.8), mass(100, 350, score=0.9)),
+        view(View.L_CC, cc), view(View.L_MLO, mlo, other), pairs=(pair(cc, mlo, 0.93), pair(cc, other, 0.04))
     )
-    assert [(finding.label, finding.lesion, finding.score) for finding in found] == [
-        ("L2-CC", "L2", 0.7),
-        ("L1-MLO", "L1", 0.9),
-        ("L2-MLO", "L2", 0.8),
+    assert [(finding.label, finding.lesion, finding.score, finding.lesion_certainty) for finding in found] == [
+        ("L2-CC", "L2", 0.7, 0.93),
+        ("L1-MLO", "L1", 0.9, None),
+        ("L2-MLO", "L2", 0.8, 0.93),
     ]
 
 
-@pytest.mark.parametrize(
-    ("mlo", "nipple"),
-    [
-        (mass(100, 285), 0.9),  # 21 mm further from the nipple
-        (mass(95, 240, width=41, height=41), 0.9),  # more than twice as long
-        (mass(100, 240), 0.4),  # no nipple to measure from
-    ],
-)
-def test_masses_too_unlike_are_lesions_of_their_own(mlo: Detection, nipple: float) -> None:
-    """Another distance, another size or an unknown distance keeps CC and MLO apart."""
-    found = findings(view(View.L_CC, mass(100, 240)), view(View.L_MLO, mlo, nipple=nipple))
-    assert {finding.lesion for finding in found} == {"L1", "L2"}
+def test_a_pair_is_linked_without_a_nipple() -> None:
+    """Where the nipple was not found in a view, the detector's word is as good as elsewhere."""
+    cc, mlo = mass(100, 240), mass(100, 250)
+    found = findings(view(View.L_CC, cc), view(View.L_MLO, mlo, nipple=0.1), pairs=(pair(cc, mlo, 0.8),))
+    assert {(finding.lesion, finding.lesion_certainty) for finding in found} == {("L1", 0.8)}
+    assert found[1].nipple_distance_mm is None
 
 
-def test_the_closest_pair_is_matched_first() -> None:
-    """Of two partners in question, the one at the more similar distance is taken, whatever the scores."""
-    found = findings(
-        view(View.L_CC, mass(100, 240, score=0.9)),
-        view(View.L_MLO, mass(100, 270, score=0.95), mass(100, 242, score=0.6)),
-    )
-    assert {(finding.lesion, finding.score) for finding in found} == {("L1", 0.95), ("L2", 0.9), ("L2", 0.6)}
+@pytest.mark.parametrize(("probability", "lesions"), [(0.49, 2), (0.5, 2), (0.51, 1)])
+def test_nothing_is_linked_at_even_odds_or_below(probability: float, lesions: int) -> None:
+    """To have no partner is as good as even odds, so that a pair must be better than that."""
+    cc, mlo = mass(100, 240), mass(100, 250)
+    found = findings(view(View.L_CC, cc), view(View.L_MLO, mlo), pairs=(pair(cc, mlo, probability),))
+    assert len({finding.lesion for finding in found}) == lesions
+
+
+def test_what_the_detector_names_no_pair_is_not_linked() -> None:
+    """Two masses at one place are two lesions unless the detector says that they are one."""
+    found = findings(view(View.L_CC, mass(100, 240)), view(View.L_MLO, mass(100, 240)))
+    assert {(finding.lesion, finding.lesion_certainty) for finding in found} == {("L1", None), ("L2", None)}
+
+
+def test_the_likeliest_pairing_of_all_is_chosen() -> None:
+    """Two good pairs are chosen over the best one with a poor one left over, whatever the scores."""
+    cc, second = mass(100, 240, score=0.95), mass(50, 240, score=0.7)
+    mlo, other = mass(100, 260, score=0.9), mass(50, 260, score=0.6)
+    said = (pair(cc, mlo, 0.9), pair(cc, other, 0.8), pair(second, mlo, 0.8), pair(second, other, 0.1))
+    found = findings(view(View.L_CC, cc, second), view(View.L_MLO, mlo, other), pairs=said)
+    assert {(finding.lesion, finding.score) for finding in found} == {
+        *(("L1", 0.95), ("L1", 0.6)),
+        *(("L2", 0.7), ("L2", 0.9)),
+    }
+
+
+def test_a_pair_below_even_odds_is_left_out_of_a_likely_pairing() -> None:
+    """A candidate whose only partner left is unlikely has none, and takes none from another."""
+    cc, second, mlo, other = mass(100, 240), mass(50, 240), mass(100, 260), mass(50, 260)
+    said = (pair(cc, mlo, 0.9), pair(second, other, 0.3), pair(cc, other, 0.2), pair(second, mlo, 0.7))
+    found = findings(view(View.L_CC, cc, second), view(View.L_MLO, mlo, other), pairs=said)
+    assert sorted(finding.lesion_certainty or 0.0 for finding in found) == [0.0, 0.0, 0.9, 0.9]
+
+
+def test_equal_marks_in_the_other_breast_are_not_meant() -> None:
+    """A pair is of its breast, even where both breasts have marks that are equal to the last digit."""
+    cc, mlo = mass(100, 240), mass(100, 250)
+    views = [view(slot, cc if slot.position is ViewPosition.CC else mlo) for slot in View]
+    found = findings(*views, pairs=(pair(cc, mlo, 0.9),))
+    assert {finding.lesion for finding in found} == {"L1", "R1", "R2"}
 
 
 def test_the_breasts_are_numbered_apart() -> None:
@@ -285,10 +316,9 @@ def test_findings_lie_in_their_image_and_lesions_hold_together(views: Any) -> No
     for lesion in {finding.lesion for finding in found}:
         members = [finding for finding in found if finding.lesion == lesion]
         assert len({finding.view.position for finding in members}) == len(members) <= len(ViewPosition)
-        if len(members) == 2:
-            distances = [finding.nipple_distance_mm for finding in members]
-            assert None not in distances
-            assert abs(distances[0] - distances[1]) <= 20
+        certainties = {finding.lesion_certainty for finding in members}
+        assert len(certainties) == 1
+        assert all((certainty is not None and certainty > 0.5) == (len(members) == 2) for certainty in certainties)
 
 
 @given(
@@ -306,4 +336,14 @@ def test_stored_outlines_map_back_to_the_canonical_ones(points: list[tuple[float
 
 
 def by_view(views: Any) -> dict[View, ViewFindings]:
-    return {reading.view: reading for reading in find(exam(*views), GEOMETRIES, operating_point="balanced")}
+    """Findings where marks are the likelier one mass, the nearer their rows."""
+    found = {one.view: one.detections for one in views}
+    pairs = tuple(
+        pair(cc, mlo, 1 / (1 + abs(cc.box.y0 - mlo.box.y0) / 100), breast=slot.laterality)
+        for slot in found
+        if slot.position is ViewPosition.CC
+        for cc in found[slot]
+        for mlo in found.get(slot.ipsilateral, ())
+    )
+    detections = exam(*views, pairs=pairs)
+    return {reading.view: reading for reading in find(detections, GEOMETRIES, operating_point="balanced")}

@@ -62,6 +62,8 @@ def good_answer() -> dict[str, NDArray[Any]]:
             [[1, 2], [4, 2], [4, 6], [1, 6], [0, 0], [8, 0], [8, 16], [2, 2], [5, 2], [5, 5]], np.float32
         ),
         "outline_ends": np.array([4, 7, 10], np.int32),
+        "pairs": np.array([[0, 2], [1, 2]], np.int32),
+        "pair_scores": np.array([0.875, 0.125], np.float32),
         "route": np.array([1, 1], np.int32),
         "nipples": np.array([[7.5, 8, 0.75], [0, 16, 0.25]], np.float32),
         "warnings": text("L-MLO: the nipple was not found."),

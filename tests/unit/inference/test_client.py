@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from tetraview.domain.detection import Detection, ViewDetections
+from tetraview.domain.detection import Detection, Pair, ViewDetections
 from tetraview.domain.geometry import Box
-from tetraview.domain.view import Route, View
+from tetraview.domain.view import Laterality, Route, View
 from tetraview.errors import ModelMismatch, TritonUnavailable
 from tetraview.inference import Detector
 from tetraview.inference.contract import TensorSpec
@@ -45,6 +45,11 @@ def test_an_answer_that_keeps_the_contract_becomes_detections_by_view(detector: 
             warnings=("the nipple was not found.",),
         ),
     )
+    cc, mlo = (read.detections for read in detections.views)
+    assert detections.pairs == (
+        Pair(breast=Laterality.LEFT, cc=cc[0], mlo=mlo[0], probability=0.875),
+        Pair(breast=Laterality.LEFT, cc=cc[1], mlo=mlo[0], probability=0.125),
+    )
     assert (detections.model.version, detections.model.preset) == ("7", "tiny")
     assert detections.operating_points["balanced"][Route.IPSI] == 0.6
 
@@ -72,7 +77,7 @@ def test_triton_is_told_the_trace(detector: Detector, fake: Any, views: Any) -> 
 
 def test_an_exam_without_detections_is_an_answer(detector: Detector, fake: Any, views: Any) -> None:
     """Tensors of no detection, no point and no warning are understood."""
-    for name in ("boxes", "scores", "box_view", "outline_points", "outline_ends", "warnings"):
+    for name in ("boxes", "scores", "box_view", "outline_points", "outline_ends", "pairs", "pair_scores", "warnings"):
         fake.answer[name] = fake.answer[name][:0]
     assert [view.detections for view in detector.detect("exam", views).views] == [(), ()]
 
@@ -100,6 +105,14 @@ FAULTS: dict[str, tuple[str, Any, str]] = {
     "outlines run backwards": ("outline_ends", np.array([6, 3, 10], np.int32), "fewer than three"),
     "points left over": ("outline_ends", np.array([3, 6, 9], np.int32), "points belong to no outline"),
     "points missing": ("outline_ends", np.array([4, 7, 11], np.int32), "points belong to no outline"),
+    "pair of no detection": ("pairs", np.array([[0, 2], [1, 3]], np.int32), "pair names no detection"),
+    "pair of detection -1": ("pairs", np.array([[0, 2], [-1, 2]], np.int32), "pair names no detection"),
+    "pair in one view": ("pairs", np.array([[0, 2], [0, 1]], np.int32), "not of CC and MLO"),
+    "pair the wrong way round": ("pairs", np.array([[0, 2], [2, 1]], np.int32), "not of CC and MLO"),
+    "pair twice": ("pairs", np.array([[0, 2], [0, 2]], np.int32), "pair is there twice"),
+    "pair without a score": ("pairs", np.array([[0, 2]], np.int32), "P should be"),
+    "pair more than sure": ("pair_scores", np.array([1.5, 0.1], np.float32), "pair's score"),
+    "pair NaN": ("pair_scores", np.array([NAN, 0.1], np.float32), "pair's score"),
     "unknown route": ("route", np.array([1, 4], np.int32), "route"),
     "a route too few": ("route", np.array([1], np.int32), "V should be 2"),
     "nipple outside": ("nipples", np.array([[9, 1, 1], [1, 1, 1]], np.float32), "nipple"),

@@ -257,9 +257,10 @@ def desk(tmp_path: Path) -> Desk:
 def full_desk(desk: Desk) -> Desk:
     """Four views: a lesion in both left views, a second mass in L-CC, nothing on the right."""
     desk.add(View.R_CC)
-    desk.add(View.L_CC, finding(View.L_CC), finding(View.L_CC, number=2, centre=(300, 400), radius=25, score=0.5))
+    second = finding(View.L_CC, number=2, centre=(300, 400), radius=25, score=0.5)
+    desk.add(View.L_CC, finding(View.L_CC, lesion_certainty=0.9337), second)
     desk.add(View.R_MLO)
-    desk.add(View.L_MLO, finding(View.L_MLO, nipple_distance_mm=None))
+    desk.add(View.L_MLO, finding(View.L_MLO, lesion_certainty=0.9337, nipple_distance_mm=None))
     return desk
 
 

@@ -233,13 +233,12 @@ def test_algorithms_say_what_their_result_depends_on(cad_desk: Any, items: Any) 
     assert said[2] == [f"operating point balanced; route tri; {by_mommi}; lengths by ImagerPixelSpacing"] * 3
 
 
-def test_the_composite_feature_is_this_software_s_doing(cad_desk: Any, items: Any) -> None:
-    """No model matches findings, so that the software itself is named, with the certainty of the surest finding."""
-    view = cad_desk.views[L_MLO]
-    cad_desk.views[L_MLO] = replace(view, findings=(replace(view.findings[0], score=0.9337),))
+def test_the_composite_feature_is_as_certain_as_the_link(cad_desk: Any, items: Any) -> None:
+    """The detector compares the two images, and its certainty that both findings are one mass is the lesion's."""
     (composite,) = items(cad(cad_desk), "111015")
-    assert under(composite, "111001") == "tetraview mass CAD"
+    assert under(composite, "111001") == "mommi_detector"
     assert under(composite, "111011") == (93.4, "%")
+    assert under(composite, "111002").endswith("certainty is that the findings in both images are one mass")
 
 
 def test_an_outline_of_a_segmenter_is_said_to_be_its(segmented_desk: Any, items: Any) -> None:

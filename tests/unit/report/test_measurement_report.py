@@ -49,6 +49,17 @@ def test_each_finding_of_each_view_has_its_group(full_desk: Any, items: Any) -> 
     assert items(groups[0], "363698007")[0].ConceptCodeSequence[0].CodeMeaning == "Left breast"
 
 
+def test_findings_of_one_lesion_say_how_surely_they_are_one(full_desk: Any, items: Any) -> None:
+    """Both groups of a lesion hold the certainty that they are one mass, and say so; a single finding has none."""
+    both, single = items(full_desk.report, "125007")[:2], items(full_desk.report, "125007")[2]
+    for group in both:
+        (certainty,) = items(group, "111011")
+        assert number(group, items, "111011") == "93.4 %"
+        (said,) = items(certainty, "111002")
+        assert said.TextValue == "lesion L1: that the findings in both images are one mass"
+    assert items(single, "111011") == []
+
+
 def test_no_probability_of_cancer_and_no_assessment_is_claimed(full_desk: Any, items: Any) -> None:
     """A detection score is neither calibrated nor an assessment category."""
     report = full_desk.report

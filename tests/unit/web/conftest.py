@@ -57,6 +57,7 @@ def finding(view: View) -> Finding:
         long_axis_mm=17.25,
         area_mm2=182.4,
         nipple_distance_mm=None if view is View.R_CC else 48.2,
+        lesion_certainty=0.87,
         **({} if view is View.R_CC else GRADE),
     )
 

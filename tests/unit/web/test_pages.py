@@ -101,10 +101,10 @@ def test_views_hang_with_chest_walls_in_the_middle(site: Site) -> None:
 
 
 def test_the_findings_table_gives_scores_level_route_and_sizes(site: Site) -> None:
-    """A row holds label, view, score, malignancy, suspicion, route and sizes, with dashes for what is not known."""
+    """A row holds label, view, certainty of the lesion, scores, level, route and sizes; dashes for what is unknown."""
     words = text_of(site.client.get(EXAM).text)
-    assert "L1-MLO R-MLO 0.83 0.41 intermediate ipsi 17.2 mm 182 mm² 48 mm" in words
-    assert "L1-CC R-CC 0.83 – – ipsi 17.2 mm 182 mm² –" in words
+    assert "L1-MLO R-MLO 0.87 0.83 0.41 intermediate ipsi 17.2 mm 182 mm² 48 mm" in words
+    assert "L1-CC R-CC 0.87 0.83 – – ipsi 17.2 mm 182 mm² –" in words
     assert "mommi_classifier 4, preset slim" in words
     assert "suspicion is an estimated level, no assessment of the patient" in words
 

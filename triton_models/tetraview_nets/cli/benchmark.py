@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from tetraview.phantom import GENERATOR_VERSION, RECIPES
+from tetraview_nets.cli.real import RealDataOption, named_weights
 from tetraview_nets.datasets.hybrid import HYBRID, hybrids, is_laid
 from tetraview_nets.datasets.material import FIGURES_ONLY, DataRequest, exam_material, read_folders
 from tetraview_nets.learning import cache
@@ -26,11 +27,15 @@ from tetraview_nets.studies.benchmark import (
     engines,
     leak,
     leak_table,
+    linking,
     observer,
     observer_table,
     realism,
 )
-from tetraview_nets.systems import REPOSITORY, SYSTEMS, served
+from tetraview_nets.studies.real.command import RealPart
+from tetraview_nets.studies.real.systems import sentence
+from tetraview_nets.systems import DETECTORS, REPOSITORY, SYSTEMS, served, weights_file
+from tetraview_nets.weights import load_network
 
 app = typer.Typer(help="Check what the phantom benchmark can show and what it gives away.", no_args_is_help=True)
 console = Console()
@@ -158,6 +163,33 @@ def backends_command(
     races = [engines.race(name, exported, repeats=repeats, repository=repository) for name in names]
     command = f"tetraview_nets benchmark backends DIR --repeats {repeats}"
     _show(engines.markdown(races, command=command), out, "backends.md")
+
+
+@app.command("linking")
+def linking_command(  # noqa: PLR0917
+    weights: Annotated[list[str] | None, typer.Option(help="SYSTEM=FILE in place of shipped weights.")] = None,
+    data: RealDataOption = None,
+    exams: Annotated[int, typer.Option(min=1, help="Phantom test exams.")] = 200,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that render missing phantoms.")] = 2,
+    cache_root: Annotated[Path | None, typer.Option(help="Root of the phantom cache.")] = None,
+    out: OutOption = None,
+) -> None:
+    """Print how often the right marks in CC and MLO are linked: phantoms, and the validation exams of folders."""
+    torch.set_num_threads(1)
+    named = named_weights(weights)
+    pages = []
+    for name, system in DETECTORS.items():
+        file = named.get(name, weights_file(name))
+        network, card = load_network(file, name=system.card_name, presets=system.presets, build=system.build)
+        key = CacheKey(recipe="training", frame=system.presets[card.preset].frame, split=Split.TEST)
+        cache.build(key, exams=exams, workers=workers, root=cache_root)
+        request = DataRequest(folders=data or [], mix=None, workers=workers, root=cache_root)
+        real = [exam for exam in read_folders(request, key) if RealPart.VALIDATION.holds(exam)]
+        chosen = [*ExamSet(key, exams=exams, root=cache_root), *real]
+        found = linking.rows(linking.read(network, chosen, card.operating_points["balanced"]))
+        pages.append(linking.section(found, weights=sentence(name, card)))
+    flags = [f"--data {folder.name.upper()}" for folder in data or ()] + [f"--exams {exams}"]
+    _show(linking.markdown(pages, command=f"tetraview_nets benchmark linking {' '.join(flags)}"), out, "linking.md")
 
 
 def _show(text: str, out: Path | None, name: str) -> None:

@@ -13,7 +13,7 @@ import torch
 import typer
 
 from tetraview.domain.view import Route
-from tetraview_nets.cli.detector import DetectorPackage, Results, add_evaluation, console, render_recipe
+from tetraview_nets.cli.detector import DetectorPackage, Results, add_evaluation, console, render, render_recipe
 from tetraview_nets.cli.options import (
     CacheOption,
     DataOption,
@@ -153,6 +153,28 @@ def graft(  # noqa: PLR0917
     own = torch.device("cpu")
     training = _training(out, preset, request, steps=steps, init=init, nipples=None, device=own, group=ALONE)
     announce(path, training.graft(stage, path), console=console)
+
+
+@app.command()
+def link(  # noqa: PLR0917
+    out: Annotated[Path, typer.Option(help="The weights file to write.")],
+    init: Annotated[Path, typer.Option("--init", help="The weights whose other parts stay.")] = PACKAGE.weights,
+    data: DataOption = None,
+    mix: MixOption = None,
+    overwrite: OverwriteOption = False,
+    threads: ThreadsOption = 2,
+    workers: WorkersOption = 2,
+    cache_root: CacheOption = None,
+) -> None:
+    """Fit how weights link marks in CC and MLO, on phantoms and folders, and change nothing else of them."""
+    torch.set_num_threads(threads)
+    path = to_write(out, overwrite=overwrite)
+    preset = PresetName(PACKAGE.load(init)[1].preset)
+    request = DataRequest(folders=data or [], mix=mix, workers=workers, root=cache_root)
+    render(PACKAGE.key(preset, Split.VALIDATION), RECIPES[preset].validation_exams, workers=workers, root=cache_root)
+    own = torch.device("cpu")
+    training = _training(path.parent, preset, request, steps=None, init=init, nipples=None, device=own, group=ALONE)
+    announce(path, training.link(path), console=console)
 
 
 def _prepare(preset: str, request: DataRequest) -> None:

@@ -116,12 +116,12 @@ def counted(result: ImageResult, ignored: NDArray[np.bool_]) -> ImageResult:
     """A result without the detections that hit no mass and lie where nothing counts, bool [H, W]."""
     if not ignored.any() or not len(result.scores):
         return result
-    kept = (assign(result) >= 0) | np.array([not _is_ignored(box, ignored) for box in result.boxes])
+    kept = (assign(result) >= 0) | np.array([not is_ignored(box, ignored) for box in result.boxes])
     overlaps = None if result.overlaps is None else result.overlaps[kept]
     return replace(result, boxes=result.boxes[kept], scores=result.scores[kept], overlaps=overlaps)
 
 
-def _is_ignored(box: NDArray[np.float64], ignored: NDArray[np.bool_]) -> bool:
+def is_ignored(box: NDArray[np.float64], ignored: NDArray[np.bool_]) -> bool:
     """Whether the centre of a box or much of its area lies where nothing counts."""
     x0, y0, x1, y1 = np.rint(box).astype(int).clip(0)
     centre = tuple(np.minimum(((box[1::2].sum() / 2, box[::2].sum() / 2)), np.array(ignored.shape) - 1).astype(int))

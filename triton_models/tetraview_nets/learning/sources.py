@@ -51,7 +51,7 @@ def note(folder: Path, training: str, data: Sequence[TrainingData], *, init: Pat
     begun = weights.read(init)[1].training_data if init else ()
     entries = {entry["training"]: entry for entry in _entries(folder)}
     before = entries.pop(training, None)
-    now = Sources(training_data=(*data, *begun), commands=tuple(_commands()))
+    now = Sources(training_data=(*data, *begun), commands=tuple(command_lines()))
     found = (_told(before) if before else Sources()) + now
     learnt = [asdict(each) for each in found.training_data]
     entries[training] = {"training": training, "training_data": learnt, "commands": list(found.commands)}
@@ -64,7 +64,7 @@ def noted(folder: Path) -> Sources:
     found = Sources()
     for entry in _entries(folder):
         found += _told(entry)
-    return found + Sources(commands=tuple(_commands()))
+    return found + Sources(commands=tuple(command_lines()))
 
 
 def _told(entry: Mapping[str, Any]) -> Sources:
@@ -87,7 +87,7 @@ def _once(data: Iterable[TrainingData]) -> tuple[TrainingData, ...]:
     return tuple(largest.values())
 
 
-def _commands() -> list[str]:
+def command_lines() -> list[str]:
     """The command line of this process where it is one of ours, paths by their last part only."""
     program, *arguments = sys.argv
     if not {_PROGRAM, f"{_PROGRAM}.py"} & {Path(program).name, Path(program).parent.name}:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -76,6 +77,39 @@ class RoIs:
         return cls(boxes=torch.stack(padded), valid=torch.stack(valid))
 
 
+class Judged(NamedTuple):
+    """What the head says of the RoIs of a batch."""
+
+    #: Mass logits [B, R].
+    logits: Tensor
+    #: Box deltas [B, R, 4] relative to the RoIs.
+    deltas: Tensor
+    #: [B, R, D], what it makes of each RoI.
+    appearance: Tensor
+    #: [B, K, R, R], how much each RoI looks at each RoI of the other view, the mean of each block's heads; K is 0
+    #: without relations.
+    attention: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RoIReading:
+    """The RoIs of one view as the head read them, padding left out."""
+
+    #: [R, 4], where each marks a mass, canonical pixels.
+    boxes: Tensor
+    #: [R] in [0, 1].
+    scores: Tensor
+    #: [R, D].
+    appearance: Tensor
+    #: [K, R, A], how much each looks at each RoI of the other view, by block; A may be padded at its end.
+    attention: Tensor
+
+    @property
+    def detections(self) -> tuple[Tensor, Tensor]:
+        """What remains after suppression: boxes [N, 4] and scores [N] by falling score."""
+        return _final(self.boxes, self.scores)
+
+
 class Pyramid(nn.Module):
     """HRFPN: all branches joined, reduced, pooled to five levels and smoothed."""
 
@@ -117,40 +151,43 @@ class RoIHead(nn.Module):
         nn.init.normal_(self.regressor.weight, std=0.001)
         nn.init.zeros_(self.regressor.bias)
 
-    def forward(self, pyramid: Sequence[Tensor], rois: RoIs, companions: Companions) -> tuple[Tensor, Tensor]:
-        """Read RoIs of every view of a batch.
-
-        Returns:
-            Mass logits [B, R] and box deltas [B, R, 4] relative to the RoIs.
-        """
+    def forward(self, pyramid: Sequence[Tensor], rois: RoIs, companions: Companions) -> Judged:
+        """Read RoIs of every view of a batch."""
         x = pool(pyramid, rois.boxes, canonical_side=self.preset.canonical_side)
         if not self.preset.relation:
             x = torch.cat([x, self.counterparts(pyramid, rois, companions)], dim=-1)
         return self.judge(x, rois, companions)
 
-    def judge(self, x: Tensor, rois: RoIs, companions: Companions) -> tuple[Tensor, Tensor]:
+    def judge(self, x: Tensor, rois: RoIs, companions: Companions) -> Judged:
         """Read RoIs whose features are pooled already.
 
         Args:
             x: [B, R, C * 49], without relation blocks followed by as many of the ``counterparts``.
             rois: where they were pooled.
             companions: which view accompanies which.
-
-        Returns:
-            As ``forward``.
         """
         geometry = self._geometry(rois, companions)
         index = companions.index
         aux_valid = rois.valid[index] & companions.present[:, None]
+        views, number_of_rois = rois.valid.shape
+        looks = [x.new_zeros(views, 0, number_of_rois, number_of_rois)]
         for number, layer in enumerate(self.layers):
             x = layer(x)
             if self.preset.relation:
-                x = x + self.relations[number](
+                relation = cast("RelationBlock", self.relations[number])
+                weights = relation.attention(
                     x, x[index], aux_valid=aux_valid, geometry=geometry, geometry_ok=companions.geometry_ok
                 )
+                looks.append(weights[..., :number_of_rois].mean(dim=1, keepdim=True))
+                x = x + relation(weights, x[index])
             x = functional.relu(x)
         logits = self.classifier(x).float()
-        return logits[..., 1] - logits[..., 0], self.regressor(x).float()
+        return Judged(
+            logits=logits[..., 1] - logits[..., 0],
+            deltas=self.regressor(x).float(),
+            appearance=x,
+            attention=torch.cat(looks, dim=1),
+        )
 
     def _geometry(self, rois: RoIs, companions: Companions) -> Tensor | None:
         """Embedded geometry of every pair of RoIs, [B, R, R, G]."""
@@ -209,16 +246,20 @@ class IpsiDualNet(nn.Module):
     @torch.inference_mode()
     def detect_all(self, pyramid: Sequence[Tensor], companions: Companions) -> list[tuple[Tensor, Tensor]]:
         """Masses of every view of a batch, each as main with its companion: boxes [N, 4] and scores [N]."""
-        return self.detect_ranked(pyramid, self.proposals(pyramid), companions)
+        return [read.detections for read in self.read_ranked(pyramid, self.proposals(pyramid), companions)]
 
     @torch.inference_mode()
-    def detect_ranked(
-        self, pyramid: Sequence[Tensor], ranked: Ranked, companions: Companions
-    ) -> list[tuple[Tensor, Tensor]]:
-        """The same where the anchors are ranked already."""
+    def read_ranked(self, pyramid: Sequence[Tensor], ranked: Ranked, companions: Companions) -> list[RoIReading]:
+        """All that the head says of every view of a batch whose anchors are ranked."""
         rois = RoIs.of(self.proposals.propose(ranked))
-        logits, deltas = self.head(pyramid, rois, companions)
-        return detections(logits, deltas, rois, height=self.preset.height, width=self.preset.width)
+        judged: Judged = self.head(pyramid, rois, companions)
+        boxes = clip(decode(judged.deltas, rois.boxes), height=self.preset.height, width=self.preset.width)
+        return [
+            RoIReading(boxes=b[v], scores=s[v], appearance=x[v], attention=a[:, v])
+            for b, s, x, a, v in zip(
+                boxes, judged.logits.sigmoid(), judged.appearance, judged.attention, rois.valid, strict=True
+            )
+        ]
 
     def loss(
         self,
@@ -277,9 +318,9 @@ class IpsiDualNet(nn.Module):
         proposals = self.proposals.propose(ranked)
         sampled = [sample(p, t, number=self.preset.sampled_rois) for p, t in zip(proposals, truth, strict=True)]
         rois = RoIs.of(sampled)
-        logits, deltas = self.head(pyramid, rois, companions)
+        judged: Judged = self.head(pyramid, rois, companions)
         losses = self.proposals.loss(ranked, truth, ignored=ignored)
-        return losses | roi_loss(logits, deltas, rois, truth, ignored=ignored)
+        return losses | roi_loss(judged.logits, judged.deltas, rois, truth, ignored=ignored)
 
 
 def detections(logits: Tensor, deltas: Tensor, rois: RoIs, *, height: int, width: int) -> list[tuple[Tensor, Tensor]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,9 +21,11 @@ from tetraview_nets.blocks.hrnet import concatenate
 from tetraview_nets.blocks.landmark import Landmark, judge
 from tetraview_nets.blocks.nipple import NippleNet, locate
 from tetraview_nets.boxes import boxes_to_map, iou_matrix
+from tetraview_nets.linking import Places, breasts, geometry
 from tetraview_nets.mommi.bidual import BiDualNet, components
 from tetraview_nets.mommi.fusion import FusionNet
-from tetraview_nets.mommi.ipsidual import Companions, IpsiDualNet
+from tetraview_nets.mommi.ipsidual import Companions, IpsiDualNet, RoIReading
+from tetraview_nets.mommi.linker import Linker, Source, relations
 from tetraview_nets.mommi.merge import merge
 from tetraview_nets.mommi.outline import trace
 from tetraview_nets.mommi.presets import MommiPreset
@@ -45,6 +47,8 @@ MIN_SCORE = 0.02
 
 WITH_IPSI = frozenset({Route.TRI, Route.IPSI, Route.SINGLE})
 WITH_BI = frozenset({Route.TRI, Route.BI})
+#: The routes on which the breast's other view takes part.
+WITH_IPSILATERAL = frozenset({Route.TRI, Route.IPSI})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,6 +84,8 @@ class Evidence:
     ipsi: tuple[Tensor, Tensor]
     #: [H, W] probabilities of the bilateral network; zeros where it does not take part.
     bi_map: Tensor
+    #: The ipsilateral network's RoIs.
+    reading: RoIReading
 
 
 class MommiNet(nn.Module):
@@ -93,6 +99,7 @@ class MommiNet(nn.Module):
         self.bi = BiDualNet(preset)
         self.fusion = FusionNet(preset)
         self.scorer = Scorer()
+        self.linker = Linker(preset)
 
     def fusion_features(self, image: Tensor) -> Tensor:
         """The frozen features that the fusion network reads, for images [B, 1, H, W]: [B, C, H/4, W/4]."""
@@ -147,12 +154,19 @@ class MommiNet(nn.Module):
             furthest: companions beyond this route are left aside, as if those views were missing.
         """
         evidence = self.evidence(look, furthest=furthest)
+        outputs = self.marks(look, evidence)
+        if furthest not in WITH_IPSILATERAL:
+            return outputs
+        pairs = compared(look, evidence, outputs)
         return [
-            self._output(*seen)
-            for seen in zip(
-                look.views, look.landmarks, look.opposites, evidence, self.fuse(look, evidence), strict=True
-            )
+            replace(output, same_mass=self.linker(pairs[i])) if i in pairs else output
+            for i, output in enumerate(outputs)
         ]
+
+    def marks(self, look: Look, evidence: Sequence[Evidence]) -> list[ViewOutput]:
+        """What is found in every view of a look, by the evidence of its branches, before views are compared."""
+        seen = zip(look.views, look.landmarks, look.opposites, evidence, self.fuse(look, evidence), strict=True)
+        return [self._output(*each) for each in seen]
 
     def _check(self, views: Sequence[ViewInput]) -> None:
         slots = [v.view for v in views]
@@ -188,18 +202,24 @@ class MommiNet(nn.Module):
     def evidence(self, look: Look, *, furthest: Route = Route.TRI) -> list[Evidence]:
         """What the ipsilateral and bilateral networks say about every view of a look."""
         present = frozenset(v.view for v in look.views)
-        ipsilateral = furthest in {Route.TRI, Route.IPSI}
-        detections = self.ipsi.detect_ranked(look.pyramid, look.ranked, _companions(look, ipsilateral=ipsilateral))
+        ipsilateral = furthest in WITH_IPSILATERAL
+        readings = self.ipsi.read_ranked(look.pyramid, look.ranked, _companions(look, ipsilateral=ipsilateral))
         evidence = []
-        for view, opposite, (boxes, scores) in zip(look.views, look.opposites, detections, strict=True):
+        for view, opposite, reading in zip(look.views, look.opposites, readings, strict=True):
             bi_map = opposite.bi_map if furthest in WITH_BI else None
             unused = {view.view.contralateral} if bi_map is None else set()
             unused |= set() if ipsilateral else {view.view.ipsilateral}
             route = Route.of(view.view, present - unused)
+            boxes, scores = reading.detections
             keep = scores >= MIN_EVIDENCE if route in WITH_IPSI else torch.zeros_like(scores, dtype=torch.bool)
             nothing = torch.zeros_like(view.image)
             evidence.append(
-                Evidence(route=route, ipsi=(boxes[keep], scores[keep]), bi_map=nothing if bi_map is None else bi_map)
+                Evidence(
+                    route=route,
+                    ipsi=(boxes[keep], scores[keep]),
+                    bi_map=nothing if bi_map is None else bi_map,
+                    reading=reading,
+                )
             )
         return evidence
 
@@ -239,6 +259,16 @@ class MommiNet(nn.Module):
         scores = self.scorer(branch_scores(boxes, evidence, fusion_map), evidence.route)
         strong = scores >= MIN_SCORE
         return merge(boxes[strong], scores[strong], fusion_map, limit=MAX_DETECTIONS)
+
+
+def compared(look: Look, evidence: Sequence[Evidence], outputs: Sequence[ViewOutput]) -> dict[int, Tensor]:
+    """All that tells whether marks in CC and MLO are one mass: [N, M, C] by the index of each breast's CC view."""
+    places = [Places.of(view, marks) for view, marks in zip(look.views, outputs, strict=True)]
+    sources = [Source.of(read.reading, marks.boxes) for read, marks in zip(evidence, outputs, strict=True)]
+    return {
+        cc: torch.cat([geometry(places[cc], places[mlo]), relations(sources[cc], sources[mlo])], dim=-1)
+        for cc, mlo in breasts(outputs)
+    }
 
 
 def _companions(look: Look, *, ipsilateral: bool) -> Companions:

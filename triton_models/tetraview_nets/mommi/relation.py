@@ -85,10 +85,10 @@ class RelationBlock(nn.Module):
         self.null_key = nn.Parameter(torch.randn(width) * 0.01) if null_token else None
         self.null_value = nn.Parameter(torch.zeros(width)) if null_token else None
 
-    def forward(
+    def attention(
         self, main: Tensor, aux: Tensor, *, aux_valid: Tensor, geometry: Tensor | None, geometry_ok: Tensor
     ) -> Tensor:
-        """Attend from main to aux.
+        """How much each RoI of main looks at each of aux.
 
         Args:
             main: features [B, R, D].
@@ -98,24 +98,36 @@ class RelationBlock(nn.Module):
             geometry_ok: bool [B]; False leaves the attention to appearance alone.
 
         Returns:
-            [B, R, D]; zeros where neither a RoI nor a null token can be attended to.
+            [B, heads, R, A], or [B, heads, R, A + 1] with the null token last. Rows add up to one, without a null token
+            to less where RoIs are hidden.
         """
-        query, key, value = (self._split(f(x)) for f, x in ((self.query, main), (self.key, aux), (self.value, aux)))
+        query, key = self._split(self.query(main)), self._split(self.key(aux))
         logits = query @ key.transpose(2, 3) / query.shape[-1] ** 0.5
         if self.gate is not None and geometry is not None:
             gate = self.gate(geometry).relu().clamp_min(MIN_GATE).log().permute(0, 3, 1, 2)
             logits = logits + gate * geometry_ok[:, None, None, None]
         valid = aux_valid[:, None, None]
         logits = logits.masked_fill(~valid, MASKED)
-        if self.null_key is not None and self.null_value is not None:
-            return self._with_null(query, logits, value, self.null_key, self.null_value)
-        return self._join((logits.softmax(dim=-1) * valid) @ value)
+        if self.null_key is None:
+            hidden: Tensor = logits.softmax(dim=-1) * valid
+            return hidden
+        null = query @ self.null_key.reshape(self.heads, -1, 1) / query.shape[-1] ** 0.5
+        return torch.cat([logits, null], dim=-1).softmax(dim=-1)
 
-    def _with_null(self, query: Tensor, logits: Tensor, value: Tensor, null_key: Tensor, null_value: Tensor) -> Tensor:
-        """Attention in which the null token takes part as one more RoI."""
-        null = query @ null_key.reshape(self.heads, -1, 1) / query.shape[-1] ** 0.5
-        weights = torch.cat([logits, null], dim=-1).softmax(dim=-1)
-        rest = weights[..., -1:] * null_value.reshape(self.heads, 1, -1)
+    def forward(self, weights: Tensor, aux: Tensor) -> Tensor:
+        """What main gains from what it looks at.
+
+        Args:
+            weights: of ``attention``.
+            aux: features [B, A, D].
+
+        Returns:
+            [B, R, D]; zeros where neither a RoI nor a null token can be attended to.
+        """
+        value = self._split(self.value(aux))
+        if self.null_value is None:
+            return self._join(weights @ value)
+        rest = weights[..., -1:] * self.null_value.reshape(self.heads, 1, -1)
         return self._join(weights[..., :-1] @ value + rest)
 
     def _split(self, x: Tensor) -> Tensor:

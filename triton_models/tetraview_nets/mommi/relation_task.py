@@ -133,7 +133,7 @@ class RelationTask:
         chosen = [*mains, *(other(view, ipsilateral=True) for view in mains)]
         rois = RoIs(boxes=pooled.rois.boxes[chosen].to(device), valid=pooled.rois.valid[chosen].to(device))
         features = pooled.features[chosen].to(device).float()
-        logits, deltas = self._ipsi.head.judge(features, rois, self._companions(chosen, generator))
+        logits, deltas, *_ = self._ipsi.head.judge(features, rois, self._companions(chosen, generator))
         masses, decoys = ([found[view].to(device) for view in chosen] for found in (pooled.masses, pooled.decoys))
         on_mass, on_decoy = (shows(rois, found) for found in (masses, decoys))
         told = told_apart(logits, on_mass, on_decoy & ~on_mass)

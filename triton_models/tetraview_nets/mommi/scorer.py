@@ -14,9 +14,9 @@ from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from tetraview.domain.view import Route
+from tetraview_nets.regression import regress
 
 #: The columns of a candidate's evidence.
 BRANCHES = ("ipsi", "bi", "fusion")
@@ -31,8 +31,6 @@ TAKES_PART: Mapping[Route, tuple[bool, bool, bool]] = MappingProxyType(
 )
 #: A branch is never surer than this.
 SUREST = 0.995
-#: Strength of the pull towards zero, in units of the mean loss of a candidate.
-RIDGE = 1e-3
 _ROUTES = tuple(Route)
 
 
@@ -70,26 +68,8 @@ class Scorer(nn.Module):
             hit = torch.cat([found.hit for found in own]) if own else torch.zeros(0, dtype=torch.bool)
             if bool(hit.any()) and not bool(hit.all()):
                 x = _log_odds(torch.cat([found.evidence for found in own])) * torch.tensor(TAKES_PART[route])
-                self.weight[row], self.bias[row] = _regress(x, hit)
+                self.weight[row], self.bias[row] = regress(x, hit)
 
 
 def _log_odds(evidence: Tensor) -> Tensor:
     return torch.logit(evidence.float().clamp(1 - SUREST, SUREST))
-
-
-def _regress(x: Tensor, hit: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights [3] and bias of the logistic regression of ``hit`` [N] on ``x`` [N, 3]."""
-    x, wanted = x.double(), hit.double()
-    parameters = torch.zeros(x.shape[1] + 1, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS([parameters], max_iter=200, line_search_fn="strong_wolfe")
-
-    def loss() -> Tensor:
-        optimiser.zero_grad()
-        logits = x @ parameters[:-1] + parameters[-1]
-        total = functional.binary_cross_entropy_with_logits(logits, wanted) + RIDGE * parameters[:-1].square().sum()
-        total.backward()  # type: ignore[no-untyped-call]
-        return total
-
-    optimiser.step(loss)  # type: ignore[no-untyped-call]
-    fitted = parameters.detach().float()
-    return fitted[:-1], fitted[-1]

@@ -1,18 +1,20 @@
-"""Fits the scorer of MommiNet-v2 on exams that none of its networks has seen."""
+"""Fits the scorer and the linker of MommiNet-v2 on exams that none of its networks has seen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
 
 from tetraview.domain.view import Route
 from tetraview_nets.boxes import iou_matrix
-from tetraview_nets.learning.cache import CanonicalExam
+from tetraview_nets.learning.cache import VIEWS, CanonicalExam
 from tetraview_nets.learning.evaluate import view_input
+from tetraview_nets.learning.pairs import SAME, UNKNOWN, known_pairs, tells
 from tetraview_nets.metrics import IOU_CRITERION
-from tetraview_nets.mommi.network import MommiNet, branch_scores, candidates
+from tetraview_nets.mommi.linker import KnownPairs, geometry_weights
+from tetraview_nets.mommi.network import MommiNet, branch_scores, candidates, compared
 from tetraview_nets.mommi.scorer import Candidates
 
 
@@ -36,4 +38,48 @@ def exam_candidates(network: MommiNet, exam: CanonicalExam, routes: Sequence[Rou
             hit = (iou_matrix(boxes, masses) > IOU_CRITERION).any(dim=1)
             scores = branch_scores(boxes, own, fused)
             found.append(Candidates(route=own.route, evidence=scores.cpu(), hit=hit.cpu()))
+    return found
+
+
+def fit_linker(
+    network: MommiNet, exams: Iterable[CanonicalExam], thresholds: Mapping[str, float]
+) -> dict[str, dict[str, int] | dict[str, float]]:
+    """Weigh what tells whether marks in CC and MLO are one mass by what is known of them.
+
+    Args:
+        network: scorer fitted.
+        exams: phantoms or real ones.
+        thresholds: least score of a mark by route; what no reader sees teaches nothing.
+
+    Returns:
+        For a card: the pairs that it learnt from by source and how many of them are one mass, and the weights that
+        geometry has by itself.
+    """
+    found = [(exam.source, pairs) for exam in exams if tells(exam) for pairs in exam_pairs(network, exam, thresholds)]
+    every = [pairs for _, pairs in found]
+    network.linker.fit(every)
+    alone = {"geometry": rounded} if (rounded := geometry_weights(every)) else {}
+    own = {source: [pairs.same for name, pairs in found if name == source] for source in sorted({s for s, _ in found})}
+    return {
+        source: {"pairs": sum(map(len, same)), "same": sum(int(one.sum()) for one in same)}
+        for source, same in own.items()
+    } | alone
+
+
+@torch.no_grad()
+def exam_pairs(network: MommiNet, exam: CanonicalExam, thresholds: Mapping[str, float]) -> list[KnownPairs]:
+    """The known pairs of marks of each breast that both views are there of, on the CPU."""
+    device = next(network.parameters()).device
+    look = network.look([view_input(exam, view, device) for view in np.flatnonzero(exam.present).tolist()])
+    evidence = network.evidence(look)
+    outputs = network.marks(look, evidence)
+    strong = [marks.scores >= thresholds[marks.route] for marks in outputs]
+    place = {marks.view: i for i, marks in enumerate(outputs)}
+    found = []
+    for cc, columns in compared(look, evidence, outputs).items():
+        mlo = place[outputs[cc].view.ipsilateral]
+        boxes = [outputs[i].boxes[strong[i]].cpu().double().numpy().reshape(-1, 4) for i in (cc, mlo)]
+        known = torch.from_numpy(known_pairs(exam, cc=VIEWS.index(outputs[cc].view), marks=boxes))
+        told = known != UNKNOWN
+        found.append(KnownPairs(columns=columns[strong[cc]][:, strong[mlo]].cpu()[told], same=known[told] == SAME))
     return found

@@ -20,7 +20,7 @@ from tetraview_nets.learning.cache import CROWDED, CacheKey, CanonicalExam, Exam
 from tetraview_nets.learning.distributed import ALONE, Workers
 from tetraview_nets.learning.evaluate import operating_points, recall_figures
 from tetraview_nets.learning.material import ExamMaterial
-from tetraview_nets.learning.sources import Sources, note, noted
+from tetraview_nets.learning.sources import Sources, command_lines, note, noted
 from tetraview_nets.learning.train import Run, Task, averaged
 from tetraview_nets.mommi.evaluate import MommiDetector, read_routes
 from tetraview_nets.mommi.false_marks import with_false_marks
@@ -28,14 +28,16 @@ from tetraview_nets.mommi.network import MommiNet
 from tetraview_nets.mommi.presets import MommiPreset
 from tetraview_nets.mommi.recipe import Stage, TrainingRecipe
 from tetraview_nets.mommi.relation_task import RelationTask, with_other_view
-from tetraview_nets.mommi.stacking import fit_scorer
+from tetraview_nets.mommi.stacking import fit_linker, fit_scorer
 from tetraview_nets.mommi.task import TASKS, FusionTask, TaskSet, WindowTask
 from tetraview_nets.plain.storage import NAME as PLAIN
 from tetraview_nets.weights import WeightsCard, save
 
 #: The part of MommiNet-v2 that each stage trains.
 PLACES = MappingProxyType({**{stage: str(stage) for stage in Stage}, Stage.RELATION: "ipsi.head"})
-MODEL, VERSION = "mommi", "0.3.0"
+MODEL, VERSION = "mommi", "0.4.0"
+#: The operating point whose marks teach how to link: those of the others are among them.
+SENSITIVE = "high_sensitivity"
 #: Of given exams every so manieth is kept for the fusion network.
 FUSION_STEP = 10
 
@@ -156,6 +158,8 @@ class Training:
         fit_scorer(network, scoring)
         detector = MommiDetector(network)
         results = read_routes(detector, operating)
+        points = operating_points(results)
+        linked = fit_linker(network, [*operating, *calibrating, *scoring], points[SENSITIVE])
         sources = Sources(training_data=(*self._data_sets, *self._chosen_on)) + noted(self.folder)
         recalls = {str(route): recall_figures(found) for route, found in results.items()}
         card = WeightsCard(
@@ -165,9 +169,9 @@ class Training:
             generator_version=GENERATOR_VERSION,
             training_data=sources.training_data,
             commands=sources.commands,
-            operating_points=operating_points(results),
+            operating_points=points,
             calibration=fit_routes(read_routes(detector, calibrating)),
-            training=_summary(recipe) | self._described | {"validation": _rounded(recalls)},
+            training=_summary(recipe) | self._described | {"validation": _rounded(recalls), "linker": linked},
         )
         return save(path, network, card)
 
@@ -211,6 +215,37 @@ class Training:
             card,
             version=VERSION,
             training=training,
+            training_data=sources.training_data,
+            commands=sources.commands,
+            weights_sha256="",
+        )
+        return save(path, network, written)
+
+    def link(self, path: Path) -> WeightsCard:
+        """Fit how the weights to begin with link CC and MLO, change nothing else, and write the file.
+
+        Phantoms' validation exams teach it, and all exams of a material beside them.
+
+        Raises:
+            WeightsInvalid: the weights to begin with are not usable.
+            ValueError: none were named.
+        """
+        if self.init is None:
+            raise ValueError("linking is fitted for weights: name them by --init")
+        tensors, card = weights.read(self.init)
+        network = MommiNet(self.preset)
+        network.load_state_dict(tensors)
+        real = [*self.material.train, *self.material.validation] if self.material else []
+        given = self.material.data_sets if self.material else ()
+        exams = [*self.exams(Split.VALIDATION, self.recipe.validation_exams), *real]
+        linked = fit_linker(network.to(self.device).eval(), exams, card.operating_points[SENSITIVE])
+        own = phantoms(self.recipe.validation_exams, role=Role.VALIDATION)
+        sources = Sources(training_data=card.training_data, commands=card.commands)
+        sources += Sources(training_data=(*given, own), commands=tuple(command_lines()))
+        written = replace(
+            card,
+            version=VERSION,
+            training={**card.training, "linker": linked},
             training_data=sources.training_data,
             commands=sources.commands,
             weights_sha256="",

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tetraview.domain.view import Route, View
+from tetraview_nets.linking import all_pairs
 from tetraview_nets.serving.configuration import Configuration
 from tetraview_nets.serving.faults import BadRequest, Implausible
 from tetraview_nets.serving.model import ServedModel, text
@@ -101,11 +102,14 @@ def _packed(outputs: Sequence[ViewOutput]) -> dict[str, Tensor]:
     """The response's tensors but ``exam_id`` and ``model``."""
     outlines = [_floats(outline, columns=2) for output in outputs for outline in output.outlines]
     counts = torch.tensor([len(output.scores) for output in outputs])
+    pairs, chances = all_pairs(outputs)
     return {
         "boxes": torch.cat([_floats(output.boxes, columns=4) for output in outputs]),
         "scores": torch.cat([_floats(output.scores, columns=1).flatten() for output in outputs]),
         "box_view": torch.arange(len(outputs)).repeat_interleave(counts).int(),
         "outline_points": torch.cat([torch.zeros(0, 2), *outlines]),
+        "pairs": pairs.int(),
+        "pair_scores": _floats(chances, columns=1).flatten(),
         "outline_ends": torch.tensor([len(outline) for outline in outlines]).cumsum(0).int(),
         "route": torch.tensor([_ROUTES.index(output.route) for output in outputs]).int(),
         "nipples": _floats([output.nipple for output in outputs], columns=3),

@@ -4,10 +4,10 @@ Yan and others, "Two-stage multi-scale breast mass segmentation for full mammogr
 Biocybernetics and Biomedical Engineering 41(2), 2021, its first stage.
 
 Deviations: every view is read by itself on the route ``single``. The paper finds no nipple; the product needs one to
-measure distances and to join CC and MLO findings, so these weights carry a copy of MommiNet-v2's nipple network. The
-outline of a finding is that of its component, a rectilinear polygon, until a segmenter outlines it. Scores are those of
-``msp``, not M_s. The paper trains on CBIS-DDSM for 60,000 steps and then on INbreast for 30,000; that schedule of two
-data sets is not built.
+measure distances and to compare the marks of both views, so these weights carry a copy of MommiNet-v2's nipple network.
+The outline of a finding is that of its component, a rectilinear polygon, until a segmenter outlines it. Scores are
+those of ``msp``, not M_s. The paper trains on CBIS-DDSM for 60,000 steps and then on INbreast for 30,000; that schedule
+of two data sets is not built.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from tetraview.domain.view import Route
 from tetraview_nets.blocks.landmark import MIN_CONFIDENCE, judge
 from tetraview_nets.blocks.nipple import NippleNet, locate
 from tetraview_nets.boxes import clip, nms
+from tetraview_nets.linking import linked
 from tetraview_nets.system import MAX_DETECTIONS, ViewInput, ViewOutput
 from tetraview_nets.yolo_msp.cells import Lattice, decode, flatten
 from tetraview_nets.yolo_msp.darknet import ANCHORS_PER_HEAD, YoloV3
@@ -73,10 +74,11 @@ class YoloMsp(nn.Module):
         images = torch.stack([view.image for view in views])[:, None]
         nipples = locate(self.nipple(images))
         candidates, maps = self.look(images)
-        return [
+        outputs = [
             self._output(view, nipple, found, belief)
             for view, nipple, found, belief in zip(views, nipples, candidates, maps, strict=True)
         ]
+        return linked(views, outputs)
 
     @torch.inference_mode()
     def look(self, images: Tensor) -> tuple[list[Candidates], Tensor]:

@@ -1,4 +1,4 @@
-"""The contract of ``mommi_detector``: the views of one exam in, its mass candidates out.
+"""The contract of ``mommi_detector`` and ``yolo_msp_detector``: the views of one exam in, its mass candidates out.
 
 One request carries one exam with V views present (1 to 4). Tensors of the canonical frame are H×W pixels
 (chest wall at x = 0, lateral up in CC, axilla up in MLO, isotropic spacing; see ``tetraview.imaging.canonical``).
@@ -15,8 +15,10 @@ Response, N detections over all views, those of one view by falling score:
     ``boxes``           FP32   [N, 4]  x0, y0, x1, y1 in canonical pixels, half open, inside the frame
     ``scores``          FP32   [N]     detection score in [0, 1], not a probability
     ``box_view``        INT32  [N]     index into the request's ``view``
-    ``outline_points``  FP32   [P, 2]  x, y in canonical pixels; the outlines of all detections end to end
+    ``outline_points``  FP32   [K, 2]  x, y in canonical pixels; the outlines of all detections end to end
     ``outline_ends``    INT32  [N]     detection i owns points [ends[i-1], ends[i]); at least 3 each
+    ``pairs``           INT32  [P, 2]  indices of a detection in CC and of one in MLO of the same breast; none twice
+    ``pair_scores``     FP32   [P]     probability in [0, 1] that both are one mass
     ``route``           INT32  [V]     position in tri, ipsi, bi, single
     ``nipples``         FP32   [V, 3]  x, y in canonical pixels and confidence in [0, 1], 0 where it is not trusted
     ``warnings``        UINT8  [T]     plain sentences, one a line, each after its view's name, a colon and a space
@@ -60,6 +62,8 @@ class DetectorResponse(StrEnum):
     BOX_VIEW = "box_view"
     OUTLINE_POINTS = "outline_points"
     OUTLINE_ENDS = "outline_ends"
+    PAIRS = "pairs"
+    PAIR_SCORES = "pair_scores"
     ROUTE = "route"
     NIPPLES = "nipples"
     WARNINGS = "warnings"
@@ -97,8 +101,10 @@ DETECTOR = ModelContract(
             DetectorResponse.BOXES: TensorSpec("FP32", ("N", 4)),
             DetectorResponse.SCORES: TensorSpec("FP32", ("N",)),
             DetectorResponse.BOX_VIEW: TensorSpec("INT32", ("N",)),
-            DetectorResponse.OUTLINE_POINTS: TensorSpec("FP32", ("P", 2)),
+            DetectorResponse.OUTLINE_POINTS: TensorSpec("FP32", ("K", 2)),
             DetectorResponse.OUTLINE_ENDS: TensorSpec("INT32", ("N",)),
+            DetectorResponse.PAIRS: TensorSpec("INT32", ("P", 2)),
+            DetectorResponse.PAIR_SCORES: TensorSpec("FP32", ("P",)),
             DetectorResponse.ROUTE: TensorSpec("INT32", ("V",)),
             DetectorResponse.NIPPLES: TensorSpec("FP32", ("V", 3)),
             DetectorResponse.WARNINGS: TensorSpec("UINT8", ("T",)),

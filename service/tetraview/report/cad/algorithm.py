@@ -26,15 +26,10 @@ class AlgorithmIdentification:
     @classmethod
     def of_detector(cls, context: Context, *parameters: str) -> Self:
         """The model that searches for masses; this software where it did not get so far as to ask one."""
-        detector = context.device.detector
+        detector, said = context.device.detector, _sentence(context, parameters)
         if detector.model is None:
-            return cls.of_software(context, *parameters)
-        return cls(name=detector.name, version=detector.version, parameters=_sentence(context, parameters))
-
-    @classmethod
-    def of_software(cls, context: Context, *parameters: str) -> Self:
-        """This software, where no model has a part in what is said."""
-        return cls(name=MODEL_NAME, version=software_version(), parameters=_sentence(context, parameters))
+            return cls(name=MODEL_NAME, version=software_version(), parameters=said)
+        return cls(name=detector.name, version=detector.version, parameters=said)
 
     def nodes(self) -> Iterator[Node]:
         """The items under what the algorithm said."""

@@ -13,7 +13,7 @@ from tetraview.report.cad.library import ImageLibraryEntry, Library
 from tetraview.report.cad.tree import Node, code, container, graphic, number, text, uid
 from tetraview.report.content import CONTAINS, INFERRED_FROM, MODIFIER, OBSERVATION_CONTEXT, PROPERTIES
 from tetraview.report.document import Context
-from tetraview.report.grade import probability_of_cancer, validity
+from tetraview.report.grade import ONE_MASS, probability_of_cancer, validity
 from tetraview.report.outline import clamped, simplified
 
 
@@ -94,8 +94,7 @@ class SingleImageFinding:
 class CompositeFeature:
     """TID 4004 and TID 4005, Mammography CAD Composite Feature: one lesion, seen in both images of a breast.
 
-    Its certainty is that of its surest finding, since nothing scores the lesion as such; for the same reason it has no
-    probability.
+    Its certainty is that both findings are one mass. No probability of cancer: nothing grades the lesion as such.
     """
 
     lesion: str
@@ -108,7 +107,7 @@ class CompositeFeature:
         return code(relationship, codes.COMPOSITE_FEATURE, codes.BREAST_MASS, self._children())
 
     def _children(self) -> Iterator[Node]:
-        certainty = max(_percent(single.finding.score) for single in self.findings)
+        certainty = self.findings[0].finding.lesion_certainty
         yield _rendering_intent()
         yield from TrackingIdentification(
             identifier=self.lesion, uid=self.context.tracking.lesions[self.lesion]
@@ -116,13 +115,14 @@ class CompositeFeature:
         yield code(PROPERTIES, codes.COMPOSITE_TYPE, codes.RELATED_SPATIALLY)
         yield code(PROPERTIES, codes.SCOPE_OF_FEATURE, codes.ON_MULTIPLE_IMAGES)
         yield from self._algorithm().nodes()
-        yield number(PROPERTIES, codes.CERTAINTY_OF_FEATURE, certainty, codes.PERCENT)
+        if certainty is not None:
+            yield number(PROPERTIES, codes.CERTAINTY_OF_FEATURE, _percent(certainty), codes.PERCENT)
         for single in self.findings:
             yield single.node(INFERRED_FROM)
 
     def _algorithm(self) -> AlgorithmIdentification:
-        """This software, for no model scores a lesion as such."""
-        return AlgorithmIdentification.of_software(self.context, "certainty is that of the surest finding")
+        """The detector, which compares what it marked in the two images."""
+        return AlgorithmIdentification.of_detector(self.context, f"certainty is that {ONE_MASS}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,7 +59,7 @@ class AnalysisPerformed(_Performed):
     NAME, KIND = codes.ANALYSIS_PERFORMED, codes.SPATIAL_COLLOCATION_ANALYSIS
 
     def _algorithm(self) -> AlgorithmIdentification:
-        return AlgorithmIdentification.of_software(self.context, self.step.remark)
+        return AlgorithmIdentification.of_detector(self.context, self.step.remark)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -114,7 +114,7 @@ class HeadTask:
     def losses(self, step: int) -> dict[str, Tensor]:
         """The losses of the detector's own head on pairs of views, both acting as main."""
         batch = self.batch(step)
-        logits, deltas = self._head.judge(batch.features, batch.rois, batch.companions)
+        logits, deltas, *_ = self._head.judge(batch.features, batch.rois, batch.companions)
         on_mass, on_mimic = (shows(batch.rois, objects) for objects in (batch.truth, batch.mimics))
         told = told_apart(logits, on_mass, on_mimic & ~on_mass)
         return roi_loss(logits, deltas, batch.rois, batch.truth) | {"told": TOLD_WEIGHT * told}
@@ -213,7 +213,7 @@ def read(head: nn.Module, variant: Variant, preset: MommiPreset, bank: Sequence[
     for first in range(0, len(bank), READ_AT_ONCE):
         index = range(first, min(first + READ_AT_ONCE, len(bank)))
         batch = _reading(variant, [bank[i] for i in index])
-        logits, deltas = head.judge(batch.features, batch.rois, batch.companions)  # type: ignore[operator]
+        logits, deltas, *_ = head.judge(batch.features, batch.rois, batch.companions)  # type: ignore[operator]
         found = detections(logits, deltas, batch.rois, height=preset.height, width=preset.width)
         results += [_result(bank[i], *each) for i, each in zip(index, found, strict=True)]
     return results
