@@ -136,15 +136,14 @@ def test_undefined_resamples_are_left_out_of_an_interval() -> None:
 
 def test_five_trainings_are_covered_as_five() -> None:
     """Whatever part of the spread is between trainings, 95 % intervals of five of them hold the truth that often."""
-    generator, resamples = np.random.default_rng(0), 200
-    for between, within in ((1.0, 0.0), (1.0, 2.0), (0.2, 3.0)):
-        held = 0
-        for _ in range(300):
-            patients = generator.normal(0, within, 40)
-            effects = generator.normal(0, between, (5, 1))
-            found = paired_mean(effects + patients, np.zeros((5, 40)), np.arange(40), resamples=resamples)
+    patients, nothing = np.arange(120), np.zeros((5, 120))
+    for between, within in ((1.0, 0.0), (1.0, 8.0), (0.2, 3.0)):
+        generator, held = np.random.default_rng(0), 0
+        for _ in range(400):
+            own = generator.normal(0, within, 120)
+            found = paired_mean(generator.normal(0, between, (5, 1)) + own, nothing, patients, resamples=400)
             held += found.low <= 0 <= found.high
-        assert 0.92 <= held / 300 <= 0.99
+        assert 0.925 <= held / 400 <= 0.98
 
 
 def test_the_interval_of_trainings_alone_is_students() -> None:

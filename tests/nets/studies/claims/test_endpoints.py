@@ -85,7 +85,7 @@ def test_a_verdict_follows_from_the_interval(low: float, high: float, said: str)
 
 
 def test_rows_from_before_the_endpoints_are_not_judged() -> None:
-    """What earlier phantoms showed was known when the endpoint was named; what was not measured is not judged either."""
+    """What earlier phantoms showed was known when the endpoint was named; what was not measured has no verdict."""
     endpoint = endpoint_of("7")
     old = replace(row_of(endpoint, low=0.1, high=0.2), generator=str(FIRST_GENERATOR - 1))
     assert verdict(endpoint, [old]) is None
