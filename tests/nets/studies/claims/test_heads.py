@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -122,6 +123,12 @@ def test_the_control_shuffles_nipples(study: HeadStudy) -> None:
     for a, b in ((true, shuffled), (reading, reading_shuffled)):
         off = (a.companions.nipple - b.companions.nipple) * a.companions.spacing[:, None]
         assert off.square().mean().sqrt() > SHUFFLED_MM / 2
+
+
+def test_a_study_can_be_handed_to_another_process(study: HeadStudy) -> None:
+    """What a worker is given is the same study, with all that decides its numbers."""
+    other = pickle.loads(pickle.dumps(study))
+    assert (other, other.folder, other.banks[0].folder) == (study, study.folder, study.banks[0].folder)
 
 
 def test_every_contrast_becomes_rows(finished: HeadStudy) -> None:

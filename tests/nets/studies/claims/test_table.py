@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from tetraview.phantom import GENERATOR_VERSION
+from tetraview_nets.cli.main import app
 from tetraview_nets.metrics import Paired, paired_mean
 from tetraview_nets.studies.claims.endpoints import ENDPOINTS
 from tetraview_nets.studies.claims.measured import Measured, rows
@@ -104,6 +106,15 @@ def test_the_page_judges_the_endpoint_alone(tmp_path: Path) -> None:
     for name in ("claim_2.png", "claim_1_real.png"):
         assert f"({name})" in page
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_is_written_anew_from_the_table(tmp_path: Path) -> None:
+    """One command makes page and plots of what the table holds."""
+    record([ROW], results=tmp_path)
+    result = CliRunner().invoke(app, ["claims", "page", "--results", str(tmp_path)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "nipple - box_xywh" in (tmp_path / "claims.md").read_text(encoding="utf-8")
+    assert (tmp_path / "claim_2.png").exists()
 
 
 def test_old_rows_are_marked_and_not_judged(tmp_path: Path) -> None:
