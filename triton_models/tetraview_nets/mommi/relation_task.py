@@ -39,7 +39,7 @@ from tetraview_nets.mommi.task import TOLD_WEIGHT, TaskSet, ipsi_boxes, views_of
 SHOWS_IOU = 0.4
 #: Boxes around each mass that join the proposals, and how far they are off, in parts of their sides.
 JITTERED, JITTER = 4, 0.1
-#: Room for these boxes: an exam of the training recipe has two masses at most.
+#: Room for these boxes: an exam of the training recipe has two masses at most; of more the last boxes are left out.
 EXTRA = 2 * (1 + JITTERED)
 _DECOY = KINDS.index(ObjectKind.DECOY)
 
@@ -95,11 +95,12 @@ def _decoys(exam: CanonicalExam, view: int) -> Tensor:
 
 
 def around(masses: Tensor, network: IpsiDualNet, generator: torch.Generator) -> Tensor:
-    """Each mass's box and some near it, [n * 5, 4], so that the head also sees masses its proposals missed."""
+    """Each mass's box and some near it, ``EXTRA`` at most, so that the head also sees masses its proposals missed."""
     near = masses.repeat(JITTERED, 1)
     sides = (near[:, 2:] - near[:, :2]).repeat(1, 2)
     moved = near + torch.randn(near.shape, generator=generator).to(near.device) * JITTER * sides
-    return clip(torch.cat([masses, moved]), height=network.preset.height, width=network.preset.width)
+    boxes = torch.cat([masses, moved])[:EXTRA]
+    return clip(boxes, height=network.preset.height, width=network.preset.width)
 
 
 def padded(rois: RoIs, number: int) -> RoIs:

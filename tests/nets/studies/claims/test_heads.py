@@ -16,6 +16,7 @@ from tetraview_nets.learning.schedule import Schedule
 from tetraview_nets.mommi.ipsidual import RoIHead
 from tetraview_nets.mommi.network import MommiNet
 from tetraview_nets.mommi.presets import TINY
+from tetraview_nets.mommi.relation_task import EXTRA, around
 from tetraview_nets.studies.claims import heads, headtask, roibank
 from tetraview_nets.studies.claims.heads import CONTRASTS, VARIANTS, HeadStudy
 from tetraview_nets.studies.claims.headtask import SHUFFLED_MM, Batch, HeadTask, read
@@ -94,6 +95,14 @@ def test_training_banks_hold_masses_and_boxes_near_them(study: HeadStudy) -> Non
         assert any(len(view.truth) for view in views[first : first + 4])
     for view in views:
         assert all((view.boxes == mass).all(dim=1).any() for mass in view.truth)
+
+
+def test_many_masses_leave_room_for_each_other(study: HeadStudy) -> None:
+    """Of more masses than there is room for boxes around, each keeps its own box and the last of the others go."""
+    masses = torch.arange(7)[:, None] * 8.0 + torch.tensor([0.0, 0.0, 6.0, 6.0])
+    boxes = around(masses, roibank.detector(study.weights_file), torch.Generator().manual_seed(0))
+    assert len(boxes) == EXTRA
+    assert torch.equal(boxes[:7], masses)
 
 
 def test_variants_of_a_seed_see_the_same_main_views(study: HeadStudy) -> None:

@@ -223,11 +223,11 @@ def phantom_study(
 
 
 def prepare(study: HeadStudy, *, workers: int, say: Callable[[str], None] = lambda _: None) -> None:
-    """Render the phantoms and compute the banks that are missing."""
+    """Make the exams, and the banks where a head is still to be trained."""
     for exams in (study.train, study.watched, *study.tests.values()):
         say(f"{exams.name}: exams")
         exams.prepare(workers=workers)
-    for key in study.banks:
+    for key in study.banks if _missing(study) else ():
         build_bank(key, workers=workers, done=partial(_say_shards, say, key.exams.name))
 
 
@@ -237,14 +237,18 @@ def _say_shards(say: Callable[[str], None], name: str, there: int, of: int) -> N
 
 def run(study: HeadStudy, *, workers: int, say: Callable[[str], None] = lambda _: None) -> None:
     """Train every head that is missing, all variants of a seed before the next seed; then read what was not read."""
-    jobs = [(name, seed) for seed, name in product(range(study.seeds), study.variants)]
-    missing = [job for job in jobs if not _head_path(study, *job).exists()]
-    for name, seed in each(partial(_train, study), missing, workers=workers):
+    for name, seed in each(partial(_train, study), _missing(study), workers=workers):
         say(f"{name}, seed {seed}")
     for test in study.tests:
         shelf = study.shelf(test)
         for piece in each(partial(_read, study, test), shelf.missing(), workers=workers):
             say(f"{test}: exams from {shelf.exams_in(piece)[0]}")
+
+
+def _missing(study: HeadStudy) -> list[tuple[str, int]]:
+    """The heads that are still to be trained."""
+    jobs = [(name, seed) for seed, name in product(range(study.seeds), study.variants)]
+    return [job for job in jobs if not _head_path(study, *job).exists()]
 
 
 def clear(study: HeadStudy) -> None:

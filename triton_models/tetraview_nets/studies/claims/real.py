@@ -150,6 +150,7 @@ def claims(study: RealStudy, *, command: str, workers: int, say: Callable[[str],
     )
     heads.prepare(related, workers=workers, say=say)
     heads.run(related, workers=workers, say=say)
+    heads.clear(related)
     return [
         *rows(compared, part=Part.REAL, command=command, compared=triview.COMPARED),
         *heads.claims(related, command=command),
