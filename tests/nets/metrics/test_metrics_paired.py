@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tetraview_nets.metrics import ImageResult, NotComparable, interval, paired_auc, paired_recall, patient_weights
+from tetraview_nets.metrics import (
+    ImageResult,
+    NotComparable,
+    average_precision,
+    difference,
+    interval,
+    mean_precision,
+    paired_auc,
+    paired_mean,
+    paired_recall,
+    patient_weights,
+)
 
 MASS = (10.0, 10.0, 20.0, 20.0)
 AWAY = (50.0, 50.0, 60.0, 60.0)
@@ -78,8 +89,10 @@ def test_paired_trainings_share_their_fortune() -> None:
     """A gain that every seed shows is not hidden by seeds that are good or bad for both ways."""
     first = [finding(count) for count in (4, 7, 10)]
     second = [finding(count) for count in (3, 6, 9)]
-    assert paired_recall(first, second, [1.0])[0].low >= 0
-    assert paired_recall(first, second[::-1], [1.0])[0].low < 0
+    together, apart = (paired_recall(first, other, [1.0])[0] for other in (second, second[::-1]))
+    assert together.low == pytest.approx(interval(together.samples)[0])
+    assert apart.effect == pytest.approx(together.effect)
+    assert apart.low < together.low - 0.1
 
 
 def test_different_patients_are_not_compared() -> None:
@@ -96,7 +109,9 @@ def test_paired_auc_by_hand() -> None:
     first = np.array([[0.1, 0.2, 0.8, 0.9], [0.1, 0.4, 0.35, 0.8]])
     paired = paired_auc(first, np.full((2, 4), 0.5), labels, patients)
     assert (paired.first, paired.second, paired.effect) == (0.875, 0.5, 0.375)
-    assert -0.5 <= paired.low <= paired.effect <= paired.high == 0.5
+    assert paired.low < paired.effect < paired.high
+    (alone,) = (paired_auc(first[:1], np.full((1, 4), 0.5), labels, patients),)
+    assert (alone.effect, alone.high) == (0.5, 0.5)
 
 
 def test_items_of_one_patient_are_drawn_together() -> None:
@@ -117,6 +132,59 @@ def test_undefined_resamples_are_left_out_of_an_interval() -> None:
     low, high = interval(np.array([np.nan, 1.0, 2.0, np.nan, 3.0]))
     assert 1 <= low < 2 < high <= 3
     assert np.isnan(interval(np.full((4, 2), np.nan))[0]).all()
+
+
+def test_five_trainings_are_covered_as_five() -> None:
+    """Whatever part of the spread is between trainings, 95 % intervals of five of them hold the truth that often."""
+    patients, nothing = np.arange(120), np.zeros((5, 120))
+    for between, within in ((1.0, 0.0), (1.0, 8.0), (0.2, 3.0)):
+        generator, held = np.random.default_rng(0), 0
+        for _ in range(400):
+            own = generator.normal(0, within, 120)
+            found = paired_mean(generator.normal(0, between, (5, 1)) + own, nothing, patients, resamples=400)
+            held += found.low <= 0 <= found.high
+        assert 0.925 <= held / 400 <= 0.98
+
+
+def test_the_interval_of_trainings_alone_is_students() -> None:
+    """Where patients do not differ the half width is 2.776 standard errors of five trainings, by hand."""
+    effects = np.array([0.01, 0.02, 0.03, 0.04, 0.05])[:, None].repeat(3, axis=1)
+    found = paired_mean(effects, np.zeros((5, 3)), np.arange(3), resamples=20)
+    assert found.effect == pytest.approx(0.03)
+    assert found.high - found.effect == pytest.approx(2.7764 * 0.0158114 / 5**0.5, rel=1e-4)
+
+
+def test_the_difference_of_differences_by_hand() -> None:
+    """A gain of 3/4 of which 1/4 stays in the control is lost by a half, patient by patient."""
+    nothing, patients = np.zeros((1, 4)), np.arange(4)
+    default = paired_mean(np.array([[1.0, 1, 1, 0]]), nothing, patients, resamples=500)
+    control = paired_mean(np.array([[1.0, 0, 0, 0]]), nothing, patients, resamples=500)
+    lost = difference(default, control)
+    assert (lost.first, lost.second, lost.effect) == (0.75, 0.25, 0.5)
+    direct = paired_mean(np.array([[0.0, 1, 1, 0]]), nothing, patients, resamples=500)
+    np.testing.assert_allclose(lost.samples, direct.samples)
+    assert (difference(default, default).low, difference(default, default).high) == (0, 0)
+
+
+def test_other_patients_are_resampled_apart() -> None:
+    """Two sets of patients vary by themselves, and so does their difference, unlike that of a set with itself."""
+    values, nothing = np.array([[1.0, 1, 0, 0]]), np.zeros((1, 4))
+    one, other = (paired_mean(values, nothing, np.arange(4) + first, resamples=500) for first in (0, 100))
+    apart = difference(one, other)
+    assert apart.effect == 0
+    assert apart.low < 0 < apart.high
+    two = paired_mean(values.repeat(2, axis=0), nothing.repeat(2, axis=0), np.arange(4), resamples=500)
+    with pytest.raises(NotComparable):
+        difference(one, two)
+
+
+def test_average_precision_has_an_interval() -> None:
+    """Held against nothing it is the mean of the trainings' own; where all patients are alike it does not vary."""
+    ways = [finding(9), finding(7)]
+    found = mean_precision(ways, iou=0.5, resamples=50)
+    assert found.effect == pytest.approx(np.mean([average_precision(way, iou=0.5) for way in ways]))
+    assert found.low < found.effect < found.high
+    assert mean_precision([finding(PATIENTS)], iou=0.5, resamples=20).low == 1.0
 
 
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 99))

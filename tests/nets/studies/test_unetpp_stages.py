@@ -15,7 +15,7 @@ from tetraview.domain.geometry import Box
 from tetraview.imaging.canonical import Frame
 from tetraview_nets.learning.cache import BREAST, MASS, SHARD, VIEWS, CacheKey, CanonicalExam, Split, seeds_from
 from tetraview_nets.learning.schedule import Schedule
-from tetraview_nets.studies.unetpp_finder import YoloFinder
+from tetraview_nets.studies.unetpp_finder import YoloFinder, pixels_learnt
 from tetraview_nets.studies.unetpp_stages import Boxes, Group, StageStudy
 from tetraview_nets.studies.unetpp_stages_table import page, rows
 from tetraview_nets.studies.unetpp_views import in_one_stage, in_two_stages, mass_boxes, mass_mask, masses_in
@@ -142,7 +142,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StageStudy:
     study = StageStudy(
         preset=TINY,
         crops=replace(RECIPES["tiny"], schedule=replace(RECIPES["tiny"].schedule, steps=5)),
-        whole=Schedule(steps=5, batch=4, learning_rate=3e-3, warm_up=2, average=0.0),
+        whole=Schedule(steps=1, batch=4, learning_rate=3e-3, warm_up=1, average=0.0),
+        detector_pixels=2000,
         key=key,
         find=true_boxes,
         detector="0123456789abcdef",
@@ -172,6 +173,17 @@ def test_the_study_reads_views_in_every_group(study: StageStudy) -> None:
     assert (same.effect, same.seeds, same.lesions) == (0, 1, 25)
     text = page(study, command="again")
     assert text.count("| U-Net | ") == text.count("| v19U-Net++ | ") == len(Group)
+
+
+def test_the_effort_is_equal(study: StageStudy) -> None:
+    """The views of one stage hold as many pixels as the crops of the second and the windows of the detector."""
+    crops = 5 * study.crops.schedule.batch * TINY.patch.size**2
+    assert study.effort == crops + 2000
+    one = study.one_stage
+    assert one.steps * one.batch * 32 * 16 == pytest.approx(study.effort, rel=0.03)
+    assert "Equal effort" in rows(study, command="again")[0].compared
+    schedule = Schedule(steps=10, batch=2, learning_rate=1e-3, warm_up=1)
+    assert pixels_learnt(replace(yolo.TINY, window=10**6), schedule) > pixels_learnt(yolo.TINY, schedule) > 0
 
 
 def test_an_ended_training_is_not_repeated(study: StageStudy) -> None:

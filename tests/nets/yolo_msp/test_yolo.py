@@ -325,6 +325,7 @@ def test_a_study_reports_every_contrast(study: Path) -> None:
         assert name in text
     assert "lesions of one size" in text
     assert "false positives per normal image" in text
+    assert "one size - nothing,default,False,average precision" in text
     assert "tetraview_nets yolo_msp study --exams 8 --control-exams 8 --seed 0 --seed 1 --out DIR" in text
 
 

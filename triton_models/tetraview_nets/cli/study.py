@@ -42,7 +42,7 @@ def add_study(
         out: OutOption,
         results: ResultsOption = None,
         seed: list[int] | None = seed_option,
-        exams: TestExamsOption = 300,
+        exams: TestExamsOption = 2000,
         compare_only: CompareOption = False,
         threads: ThreadsOption = 1,
         workers: WorkersOption = 1,
@@ -52,16 +52,16 @@ def add_study(
         seeds = seed or list(range(trainings))
         study = plan(folder=out, test_exams=exams, seeds=seeds, cache=cache_root)
         study.render(workers=workers)
-        train_missing(study, total=len(seeds) * len(study.arms), compare_only=compare_only)
+        train_missing(study, total=len(seeds) * len(study.arms), workers=workers, compare_only=compare_only)
         publish(study.rows(command=again(command, exams, seeds)), results=results or out)
 
 
-def train_missing(study: Any, *, total: int, compare_only: bool) -> None:
+def train_missing(study: Any, *, total: int, workers: int, compare_only: bool) -> None:
     """Train what a study lacks, under a progress bar."""
     with Progress(console=console) as progress:
         bar = progress.add_task("trainings", total=total)
         if not compare_only:
-            study.train(done=lambda: progress.advance(bar))
+            study.train(workers=workers, done=lambda: progress.advance(bar))
 
 
 def again(command: str, exams: int, seeds: Sequence[int]) -> str:
@@ -73,5 +73,5 @@ def publish(rows: Sequence[Claim], *, results: Path) -> None:
     """Put rows into the table of claims, and print them."""
     report.publish(rows, results=results)
     for row in rows:
-        said = f"{row.first:.4f} {row.second:.4f} {row.effect:+.4f} [{row.low:+.4f}, {row.high:+.4f}] {row.verdict}"
+        said = f"{row.first:.4f} {row.second:.4f} {row.effect:+.4f} [{row.low:+.4f}, {row.high:+.4f}]"
         console.print(f"{row.contrast} ({row.setting}, {row.measure}): {said}", markup=False)

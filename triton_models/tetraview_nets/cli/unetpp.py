@@ -27,7 +27,7 @@ from tetraview_nets.learning import cache
 from tetraview_nets.learning.cache import CacheKey, Split
 from tetraview_nets.studies import unetpp_stages_table as stages_table
 from tetraview_nets.studies.unetpp import CropStudy
-from tetraview_nets.studies.unetpp_finder import YoloFinder
+from tetraview_nets.studies.unetpp_finder import YoloFinder, pixels_learnt
 from tetraview_nets.studies.unetpp_stages import StageStudy
 from tetraview_nets.unetpp import evaluate
 from tetraview_nets.unetpp.network import Segmenter
@@ -37,6 +37,7 @@ from tetraview_nets.unetpp.system import SYSTEM
 from tetraview_nets.unetpp.training import SegmenterTraining
 from tetraview_nets.weights import WeightsCard
 from tetraview_nets.yolo_msp import storage as yolo
+from tetraview_nets.yolo_msp.recipe import RECIPES as YOLO_RECIPES
 
 #: Of the phantoms with whole views, half of which show a mass.
 WHOLE_VIEW_RECIPE = "training"
@@ -86,8 +87,11 @@ def stages(  # noqa: PLR0917
     out: OutOption,
     results: ResultsOption = None,
     seed: SeedOption = None,
-    exams: TestExamsOption = 300,
+    exams: TestExamsOption = 2000,
     detector: Annotated[Path, typer.Option(help="Weights of yolo_msp.")] = yolo.SHIPPED_WEIGHTS,
+    detector_steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps it was trained for; default: its recipe's.")
+    ] = None,
     compare_only: CompareOption = False,
     threads: ThreadsOption = 1,
     workers: WorkersOption = 1,
@@ -97,6 +101,7 @@ def stages(  # noqa: PLR0917
     torch.set_num_threads(threads)
     recipe, seeds = RECIPES[SMALL.name], seed or list(range(3))
     found, card = yolo.load(detector)
+    steps = detector_steps or YOLO_RECIPES[card.preset].schedule.steps
     key = CacheKey(recipe=WHOLE_VIEW_RECIPE, frame=found.preset.frame, split=Split.TEST)
     plan = StageStudy(
         preset=SMALL,
@@ -104,6 +109,7 @@ def stages(  # noqa: PLR0917
         whole=WHOLE_VIEWS,
         key=key,
         find=YoloFinder(found),
+        detector_pixels=pixels_learnt(found.preset, YOLO_RECIPES[card.preset].schedule.of(steps)),
         detector=card.weights_sha256,
         folder=out,
         test_exams=exams,
@@ -113,7 +119,7 @@ def stages(  # noqa: PLR0917
     )
     for split, count in ((Split.TRAIN, recipe.exams), (Split.VALIDATION, recipe.validation_exams), (Split.TEST, exams)):
         cache.build(replace(key, split=split), exams=count, workers=workers, root=cache_root)
-    train_missing(plan, total=2 * len(seeds), compare_only=compare_only)
+    train_missing(plan, total=2 * len(seeds), workers=workers, compare_only=compare_only)
     command = again("unetpp study stages", exams, seeds)
     publish(stages_table.rows(plan, command=command), results=results or out)
     text = stages_table.page(plan, command=command)

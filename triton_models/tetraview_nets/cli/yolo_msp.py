@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -182,8 +183,8 @@ def study(  # noqa: PLR0917
     results: Annotated[Path | None, typer.Option(help="Folder of claims.csv; default: --out.")] = None,
     preset: PresetOption = PresetName.SLIM,
     seed: Annotated[list[int] | None, typer.Option(help="Training seeds, more than once; default 0 to 2.")] = None,
-    exams: Annotated[int, typer.Option(min=1, help="Test exams.")] = 200,
-    control_exams: Annotated[int, typer.Option(min=1, help="Test exams of one size.")] = 100,
+    exams: Annotated[int, typer.Option(min=1, help="Test exams.")] = 2000,
+    control_exams: Annotated[int, typer.Option(min=1, help="Test exams of one size.")] = 2000,
     threads: ThreadsOption = 1,
     workers: WorkersOption = 1,
     cache_root: CacheOption = None,
@@ -203,10 +204,9 @@ def study(  # noqa: PLR0917
         render(plan.training.key(Split.TEST, phantom=setting.recipe), setting.exams, workers=workers, root=cache_root)
     with Progress(console=console) as progress:
         bar = progress.add_task("exams", total=len(seeds) * sum(setting.exams for setting in settings))
-        for each in seeds:
-            plan.of_seed(each).run()
-            for setting in settings:
-                plan.look(each, setting, done=partial(progress.advance, bar))
+        plan.train(workers=workers)
+        for each, setting in product(seeds, settings):
+            plan.look(each, setting, workers=workers, done=partial(progress.advance, bar))
     flags = " ".join(f"--seed {each}" for each in seeds)
     rows = plan.rows(
         command=f"tetraview_nets yolo_msp study --exams {exams} --control-exams {control_exams} {flags} --out DIR"

@@ -11,7 +11,15 @@ from tetraview_nets.metrics.froc import (
     mask_iou,
 )
 from tetraview_nets.metrics.masks import MASK_FIGURES, Confusion, mean_per_roi, pooled
-from tetraview_nets.metrics.paired import NotComparable, Paired, paired_auc, paired_mean, paired_recall
+from tetraview_nets.metrics.paired import (
+    NotComparable,
+    Paired,
+    difference,
+    mean_precision,
+    paired_auc,
+    paired_mean,
+    paired_recall,
+)
 from tetraview_nets.metrics.precision import OperatingPair, average_precision, tpr_at_fpavg
 from tetraview_nets.metrics.ranking import (
     Bins,
@@ -43,12 +51,14 @@ __all__ = [
     "average_precision",
     "brier",
     "calibration_line",
+    "difference",
     "equal_mass_bins",
     "expected_calibration_error",
     "interval",
     "iou_matrix",
     "mask_iou",
     "mean_per_roi",
+    "mean_precision",
     "paired_auc",
     "paired_mean",
     "paired_recall",

@@ -95,11 +95,12 @@ def _decoys(exam: CanonicalExam, view: int) -> Tensor:
 
 
 def around(masses: Tensor, network: IpsiDualNet, generator: torch.Generator) -> Tensor:
-    """Each mass's box and some near it, [n * 5, 4], so that the head also sees masses its proposals missed."""
+    """Each mass's box and some near it, ``EXTRA`` at most, so that the head also sees masses its proposals missed."""
     near = masses.repeat(JITTERED, 1)
     sides = (near[:, 2:] - near[:, :2]).repeat(1, 2)
     moved = near + torch.randn(near.shape, generator=generator).to(near.device) * JITTER * sides
-    return clip(torch.cat([masses, moved]), height=network.preset.height, width=network.preset.width)
+    boxes = torch.cat([masses, moved])[:EXTRA]
+    return clip(boxes, height=network.preset.height, width=network.preset.width)
 
 
 def padded(rois: RoIs, number: int) -> RoIs:

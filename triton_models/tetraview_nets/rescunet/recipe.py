@@ -20,6 +20,8 @@ class RescunetRecipe:
     schedule: Schedule
     #: Whether the target is brighter where the mass is malignant; else it is the mask alone.
     mixed_supervision: bool = True
+    #: Whether mixed supervision also learns the mean of each mass, which the paper does not.
+    mass_term: bool = True
     #: Share of a batch that is masses; the rest is what mimics them, outlined as benign. The paper has masses alone.
     mass_share: float = 1.0
 

@@ -59,7 +59,13 @@ def soft_target(logits: Tensor, masks: Tensor, classes: Classes) -> Tensor:
 
 
 def loss_terms(
-    logits: Tensor, masks: Tensor, classes: Classes, *, mixed: bool, learnt: Tensor | None = None
+    logits: Tensor,
+    masks: Tensor,
+    classes: Classes,
+    *,
+    mixed: bool,
+    mass_term: bool = True,
+    learnt: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Cross-entropy of the pixels, and under mixed supervision that of each mass as a whole.
 
@@ -72,12 +78,15 @@ def loss_terms(
         masks: bool [B, S, S].
         classes: of the B masses.
         mixed: whether the class is painted into the mask.
+        mass_term: whether mixed supervision has the second term.
         learnt: bool [B], whether the mask is known; None where all are.
     """
     counted = torch.ones_like(classes.known) if learnt is None else learnt
     if not mixed:
         return {"pixels": _pixels(logits, masks.float(), counted)}
     pixels = _pixels(logits, soft_target(logits, masks, classes), counted)
+    if not mass_term:
+        return {"pixels": pixels}
     whole = torch.where(masks, logits, 0.0).sum((1, 2)) / masks.sum((1, 2)).clamp_min(1)
     aim = torch.where(classes.malignant, 1.0, BENIGN)
     each = functional.binary_cross_entropy_with_logits(whole, aim, reduction="none")
@@ -135,7 +144,15 @@ class MapTask:
         classes = Classes.of(lesions, device=device)
         # A mass without a mask was not outlined; what is no mass has none to learn.
         learnt = torch.tensor([lesion.kind > 0 or bool(lesion.mask.any()) for lesion in lesions], device=device)
-        return loss_terms(logits, masks, classes, mixed=self.given.recipe.mixed_supervision, learnt=learnt)
+        recipe = self.given.recipe
+        return loss_terms(
+            logits,
+            masks,
+            classes,
+            mixed=recipe.mixed_supervision,
+            mass_term=recipe.mass_term,
+            learnt=learnt,
+        )
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Dice on patches as drawn by a detector, and how well the score ranks, on watched masses."""

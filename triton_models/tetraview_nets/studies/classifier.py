@@ -22,7 +22,8 @@ from tetraview_nets.learning.crops import detected
 from tetraview_nets.learning.lesions import LesionSet
 from tetraview_nets.learning.schedule import Schedule
 from tetraview_nets.metrics import paired_auc
-from tetraview_nets.studies.patch_study import CPU, Contrast, PatchStudy, patients_of
+from tetraview_nets.studies.claims.measured import Measured
+from tetraview_nets.studies.patch_study import CPU, PatchStudy, patients_of
 
 #: Of every training: shorter than that of shipped weights, as there are many.
 STUDY_RECIPE = replace(
@@ -65,27 +66,24 @@ class Study(PatchStudy[ClassifierPreset, ClassifierRecipe, Arm]):
     """All trainings of the study, in one folder; each ended one leaves the scores of its test masses there."""
 
     claim = "11"
-    title = "Two tasks with learnt weights tell malignant masses better than one"
 
     @property
     def arms(self) -> Sequence[Arm]:
         """All of them."""
         return ARMS
 
-    def _answers(self) -> Iterator[Contrast]:
+    def _answers(self) -> Iterator[Measured]:
         masses = self._tested
         malignant = np.array([mass.malignant for mass in masses])
         for first, second in CONTRASTS:
             scores = self._loaded(first, second)
             if scores:
-                yield Contrast(
-                    contrast=f"{first.weighting} - {second.weighting}",
-                    measure="AUC of masses",
-                    setting=SHUFFLED if first.shuffled else "default",
-                    control=first.shuffled,
-                    found=paired_auc(*scores, malignant, patients_of(masses)),
-                    masses=masses,
-                    seeds=len(scores[0]),
+                yield self._measured(
+                    f"{first.weighting} - {second.weighting}",
+                    "AUC of masses",
+                    paired_auc(*scores, malignant, patients_of(masses)),
+                    masses,
+                    control=SHUFFLED if first.shuffled else "",
                 )
 
     def _train(self, arm: Arm, seed: int) -> None:

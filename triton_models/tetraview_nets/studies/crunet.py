@@ -25,7 +25,8 @@ from tetraview_nets.crunet.presets import CruPreset
 from tetraview_nets.crunet.recipe import RECIPES, CruRecipe
 from tetraview_nets.crunet.training import CruTraining
 from tetraview_nets.metrics import paired_mean
-from tetraview_nets.studies.patch_study import CPU, Contrast, PatchStudy, patients_of
+from tetraview_nets.studies.claims.measured import Measured
+from tetraview_nets.studies.patch_study import CPU, PatchStudy, patients_of
 
 #: The control's name.
 SCATTERED = "beliefs at other pixels in the field"
@@ -99,28 +100,25 @@ class Study(PatchStudy[CruPreset, CruRecipe, Arm]):
     """
 
     claim = "8"
-    title = "A random field behind the network helps, residual shortcuts are neutral"
 
     @property
     def arms(self) -> Sequence[Arm]:
         """All of them."""
         return ARMS
 
-    def _answers(self) -> Iterator[Contrast]:
+    def _answers(self) -> Iterator[Measured]:
         for first, second in CONTRASTS:
             dice = self._loaded(first, second)
             if not dice:
                 continue
             for i, boxes in enumerate(("detected", "true")):
                 one, other = (each[:, i] for each in dice)
-                yield Contrast(
-                    contrast=f"{first.name} - {second.name}",
-                    measure=f"Dice per mass in {boxes} boxes",
-                    setting=SCATTERED if first.scattered else "default",
-                    control=first.scattered,
-                    found=paired_mean(one, other, patients_of(self._tested)),
-                    masses=self._tested,
-                    seeds=len(one),
+                yield self._measured(
+                    f"{first.name} - {second.name}",
+                    f"Dice per mass in {boxes} boxes",
+                    paired_mean(one, other, patients_of(self._tested)),
+                    self._tested,
+                    control=SCATTERED if first.scattered else "",
                 )
 
     def _train(self, arm: Arm, seed: int) -> None:

@@ -31,8 +31,10 @@ from tetraview_nets.learning.crops import detected
 from tetraview_nets.learning.lesions import LesionSet
 from tetraview_nets.metrics import Paired, paired_auc, paired_mean
 from tetraview_nets.metrics.arrays import Floats
+from tetraview_nets.studies.claims.measured import Measured
+from tetraview_nets.studies.claims.table import DEFAULT
 from tetraview_nets.studies.dualcore_texture import texture_labelled
-from tetraview_nets.studies.patch_study import CPU, Contrast, PatchStudy, patients_of
+from tetraview_nets.studies.patch_study import CPU, PatchStudy, patients_of
 
 STUDY_RECIPE = RECIPES["small"]
 #: The control's name.
@@ -116,7 +118,6 @@ class Study(PatchStudy[DualPreset, DualRecipe, Labels]):
     """All trainings of the study, in one folder; all arms of a seed start from the same paths, with either labels."""
 
     claim = "9"
-    title = "Both paths tell malignant masses better than the local one, and that better than the shape's"
 
     @property
     def arms(self) -> Sequence[Labels]:
@@ -128,18 +129,17 @@ class Study(PatchStudy[DualPreset, DualRecipe, Labels]):
         """Validation exams that trainings are watched on."""
         return self.recipe.watched_exams
 
-    def _answers(self) -> Iterator[Contrast]:
+    def _answers(self) -> Iterator[Measured]:
         for question in CONTRASTS:
             seeds = [seed for seed in self.seeds if self._answered(question, seed)]
             if seeds:
-                yield Contrast(
-                    contrast=f"{question.first} - {question.second}",
-                    measure=question.measure,
-                    setting=TEXTURE if question.labels is Labels.TEXTURE else "default",
-                    control=question.control,
-                    found=self._paired(question, seeds),
-                    masses=self._masses[question.labels],
-                    seeds=len(seeds),
+                yield self._measured(
+                    f"{question.first} - {question.second}",
+                    question.measure,
+                    self._paired(question, seeds),
+                    self._masses[question.labels],
+                    control=TEXTURE if question.control else "",
+                    setting=TEXTURE if question.labels is Labels.TEXTURE else DEFAULT,
                 )
 
     def _answered(self, question: Question, seed: int) -> bool:

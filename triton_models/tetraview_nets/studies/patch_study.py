@@ -17,7 +17,10 @@ from tetraview_nets.learning.lesions import LesionSet, render_lesions
 from tetraview_nets.learning.patch_training import PatchRecipe
 from tetraview_nets.metrics import Paired
 from tetraview_nets.metrics.arrays import Floats, Integers
-from tetraview_nets.studies.claims.table import Claim
+from tetraview_nets.studies.claims import measured
+from tetraview_nets.studies.claims.measured import Measured
+from tetraview_nets.studies.claims.processes import each
+from tetraview_nets.studies.claims.table import DEFAULT, Claim
 from tetraview_nets.system import PatchPreset
 
 CPU = torch.device("cpu")
@@ -37,24 +40,6 @@ Arm = TypeVar("Arm", bound=StudyArm)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contrast:
-    """Two arms compared."""
-
-    #: As the table says it.
-    contrast: str
-    measure: str
-    #: ``default``, or the control's name.
-    setting: str
-    #: Whether the gain must vanish.
-    control: bool
-    found: Paired
-    #: What both arms read.
-    masses: LesionSet
-    #: Trainings of each arm.
-    seeds: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class PatchStudy(ABC, Generic[Preset, Recipe, Arm]):
     """All trainings of a study, in one folder; each ended one leaves what it says of the test masses there."""
 
@@ -67,9 +52,8 @@ class PatchStudy(ABC, Generic[Preset, Recipe, Arm]):
     #: The phantom cache's root; None for the default.
     cache: Path | None = None
 
-    #: The claim's number in the benchmark, and what the paper says.
+    #: The claim's number in the benchmark.
     claim: ClassVar[str]
-    title: ClassVar[str]
     #: What is left by a training.
     suffix: ClassVar[str] = ".npy"
 
@@ -84,7 +68,7 @@ class PatchStudy(ABC, Generic[Preset, Recipe, Arm]):
         Args:
             command: what makes the rows again.
         """
-        return [self._claim(answer, command=command) for answer in self._answers()]
+        return measured.rows(list(self._answers()), command=command, compared=self._compared())
 
     @property
     def watched_exams(self) -> int:
@@ -97,14 +81,19 @@ class PatchStudy(ABC, Generic[Preset, Recipe, Arm]):
         for split, count in exams.items():
             render_lesions(split, exams=count, workers=workers, root=self.cache)
 
-    def train(self, *, done: Callable[[], None] = lambda: None) -> None:
-        """Train what is missing, ``done`` called after each training."""
+    def train(self, *, workers: int = 1, done: Callable[[], None] = lambda: None) -> None:
+        """Train what is missing, one training a worker, ``done`` called after each."""
         # Seed by seed, so that a study cut short has every arm about equally often.
-        for seed in self.seeds:
-            for arm in self.arms:
-                if not self._ended(arm, seed):
-                    self._train(arm, seed)
-                done()
+        trainings = [(arm, seed) for seed in self.seeds for arm in self.arms]
+        missing = [training for training in trainings if not self._ended(*training)]
+        for _ in range(len(trainings) - len(missing)):
+            done()
+        for _ in each(self._in_worker, missing, workers=workers):
+            done()
+
+    def _in_worker(self, training: tuple[Arm, int]) -> None:
+        torch.set_num_threads(1)
+        self._train(*training)
 
     def _ended(self, arm: Arm, seed: int) -> bool:
         return self._path(arm, seed).exists()
@@ -118,7 +107,7 @@ class PatchStudy(ABC, Generic[Preset, Recipe, Arm]):
         return self.folder / f"{arm.folder}-{seed}"
 
     @abstractmethod
-    def _answers(self) -> Iterator[Contrast]:
+    def _answers(self) -> Iterator[Measured]:
         """The contrasts whose trainings have ended."""
 
     @abstractmethod
@@ -141,23 +130,26 @@ class PatchStudy(ABC, Generic[Preset, Recipe, Arm]):
         one, other = (np.stack([np.load(self._path(arm, seed)) for seed in seeds]) for arm in (first, second))
         return one, other
 
-    def _claim(self, answer: Contrast, *, command: str) -> Claim:
-        """A row of the table of claims."""
-        masses = answer.masses
-        return Claim(
+    def _measured(
+        self,
+        contrast: str,
+        measure: str,
+        found: Paired,
+        masses: LesionSet,
+        *,
+        control: str = "",
+        setting: str = DEFAULT,
+    ) -> Measured:
+        """One contrast; a control is named in place of the setting."""
+        return Measured(
             claim=self.claim,
-            title=self.title,
-            contrast=answer.contrast,
-            setting=answer.setting,
-            control=answer.control,
-            measure=answer.measure,
-            patients=len({mass.seed for mass in masses}),
+            contrast=contrast,
+            measure=measure,
+            setting=control or setting,
+            control=bool(control),
+            found=found,
             images=len(masses),
             lesions=len({(mass.seed, mass.label) for mass in masses}),
-            seeds=answer.seeds,
-            **vars(answer.found),
-            command=command,
-            compared=self._compared(),
         )
 
     @cached_property

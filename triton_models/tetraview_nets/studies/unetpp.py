@@ -16,7 +16,8 @@ import numpy as np
 
 from tetraview_nets.learning.lesions import Lesion, LesionSet
 from tetraview_nets.metrics import paired_mean
-from tetraview_nets.studies.patch_study import CPU, Contrast, PatchStudy, patients_of
+from tetraview_nets.studies.claims.measured import Measured
+from tetraview_nets.studies.patch_study import CPU, PatchStudy, patients_of
 from tetraview_nets.unetpp.evaluate import dice_of
 from tetraview_nets.unetpp.presets import SegmenterPreset, plain
 from tetraview_nets.unetpp.recipe import SegmenterRecipe
@@ -49,7 +50,6 @@ class CropStudy(PatchStudy[SegmenterPreset, SegmenterRecipe, Arm]):
     """
 
     claim = "7"
-    title = "v19U-Net++ outlines masses in crops better than a U-Net"
 
     @property
     def arms(self) -> Sequence[Arm]:
@@ -60,19 +60,12 @@ class CropStudy(PatchStudy[SegmenterPreset, SegmenterRecipe, Arm]):
         """First and second arm of the contrast, or of its control."""
         return Arm(preset=self.preset, dealt=dealt), Arm(preset=plain(self.preset), dealt=dealt)
 
-    def _answers(self) -> Iterator[Contrast]:
+    def _answers(self) -> Iterator[Measured]:
         for dealt in (False, True):
             scores = self._loaded(*self.pair(dealt=dealt))
             if scores:
-                yield Contrast(
-                    contrast=CONTRAST,
-                    measure="Dice per mass",
-                    setting=DEALT if dealt else "default",
-                    control=dealt,
-                    found=paired_mean(*scores, patients_of(self._tested)),
-                    masses=self._tested,
-                    seeds=len(scores[0]),
-                )
+                found = paired_mean(*scores, patients_of(self._tested))
+                yield self._measured(CONTRAST, "Dice per mass", found, self._tested, control=DEALT if dealt else "")
 
     def _train(self, arm: Arm, seed: int) -> None:
         masses = self._lesions.masses

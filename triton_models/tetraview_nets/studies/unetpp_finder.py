@@ -9,9 +9,11 @@ import torch
 
 from tetraview.domain.geometry import Box
 from tetraview_nets.learning.cache import CanonicalExam
+from tetraview_nets.learning.schedule import Schedule
 from tetraview_nets.studies.unetpp_stages import Boxes, Group
 from tetraview_nets.yolo_msp.msp import Candidates, Component, components
 from tetraview_nets.yolo_msp.network import YoloMsp
+from tetraview_nets.yolo_msp.presets import YoloPreset
 
 
 class YoloFinder:
@@ -43,3 +45,10 @@ class YoloFinder:
 
 def _boxes(found: Sequence[Component]) -> list[Box]:
     return [Box(*each.box) for each in found]
+
+
+def pixels_learnt(preset: YoloPreset, schedule: Schedule) -> int:
+    """Pixels of all windows that a training of the detector sees, its sizes drawn equally often."""
+    rows_of_one = preset.frame.height / preset.frame.width
+    windows = [min(preset.window, width) * min(preset.window, width * rows_of_one) for width in preset.training_sizes]
+    return round(sum(windows) / len(windows) * schedule.batch * schedule.steps)

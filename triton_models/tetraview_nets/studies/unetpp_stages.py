@@ -7,15 +7,17 @@ level, which keeps but the best places of an image, and the rest to the several 
 
 Dice is that of each view that shows a mass, in which a missed mass counts 0 and every false pixel counts. In the
 control all masses of the view are 40 mm or longer: they are large enough for one stage, so that the gain must vanish.
+
+The effort is equal: in training the one stage sees as many pixels as the detector and the second stage together.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,8 @@ from tetraview_nets.learning.lesions import LesionSet
 from tetraview_nets.learning.schedule import Rhythm, Schedule
 from tetraview_nets.learning.train import Run
 from tetraview_nets.metrics import Confusion
+from tetraview_nets.studies.claims.processes import each
+from tetraview_nets.studies.claims.shelf import Columns, Shelf
 from tetraview_nets.studies.unetpp_views import in_one_stage, in_two_stages, mass_boxes, mass_mask, masses_in
 from tetraview_nets.studies.unetpp_whole import WholeViewTask
 from tetraview_nets.unetpp.network import Segmenter
@@ -77,8 +81,10 @@ class StageStudy:
     preset: SegmenterPreset
     #: Of the second stage.
     crops: SegmenterRecipe
-    #: Of the one stage.
+    #: Of the one stage; its steps follow from the effort.
     whole: Schedule
+    #: Pixels that the detector saw in training.
+    detector_pixels: int
     #: Phantoms in the detector's frame; the split is replaced.
     key: CacheKey
     find: Finder
@@ -97,13 +103,31 @@ class StageStudy:
         """Both architectures."""
         return plain(self.preset), self.preset
 
-    def train(self, *, done: Callable[[], None] = lambda: None) -> None:
-        """Train and read what is missing, ``done`` called after each training."""
-        for seed in self.seeds:
-            for preset in self.presets:
-                if not self._path(preset, seed).exists():
-                    self._train(preset, seed)
-                done()
+    @property
+    def effort(self) -> int:
+        """Pixels that each way sees in training: those of the detector and of the second stage's crops."""
+        schedule = self.crops.schedule
+        return self.detector_pixels + schedule.steps * schedule.batch * self.preset.patch.size**2
+
+    @property
+    def one_stage(self) -> Schedule:
+        """The one stage's schedule, as long as its views add up to the effort."""
+        view = self.key.frame.height * self.key.frame.width // FACTOR**2
+        return self.whole.of(max(1, round(self.effort / (self.whole.batch * view))))
+
+    def train(self, *, workers: int = 1, done: Callable[[], None] = lambda: None) -> None:
+        """Train and read what is missing, one pair of trainings a worker, ``done`` called after each."""
+        self.find_boxes(workers=workers)
+        trainings = list(product(self.seeds, self.presets))
+        missing = [(seed, preset) for seed, preset in trainings if not self._path(preset, seed).exists()]
+        for _ in range(len(trainings) - len(missing)):
+            done()
+        for _ in each(self._in_worker, missing, workers=workers):
+            done()
+
+    def _in_worker(self, training: tuple[int, SegmenterPreset]) -> None:
+        torch.set_num_threads(1)
+        self._train(training[1], training[0])
 
     def outlined(self, preset: SegmenterPreset) -> dict[int, Outlined]:
         """What the trainings of one architecture that have ended do, by seed."""
@@ -135,12 +159,12 @@ class StageStudy:
     def _train(self, preset: SegmenterPreset, seed: int) -> None:
         one, two = self.trained_whole(preset, seed), self.trained_crops(preset, seed)
         found = list(self._read(one, two))
-        dice, area = (np.array([each[i] for each in found]).T for i in range(2))
+        dice, area = (np.array([view[i] for view in found]).T for i in range(2))
         np.savez(self._path(preset, seed), dice=dice, area_mm2=area)
 
     def trained_whole(self, preset: SegmenterPreset, seed: int) -> Segmenter:
         """The one stage of an architecture."""
-        schedule = replace(self.whole, seed=seed)
+        schedule = replace(self.one_stage, seed=seed)
         torch.manual_seed(seed)
         exams, watched = self._exams
         task = WholeViewTask(preset, schedule, exams=exams, watched=watched, factor=FACTOR)
@@ -185,24 +209,36 @@ class StageStudy:
             LesionSet(split=Split.VALIDATION, lesions=tuple(masses_in(watched))),
         )
 
+    def find_boxes(self, *, workers: int = 1) -> None:
+        """Let the detector read the test exams, as far as it has not."""
+        for _ in each(self._find, self._shelf.missing(), workers=workers):
+            pass
+
+    def _find(self, piece: int) -> None:
+        torch.set_num_threads(1)
+        found = [self.find(self.tested[number]) for number in self._shelf.exams_in(piece)]
+        self._shelf.put(
+            piece, {group: [_columns(view) for boxes in found for view in boxes[group]] for group in found[0]}
+        )
+
+    @property
+    def _shelf(self) -> Shelf:
+        return Shelf(folder=self.folder / f"boxes-{self.detector[:12]}-{self.test_exams}", exams=self.test_exams)
+
     @cached_property
     def _boxes(self) -> Boxes:
-        """The boxes of all test views in a row, by group; found once and kept."""
-        path = self.folder / f"boxes-{self.detector[:12]}-{self.test_exams}.json"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(_in_a_row([self.find(exam) for exam in self.tested])), encoding="utf-8")
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        found = {Group(name): [[Box(*box) for box in view] for view in views] for name, views in stored.items()}
+        """The boxes of all test views in a row, by group."""
+        found = {
+            group: [[Box(*box) for box in boxes.tolist()] for (boxes,) in self._shelf.said(group)]
+            for group in (Group.TWO, Group.LEVEL, Group.MSP)
+        }
         true = [mass_boxes(exam, view) for exam in self.tested for view in range(len(VIEWS))]
         return {**found, Group.TRUE: true}
 
 
-def _in_a_row(found: Sequence[Boxes]) -> dict[str, list[list[tuple[float, float, float, float]]]]:
-    return {
-        str(group): [[(box.x0, box.y0, box.x1, box.y1) for box in view] for boxes in found for view in boxes[group]]
-        for group in found[0]
-    }
+def _columns(boxes: Sequence[Box]) -> Columns:
+    """Boxes as one column [N, 4]."""
+    return (np.array([(box.x0, box.y0, box.x1, box.y1) for box in boxes], dtype=np.float64).reshape(-1, 4),)
 
 
 def _loaded(path: Path) -> Outlined:

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from tetraview_nets.learning.cache import CanonicalExam
 from tetraview_nets.metrics import interval, paired_mean, patient_weights
-from tetraview_nets.studies.claims.table import Claim
+from tetraview_nets.studies.claims import measured
+from tetraview_nets.studies.claims.measured import Measured
+from tetraview_nets.studies.claims.table import DEFAULT, Claim
 from tetraview_nets.studies.unetpp_stages import FACTOR, Group, Outlined, StageStudy
 from tetraview_nets.unetpp.presets import Architecture, SegmenterPreset
 
-CLAIM, TITLE = "6", "Two stages outline masses in whole views better than one, and multi-scale prediction adds to it"
+CLAIM = "6"
 #: First and second group of every contrast.
 CONTRASTS = ((Group.TWO, Group.ONE), (Group.MSP, Group.TWO), (Group.MSP, Group.LEVEL), (Group.MSP, Group.ONE))
 #: From here on a mass is large, millimetres.
@@ -34,42 +36,28 @@ def rows(study: StageStudy, *, command: str) -> list[Claim]:
         outlined = list(study.outlined(preset).values())
         if outlined:
             for pair in CONTRASTS:
-                found += [_row(study, preset, outlined, pair, large=large, command=command) for large in (False, True)]
-    return found
+                found += [_measured(study, preset, outlined, pair, large=large) for large in (False, True)]
+    return measured.rows([each for each in found if each], command=command, compared=_compared(study))
 
 
-def _row(
-    study: StageStudy,
-    preset: SegmenterPreset,
-    outlined: Sequence[Outlined],
-    pair: tuple[Group, Group],
-    *,
-    large: bool,
-    command: str,
-) -> Claim:
+def _measured(
+    study: StageStudy, preset: SegmenterPreset, outlined: Sequence[Outlined], pair: tuple[Group, Group], *, large: bool
+) -> Measured | None:
+    """One contrast; None where no view is of the setting."""
     sides = np.array([_shortest_mm(study.tested[exam], view) for exam, view in study.spots])
     shown = (sides >= LARGE_MM) & np.isfinite(sides) if large else np.isfinite(sides)
+    if not shown.any():
+        return None
     first, second = (_dice(outlined, group)[:, shown] for group in pair)
-    patients = _patients(study)[shown]
-    compared = paired_mean(first, second, patients)
-    return Claim(
+    return Measured(
         claim=CLAIM,
-        title=TITLE,
         contrast=f"{NAMES[preset.architecture]}: {pair[0]} - {pair[1]}",
-        setting=f"masses of {LARGE_MM:g} mm and more" if large else "default",
+        setting=f"masses of {LARGE_MM:g} mm and more" if large else DEFAULT,
         control=large,
         measure="Dice per view with a mass",
-        patients=len(np.unique(patients)),
+        found=paired_mean(first, second, _patients(study)[shown]),
         images=int(shown.sum()),
         lesions=_masses(study, shown),
-        seeds=len(outlined),
-        first=compared.first,
-        second=compared.second,
-        effect=compared.effect,
-        low=compared.low,
-        high=compared.high,
-        command=command,
-        compared=_compared(study),
     )
 
 
@@ -97,12 +85,14 @@ def _masses(study: StageStudy, shown: Booleans) -> int:
 
 
 def _compared(study: StageStudy) -> str:
-    frame, crops = study.key.frame, study.crops
+    frame, crops, whole = study.key.frame, study.crops, study.one_stage
     return (
-        f"Encoders of {study.preset.widths} channels. One stage: {study.whole.steps} steps of {study.whole.batch} "
-        f"views of {frame.height // FACTOR} x {frame.width // FACTOR} pixels. Second stage: {crops.schedule.steps} "
-        f"steps of {crops.schedule.batch} crops of {study.preset.patch.size} pixels. Both on {crops.exams} training "
-        f"exams; boxes of one training of the detector ({study.detector[:12]}), counted at {frame.spacing_mm} mm."
+        f"Encoders of {study.preset.widths} channels. Equal effort: in training each way sees {study.effort / 1e6:.0f} "
+        f"million pixels, of which the detector {study.detector_pixels / 1e6:.0f}. One stage: {whole.steps} steps of "
+        f"{whole.batch} views of {frame.height // FACTOR} x {frame.width // FACTOR} pixels. Second stage: "
+        f"{crops.schedule.steps} steps of {crops.schedule.batch} crops of {study.preset.patch.size} pixels. Both on "
+        f"{crops.exams} training exams; boxes of one training of the detector ({study.detector[:12]}), counted at "
+        f"{frame.spacing_mm} mm."
     )
 
 

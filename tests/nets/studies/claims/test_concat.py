@@ -15,6 +15,7 @@ from tetraview_nets.learning.augment import plain
 from tetraview_nets.learning.cache import VIEWS, CanonicalExam, canonical_exam
 from tetraview_nets.learning.data import Draw, companion, reduced
 from tetraview_nets.learning.schedule import Schedule
+from tetraview_nets.mommi.bidual import BiDualNet
 from tetraview_nets.mommi.presets import SLIM
 from tetraview_nets.studies.claims.concat import (
     ARMS,
@@ -25,9 +26,9 @@ from tetraview_nets.studies.claims.concat import (
     PRESET,
     Arm,
     Exams,
+    PairTask,
     Study,
     detect,
-    load,
 )
 from tetraview_nets.studies.claims.pairs import Companion, batch, exam_batch
 from tetraview_nets.studies.claims.report import publish
@@ -124,6 +125,7 @@ def test_study_gives_every_contrast_its_rows(study: Study, tmp_path: Path) -> No
     rows = load_claims(tmp_path / "results")
     assert len(rows) == len(CONTRASTS) * len(FPPI)
     assert {row.setting for row in rows if row.control} == {"no islands", "registration off"}
+    assert all((row.lost is not None) is row.control for row in rows)
     assert {row.patients for row in rows if row.setting == "no islands"} == {2}
     assert {(row.patients, row.images, row.seeds) for row in rows if not row.control} == {(3, 12, 1)}
 
@@ -132,9 +134,16 @@ def test_finished_trainings_are_not_repeated(study: Study) -> None:
     """A training that has left its detections is taken as it is."""
     arm = Arm(stage=1, companion=Companion.MIRRORED)
     study.run(arm, 0)
-    left = {path: path.stat().st_mtime_ns for path in study.folder.iterdir()}
+    left = {path: path.stat().st_mtime_ns for path in study.folder.rglob("*")}
     study.run(arm, 0)
-    assert left == {path: path.stat().st_mtime_ns for path in study.folder.iterdir()}
+    assert left == {path: path.stat().st_mtime_ns for path in study.folder.rglob("*")}
+
+
+def test_networks_are_taught_to_compare(study: Study) -> None:
+    """Beside the focal loss stands how well masses are told from what looks like them."""
+    network = BiDualNet(study.preset)
+    losses = PairTask(network, Companion.REGISTERED, study.exams, study.schedule).losses(0)
+    assert set(losses) == {"focal", "told"}
 
 
 def test_left_detections_are_those_of_the_network(study: Study) -> None:
@@ -143,7 +152,7 @@ def test_left_detections_are_those_of_the_network(study: Study) -> None:
     study.run(arm, 0)
     exams = study.exams.test[BENCHMARK]
     found = detect(study.trained(arm, 0), exams, arm.companion)
-    read = load(study.folder / "stage2-registered-0-training.npz", exams)
+    read = study.read(arm, 0, BENCHMARK)
     assert [len(image.scores) for image in read] == [len(scores) for _, scores in found]
     assert [image.patient for image in read] == [exam.seed for exam in exams for _ in VIEWS]
     for image, (boxes, scores) in zip(read, found, strict=True):

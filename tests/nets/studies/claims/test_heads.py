@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -15,10 +16,12 @@ from tetraview_nets.learning.schedule import Schedule
 from tetraview_nets.mommi.ipsidual import RoIHead
 from tetraview_nets.mommi.network import MommiNet
 from tetraview_nets.mommi.presets import TINY
+from tetraview_nets.mommi.relation_task import EXTRA, around
 from tetraview_nets.studies.claims import heads, headtask, roibank
-from tetraview_nets.studies.claims.heads import CONTRASTS, VARIANTS, Bank, HeadStudy
+from tetraview_nets.studies.claims.heads import CONTRASTS, VARIANTS, HeadStudy
 from tetraview_nets.studies.claims.headtask import SHUFFLED_MM, Batch, HeadTask, read
 from tetraview_nets.studies.claims.roibank import RoIBank
+from tetraview_nets.studies.claims.sources import exams_of
 from tetraview_nets.weights import WeightsCard, save
 
 EXAMS = 5
@@ -33,8 +36,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> HeadStudy:
     torch.nn.init.normal_(network.ipsi.head.classifier.weight, std=0.5)
     card = WeightsCard(name="mommi", version="0", preset="tiny", generator_version=GENERATOR_VERSION)
     save(folder / "weights.safetensors", network, card)
-    made = HeadStudy(
-        weights_file=folder / "weights.safetensors",
+    made = heads.phantom_study(
+        folder / "weights.safetensors",
         train_exams=EXAMS,
         watched_exams=EXAMS,
         test_exams=EXAMS,
@@ -57,7 +60,7 @@ def finished(study: HeadStudy) -> HeadStudy:
 
 def task(study: HeadStudy, variant: str) -> HeadTask:
     """The training of one variant."""
-    bank = RoIBank(study.key(Bank.TRAIN))
+    bank = RoIBank(study.banks[0])
     first = roibank.detector(study.weights_file).head.layers[0]
     assert isinstance(first, torch.nn.Linear)
     return HeadTask(VARIANTS[variant], preset=TINY, first=first, bank=bank, watched=bank, schedule=study.schedule)
@@ -70,28 +73,36 @@ def batch_of(study: HeadStudy, variant: str) -> Batch:
     return training.batch(0)
 
 
-def test_a_bank_holds_what_the_detector_would_pool(study: HeadStudy) -> None:
-    """The detector's own head on banked features detects what the detector detects, up to half precision."""
-    key = study.key(Bank.TEST)
-    network, bank = roibank.detector(study.weights_file), RoIBank(key)
+def test_heads_read_what_the_detector_would_pool(study: HeadStudy) -> None:
+    """The detector's own head on pooled features detects what the detector detects, up to half precision."""
+    exams = exams_of(study.tests["default"])
+    network, bank = roibank.detector(study.weights_file), roibank.in_passing(study.weights_file, exams)
     results = read(network.head, heads.SHIPPED, TINY, bank)
-    images = torch.from_numpy(roibank.chosen(key)[0].images.astype(np.float32) / 255)[:, None]
+    images = torch.from_numpy(exams[0].images.astype(np.float32) / 255)[:, None]
     with torch.inference_mode():
         batch = headtask._reading(heads.SHIPPED, [bank[i] for i in range(4)])
         wanted = network.detect_all(network.features(images), batch.companions)
     assert sum(len(scores) for _, scores in wanted) > 0
-    for result, (_, scores) in zip(results, wanted, strict=False):
-        np.testing.assert_allclose(np.sort(result.scores), np.sort(scores.double().numpy()), atol=5e-3)
+    for (_, found), (_, scores) in zip(results, wanted, strict=False):
+        np.testing.assert_allclose(np.sort(found), np.sort(scores.double().numpy()), atol=5e-3)
 
 
 def test_training_banks_hold_masses_and_boxes_near_them(study: HeadStudy) -> None:
     """A bank for training has only exams with a mass, and each mass itself among its RoIs."""
-    views = list(RoIBank(study.key(Bank.TRAIN)))
-    assert len({view.patient for view in views}) < EXAMS
+    views = list(RoIBank(study.banks[0]))
+    assert len({view.exam.seed for view in views}) < EXAMS
     for first in range(0, len(views), 4):
         assert any(len(view.truth) for view in views[first : first + 4])
     for view in views:
         assert all((view.boxes == mass).all(dim=1).any() for mass in view.truth)
+
+
+def test_many_masses_leave_room_for_each_other(study: HeadStudy) -> None:
+    """Of more masses than there is room for boxes around, each keeps its own box and the last of the others go."""
+    masses = torch.arange(7)[:, None] * 8.0 + torch.tensor([0.0, 0.0, 6.0, 6.0])
+    boxes = around(masses, roibank.detector(study.weights_file), torch.Generator().manual_seed(0))
+    assert len(boxes) == EXTRA
+    assert torch.equal(boxes[:7], masses)
 
 
 def test_variants_of_a_seed_see_the_same_main_views(study: HeadStudy) -> None:
@@ -115,13 +126,18 @@ def test_the_control_shuffles_nipples(study: HeadStudy) -> None:
     """In the control nipples are off by about 60 mm in training and in reading, and RoIs are the same."""
     true, shuffled = batch_of(study, "nipple"), batch_of(study, "nipple_shuffled")
     assert torch.equal(true.rois.boxes, shuffled.rois.boxes)
-    bank = RoIBank(study.key(Bank.TEST))
-    views = [bank[i] for i in range(len(bank))]
+    views = roibank.in_passing(study.weights_file, exams_of(study.tests["default"]))
     reading, reading_shuffled = (headtask._reading(VARIANTS[name], views) for name in ("nipple", "nipple_shuffled"))
     assert torch.equal(reading.companions.nipple, torch.stack([view.nipple for view in views]))
     for a, b in ((true, shuffled), (reading, reading_shuffled)):
         off = (a.companions.nipple - b.companions.nipple) * a.companions.spacing[:, None]
         assert off.square().mean().sqrt() > SHUFFLED_MM / 2
+
+
+def test_a_study_can_be_handed_to_another_process(study: HeadStudy) -> None:
+    """What a worker is given is the same study, with all that decides its numbers."""
+    other = pickle.loads(pickle.dumps(study))
+    assert (other, other.folder, other.banks[0].folder) == (study, study.folder, study.banks[0].folder)
 
 
 def test_every_contrast_becomes_rows(finished: HeadStudy) -> None:
@@ -134,6 +150,7 @@ def test_every_contrast_becomes_rows(finished: HeadStudy) -> None:
         assert row.effect == pytest.approx(row.first - row.second)
         assert row.low <= row.high
     assert {row.claim for row in rows if row.control} == {"1", "2"}
+    assert all((row.lost is not None) is row.control for row in rows)
 
 
 def test_recalls_of_all_heads_are_listed(finished: HeadStudy, tmp_path: Path) -> None:
@@ -145,21 +162,22 @@ def test_recalls_of_all_heads_are_listed(finished: HeadStudy, tmp_path: Path) ->
 
 
 def test_a_killed_study_runs_only_what_is_missing(finished: HeadStudy) -> None:
-    """A second start trains only the run whose detections are gone, and finds the same again."""
-    lost = finished.folder / "nipple-0-test.npz"
-    before = lost.read_bytes()
-    lost.unlink()
+    """A second start trains only the head that is gone and reads only the exams that were not read, alike."""
+    before = heads.found(finished, "nipple", 0, "default")
+    (finished.folder / "nipple-0.head").unlink()
+    (finished.shelf("default").folder / "0000.npz").unlink()
     said: list[str] = []
     heads.run(finished, workers=1, say=said.append)
-    assert said == ["nipple, seed 0"]
-    assert lost.read_bytes() == before
+    assert said == ["nipple, seed 0", "default: exams from 0"]
+    for old, new in zip(before, heads.found(finished, "nipple", 0, "default"), strict=True):
+        np.testing.assert_array_equal(old.scores, new.scores)
 
 
 def test_banks_are_cleared(study: HeadStudy) -> None:
     """Clearing deletes the features of the study's banks and leaves nothing of their folder."""
     other = replace(study, root=study.out / "elsewhere")
-    for bank in Bank:
-        other.key(bank).folder.mkdir(parents=True)
+    for bank in other.banks:
+        bank.folder.mkdir(parents=True)
     heads.clear(other)
     assert not roibank.bank_root(other.root).exists()
 

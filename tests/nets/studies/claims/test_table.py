@@ -1,21 +1,26 @@
-"""The table of claims: verdicts, replacement of rows, and the page made of them."""
+"""The table of claims: replacement of rows, differences of differences, and the page made of them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from tetraview_nets.studies.claims.report import REMARKS, publish
-from tetraview_nets.studies.claims.table import Claim, load, record
+from tetraview.phantom import GENERATOR_VERSION
+from tetraview_nets.cli.main import app
+from tetraview_nets.metrics import Paired, paired_mean
+from tetraview_nets.studies.claims.endpoints import ENDPOINTS
+from tetraview_nets.studies.claims.measured import Measured, rows
+from tetraview_nets.studies.claims.report import publish
+from tetraview_nets.studies.claims.table import Claim, Part, load, record
 
 ROW = Claim(
     claim="2",
-    title="Nipple distance beats box geometry",
+    generator="3",
     contrast="nipple - box_xywh",
-    setting="default",
-    control=False,
     measure="recall at 0.5 FPPI",
     patients=4,
     images=16,
@@ -29,54 +34,93 @@ ROW = Claim(
     command="tetraview_nets claims heads",
     compared="Heads on frozen features.",
 )
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "of_claim", "of_control"),
-    [
-        (0.01, 0.2, "reproduced", "gain remains"),
-        (-0.1, 0.2, "inconclusive (CI covers 0)", "gain vanishes"),
-        (0.0, 0.2, "inconclusive (CI covers 0)", "gain vanishes"),
-        (-0.2, -0.01, "not reproduced", "gain vanishes"),
-    ],
-)
-def test_a_verdict_follows_from_the_interval(low: float, high: float, of_claim: str, of_control: str) -> None:
-    """Only an interval clear of 0 decides a claim, and a control fails only when the gain is clearly there."""
-    assert replace(ROW, low=low, high=high).verdict == of_claim
-    assert replace(ROW, low=low, high=high, control=True).verdict == of_control
+CONTROL = replace(ROW, setting="nipples shuffled", control=True, low=-0.1, lost=0.1, lost_low=0.01, lost_high=0.2)
 
 
 def test_rows_come_back_as_they_were_recorded(tmp_path: Path) -> None:
-    """Recorded rows are read back equal, claims by number and before their controls, whatever the order given."""
-    control = replace(ROW, setting="nipples shuffled", control=True, low=-0.1)
+    """Recorded rows are read back equal, by part and claim and before their controls, whatever the order given."""
     tenth, first = replace(ROW, claim="10"), replace(ROW, claim="1", compared="")
-    record([tenth, control, ROW, first], results=tmp_path)
-    assert load(tmp_path) == [first, ROW, control, tenth]
+    real = replace(first, part=Part.REAL, generator="")
+    record([real, tenth, CONTROL, ROW, first], results=tmp_path)
+    assert load(tmp_path) == [first, ROW, CONTROL, tenth, real]
     before = (tmp_path / "claims.csv").read_bytes()
-    record([control, tenth], results=tmp_path)
+    record([CONTROL, tenth], results=tmp_path)
     assert (tmp_path / "claims.csv").read_bytes() == before
 
 
 def test_a_new_measurement_replaces_only_its_row(tmp_path: Path) -> None:
-    """Recording the same contrast, setting and measure again replaces that row and leaves the others."""
+    """Measuring the same again, on whatever phantoms, replaces that row; another measure or part is another row."""
+    others = [replace(ROW, measure="recall at 1 FPPI"), replace(ROW, part=Part.REAL, generator="")]
+    record([replace(ROW, generator="1"), *others], results=tmp_path)
+    record([ROW], results=tmp_path)
+    assert load(tmp_path) == [ROW, *others]
+
+
+def measured(found: Paired, **changed: object) -> Measured:
+    """One contrast."""
+    one = Measured(claim="2", contrast="a - b", measure="hits", found=found, images=8, lesions=6)
+    return replace(one, **changed)  # type: ignore[arg-type]
+
+
+def test_controls_are_held_against_the_default() -> None:
+    """A control's row has the default's effect less its own, other rows have none; rows know their phantoms."""
+    patients, nothing = np.arange(4), np.zeros((2, 4))
+    gain = paired_mean(np.array([[1.0, 1, 1, 0]] * 2), nothing, patients, resamples=200)
+    less = paired_mean(np.array([[1.0, 0, 0, 0]] * 2), nothing, patients, resamples=200)
+    found = rows(
+        [measured(gain), measured(less, setting="none", control=True), measured(gain, setting="elsewhere")],
+        command="again",
+        compared="",
+    )
+    default, control, elsewhere = found
+    assert control.lost == pytest.approx(0.5)
+    assert control.lost_low is not None
+    assert control.lost_low >= 0
+    assert default.lost is elsewhere.lost is None
+    assert (default.generator, default.patients, default.seeds) == (GENERATOR_VERSION, 4, 2)
+    one = paired_mean(np.ones((1, 4)), nothing[:1], patients, resamples=200)
+    _, unlike = rows([measured(gain), measured(one, setting="none", control=True)], command="again", compared="")
+    assert unlike.lost is None
+
+
+def test_the_page_judges_the_endpoint_alone(tmp_path: Path) -> None:
+    """A claim begins with its endpoint, verdict and the paper's numbers; other rows show intervals and no verdict."""
     other = replace(ROW, measure="recall at 1 FPPI")
-    record([ROW, other], results=tmp_path)
-    record([replace(ROW, effect=-0.1, low=-0.2, high=-0.05)], results=tmp_path)
-    assert load(tmp_path) == [replace(ROW, effect=-0.1, low=-0.2, high=-0.05), other]
-
-
-def test_the_page_shows_every_row_and_a_plot(tmp_path: Path) -> None:
-    """The page has a section a claim with its sentence, numbers, verdicts and plot, which is a PNG beside it."""
-    publish([ROW, replace(ROW, claim="4", control=True, setting="no_decoys")], results=tmp_path)
+    real = replace(
+        ROW, claim="1", part=Part.REAL, generator="", contrast="tri - single", setting="INbreast, four views"
+    )
+    publish([ROW, CONTROL, other, real], results=tmp_path)
     page = (tmp_path / "claims.md").read_text(encoding="utf-8")
-    assert page.index("## Claim 2") < page.index("## Claim 4")
-    assert "| nipple - box_xywh | default | recall at 0.5 FPPI | 4 / 16 / 6 | 3 |" in page
-    assert "+0.100 [+0.050, +0.150] | reproduced |" in page
-    assert "no_decoys (control)" in page
-    assert "among the\n1 that are no controls" in page
-    assert REMARKS["4"] in page
-    assert REMARKS["11"] not in page
-    assert "Heads on frozen features." in page
-    for name in ("claim_2.png", "claim_4.png"):
+    phantoms, on_real = page.split("## Part 2")
+    line = next(line for line in phantoms.splitlines() if line.startswith("**Primary endpoint:**"))
+    assert line.startswith(
+        "**Primary endpoint:** nipple - box_xywh, default, recall at 0.5 FPPI: +0.100 [+0.050, +0.150]"
+    )
+    assert "**reproduced**" in line
+    assert next(each for each in ENDPOINTS if each.claim == "2").paper in line
+    assert "default less control +0.100 [+0.010, +0.200]: gain goes with “nipples shuffled”" in phantoms
+    secondary = phantoms.split("#### Secondary")[1]
+    assert "| nipple - box_xywh | default | recall at 1 FPPI | 4 / 16 / 6 | 3 | 3 |" in secondary
+    assert "reproduced" not in secondary
+    assert "INbreast, four views, recall at 0.5 FPPI: +0.100" in on_real
+    for name in ("claim_2.png", "claim_1_real.png"):
         assert f"({name})" in page
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_is_written_anew_from_the_table(tmp_path: Path) -> None:
+    """One command makes page and plots of what the table holds."""
+    record([ROW], results=tmp_path)
+    result = CliRunner().invoke(app, ["claims", "page", "--results", str(tmp_path)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "nipple - box_xywh" in (tmp_path / "claims.md").read_text(encoding="utf-8")
+    assert (tmp_path / "claim_2.png").exists()
+
+
+def test_old_rows_are_marked_and_not_judged(tmp_path: Path) -> None:
+    """What was measured on earlier phantoms says so and bears no verdict."""
+    publish([replace(ROW, generator="1")], results=tmp_path)
+    page = (tmp_path / "claims.md").read_text(encoding="utf-8")
+    assert "not judged, measured before the endpoint was named" in page
+    assert "phantoms 1." in page
+    assert "**reproduced**" not in page

@@ -26,7 +26,8 @@ def test_the_study_leaves_rows_tables_and_calibration(trained: Path, tmp_path: P
     assert result.exit_code == 0, result.output
     with (tmp_path / "claims.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert {row["setting"] for row in rows} == {setting.name for setting in triview.SETTINGS}
+    assert {row["setting"] for row in rows} == {"default", triview.NO_ISLANDS, triview.NO_DECOYS, triview.SHUFFLED}
+    assert all(bool(row["lost"]) is (row["control"] == "True") for row in rows)
     assert {row["contrast"] for row in rows if row["control"] == "False"} >= {"tri - single", "tri - bi", "tri - ipsi"}
     page = (tmp_path / "triview.md").read_text(encoding="utf-8")
     assert all(f"| {route} |" in page for route in Route)
@@ -36,25 +37,25 @@ def test_the_study_leaves_rows_tables_and_calibration(trained: Path, tmp_path: P
 
 def test_readings_are_kept(trained: Path, tmp_path: Path) -> None:
     """What is read is what the detector says of each route's companies, and is not read again."""
-    study = triview.TriViewStudy(
-        weights_file=trained / "out" / "weights.safetensors", exams=2, out=tmp_path, root=trained / "cache"
-    )
-    exams = study.cached(triview.DEFAULT, workers=1)
+    weights_file = trained / "out" / "weights.safetensors"
+    default = triview.phantom_settings(weights_file, exams=2, control_exams=2, root=trained / "cache")[0]
+    default.exams.prepare(workers=1)
     done: list[int] = []
-    first = triview.read(study, triview.DEFAULT, exams, done=lambda: done.append(1))
-    again = triview.read(study, triview.DEFAULT, exams, done=lambda: done.append(1))
-    assert len(done) == 2
-    direct = read_exams(MommiDetector(load(study.weights_file)[0]), exams, Route.SINGLE)
+    first = triview.read(weights_file, default, out=tmp_path, workers=1, done=done.append)
+    again = triview.read(weights_file, default, out=tmp_path, workers=1, done=done.append)
+    assert done == [0, 2, 2]
+    direct = read_exams(MommiDetector(load(weights_file)[0]), default.exams.read(), Route.SINGLE)
     for kept, reread, fresh in zip(first[Route.SINGLE], again[Route.SINGLE], direct, strict=True):
         np.testing.assert_array_equal(kept.scores, reread.scores)
         np.testing.assert_allclose(kept.scores, fresh.scores, atol=1e-4)
 
 
-def test_the_control_moves_nipples(trained: Path, tmp_path: Path) -> None:
+def test_the_control_moves_nipples(trained: Path) -> None:
     """Shuffled nipples are some centimetres off, the same ones each time, and nothing else of a look changes."""
     weights_file = trained / "out" / "weights.safetensors"
-    study = triview.TriViewStudy(weights_file=weights_file, exams=1, out=tmp_path, root=trained / "cache")
-    exam = study.cached(triview.DEFAULT, workers=1)[0]
+    default = triview.phantom_settings(weights_file, exams=1, control_exams=1, root=trained / "cache")[0]
+    default.exams.prepare(workers=1)
+    exam = default.exams.read()[0]
     look = load(weights_file)[0].look([view_input(exam, view, torch.device("cpu")) for view in range(4)])
     moved, again = (triview._shuffled(look, seed=3) for _ in range(2))
     off = [np.hypot(a.x - b.x, a.y - b.y) for a, b in zip(moved.landmarks, look.landmarks, strict=True)]

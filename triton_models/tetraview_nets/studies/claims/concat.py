@@ -5,13 +5,15 @@ bilateral side of its cross-use table. BiDualNet-v2 is trained whole and from sc
 arms of a seed see the same views, changed in the same way, in the same order.
 
 Deviations: a slim network on images of 1.8 mm pixels, trained on exams with more objects than the benchmark's, so
-that two dozen trainings fit one CPU core.
+that two dozen trainings fit one CPU core. Beside the focal loss, which is long content to call every round density half
+a mass, masses are told from what looks like them: without, a network of this size does not learn to compare.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -20,24 +22,30 @@ import torch
 from torch import Tensor, nn
 
 from tetraview_nets.blocks.hrnet import HRNetShape
-from tetraview_nets.learning import cache
+from tetraview_nets.learning import cache, evaluate
 from tetraview_nets.learning.cache import CROWDED, CacheKey, CanonicalExam, ExamSet, Split
-from tetraview_nets.learning.data import Draw, reduced
+from tetraview_nets.learning.data import Draw, mimics, reduced
 from tetraview_nets.learning.evaluate import image_result, recall_figures
 from tetraview_nets.learning.schedule import Schedule
 from tetraview_nets.learning.train import Run
-from tetraview_nets.losses import pixel_focal
-from tetraview_nets.metrics import RESAMPLES, ImageResult, Paired, paired_recall
+from tetraview_nets.losses import pixel_focal, told_apart
+from tetraview_nets.metrics import RESAMPLES, ImageResult
 from tetraview_nets.mommi.bidual import BiDualNet, components
 from tetraview_nets.mommi.presets import SLIM, TINY, MommiPreset
+from tetraview_nets.mommi.task import TOLD_WEIGHT
+from tetraview_nets.studies.claims.measured import recalls, rows
 from tetraview_nets.studies.claims.pairs import Companion, batch, exam_batch
+from tetraview_nets.studies.claims.processes import each
 from tetraview_nets.studies.claims.report import publish
-from tetraview_nets.studies.claims.table import Claim
+from tetraview_nets.studies.claims.shelf import Shelf
+from tetraview_nets.studies.claims.table import DEFAULT, Claim
 
 #: False positives per image at which arms are compared.
 FPPI = (0.5, 1.0, 2.0)
 TRAIN_EXAMS, WATCHED_EXAMS = 1000, 25
 SEEDS = (0, 1, 2)
+#: What a training said, on its shelf.
+SAID = "found"
 COMMAND = "tetraview_nets claims concat"
 #: Phantom recipes of the test exams: the benchmark, and the control without dense islands in both breasts.
 BENCHMARK, NO_ISLANDS = "training", "no_islands"
@@ -51,7 +59,7 @@ PRESET = replace(
     spacing_mm=1.8,
     backbone=HRNetShape(width=8, stem=16, planes=8, bottlenecks=1, modules=(1, 1, 1), blocks=1, normalisation="group"),
 )
-SCHEDULE = Schedule(steps=300, batch=8, learning_rate=3e-3, warm_up=50, average=0.998)
+SCHEDULE = Schedule(steps=2000, batch=16, learning_rate=3e-3, warm_up=100, average=0.998)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,21 +89,16 @@ class Contrast:
     first: Arm
     second: Arm
     #: ``default``, or the control's name.
-    setting: str = "default"
+    setting: str = DEFAULT
     #: Phantom recipe of the test exams.
     recipe: str = BENCHMARK
 
     @property
     def control(self) -> bool:
         """Whether the gain must vanish."""
-        return self.setting != "default"
+        return self.setting != DEFAULT
 
 
-TITLES = {
-    "1": "tri-view beats dual beats single",
-    "3": "joining the breasts after stage 3 beats joining earlier",
-    "4": "each network needs its own companion, and relation blocks help",
-}
 WITH_WITHOUT = "small BiDualNet: with - without the other breast"
 CONTRASTS = (
     Contrast(claim="1", name=WITH_WITHOUT, first=_arm(3), second=_arm(3, Companion.NONE)),
@@ -154,35 +157,39 @@ class Study:
 
     def run(self, arm: Arm, seed: int) -> None:
         """Train one arm and read its test exams, unless that has been done."""
-        recipes = [recipe for recipe in _recipes(arm) if not self._path(arm, seed, recipe).exists()]
+        recipes = [recipe for recipe in _recipes(arm) if self._shelf(arm, seed, recipe).missing()]
         if not recipes:
             return
         network = self.trained(arm, seed)
         for recipe in recipes:
-            _save(self._path(arm, seed, recipe), detect(network, self.exams.test[recipe], arm.companion))
+            said = detect(network, self.exams.test[recipe], arm.companion)
+            self._shelf(arm, seed, recipe).put(0, {SAID: [(boxes.numpy(), scores.numpy()) for boxes, scores in said]})
 
     def rows(self, seeds: Sequence[int], *, command: str) -> list[Claim]:
         """Every contrast at every FPPI, from trainings that are done."""
-        return [row for contrast in CONTRASTS for row in self._rows(contrast, seeds, command)]
-
-    def _rows(self, contrast: Contrast, seeds: Sequence[int], command: str) -> list[Claim]:
-        first, second = (
-            [self._read(arm, seed, contrast.recipe) for seed in seeds] for arm in (contrast.first, contrast.second)
-        )
-        found = paired_recall(first, second, FPPI, resamples=self.resamples)
-        return [
-            _row(contrast, paired, fppi, images=first[0], seeds=len(seeds), command=command, compared=self._compared())
-            for fppi, paired in zip(FPPI, found, strict=True)
+        found = [
+            row
+            for contrast in CONTRASTS
+            for row in recalls(
+                [self.read(contrast.first, seed, contrast.recipe) for seed in seeds],
+                [self.read(contrast.second, seed, contrast.recipe) for seed in seeds],
+                FPPI,
+                claim=contrast.claim,
+                contrast=contrast.name,
+                setting=contrast.setting,
+                control=contrast.control,
+                resamples=self.resamples,
+            )
         ]
+        return rows(found, command=command, compared=self._compared())
 
     def _compared(self) -> str:
         steps, size = self.schedule.steps, self.schedule.batch
         return (
             f"BiDualNet-v2 of width {self.preset.bilateral.width} on {self.preset.height} x {self.preset.width} pixels "
             f"of {self.preset.spacing_mm} mm, trained whole for {steps} steps of {size} views on "
-            f"{len(self.exams.train)} crowded exams, the same views in each arm of a seed, by the focal "
-            "loss alone; recall per view of the "
-            "map's components, with true nipples."
+            f"{len(self.exams.train)} crowded exams, the same views in each arm of a seed, by the focal loss and by "
+            "telling masses from what looks like them; recall per view of the map's components, with true nipples."
         )
 
     def trained(self, arm: Arm, seed: int) -> nn.Module:
@@ -194,47 +201,20 @@ class Study:
         task = PairTask(network, arm.companion, self.exams, schedule)
         return Run(f"{arm.name}-{seed}", task, schedule, self.folder).finish()
 
-    def _path(self, arm: Arm, seed: int, recipe: str) -> Path:
-        return self.folder / f"{arm.name}-{seed}-{recipe}.npz"
+    def read(self, arm: Arm, seed: int, recipe: str) -> list[ImageResult]:
+        """What a training that is done said, beside the truth."""
+        said = self._shelf(arm, seed, recipe).said(SAID)
+        found = [(boxes.astype(np.float64), scores.astype(np.float64)) for boxes, scores in said]
+        return _results(found, self.exams.test[recipe])
 
-    def _read(self, arm: Arm, seed: int, recipe: str) -> list[ImageResult]:
-        return load(self._path(arm, seed, recipe), self.exams.test[recipe])
+    def _shelf(self, arm: Arm, seed: int, recipe: str) -> Shelf:
+        exams = len(self.exams.test[recipe])
+        return Shelf(folder=self.folder / f"{arm.name}-{seed}-{recipe}-{exams}", exams=exams, size=exams)
 
 
 def _recipes(arm: Arm) -> list[str]:
     """The test recipes on which an arm is compared."""
     return list(dict.fromkeys(c.recipe for c in CONTRASTS if arm in {c.first, c.second}))
-
-
-def _row(
-    contrast: Contrast,
-    paired: Paired,
-    fppi: float,
-    *,
-    images: Sequence[ImageResult],
-    seeds: int,
-    command: str,
-    compared: str,
-) -> Claim:
-    return Claim(
-        claim=contrast.claim,
-        title=TITLES[contrast.claim],
-        contrast=contrast.name,
-        setting=contrast.setting,
-        control=contrast.control,
-        measure=f"recall at {fppi:g} FPPI",
-        patients=len({image.patient for image in images}),
-        images=len(images),
-        lesions=sum(len(image.lesions) for image in images),
-        seeds=seeds,
-        first=paired.first,
-        second=paired.second,
-        effect=paired.effect,
-        low=paired.low,
-        high=paired.high,
-        command=command,
-        compared=compared,
-    )
 
 
 class PairTask:
@@ -246,47 +226,69 @@ class PairTask:
         self._draw = Draw(exams.train)
 
     def losses(self, step: int) -> dict[str, Tensor]:
-        """Focal loss of the map."""
+        """Focal loss of the map, and how well it tells masses from mimics."""
         generator = np.random.default_rng([self._schedule.seed, step])
         main, aux = batch(self._draw, self._companion, size=self._schedule.batch, generator=generator)
-        return {"focal": pixel_focal(self.network(main.image, aux), main.mass)}
+        logits = self.network(main.image, aux)
+        told = told_apart(logits, main.mass, mimics(main))
+        return {"focal": pixel_focal(logits, main.mass), "told": TOLD_WEIGHT * told}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Recall on watched exams."""
         found = detect(network, self._exams.watched, self._companion)
-        return recall_figures(_results(found, self._exams.watched))
+        said = [(boxes.double().numpy(), scores.double().numpy()) for boxes, scores in found]
+        return recall_figures(_results(said, self._exams.watched))
 
 
-def measure(exams: Exams, *, out: Path, results: Path, seeds: Sequence[int], threads: int) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """Which exams a study reads, small enough to be handed to another process."""
+
+    test_exams: int = 2000
+    #: Test exams without islands.
+    control_exams: int = 2000
+    #: The phantom cache's root; None for the default.
+    root: Path | None = None
+
+    def exams(self, *, workers: int = 1) -> Exams:
+        """The exams from the phantom cache, rendered where they are missing, reduced to the study's preset."""
+        counts = {BENCHMARK: self.test_exams, NO_ISLANDS: self.control_exams}
+        return Exams(
+            train=_cached(CROWDED, Split.TRAIN, TRAIN_EXAMS, workers, self.root),
+            watched=_cached(BENCHMARK, Split.VALIDATION, WATCHED_EXAMS, workers, self.root),
+            test={name: _cached(name, Split.TEST, count, workers, self.root) for name, count in counts.items()},
+        )
+
+
+def measure(sizes: Sizes, *, schedule: Schedule, out: Path, results: Path, seeds: Sequence[int], workers: int) -> None:
     """Train and test every arm with every seed, as far as ``out`` lacks it, and publish the rows.
 
     Args:
-        exams: in the frame of ``PRESET``.
+        sizes: which exams.
+        schedule: of every training; the seed is replaced.
         out: folder of the trainings.
         results: folder of the table of claims.
         seeds: of the trainings.
-        threads: CPU threads of this process.
+        workers: processes, one training each.
     """
-    torch.set_num_threads(threads)
-    study = Study(preset=PRESET, schedule=SCHEDULE, exams=exams, folder=out)
-    study.folder.mkdir(parents=True, exist_ok=True)
-    for seed in seeds:
-        for arm in ARMS:
-            study.run(arm, seed)
-    flags = "" if tuple(seeds) == tuple(SEEDS) else "".join(f" --seed {seed}" for seed in seeds)
-    publish(study.rows(seeds, command=f"{COMMAND}{flags} --out DIR"), results=results)
+    out.mkdir(parents=True, exist_ok=True)
+    sizes.exams(workers=workers)
+    jobs = [(arm, seed) for seed in seeds for arm in ARMS]
+    for _ in each(partial(_run, sizes, schedule, out), jobs, workers=workers):
+        pass
+    flags = f"--exams {sizes.test_exams} --control-exams {sizes.control_exams} --steps {schedule.steps}"
+    flags += "".join(f" --seed {seed}" for seed in seeds)
+    publish(_study(sizes, schedule, out).rows(seeds, command=f"{COMMAND} {flags} --out DIR"), results=results)
 
 
-def cached_exams(*, test_exams: int, control_exams: int, workers: int, root: Path | None) -> Exams:
-    """The study's exams from the phantom cache, rendered where they are missing, reduced to the study's preset."""
-    return Exams(
-        train=_cached(CROWDED, Split.TRAIN, TRAIN_EXAMS, workers, root),
-        watched=_cached(BENCHMARK, Split.VALIDATION, WATCHED_EXAMS, workers, root),
-        test={
-            BENCHMARK: _cached(BENCHMARK, Split.TEST, test_exams, workers, root),
-            NO_ISLANDS: _cached(NO_ISLANDS, Split.TEST, control_exams, workers, root),
-        },
-    )
+def _run(sizes: Sizes, schedule: Schedule, out: Path, job: tuple[Arm, int]) -> None:
+    torch.set_num_threads(1)
+    _study(sizes, schedule, out).run(*job)
+
+
+@lru_cache(maxsize=1)
+def _study(sizes: Sizes, schedule: Schedule, out: Path) -> Study:
+    return Study(preset=PRESET, schedule=schedule, exams=sizes.exams(), folder=out)
 
 
 def _cached(recipe: str, split: Split, exams: int, workers: int, root: Path | None) -> list[CanonicalExam]:
@@ -295,11 +297,8 @@ def _cached(recipe: str, split: Split, exams: int, workers: int, root: Path | No
     return [reduced(exam, SLIM.height // PRESET.height) for exam in ExamSet(key, exams=exams, root=root)]
 
 
-Detections = list[tuple[Tensor, Tensor]]
-
-
 @torch.no_grad()
-def detect(network: nn.Module, exams: Iterable[CanonicalExam], companion: Companion) -> Detections:
+def detect(network: nn.Module, exams: Iterable[CanonicalExam], companion: Companion) -> list[tuple[Tensor, Tensor]]:
     """Boxes [N, 4] and scores [N] in every view of all exams, in their order."""
     found = []
     for exam in exams:
@@ -309,29 +308,6 @@ def detect(network: nn.Module, exams: Iterable[CanonicalExam], companion: Compan
     return found
 
 
-def _results(found: Detections, exams: Iterable[CanonicalExam]) -> list[ImageResult]:
+def _results(found: Sequence[evaluate.Detections], exams: Iterable[CanonicalExam]) -> list[ImageResult]:
     views = [(exam, view) for exam in exams for view in range(len(exam.images))]
-    return [
-        image_result(exam, view, (boxes.double().numpy(), scores.double().numpy()))
-        for (boxes, scores), (exam, view) in zip(found, views, strict=True)
-    ]
-
-
-def _save(path: Path, found: Detections) -> None:
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        np.savez(
-            file,
-            boxes=torch.cat([boxes for boxes, _ in found]).numpy(),
-            scores=torch.cat([scores for _, scores in found]).numpy(),
-            counts=np.array([len(scores) for _, scores in found]),
-        )
-    part.replace(path)
-
-
-def load(path: Path, exams: Iterable[CanonicalExam]) -> list[ImageResult]:
-    """Detections that a training left, beside the truth of the exams they were made on."""
-    with np.load(path) as file:
-        boxes, scores = (torch.from_numpy(file[name]) for name in ("boxes", "scores"))
-        counts = file["counts"].tolist()
-    return _results(list(zip(torch.split(boxes, counts), torch.split(scores, counts), strict=True)), exams)
+    return [image_result(exam, view, one) for one, (exam, view) in zip(found, views, strict=True)]

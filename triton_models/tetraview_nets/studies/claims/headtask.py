@@ -1,7 +1,7 @@
 """RoI heads that differ in one thing, trained on the same frozen features in the same batches.
 
-The head is that of the detector, class by class; only what it is told of the other view differs. Nipples are the true
-ones, in training with the error a nipple network makes (3 mm), in reading without.
+The head is that of the detector, class by class; only what it is told of the other view differs. Nipples are those the
+exams come with, in training with the error a nipple network makes (3 mm), in reading without.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from tetraview_nets.learning.data import AUX_DROPPED, GEOMETRY_DROPPED, MASS_SHA
 from tetraview_nets.learning.evaluate import recall_figures
 from tetraview_nets.learning.schedule import Schedule
 from tetraview_nets.losses import told_apart
-from tetraview_nets.metrics import ImageResult
 from tetraview_nets.mommi.ipsidual import Companions, RoIHead, RoIs, detections, roi_loss
 from tetraview_nets.mommi.presets import Geometry, MommiPreset
 from tetraview_nets.mommi.relation_task import shows
 from tetraview_nets.mommi.task import TOLD_WEIGHT
 from tetraview_nets.studies.claims.roibank import BankedView
+from tetraview_nets.studies.claims.shelf import Columns
 
 #: Standard deviation of the error that destroys nipple geometry in a control, millimetres.
 SHUFFLED_MM = 60.0
@@ -109,7 +109,9 @@ class HeadTask:
         torch.manual_seed(schedule.seed)
         self._head = variant.head(preset, first)
         self.network: nn.Module = self._head
-        self._with_mass = [index for index, view in enumerate(bank) if len(view.truth)]
+        # What has no other view of its breast teaches no variant to compare.
+        pairs = [i for i, view in enumerate(bank) if view.present and bank[other(i, ipsilateral=True)].present]
+        self._drawn, self._with_mass = pairs, [i for i in pairs if len(bank[i].truth)]
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """The losses of the detector's own head on pairs of views, both acting as main."""
@@ -121,7 +123,8 @@ class HeadTask:
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Recall on watched views."""
-        return recall_figures(read(network, self.variant, self.preset, self.watched))
+        said = read(network, self.variant, self.preset, self.watched)
+        return recall_figures([view.result(one) for view, one in zip(self.watched, said, strict=True) if view.present])
 
     def batch(self, step: int) -> Batch:
         """The pairs of one step: all mains, then all companions."""
@@ -134,6 +137,7 @@ class HeadTask:
         if self.variant.shuffled:
             jitter = jitter + generator.normal(0, SHUFFLED_MM, jitter.shape)
         views = [self.bank[i] for i in index]
+        present &= [view.present for view in views[pairs:]]
         partner = np.where(present & self.variant.companion, np.arange(pairs) + pairs, -1)
         back = np.where(partner < 0, -1, np.arange(pairs))
         drawn = [_all(view) for view in views]
@@ -143,19 +147,25 @@ class HeadTask:
             drawn,
             partner=np.concatenate([partner, back]),
             error_mm=jitter,
-            geometry_ok=np.tile(known, 2),
+            geometry_ok=np.tile(known, 2) & _known(views, partner=np.concatenate([partner, back])),
         )
 
     def _spot(self, generator: np.random.Generator) -> int:
         """A view, with a mass in ``MASS_SHARE`` of the draws at least."""
         if generator.random() < MASS_SHARE:
             return self._with_mass[generator.integers(len(self._with_mass))]
-        return int(generator.integers(len(self.bank)))
+        return self._drawn[generator.integers(len(self._drawn))]
 
 
 def _all(view: BankedView) -> Tensor:
-    """Every RoI of a view, for the counterpart of a mass must be among them; those of padding come last."""
-    return torch.arange(int(view.valid.sum()))
+    """Every RoI of a view, for the counterpart of a mass must be among them, without padding."""
+    return torch.nonzero(view.valid)[:, 0]
+
+
+def _known(views: Sequence[BankedView], *, partner: np.ndarray) -> np.ndarray:
+    """Whether both nipples of each view's pair may be measured from: bool [B]."""
+    known = np.array([view.nipple_known for view in views])
+    return known & np.where(partner < 0, known, known[partner])
 
 
 def assemble(
@@ -195,7 +205,7 @@ def assemble(
         rois=rois,
         companions=companions,
         truth=[view.truth for view in views],
-        mimics=[view.mimics[view.mimic_kinds == variant.told] for view in views],
+        mimics=[view.mimics(variant.told) for view in views],
     )
 
 
@@ -207,38 +217,28 @@ def _padded(rows: Sequence[np.ndarray], rois: RoIs) -> Tensor:
 
 
 @torch.inference_mode()
-def read(head: nn.Module, variant: Variant, preset: MommiPreset, bank: Sequence[BankedView]) -> list[ImageResult]:
-    """What a trained head says about every view of a bank, all RoIs taken, companions present."""
-    results = []
+def read(head: nn.Module, variant: Variant, preset: MommiPreset, bank: Sequence[BankedView]) -> list[Columns]:
+    """Boxes and scores of every view of whole exams, all RoIs taken, companions as far as they are there."""
+    said: list[Columns] = []
     for first in range(0, len(bank), READ_AT_ONCE):
-        index = range(first, min(first + READ_AT_ONCE, len(bank)))
-        batch = _reading(variant, [bank[i] for i in index])
+        batch = _reading(variant, [bank[i] for i in range(first, min(first + READ_AT_ONCE, len(bank)))])
         logits, deltas, *_ = head.judge(batch.features, batch.rois, batch.companions)  # type: ignore[operator]
         found = detections(logits, deltas, batch.rois, height=preset.height, width=preset.width)
-        results += [_result(bank[i], *each) for i, each in zip(index, found, strict=True)]
-    return results
+        said += [(boxes.numpy(), scores.numpy()) for boxes, scores in found]
+    return said
 
 
 def _reading(variant: Variant, views: Sequence[BankedView]) -> Batch:
     """Whole exams; an exam's shuffled nipples are always the same."""
-    partner = [other(i, ipsilateral=variant.ipsilateral) if variant.companion else -1 for i in range(len(views))]
-    exams = [views[i].patient for i in range(0, len(views), len(VIEWS))]
+    others = [other(i, ipsilateral=variant.ipsilateral) for i in range(len(views))]
+    partner = np.array([i if variant.companion and views[i].present else -1 for i in others])
+    exams = [views[i].exam.seed for i in range(0, len(views), len(VIEWS))]
     error = [np.random.default_rng([seed]).normal(0, SHUFFLED_MM, (len(VIEWS), 2)) for seed in exams]
     return assemble(
         variant,
         views,
         [_all(view) for view in views],
-        partner=np.array(partner),
+        partner=partner,
         error_mm=np.concatenate(error) * variant.shuffled,
-        geometry_ok=np.ones(len(views), dtype=bool),
-    )
-
-
-def _result(view: BankedView, boxes: Tensor, scores: Tensor) -> ImageResult:
-    return ImageResult(
-        patient=view.patient,
-        boxes=boxes.double().numpy(),
-        scores=scores.double().numpy(),
-        truth=view.truth.double().numpy(),
-        lesions=view.lesions,
+        geometry_ok=_known(views, partner=partner),
     )

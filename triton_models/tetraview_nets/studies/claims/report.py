@@ -1,53 +1,60 @@
-"""The claims for people: one Markdown page and one plot of effects and intervals a claim."""
+"""The claims for people: one Markdown page in two parts and one plot of effects and intervals a claim."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from types import MappingProxyType
 
 from matplotlib.figure import Figure
 
-from tetraview_nets.studies.claims.table import Claim, record
+from tetraview_nets.studies.claims.endpoints import (
+    ENDPOINTS,
+    FIRST_GENERATOR,
+    TITLES,
+    Endpoint,
+    conclusion,
+    primary,
+    verdict,
+)
+from tetraview_nets.studies.claims.table import Claim, Part, record
 
 PAGE = "claims.md"
 
-_HEAD = """# The paper's claims on the phantom benchmark
+_HEAD = f"""# The papers' claims
 
-Each row is a difference between two ways of reading the same patients. Where it says several seeds, each way was
-trained that often on the same exams and the interval covers trainings and patients; with one seed it covers patients
-alone. Intervals are the 95 % percentile intervals of a paired bootstrap. A claim is *reproduced* when the interval lies
-above 0, *not reproduced* when it lies below, and *inconclusive* when it covers 0. In a control the gain must vanish;
-where there was no gain, its vanishing says nothing. Synthetic images only: nothing here says what happens on real
-patients.
+Each row is a difference between two ways of reading the same patients, with its 95 % interval. Each claim is judged by
+one primary endpoint, which was named before the runs: *reproduced* when its interval lies above 0, *not reproduced*
+when it lies below, *inconclusive* when it covers 0, *untestable* when what must be seen first was not seen. All other
+rows are secondary: they carry no verdict, and some of so many intervals miss 0 by chance.
 
-No primary endpoint was named beforehand for any claim, and nothing is corrected for the number of rows: among the
-{contrasts} that are no controls some are *reproduced* or *not reproduced* by chance. Several controls have fewer
-patients than the contrast itself, the smallest {fewest}: that a gain vanishes there may only say that the control is
-too small to show it."""
+Where it says several seeds, each way was trained that often on the same exams. The interval then joins the bootstrap
+over patients and Student's interval over the trainings, whose half widths are added in squares; with one seed it covers
+patients alone. In a control what the gain should come from is taken away. A control is judged by the difference of
+differences, the effect in the default setting less the effect in the control: only where its interval lies above 0 is
+the gain said to go with what was taken away, else it *cannot be told*.
 
-#: What to bear in mind with a claim's rows, by its number.
-REMARKS: Mapping[str, str] = MappingProxyType(
-    {
-        "1": "In the paper's own Table 6 three views are not above two at every rate: on DDSM at 1 false positive an "
-        "image the tri-view detector has .850, BiDualNet-v2 .853.",
-        "3": "Trained by the focal loss alone, with which the larger bilateral network did not learn to compare. The "
-        "study's own check says the same: registering the other breast gains .003 [-.024, .024] over mirroring it. "
-        "Where breasts are joined cannot matter to networks that do not compare them.",
-        "4": "Two rows speak for the claim, both at 0.5 false positives an image, and five against it.",
-        "5": "Detectors of this size are weak: the shipped one has an average precision of .22 at one size, the "
-        "paper's .755. What multi-scale prediction does for a good detector is not shown.",
-        "6": "The effort is unequal: one stage is trained for 120 steps on whole views; two stages are a detector with "
-        "a training of its own, and 300 steps on crops.",
-        "10": "Confounded: with mixed supervision the mean of each mass is a second term of the loss, which the paper "
-        "does not have. What is gained for the class and lost for outlines may be that term's.",
-        "11": "The interval over one task, [.0003, .052], is too narrow: five trainings are too few to tell how much "
-        "trainings differ, and it ends just above 0.",
-    }
+Each row says on which version of the phantoms it was measured; rows of different versions are not compared. Those of
+versions before {FIRST_GENERATOR} were measured before the endpoints were named and are not judged; their intervals are
+percentiles of a bootstrap over trainings and patients, too narrow where there are few trainings."""
+
+_PARTS = {
+    Part.PHANTOM: "## Part 1: phantoms\n\nSynthetic images only: nothing here says what happens on real patients.",
+    Part.REAL: "## Part 2: real exams\n\nThe claims about several views, as far as real exams carry them. INbreast is "
+    "read as a test set and for no choice; its masses are few and the intervals wide.",
+}
+_COLUMNS = (
+    "contrast",
+    "setting",
+    "measure",
+    "patients / images / masses",
+    "seeds",
+    "phantoms",
+    "first",
+    "second",
+    "effect",
+    "default less control",
 )
-
-_COLUMNS = ("contrast", "setting", "measure", "patients / images / masses", "seeds", "first", "second", "effect")
 
 
 def publish(rows: Sequence[Claim], *, results: Path) -> None:
@@ -61,38 +68,68 @@ def publish(rows: Sequence[Claim], *, results: Path) -> None:
 
 
 def write(rows: Sequence[Claim], folder: Path) -> None:
-    """Write the page and the plots of rows that are sorted by claim.
+    """Write the page and the plots of rows that are sorted by part and claim.
 
     Args:
         rows: all claims.
         folder: where the files go.
     """
-    sections = [_head(rows)]
-    for number, found in groupby(rows, key=lambda row: row.claim):
-        group = list(found)
-        _plot(group).savefig(folder / plot_name(number), metadata={"Software": None})
-        sections.append(_section(number, group))
+    sections = [_HEAD]
+    for part, of_part in groupby(rows, key=lambda row: row.part):
+        sections.append(_PARTS[part])
+        for number, found in groupby(of_part, key=lambda row: row.claim):
+            group = list(found)
+            _plot(group).savefig(folder / plot_name(number, part), metadata={"Software": None})
+            sections.append(_section(group))
     (folder / PAGE).write_text("\n\n".join(sections) + "\n", encoding="utf-8")
 
 
-def _head(rows: Sequence[Claim]) -> str:
-    """How to read the page, and how many rows there are to be misled by."""
-    controls = [row.patients for row in rows if row.control]
-    return _HEAD.format(contrasts=len(rows) - len(controls), fewest=min(controls, default=0))
-
-
-def plot_name(claim: str) -> str:
+def plot_name(claim: str, part: Part = Part.PHANTOM) -> str:
     """The file name of a claim's plot."""
-    return f"claim_{claim}.png"
+    return f"claim_{claim}.png" if part is Part.PHANTOM else f"claim_{claim}_{part}.png"
 
 
-def _section(number: str, rows: Sequence[Claim]) -> str:
+def _section(rows: Sequence[Claim]) -> str:
+    """One claim of one part."""
+    number, part = rows[0].claim, rows[0].part
     studies: dict[tuple[str, str], list[Claim]] = {}
     for row in rows:
-        studies.setdefault((row.compared, row.command), []).append(row)
-    plot = f"![Effects and intervals of claim {number}]({plot_name(number)})"
-    remark = [f"**To bear in mind.** {REMARKS[number]}"] if number in REMARKS else []
-    return "\n\n".join([f"## Claim {number}: {rows[0].title}", *remark, *map(_study, studies.values()), plot])
+        if primary(row) is None:
+            studies.setdefault((row.compared, row.command), []).append(row)
+    endpoint = next(each for each in ENDPOINTS if (each.claim, each.part) == (number, part))
+    secondary = ["#### Secondary", *map(_study, studies.values())] if studies else []
+    plot = f"![Effects and intervals of claim {number}]({plot_name(number, part)})"
+    return "\n\n".join([f"### Claim {number}: {TITLES[number]}", *_judged(endpoint, rows), *secondary, plot])
+
+
+def _judged(endpoint: Endpoint, rows: Sequence[Claim]) -> list[str]:
+    """The endpoint with its verdict and the paper's numbers, why it was named, and its controls."""
+    row = endpoint.of(rows)
+    named = f"{endpoint.contrast}, {endpoint.setting}, {endpoint.measure}"
+    why = f"Why: {endpoint.why}"
+    if endpoint.condition:
+        why += f" First must be seen “{endpoint.condition.contrast}”, {endpoint.condition.measure}, above "
+        why += f"{endpoint.condition.above:g}: {endpoint.condition.why}"
+    if row is None:
+        return [f"**Primary endpoint:** {named}: not measured. The paper: {endpoint.paper}.", why]
+    said = verdict(endpoint, rows)
+    judged = f"**{said}**" if said else "not judged, measured before the endpoint was named"
+    effect = f"{_interval(row.effect, row.low, row.high)} ({row.first:.3f} against {row.second:.3f})"
+    line = f"**Primary endpoint:** {named}: {effect}: {judged}. The paper: {endpoint.paper}."
+    controls = [
+        f"- Control “{each.setting}”: {_effect(each)}; default less control {_lost(each)}: {conclusion(each)}."
+        for each in endpoint.controls(rows)
+        if said
+    ]
+    return [line, f"{why} {_read(row)}", *(["\n".join(controls)] if controls else [])]
+
+
+def _read(row: Claim) -> str:
+    """What the endpoint rests on."""
+    counts = f"{row.patients} patients, {row.images} images, {row.lesions} masses"
+    phantoms = f", phantoms {row.generator}" if row.generator else ""
+    seeds = "1 training" if row.seeds == 1 else f"{row.seeds} trainings"
+    return f"Read: {counts}; {seeds}{phantoms}. {row.compared} Made by `{row.command}`."
 
 
 def _study(rows: Sequence[Claim]) -> str:
@@ -101,7 +138,7 @@ def _study(rows: Sequence[Claim]) -> str:
 
 
 def _table(rows: Sequence[Claim]) -> str:
-    lines = [f"| {' | '.join((*_COLUMNS, 'verdict'))} |", f"|{'---|' * (len(_COLUMNS) + 1)}"]
+    lines = [f"| {' | '.join(_COLUMNS)} |", f"|{'---|' * len(_COLUMNS)}"]
     return "\n".join([*lines, *(f"| {' | '.join(_cells(row))} |" for row in rows)])
 
 
@@ -112,24 +149,39 @@ def _cells(row: Claim) -> list[str]:
         row.measure,
         f"{row.patients} / {row.images} / {row.lesions}",
         str(row.seeds),
+        row.generator or "–",
         f"{row.first:.3f}",
         f"{row.second:.3f}",
-        f"{row.effect:+.3f} [{row.low:+.3f}, {row.high:+.3f}]",
-        row.verdict,
+        _effect(row),
+        _lost(row),
     ]
 
 
+def _effect(row: Claim) -> str:
+    return _interval(row.effect, row.low, row.high)
+
+
+def _lost(row: Claim) -> str:
+    if row.lost is None or row.lost_low is None or row.lost_high is None:
+        return "–"
+    return _interval(row.lost, row.lost_low, row.lost_high)
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
 def _plot(rows: Sequence[Claim]) -> Figure:
-    """Effects with their intervals, controls in grey, the first row on top."""
+    """Effects with their intervals, the endpoint in red and controls in grey, the first row on top."""
     figure = Figure(figsize=(9, 1.2 + 0.28 * len(rows)), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(rows):
-        colour = "tab:gray" if row.control else "tab:blue"
+        colour = "tab:red" if primary(row) else "tab:gray" if row.control else "tab:blue"
         axes.plot([row.low, row.high], [place, place], color=colour)
         axes.plot([row.effect], [place], marker="o", color=colour)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks(range(len(rows)), [f"{row.contrast}, {row.setting}: {row.measure}" for row in rows], fontsize=7)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlabel("first minus second, with the 95 % interval (controls in grey)")
-    axes.set_title(f"Claim {rows[0].claim}: {rows[0].title}", fontsize=10)
+    axes.set_xlabel("first minus second, with the 95 % interval (endpoint in red, controls in grey)")
+    axes.set_title(f"Claim {rows[0].claim}: {TITLES[rows[0].claim]}", fontsize=10)
     return figure

@@ -1,32 +1,38 @@
-"""What a frozen detector gives its RoI head, computed once a view and kept on disk.
+"""What a frozen detector gives its RoI head about views of exams.
 
 Proposals of the detector's own region proposal network, their RoIAlign features, and the features of the other view of
-the breast at the same place relative to the nipple. About 0.9 MB a view at the slim sizes, in half precision; the
-folder is written in shards, a shard is whole or absent, and it may be deleted when the study that needs it is done.
+the breast at the same place relative to the nipple. What heads learn from is computed once and kept on disk, about
+0.9 MB a view at the slim sizes, in half precision: in shards, whole or absent, in a folder that may be deleted when the
+study is done. Test exams are read in passing and leave nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tetraview.phantom import GENERATOR_VERSION
 from tetraview_nets import weights
-from tetraview_nets.learning.cache import VIEWS, CacheKey, CanonicalExam, ExamSet, default_root
-from tetraview_nets.learning.data import NIPPLE_JITTER_MM, companion
+from tetraview_nets.learning.cache import VIEWS, CanonicalExam, default_root
+from tetraview_nets.learning.data import NIPPLE_JITTER_MM, Views, companion
+from tetraview_nets.learning.evaluate import image_result
+from tetraview_nets.metrics import ImageResult
 from tetraview_nets.mommi.ipsidual import Companions, IpsiDualNet, RoIs
 from tetraview_nets.mommi.presets import PRESETS
-from tetraview_nets.mommi.relation_task import EXTRA, around, padded
+from tetraview_nets.mommi.relation_task import EXTRA, around, padded, shows
 from tetraview_nets.mommi.roi import pool
+from tetraview_nets.mommi.rpn import covered
 from tetraview_nets.mommi.task import views_of
 from tetraview_nets.studies.claims.processes import each
+from tetraview_nets.studies.claims.shelf import Columns
+from tetraview_nets.studies.claims.sources import ExamSource, exams_of
 
 #: Exams of a shard.
 SHARD = 20
@@ -40,10 +46,7 @@ class BankKey:
 
     #: Weights of the frozen detector.
     weights_file: Path
-    #: Which phantoms.
-    phantoms: CacheKey
-    #: How many exams from the split's start.
-    exams: int
+    exams: ExamSource
     #: For training: only exams with a mass, and boxes on and around each mass beside the proposals.
     training: bool = False
     #: The phantom cache's root; the bank lies below it.
@@ -52,16 +55,14 @@ class BankKey:
     @property
     def folder(self) -> Path:
         """Where the shards lie."""
-        key, purpose = self.phantoms, "training" if self.training else "reading"
-        name = f"{key.recipe}-{key.split}-{self.exams}-{purpose}"
-        return bank_root(self.root) / f"{detector_digest(self.weights_file)}-{GENERATOR_VERSION}" / name
+        purpose = "training" if self.training else "reading"
+        return bank_root(self.root) / detector_digest(self.weights_file) / f"{self.exams.name}-{purpose}"
 
 
 @cache
 def chosen(key: BankKey) -> list[CanonicalExam]:
-    """The exams of a bank, from the phantom cache."""
-    exams = ExamSet(key.phantoms, exams=key.exams, root=key.root)
-    return [exam for exam in exams if not key.training or (exam.kinds == 0).any()]
+    """The exams of a bank."""
+    return [exam for exam in exams_of(key.exams) if not key.training or (exam.kinds == 0).any()]
 
 
 def bank_root(root: Path | None) -> Path:
@@ -88,30 +89,54 @@ def detector(weights_file: Path) -> IpsiDualNet:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BankedView:
-    """One view as the RoI head sees it; R is the same for all views, the last ones may be padding."""
+    """One view as the RoI head sees it; R is the same for all views, some may be padding."""
 
-    #: The exam's seed.
-    patient: int
+    exam: CanonicalExam
+    #: Position in ``VIEWS``.
+    view: int
     #: float16 [R, C * 49].
     features: NDArray[np.float16]
     #: float16 [R, C * 49], pooled from the other view of the breast.
     counterparts: NDArray[np.float16]
     #: float32 [R, 4], canonical pixels.
     boxes: Tensor
-    #: bool [R].
+    #: bool [R]; none in a view that does not exist.
     valid: Tensor
-    #: float32 [2], canonical pixels.
-    nipple: Tensor
-    #: Millimetres per pixel.
-    spacing_mm: float
-    #: float32 [n, 4], masses.
-    truth: Tensor
-    #: float32 [m, 4], objects that look like masses and are none.
-    mimics: Tensor
-    #: int64 [m], the index of each one's kind in ``cache.KINDS``.
-    mimic_kinds: Tensor
-    #: Names of the masses.
-    lesions: tuple[str, ...]
+
+    @property
+    def present(self) -> bool:
+        """Whether there is such a view."""
+        return bool(self.exam.present[self.view])
+
+    @property
+    def nipple(self) -> Tensor:
+        """float32 [2], canonical pixels."""
+        return torch.from_numpy(self.exam.nipples[self.view, :2])
+
+    @property
+    def nipple_known(self) -> bool:
+        """Whether it may be measured from."""
+        return bool(self.exam.nipple_known[self.view])
+
+    @property
+    def spacing_mm(self) -> float:
+        """Millimetres per pixel."""
+        return float(self.exam.spacing_mm[self.view])
+
+    @property
+    def truth(self) -> Tensor:
+        """float32 [n, 4], masses."""
+        return torch.from_numpy(self.exam.boxes[self.exam.masses(self.view)])
+
+    def mimics(self, kind: int) -> Tensor:
+        """float32 [m, 4], objects of a kind, by its index in ``cache.KINDS``, that look like masses."""
+        mimics = self.exam.mimics(self.view)
+        return torch.from_numpy(self.exam.boxes[mimics[self.exam.kinds[mimics] == kind]])
+
+    def result(self, said: Columns) -> ImageResult:
+        """Boxes and scores beside the truth."""
+        boxes, scores = (column.astype(np.float64) for column in said)
+        return image_result(self.exam, self.view, (boxes, scores))
 
 
 class RoIBank(Sequence[BankedView]):
@@ -152,45 +177,45 @@ def _path(folder: Path, name: str, number: int) -> Path:
 def _fill(key: BankKey, number: int) -> None:
     """Write one shard; the RoIs last, for they say that it is whole."""
     torch.set_num_threads(1)
-    network = detector(key.weights_file)
     exams = chosen(key)[number * SHARD : (number + 1) * SHARD]
-    parts = [_read_exam(network, exam, training=key.training) for exam in exams]
-    names = ("features", "counterparts")
-    for place, name in enumerate(names):
-        np.save(_path(key.folder, name, number), np.concatenate([part[place] for part in parts]))
-    boxes, valid = (np.concatenate([part[place] for part in parts]) for place in (2, 3))
+    features, counterparts, boxes, valid = _read_exams(key.weights_file, exams, training=key.training)
+    for name, pooled in (("features", features), ("counterparts", counterparts)):
+        np.save(_path(key.folder, name, number), pooled)
     part_file = key.folder / f"{number:04d}.part.npz"
     np.savez(part_file, boxes=boxes, valid=valid)
     part_file.replace(_path(key.folder, "rois", number))
 
 
 def _read_shard(folder: Path, number: int, exams: Sequence[CanonicalExam]) -> list[BankedView]:
-    features, counterparts = (np.load(_path(folder, n, number), mmap_mode="r") for n in ("features", "counterparts"))
+    pooled = [np.load(_path(folder, name, number), mmap_mode="r") for name in ("features", "counterparts")]
     with np.load(_path(folder, "rois", number)) as rois:
-        boxes, valid = torch.from_numpy(rois["boxes"]), torch.from_numpy(rois["valid"])
+        return _banked(exams, (*pooled, rois["boxes"], rois["valid"]))
+
+
+def in_passing(weights_file: Path, exams: Sequence[CanonicalExam]) -> list[BankedView]:
+    """All views of exams, four an exam in the order of ``VIEWS``, kept nowhere."""
+    return _banked(exams, _read_exams(weights_file, exams, training=False))
+
+
+def _banked(exams: Sequence[CanonicalExam], read: Sequence[NDArray[Any]]) -> list[BankedView]:
+    features, counterparts, boxes, valid = read
     return [
-        _banked(exam, view, (features[i], counterparts[i]), (boxes[i], valid[i]))
+        BankedView(
+            exam=exam,
+            view=view,
+            features=features[i],
+            counterparts=counterparts[i],
+            boxes=torch.from_numpy(boxes[i]),
+            valid=torch.from_numpy(valid[i]),
+        )
         for i, (exam, view) in enumerate((exam, view) for exam in exams for view in range(len(VIEWS)))
     ]
 
 
-def _banked(
-    exam: CanonicalExam, view: int, pooled: tuple[NDArray[np.float16], ...], rois: tuple[Tensor, Tensor]
-) -> BankedView:
-    masses = exam.masses(view)
-    return BankedView(
-        patient=exam.seed,
-        features=pooled[0],
-        counterparts=pooled[1],
-        boxes=rois[0],
-        valid=rois[1],
-        nipple=torch.from_numpy(exam.nipples[view, :2]),
-        spacing_mm=float(exam.spacing_mm[view]),
-        truth=torch.from_numpy(exam.boxes[masses]),
-        mimics=torch.from_numpy(exam.boxes[exam.mimics(view)]),
-        mimic_kinds=torch.from_numpy(exam.kinds[exam.mimics(view)]),
-        lesions=tuple(str(label) for label in exam.labels[masses]),
-    )
+def _read_exams(weights_file: Path, exams: Sequence[CanonicalExam], *, training: bool) -> list[NDArray[Any]]:
+    """Features, counterparts, boxes and validity of the RoIs of all views, [4 * exams, R, ...] each."""
+    read = [_read_exam(detector(weights_file), exam, training=training) for exam in exams]
+    return [np.concatenate(each) for each in zip(*read, strict=True)]
 
 
 @torch.inference_mode()
@@ -206,13 +231,25 @@ def _read_exam(network: IpsiDualNet, exam: CanonicalExam, *, training: bool) -> 
         proposals = [torch.cat(pair) for pair in zip(near, proposals, strict=True)]
         most += EXTRA
     rois = padded(RoIs.of(proposals), most)
+    valid = rois.valid & views.present[:, None]
+    if training:
+        # Nobody says whether what lies there is a mass.
+        valid &= ~covered(views.ignored, rois.boxes) | shows(rois, views.boxes)
     jitter = torch.randn(views.nipple.shape, generator=generator) * (NIPPLE_JITTER_MM if training else 0.0)
-    companions = Companions(
-        partner=torch.tensor([companion(view, ipsilateral=True) for view in range(len(VIEWS))]),
-        nipple=views.nipple + jitter / views.spacing[:, None],
-        spacing=views.spacing,
-        geometry_ok=torch.ones(len(VIEWS), dtype=torch.bool),
-    )
+    nipple, companions = views.nipple + jitter / views.spacing[:, None], _companions(exam, views)
+    # Where a nipple of the pair is not known, the same place of the image stands for the same distance.
+    companions = replace(companions, nipple=nipple * companions.geometry_ok[:, None])
     pooled = pool(pyramid, rois.boxes, canonical_side=network.preset.canonical_side)
     counterparts = network.head.counterparts(pyramid, rois, companions)
-    return pooled.half().numpy(), counterparts.half().numpy(), rois.boxes.numpy(), rois.valid.numpy()
+    return pooled.half().numpy(), counterparts.half().numpy(), rois.boxes.numpy(), valid.numpy()
+
+
+def _companions(exam: CanonicalExam, views: Views) -> Companions:
+    """The other view of each breast, as far as it is there."""
+    others = np.array([companion(view, ipsilateral=True) for view in range(len(VIEWS))])
+    return Companions(
+        partner=torch.from_numpy(np.where(exam.present & exam.present[others], others, -1)),
+        nipple=views.nipple,
+        spacing=views.spacing,
+        geometry_ok=torch.from_numpy(exam.nipple_known & exam.nipple_known[others]),
+    )

@@ -1,7 +1,7 @@
-"""The table of claims: what was contrasted, how large the effect is, and what may be said of it.
+"""The table of claims: what was contrasted, how large the effect is, and how sure that is.
 
-``claims.csv`` holds one row per contrast, setting and measure; ``record`` replaces the rows a study measured anew and
-leaves those of other studies alone.
+``claims.csv`` holds one row per part, contrast, setting and measure; ``record`` replaces the rows a study measured anew
+and leaves those of other studies alone.
 """
 
 from __future__ import annotations
@@ -9,12 +9,22 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 CSV_NAME = "claims.csv"
+#: The setting in which nothing is taken away.
+DEFAULT = "default"
 #: Decimals of a figure; an interval that ends just below 0 must still end there when it is read again.
 DIGITS = 6
+
+
+class Part(StrEnum):
+    """What was read."""
+
+    PHANTOM = "phantom"
+    REAL = "real"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,14 +33,15 @@ class Claim:
 
     #: The claim's number in the benchmark, such as ``2``.
     claim: str
-    #: What the paper says, in a few words.
-    title: str
+    part: Part = Part.PHANTOM
+    #: The version of the phantoms that were read; empty for real exams.
+    generator: str = ""
     #: First and second arm, such as ``nipple - box_xywh``.
     contrast: str
-    #: ``default``, or the control's name.
-    setting: str
+    #: ``default``, the control's name, or which real exams.
+    setting: str = DEFAULT
     #: Whether the gain must vanish here.
-    control: bool
+    control: bool = False
     #: Such as ``recall at 0.5 FPPI``.
     measure: str
     patients: int
@@ -47,24 +58,19 @@ class Claim:
     #: Ends of the 95 % interval of the effect.
     low: float
     high: float
+    #: Of a control: the effect in the default setting minus this one, with its interval; None where nobody compared.
+    lost: float | None = None
+    lost_low: float | None = None
+    lost_high: float | None = None
     #: What makes this row again.
     command: str
     #: One sentence: what was trained and tested on what.
     compared: str = ""
 
     @property
-    def verdict(self) -> str:
-        """What may be said: of a claim whether it holds, of a control whether the gain is gone."""
-        if self.control:
-            return "gain remains" if self.low > 0 else "gain vanishes"
-        if self.low > 0:
-            return "reproduced"
-        return "not reproduced" if self.high < 0 else "inconclusive (CI covers 0)"
-
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        """What a row is about; a later measurement of the same replaces it."""
-        return self.claim, self.contrast, self.setting, self.measure
+    def key(self) -> tuple[str, ...]:
+        """What a row is about; a later measurement of the same replaces it, whatever the phantoms' version."""
+        return self.part, self.claim, self.contrast, self.setting, self.measure
 
 
 def load(results: Path) -> list[Claim]:
@@ -84,7 +90,7 @@ def record(rows: Sequence[Claim], *, results: Path) -> list[Claim]:
         results: the folder of the file; it is made if need be.
 
     Returns:
-        All rows that the file has now, sorted by claim.
+        All rows that the file has now, sorted by part and claim.
     """
     results.mkdir(parents=True, exist_ok=True)
     replaced = {row.key for row in rows}
@@ -94,20 +100,18 @@ def record(rows: Sequence[Claim], *, results: Path) -> list[Claim]:
     return everything
 
 
-def _order(row: Claim) -> tuple[int, str, bool, str, str, str]:
-    """By claim number, claims before their controls."""
+def _order(row: Claim) -> tuple[int, int, str, bool, str, str, str]:
+    """By part and claim number, claims before their controls."""
     number = int(row.claim) if row.claim.isdigit() else 0
-    return number, row.claim, row.control, row.setting, row.contrast, row.measure
+    return list(Part).index(row.part), number, row.claim, row.control, row.setting, row.contrast, row.measure
 
 
 def _write(path: Path, rows: Sequence[Claim]) -> None:
     part = path.with_suffix(".part")
     with part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(
-            file, fieldnames=[*(field.name for field in fields(Claim)), "verdict"], lineterminator="\n"
-        )
+        writer = csv.DictWriter(file, fieldnames=[field.name for field in fields(Claim)], lineterminator="\n")
         writer.writeheader()
-        writer.writerows({**_rounded(row), "verdict": row.verdict} for row in rows)
+        writer.writerows(_rounded(row) for row in rows)
     part.replace(path)
 
 
@@ -116,8 +120,10 @@ def _rounded(row: Claim) -> dict[str, object]:
 
 
 _PARSE: Mapping[str, Callable[[str], Any]] = {
+    "Part": Part,
     "int": int,
     "float": float,
+    "float | None": lambda text: float(text) if text else None,
     "bool": lambda text: text == "True",
     "str": str,
 }

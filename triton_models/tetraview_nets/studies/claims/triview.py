@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -20,17 +21,21 @@ import torch
 from tetraview import phantom
 from tetraview.domain.view import Route, View
 from tetraview_nets import weights
-from tetraview_nets.learning import cache
-from tetraview_nets.learning.cache import VIEWS, CacheKey, CanonicalExam, ExamSet, Split
+from tetraview_nets.learning.cache import VIEWS, CacheKey, CanonicalExam, Split
 from tetraview_nets.learning.evaluate import image_result, view_input
-from tetraview_nets.metrics import Froc, ImageResult, interval, paired_recall
+from tetraview_nets.metrics import RESAMPLES, Froc, ImageResult, interval
 from tetraview_nets.mommi import storage as mommi_storage
 from tetraview_nets.mommi.network import Look, MommiNet
 from tetraview_nets.mommi.presets import PRESETS
 from tetraview_nets.studies.claims import reliability
-from tetraview_nets.studies.claims.table import Claim
+from tetraview_nets.studies.claims.measured import Measured, recalls
+from tetraview_nets.studies.claims.processes import each
+from tetraview_nets.studies.claims.shelf import Columns, Shelf
+from tetraview_nets.studies.claims.sources import ExamSource, Phantoms, exams_of
+from tetraview_nets.studies.claims.table import DEFAULT
 from tetraview_nets.weights import WeightsCard
 
+CLAIM = "1"
 FPPI = (0.25, 0.5, 1.0, 2.0)
 #: Standard deviation of the error that destroys nipple geometry, millimetres.
 SHUFFLED_MM = 60.0
@@ -44,25 +49,37 @@ class Setting:
     """One set of test exams, read in one way."""
 
     name: str
-    #: Phantom recipe of the exams.
-    recipe: str = "training"
+    exams: ExamSource
     #: Nipples are off by 60 mm where views are related to each other.
     shuffled: bool = False
 
 
-DEFAULT = Setting(name="default")
-NO_ISLANDS = Setting(name="no islands", recipe="no_islands")
-NO_DECOYS = Setting(name="no decoys", recipe="no_decoys")
-SHUFFLED = Setting(name=f"nipples off by {SHUFFLED_MM:g} mm", shuffled=True)
-SETTINGS = (DEFAULT, NO_ISLANDS, NO_DECOYS, SHUFFLED)
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """Two routes, and the settings in which they are compared."""
+
+    first: Route
+    second: Route
+    settings: Sequence[str]
+
+    @property
+    def name(self) -> str:
+        """Of its rows."""
+        return f"{self.first} - {self.second}"
+
+
+NO_ISLANDS, NO_DECOYS, SHUFFLED = "no islands", "no decoys", f"nipples off by {SHUFFLED_MM:g} mm"
 #: Which gain must vanish where: what the other breast tells needs islands, what the other view tells needs decoys and
 #: nipples.
 CONTRASTS = (
-    (Route.TRI, Route.SINGLE, (DEFAULT,)),
-    (Route.TRI, Route.IPSI, (DEFAULT, NO_ISLANDS)),
-    (Route.TRI, Route.BI, (DEFAULT, NO_DECOYS, SHUFFLED)),
-    (Route.IPSI, Route.SINGLE, (DEFAULT, NO_DECOYS, SHUFFLED)),
-    (Route.BI, Route.SINGLE, (DEFAULT, NO_ISLANDS)),
+    Contrast(first=Route.TRI, second=Route.SINGLE, settings=(DEFAULT,)),
+    Contrast(first=Route.TRI, second=Route.IPSI, settings=(DEFAULT, NO_ISLANDS)),
+    Contrast(first=Route.TRI, second=Route.BI, settings=(DEFAULT, NO_DECOYS, SHUFFLED)),
+    Contrast(first=Route.IPSI, second=Route.SINGLE, settings=(DEFAULT, NO_DECOYS, SHUFFLED)),
+    Contrast(first=Route.BI, second=Route.SINGLE, settings=(DEFAULT, NO_ISLANDS)),
+)
+COMPARED = (
+    "One detector reads the same test exams by each route; one training, so the interval is that of the patients alone."
 )
 _READING = (
     "Recall of masses with the 95 % interval of the patient bootstrap; a box hits when its IoU with a mass's box is "
@@ -70,50 +87,91 @@ _READING = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class TriViewStudy:
-    """Everything that decides the study's numbers."""
+def phantom_settings(
+    weights_file: Path, *, exams: int, control_exams: int, root: Path | None = None
+) -> tuple[Setting, ...]:
+    """The benchmark's settings in the frame of a detector.
 
-    weights_file: Path
-    #: Test exams of the default setting.
-    exams: int = 400
-    #: Test exams of each control.
-    control_exams: int = 200
-    #: Where readings are kept; a killed study goes on with the next setting.
-    out: Path
-    #: The phantom cache's root.
-    root: Path | None = None
+    Args:
+        weights_file: the detector.
+        exams: test exams of the default setting.
+        control_exams: test exams of each control; as many as of the default are read by the same patients.
+        root: the phantom cache's root.
+    """
+    frame = PRESETS[weights.read(weights_file)[1].preset].frame
 
-    def cached(self, setting: Setting, *, workers: int) -> ExamSet:
-        """The exams of a setting, rendered where they are missing."""
-        preset = PRESETS[weights.read(self.weights_file)[1].preset]
-        key = CacheKey(recipe=setting.recipe, frame=preset.frame, split=Split.TEST)
-        count = self.exams if setting is DEFAULT else self.control_exams
-        cache.build(key, exams=count, workers=workers, root=self.root)
-        return ExamSet(key, exams=count, root=self.root)
+    def of(recipe: str, count: int) -> Phantoms:
+        return Phantoms(key=CacheKey(recipe=recipe, frame=frame, split=Split.TEST), exams=count, root=root)
+
+    return (
+        Setting(name=DEFAULT, exams=of("training", exams)),
+        Setting(name=NO_ISLANDS, exams=of("no_islands", control_exams)),
+        Setting(name=NO_DECOYS, exams=of("no_decoys", control_exams)),
+        Setting(name=SHUFFLED, exams=of("training", control_exams), shuffled=True),
+    )
 
 
-def read(study: TriViewStudy, setting: Setting, exams: ExamSet, *, done: Callable[[], None]) -> Readings:
-    """What the detector says on every route, from ``out`` where it lies there already."""
-    network, card = mommi_storage.load(study.weights_file)
-    path = study.out / f"triview-{card.weights_sha256[:12]}-{setting.name.replace(' ', '-')}-{len(exams)}.npz"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _save(path, [_read_exam(network, exam, setting, done) for exam in exams])
-    return _load(path, exams)
+def read(
+    weights_file: Path,
+    setting: Setting,
+    *,
+    out: Path,
+    workers: int,
+    done: Callable[[int], None] = lambda _: None,
+) -> Readings:
+    """What the detector says on every route, from ``out`` as far as it lies there already.
+
+    Args:
+        weights_file: the detector.
+        setting: what is read, and how.
+        out: where readings are kept.
+        workers: processes, one thread each.
+        done: called with the number of exams of each piece.
+    """
+    exams = exams_of(setting.exams)
+    digest = weights.read(weights_file)[1].weights_sha256[:12]
+    name = f"triview-{digest}-{setting.exams.name}{'-shuffled' if setting.shuffled else ''}"
+    shelf = Shelf(folder=out / name, exams=len(exams))
+    missing = shelf.missing()
+    done(len(exams) - sum(len(shelf.exams_in(piece)) for piece in missing))
+    for piece in each(partial(_read_piece, weights_file, setting, shelf), missing, workers=workers):
+        done(len(shelf.exams_in(piece)))
+    return {route: _results(shelf.said(route), exams) for route in Route}
+
+
+def _results(said: Sequence[Columns], exams: Sequence[CanonicalExam]) -> list[ImageResult]:
+    views = [(exam, view) for exam in exams for view in np.flatnonzero(exam.present).tolist()]
+    found = [(boxes.astype(np.float64), scores.astype(np.float64)) for boxes, scores in said]
+    return [image_result(exam, view, one) for (exam, view), one in zip(views, found, strict=True)]
+
+
+@cache
+def _network(weights_file: Path) -> MommiNet:
+    return mommi_storage.load(weights_file)[0]
+
+
+def _read_piece(weights_file: Path, setting: Setting, shelf: Shelf, piece: int) -> int:
+    torch.set_num_threads(1)
+    exams = exams_of(setting.exams)
+    said: dict[str, list[Columns]] = {route: [] for route in Route}
+    for number in shelf.exams_in(piece):
+        for route, views in _read_exam(_network(weights_file), exams[number], shuffled=setting.shuffled).items():
+            said[route] += views
+    shelf.put(piece, said)
+    return piece
 
 
 @torch.inference_mode()
-def _read_exam(
-    network: MommiNet, exam: CanonicalExam, setting: Setting, done: Callable[[], None]
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Boxes and scores by route, then by view."""
-    look = network.look([view_input(exam, view, torch.device("cpu")) for view in range(len(VIEWS))])
-    if setting.shuffled:
+def _read_exam(network: MommiNet, exam: CanonicalExam, *, shuffled: bool) -> dict[Route, list[Columns]]:
+    """Boxes and scores of the views that are there, by route."""
+    views = np.flatnonzero(exam.present).tolist()
+    look = network.look([view_input(exam, view, torch.device("cpu")) for view in views])
+    if shuffled:
         look = _shuffled(look, seed=exam.seed)
-    outputs = [out for route in Route for out in network.conclude(look, furthest=route)]
-    done()
-    return [(out.boxes.numpy(), out.scores.numpy()) for out in outputs]
+    return {
+        route: [(out.boxes.numpy(), out.scores.numpy()) for out in network.conclude(look, furthest=route)]
+        for route in Route
+    }
 
 
 def _shuffled(look: Look, *, seed: int) -> Look:
@@ -125,74 +183,43 @@ def _shuffled(look: Look, *, seed: int) -> Look:
     return replace(look, landmarks=marks)
 
 
-def _save(path: Path, readings: Sequence[Sequence[tuple[np.ndarray, np.ndarray]]]) -> None:
-    found = [each for exam in readings for each in exam]
-    part = path.with_suffix(".part.npz")
-    np.savez(
-        part,
-        boxes=np.concatenate([boxes for boxes, _ in found]),
-        scores=np.concatenate([scores for _, scores in found]),
-        counts=np.array([len(scores) for _, scores in found]),
-    )
-    part.replace(path)
+def measured(
+    readings: Mapping[str, Readings],
+    contrasts: Sequence[Contrast] = CONTRASTS,
+    *,
+    controlled: bool = True,
+    resamples: int = RESAMPLES,
+) -> list[Measured]:
+    """Every contrast in every setting, per view and in any view.
 
-
-def _load(path: Path, exams: ExamSet) -> Readings:
-    with np.load(path) as saved:
-        ends = np.cumsum(saved["counts"])[:-1]
-        boxes, scores = (np.split(saved[name].astype(np.float64), ends) for name in ("boxes", "scores"))
-    found = iter(zip(boxes, scores, strict=True))
-    results: dict[Route, list[ImageResult]] = {route: [] for route in Route}
-    for exam in exams:
-        for route in Route:
-            results[route] += [image_result(exam, view, next(found)) for view in range(len(VIEWS))]
-    return results
-
-
-def claims(readings: Mapping[str, Readings], *, command: str) -> list[Claim]:
-    """Every contrast in every setting, per view and in any view."""
+    Args:
+        readings: by setting.
+        contrasts: what is compared.
+        controlled: whether settings other than the default are controls.
+        resamples: of the bootstrap.
+    """
     return [
         row
-        for first, second, settings in CONTRASTS
-        for setting in settings
+        for contrast in contrasts
+        for setting in contrast.settings
         for any_view in (False, True)
-        for row in _rows(readings[setting.name], (first, second), setting, any_view=any_view, command=command)
-    ]
-
-
-def _rows(
-    readings: Readings, routes: tuple[Route, Route], setting: Setting, *, any_view: bool, command: str
-) -> list[Claim]:
-    first, second = (readings[route] for route in routes)
-    froc = Froc.of(first, any_view=any_view)
-    return [
-        Claim(
-            claim="1",
-            title="tri-view beats dual beats single",
-            contrast=f"{routes[0]} - {routes[1]}",
-            setting=setting.name,
-            control=setting is not DEFAULT,
-            measure=f"{'any-view ' if any_view else ''}recall at {fppi:g} FPPI",
-            patients=len(froc.images),
-            images=int(froc.images.sum()),
-            lesions=len(froc.lesion_scores),
-            seeds=1,
-            first=found.first,
-            second=found.second,
-            effect=found.effect,
-            low=found.low,
-            high=found.high,
-            command=command,
-            compared="The shipped detector reads the same test exams by each route; one training, so the interval is "
-            "that of the patients alone.",
+        for row in recalls(
+            [readings[setting][contrast.first]],
+            [readings[setting][contrast.second]],
+            FPPI,
+            claim=CLAIM,
+            contrast=contrast.name,
+            setting=setting,
+            control=controlled and setting != DEFAULT,
+            any_view=any_view,
+            resamples=resamples,
         )
-        for fppi, found in zip(FPPI, paired_recall([first], [second], FPPI, any_view=any_view), strict=True)
     ]
 
 
 def markdown(readings: Mapping[str, Readings], *, source: str, command: str) -> str:
     """The tables of recall by route, setting, vendor style and missing view."""
-    default = readings[DEFAULT.name]
+    default = readings[DEFAULT]
     held_out = {r: [i for i in found if _held_out(i)] for r, found in default.items()}
     known = {r: [i for i in found if not _held_out(i)] for r, found in default.items()}
     sections = [
@@ -207,7 +234,7 @@ def markdown(readings: Mapping[str, Readings], *, source: str, command: str) -> 
 
 
 def _title(setting: str) -> str:
-    return "All routes" if setting == DEFAULT.name else f"Control: {setting}"
+    return "All routes" if setting == DEFAULT else f"Control: {setting}"
 
 
 def _held_out(image: ImageResult) -> bool:
@@ -251,7 +278,7 @@ def _of_view(found: Sequence[ImageResult], view: View) -> range:
 
 def write_calibration(readings: Mapping[str, Readings], card: WeightsCard, folder: Path, *, command: str) -> None:
     """Write how well the calibration of every route holds on the default test exams, as table, page and plot."""
-    default = readings[DEFAULT.name]
+    default = readings[DEFAULT]
     rows = reliability.reliability(default, card.calibration, resamples=CALIBRATION_RESAMPLES)
     reliability.write_csv(folder / "calibration.csv", rows)
     reliability.plot(folder / "calibration.png", default, card.calibration)
