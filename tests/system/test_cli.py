@@ -9,7 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import tomllib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -132,10 +136,62 @@ def test_doctor_names_what_is_wrong(tmp_path: Path) -> None:
     assert "✓ settings" in ran.stdout
     assert "TETRA_B: mommi_detector, crunet_segmenter, none" in ran.stdout
     assert "pacs gets SEG, SR, CAD SR (pacs)" in ran.stdout
-    assert "! listener TETRAVIEW: TETRAVIEW at 127.0.0.1:1: it does not answer" in ran.stdout
+    assert "! listener TETRAVIEW: listener (TETRAVIEW at 127.0.0.1:1) does not answer" in ran.stdout
     marks = [line.split(":")[0] for line in ran.stdout.splitlines() if line.startswith("✗")]
     assert marks == ["✗ database", "✗ Triton", "✗ destination pacs", "✗ way back from pacs"]
     assert not ran.stderr
+
+
+@contextmanager
+def half_an_answer() -> Iterator[int]:
+    """A peer that answers every association with the first bytes of its acceptance and nothing more; its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(32) as pool:
+        kept: list[socket.socket] = []
+
+        def answer(connection: socket.socket) -> None:
+            connection.recv(65536)
+            connection.sendall(b"\x02\x00\x00\x00\x00\xce\x00\x01")
+
+        def accept() -> None:
+            with suppress(OSError):
+                while True:
+                    kept.append(listener.accept()[0])
+                    pool.submit(answer, kept[-1])
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for connection in kept:
+            connection.close()
+
+
+def test_no_command_waits_for_the_rest_of_half_an_answer(phantom_exam: Path, tmp_path: Path) -> None:
+    """Whatever command calls a peer that stops in the middle of a PDU, it says who does not answer and ends."""
+    with half_an_answer() as port:
+        config = tmp_path / "tetraview.toml"
+        config.write_text(
+            f'data_dir = "{tmp_path / "data"}"\n[dicom]\nport = {port}\n[triton]\nurl = "127.0.0.1:1"\n'
+            f'[[destinations]]\nname = "archive"\nae_title = "ARCHIVE"\nhost = "127.0.0.1"\nport = {port}\n'
+        )
+        peer, settings = f"ARCHIVE@127.0.0.1:{port}", ("--config", config)
+        commands = {
+            "send": ("send", phantom_exam, "--to", peer),
+            "load": ("load", "--to", peer, "--count", "1", "--rate", "36000", "--recipe", "training"),
+            "probe": ("probe", "--to", "archive", "--out", tmp_path / "probe", *settings),
+            "pull": ("pull", "--from", "archive", "--date", "20260101", *settings),
+            "survey": ("survey", "--pacs", "archive", "--date", "20260101", *settings),
+            "read": ("read", "--from", "archive", "--study", "1.2.3", "--out", tmp_path / "out", *settings),
+            "doctor": ("doctor", *settings),
+        }
+        with ThreadPoolExecutor(len(commands)) as pool:
+            ends = dict(zip(commands, pool.map(lambda given: tetraview(*given), commands.values()), strict=True))
+    for name, ran in ends.items():
+        said = " ".join((ran.stdout + ran.stderr).split())
+        assert ran.returncode == 1, (name, said)
+        assert f"127.0.0.1:{port}) does not answer" in said, (name, said)
+        assert "Traceback" not in said, (name, said)
 
 
 def test_config_prints_a_settings_file() -> None:

@@ -13,8 +13,9 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
 )
 
 from tetraview.commitment import TakesReports, answer_report, request_of
+from tetraview.delivery.association import associate
 from tetraview.delivery.entity import awaiting_files
-from tetraview.delivery.scu import PROPOSED_SYNTAXES, associate
+from tetraview.delivery.scu import PROPOSED_SYNTAXES
 from tetraview.domain.delivery import ResultObject
 from tetraview.errors import DeliveryRefused, DestinationUnavailable
 from tetraview.settings import Destination

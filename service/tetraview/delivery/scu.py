@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import Enum
 from io import BytesIO
 from pathlib import Path
 
 from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import build_context, evt
-from pynetdicom.association import Association
-from pynetdicom.events import EventHandlerType
-from pynetdicom.presentation import PresentationContext
+from pynetdicom import build_context
 
-from tetraview.delivery.entity import application_entity, tls_arguments
-from tetraview.delivery.handshake import tls_fault
+from tetraview.delivery.association import associate
 from tetraview.domain.delivery import ResultObject
 from tetraview.errors import DeliveryRefused, DestinationUnavailable, StorageUnavailable
 from tetraview.settings import Destination
 
-_REJECTED_PERMANENT = 1
 #: A context for each leaves the choice to us: objects go as they are wherever that is accepted.
 PROPOSED_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
@@ -103,80 +97,6 @@ def _read(path: Path) -> Dataset:
         return dcmread(BytesIO(path.read_bytes()))
     except OSError as error:
         raise StorageUnavailable(f"the result {path.name} cannot be read: {error.strerror}") from error
-
-
-def associate(
-    destination: Destination,
-    contexts: list[PresentationContext],
-    *,
-    unaccepted: str,
-    calling_ae_title: str,
-    handlers: Sequence[EventHandlerType] = (),
-) -> Association:
-    """Open an association with a destination.
-
-    Args:
-        destination: who is called.
-        contexts: what is proposed.
-        unaccepted: what it does not accept where it accepts no context, and the remedy.
-        calling_ae_title: our AE title.
-        handlers: of pynetdicom's events.
-
-    Raises:
-        DestinationUnavailable: it does not answer, or asks for another try.
-        DeliveryRefused: it rejects us, or what is proposed, for good.
-    """
-    entity = application_entity(
-        calling_ae_title,
-        connect_seconds=destination.connect_seconds,
-        response_seconds=destination.response_seconds,
-    )
-    try:
-        association = entity.associate(
-            destination.host,
-            destination.port,
-            ae_title=destination.ae_title,
-            contexts=contexts,
-            tls_args=tls_arguments(destination),
-            evt_handlers=[(evt.EVT_CONN_OPEN, _limit_silence, [destination.response_seconds]), *handlers],
-        )
-    except OSError as error:
-        raise DestinationUnavailable(f"{destination.name}: no host {destination.host}: check its address") from error
-    if association.is_established:
-        return association
-    raise _no_association(association, destination, unaccepted=unaccepted)
-
-
-def _limit_silence(event: evt.Event, seconds: float) -> None:
-    """Give up on a peer that stops in the middle of a PDU or takes no more data: no timer of pynetdicom covers that."""
-    connection = event.assoc.dul.socket
-    if connection is not None and connection.socket is not None:
-        connection.socket.settimeout(seconds)
-
-
-def _no_association(
-    association: Association, destination: Destination, *, unaccepted: str
-) -> DestinationUnavailable | DeliveryRefused:
-    answer = association.acceptor.primitive
-    if answer is not None and (rejection := rejection_of(association)):
-        if answer.result == _REJECTED_PERMANENT:
-            return DeliveryRefused(f"{destination.name} {rejection}")
-        return DestinationUnavailable(f"{destination.name} {rejection}")
-    if association.rejected_contexts and not association.accepted_contexts:
-        return DeliveryRefused(f"{destination.name} does not accept {unaccepted}")
-    address = f"{destination.ae_title} at {destination.host}:{destination.port}"
-    if fault := tls_fault(destination):
-        return DestinationUnavailable(f"{destination.name} ({address}): {fault}")
-    what = "address and certificate" if destination.tls_ca_file else "address"
-    return DestinationUnavailable(f"{destination.name} ({address}) does not answer: check its {what} and that it runs")
-
-
-def rejection_of(association: Association) -> str:
-    """How a peer rejected an association (A-ASSOCIATE-RJ, PS3.8 9.3.4), and the remedy; empty if it did not."""
-    answer = association.acceptor.primitive
-    if not association.is_rejected or answer is None:
-        return ""
-    return f"rejected the association: {answer.result_str}, {answer.reason_str}; check both AE titles there"
 
 
 def _judged(answer: Dataset, result: ResultObject, destination: Destination) -> str:

@@ -10,20 +10,19 @@ from pydantic import ValidationError
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
-from pynetdicom import AE
+from pynetdicom import build_context
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from tetraview.delivery.entity import application_entity, tls_arguments
-from tetraview.delivery.handshake import tls_fault
-from tetraview.delivery.scu import Outcome, outcome_of, rejection_of
+from tetraview.delivery.association import associated
+from tetraview.delivery.scu import Outcome, outcome_of
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.settings import Destination
 
 _RECEIVER = re.compile(r"(?P<ae_title>[^@]{1,16})@(?P<host>.+):(?P<port>\d{1,5})")
 _LAST_PORT = 65535
-_CONNECT_SECONDS = 5
-_RESPONSE_SECONDS = 60
+#: A receiver on the command line has this long to answer each message.
+_RESPONSE_SECONDS = 60.0
 
 
 def receiver_of(
@@ -49,6 +48,7 @@ def receiver_of(
             ae_title=written["ae_title"],
             host=written["host"],
             port=int(written["port"]),
+            response_seconds=_RESPONSE_SECONDS,
             tls_ca_file=tls_ca_file,
             tls_certificate=tls_certificate,
             tls_key=tls_key,
@@ -73,18 +73,14 @@ def store_files(files: Sequence[Path], receiver: Destination, *, calling_ae_titl
         DestinationUnavailable: no association; the message says where.
     """
     contexts = {file: _context(file) for file in files}
-    entity = _entity(calling_ae_title)
-    for context in sorted({context for context in contexts.values() if context}):
-        entity.add_requested_context(*context)
-    if not entity.requested_contexts:
+    proposed = [build_context(*context) for context in sorted({each for each in contexts.values() if each})]
+    if not proposed:
         yield from ((file, "not a DICOM file") for file in files)
         return
-    association = _associate(entity, receiver)
-    try:
+    unaccepted = "these files: allow their SOP classes and transfer syntaxes there"
+    with associated(receiver, proposed, unaccepted=unaccepted, calling_ae_title=calling_ae_title) as association:
         for file in files:
             yield file, _store(association, file) if contexts[file] else "not a DICOM file"
-    finally:
-        association.release()
 
 
 def echo(destination: Destination) -> None:
@@ -93,36 +89,11 @@ def echo(destination: Destination) -> None:
     Raises:
         DestinationUnavailable: it does not answer with success.
     """
-    entity = _entity("TETRAVIEW")
-    entity.add_requested_context(Verification)
-    association = _associate(entity, destination)
-    status = association.send_c_echo()
-    association.release()
+    contexts, unaccepted = [build_context(Verification)], "C-ECHO: allow Verification there"
+    with associated(destination, contexts, unaccepted=unaccepted, calling_ae_title="TETRAVIEW") as association:
+        status = association.send_c_echo()
     if getattr(status, "Status", None) != 0:
         raise DestinationUnavailable(f"{destination.name} accepts associations but not C-ECHO")
-
-
-def _entity(ae_title: str) -> AE:
-    return application_entity(ae_title, connect_seconds=_CONNECT_SECONDS, response_seconds=_RESPONSE_SECONDS)
-
-
-def _associate(entity: AE, receiver: Destination) -> Association:
-    tls = tls_arguments(receiver)
-    try:
-        association = entity.associate(receiver.host, receiver.port, ae_title=receiver.ae_title, tls_args=tls)
-    except OSError as error:
-        raise DestinationUnavailable(
-            f"no host {receiver.host} is found ({error.strerror}): correct the address"
-        ) from error
-    if association.is_established:
-        return association
-    where = f"{receiver.ae_title} at {receiver.host}:{receiver.port}"
-    if rejection := rejection_of(association):
-        raise DestinationUnavailable(f"{where}: it {rejection}")
-    if fault := tls_fault(receiver):
-        raise DestinationUnavailable(f"{where}: {fault}")
-    what = "address, AE titles, certificates" if tls else "address, AE titles"
-    raise DestinationUnavailable(f"{where}: it does not answer; check {what} and that it runs")
 
 
 def _context(file: Path) -> tuple[str, str] | None:

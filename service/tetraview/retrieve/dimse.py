@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pynetdicom import build_context
 from pynetdicom.association import Association
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at import
     StudyRootQueryRetrieveInformationModelFind,
     StudyRootQueryRetrieveInformationModelMove,
 )
 
-from tetraview.delivery.entity import application_entity, tls_arguments
+from tetraview.delivery.association import associated
 from tetraview.domain.address import plain
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.intake.accept import NoLedger
@@ -119,7 +120,7 @@ class DicomArchive:
     def _find(self, query: Dataset) -> list[Dataset]:
         answers: list[Dataset] = []
         model = StudyRootQueryRetrieveInformationModelFind
-        with self._associate(model, response_seconds=self._destination.response_seconds) as association:
+        with self._associated(model) as association:
             for status, answer in association.send_c_find(query, model):
                 code = self._code(status)
                 if code in _PENDING and answer is not None:
@@ -131,7 +132,7 @@ class DicomArchive:
     def _move(self, study: str, series: str) -> Moved:
         query = _query("SERIES", StudyInstanceUID=study, SeriesInstanceUID=series)
         model = StudyRootQueryRetrieveInformationModelMove
-        with self._associate(model, response_seconds=_MOVE_SECONDS) as association:
+        with self._associated(model, response_seconds=_MOVE_SECONDS) as association:
             *_, status = (status for status, _ in association.send_c_move(query, self._dicom.ae_title, model))
         code = self._code(status)
         if code == _DESTINATION_UNKNOWN:
@@ -155,43 +156,22 @@ class DicomArchive:
             )
         return int(status.Status)
 
-    @contextmanager
-    def _associate(self, model: Any, *, response_seconds: float) -> Iterator[Association]:
-        there = self._destination
-        entity = application_entity(
-            self._dicom.ae_title, connect_seconds=there.connect_seconds, response_seconds=response_seconds
+    def _associated(self, model: Any, *, response_seconds: float | None = None) -> AbstractContextManager[Association]:
+        return associated(
+            self._destination,
+            [build_context(model)],
+            unaccepted="our queries: allow Study Root query/retrieve there",
+            calling_ae_title=self._dicom.ae_title,
+            response_seconds=response_seconds,
         )
-        entity.add_requested_context(model)
-        try:
-            association = entity.associate(
-                there.host, there.port, ae_title=there.ae_title, tls_args=tls_arguments(there)
-            )
-        except OSError as error:
-            raise _no_host(there) from error
-        if not association.is_established:
-            address = f"{there.ae_title} at {there.host}:{there.port}"
-            raise DestinationUnavailable(
-                f"{there.name} ({address}) does not let us query: check both AE titles, the address and that it runs"
-            )
-        try:
-            yield association
-        except RuntimeError as error:
-            raise DestinationUnavailable(f"{there.name} ended the association: its log says why") from error
-        finally:
-            if association.is_established:
-                association.release()
 
 
 def _addresses(there: Destination) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
         found = socket.getaddrinfo(there.host, there.port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise _no_host(there) from error
+        raise DestinationUnavailable(f"{there.name}: no host {there.host}: check its address") from error
     return tuple(ip_network(plain(str(address[0]))) for *_, address in found)
-
-
-def _no_host(there: Destination) -> DestinationUnavailable:
-    return DestinationUnavailable(f"{there.name}: no host {there.host}: check its address")
 
 
 def _query(level: str, **keys: str) -> Dataset:

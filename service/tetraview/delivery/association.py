@@ -1,0 +1,141 @@
+"""The one way in which we open an association, and what is said where none comes about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from pynetdicom import evt
+from pynetdicom.association import Association
+from pynetdicom.events import EventHandlerType
+from pynetdicom.presentation import PresentationContext
+
+from tetraview.delivery.entity import application_entity, tls_arguments
+from tetraview.delivery.handshake import tls_fault
+from tetraview.errors import DeliveryRefused, DestinationUnavailable
+from tetraview.settings import Destination
+
+_REJECTED_PERMANENT = 1
+
+
+def associate(
+    destination: Destination,
+    contexts: list[PresentationContext],
+    *,
+    unaccepted: str,
+    calling_ae_title: str,
+    response_seconds: float | None = None,
+    handlers: Sequence[EventHandlerType] = (),
+) -> Association:
+    """Open an association; whatever the peer does, it ends within the destination's limits.
+
+    Args:
+        destination: who is called.
+        contexts: what is proposed.
+        unaccepted: what it does not accept where it accepts no context, and the remedy.
+        calling_ae_title: our AE title.
+        response_seconds: longest time until the answer to one message; None for the destination's.
+        handlers: of pynetdicom's events.
+
+    Raises:
+        DestinationUnavailable: it does not answer, or asks for another try.
+        DeliveryRefused: it rejects us, or what is proposed, for good.
+        SettingsInvalid: our AE title cannot be one, or a certificate cannot be used.
+    """
+    patience = response_seconds or destination.response_seconds
+    entity = application_entity(
+        calling_ae_title, connect_seconds=destination.connect_seconds, response_seconds=patience
+    )
+    try:
+        association = entity.associate(
+            destination.host,
+            destination.port,
+            ae_title=destination.ae_title,
+            contexts=contexts,
+            tls_args=tls_arguments(destination),
+            evt_handlers=[(evt.EVT_CONN_OPEN, _limit_silence, [destination.connect_seconds]), *handlers],
+        )
+    except OSError as error:
+        raise DestinationUnavailable(f"{destination.name}: no host {destination.host}: check its address") from error
+    if association.is_established:
+        _let_be_silent(association, patience)
+        return association
+    raise _no_association(association, destination, unaccepted=unaccepted)
+
+
+def _limit_silence(event: evt.Event, seconds: float) -> None:
+    """Give up on a peer that stops in the middle of a PDU: no timer of pynetdicom covers that."""
+    _let_be_silent(event.assoc, seconds)
+
+
+def _let_be_silent(association: Association, seconds: float) -> None:
+    """How long a peer may stop in the middle of a PDU, or take no more data."""
+    connection = association.dul.socket
+    if connection is not None and connection.socket is not None:
+        connection.socket.settimeout(seconds)
+
+
+def _no_association(
+    association: Association, destination: Destination, *, unaccepted: str
+) -> DestinationUnavailable | DeliveryRefused:
+    answer = association.acceptor.primitive
+    if answer is not None and (rejection := rejection_of(association)):
+        if answer.result == _REJECTED_PERMANENT:
+            return DeliveryRefused(f"{destination.name} {rejection}")
+        return DestinationUnavailable(f"{destination.name} {rejection}")
+    if association.rejected_contexts and not association.accepted_contexts:
+        return DeliveryRefused(f"{destination.name} does not accept {unaccepted}")
+    address = f"{destination.ae_title} at {destination.host}:{destination.port}"
+    if fault := tls_fault(destination):
+        return DestinationUnavailable(f"{destination.name} ({address}): {fault}")
+    what = "address and certificate" if destination.tls_ca_file else "address"
+    return DestinationUnavailable(f"{destination.name} ({address}) does not answer: check its {what} and that it runs")
+
+
+def rejection_of(association: Association) -> str:
+    """How a peer rejected an association (A-ASSOCIATE-RJ, PS3.8 9.3.4), and the remedy; empty if it did not."""
+    answer = association.acceptor.primitive
+    if not association.is_rejected or answer is None:
+        return ""
+    return f"rejected the association: {answer.result_str}, {answer.reason_str}; check both AE titles there"
+
+
+@contextmanager
+def associated(
+    destination: Destination,
+    contexts: list[PresentationContext],
+    *,
+    unaccepted: str,
+    calling_ae_title: str,
+    response_seconds: float | None = None,
+) -> Iterator[Association]:
+    """An association for a command that a person waits for, released at its end.
+
+    Args:
+        destination: who is called.
+        contexts: what is proposed.
+        unaccepted: what it does not accept where it accepts no context, and the remedy.
+        calling_ae_title: our AE title.
+        response_seconds: longest time until the answer to one message; None for the destination's.
+
+    Raises:
+        DestinationUnavailable: it does not answer, rejects us or what is proposed, or ends the association.
+        SettingsInvalid: our AE title cannot be one, or a certificate cannot be used.
+    """
+    try:
+        association = associate(
+            destination,
+            contexts,
+            unaccepted=unaccepted,
+            calling_ae_title=calling_ae_title,
+            response_seconds=response_seconds,
+        )
+    except DeliveryRefused as refusal:
+        raise DestinationUnavailable(str(refusal)) from refusal
+    try:
+        yield association
+    except RuntimeError as error:
+        raise DestinationUnavailable(f"{destination.name} ended the association: its log says why") from error
+    finally:
+        if association.is_established:
+            association.release()
