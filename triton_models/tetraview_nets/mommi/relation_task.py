@@ -70,7 +70,7 @@ class PooledViews:
         for views in batches:
             pyramid = network.features(views.image)
             proposed = network.proposals.propose(network.proposals(pyramid))
-            near = [around(masses, network, generator)[:EXTRA] for masses in views.boxes]
+            near = [around(masses, network, generator) for masses in views.boxes]
             rois = padded(
                 RoIs.of([torch.cat(pair) for pair in zip(near, proposed, strict=True)]),
                 network.preset.proposals + EXTRA,

@@ -30,7 +30,6 @@ from tetraview_nets.mommi.recipe import Stage, TrainingRecipe
 from tetraview_nets.mommi.relation_task import RelationTask, with_other_view
 from tetraview_nets.mommi.stacking import fit_linker, fit_scorer
 from tetraview_nets.mommi.task import TASKS, FusionTask, TaskSet, WindowTask
-from tetraview_nets.plain.storage import NAME as PLAIN
 from tetraview_nets.weights import WeightsCard, save
 
 #: The part of MommiNet-v2 that each stage trains.
@@ -56,7 +55,8 @@ class Training:
     workers: Workers = ALONE
     #: What is learnt from in place of the recipe's phantoms.
     material: ExamMaterial | None = None
-    #: Weights that every stage begins with; the ipsilateral backbone may begin as the plain network's.
+    #: Weights that every stage begins with; the ipsilateral backbone may begin as
+    #: that of the plain network.
     init: Path | None = None
 
     def exams(self, split: Split, count: int) -> ExamSet:
@@ -264,17 +264,19 @@ def _of_stage(exams: Sequence[CanonicalExam], stage: Stage) -> list[CanonicalExa
 
 
 def begin(network: nn.Module, stage: Stage, path: Path) -> None:
-    """Give the network of a stage the weights of its part in a file, or its backbone those of the plain network.
+    """Give the network of a stage the weights of its part in a file, or its backbone those of a network that is one.
 
     Raises:
         WeightsInvalid: the file is not usable.
         ValueError: the file holds no weights for the stage.
     """
     tensors, card = weights.read(path)
-    if card.name == PLAIN and stage is Stage.IPSI:
+    if stage is Stage.IPSI:
         backbone = network.get_submodule("backbone")
-        backbone.load_state_dict({name: tensors[name] for name in backbone.state_dict() if name in tensors})
-        return
+        own = backbone.state_dict().keys()
+        if own - tensors.keys() == set():
+            backbone.load_state_dict({name: tensors[name] for name in own})
+            return
     place = f"{PLACES[stage]}."
     part = {name.removeprefix(place): each for name, each in tensors.items() if name.startswith(place)}
     if not part:
