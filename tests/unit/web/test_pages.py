@@ -241,7 +241,7 @@ def test_a_preview_that_is_gone_is_a_fault_of_its_own(site: Site) -> None:
     (site.results / "0f3ab2c4d5e6f708" / "1" / "R-CC.png").unlink()
     words = text_of(site.client.get(EXAM).text)
     assert "R-CC ipsi Read, but its preview is gone" in words
-    assert "L1-CC R-CC 0.83" in words
+    assert "L1-CC R-CC 0.87 0.83" in words
 
 
 @pytest.mark.parametrize("state", list(ExamState))
