@@ -12,6 +12,7 @@ from tetraview_nets.boxes import iou_matrix
 from tetraview_nets.learning.cache import VIEWS, CanonicalExam
 from tetraview_nets.learning.evaluate import view_input
 from tetraview_nets.learning.pairs import SAME, UNKNOWN, known_pairs, tells
+from tetraview_nets.linking import shown
 from tetraview_nets.metrics import IOU_CRITERION
 from tetraview_nets.mommi.linker import KnownPairs, geometry_weights
 from tetraview_nets.mommi.network import MommiNet, branch_scores, candidates, compared
@@ -73,7 +74,7 @@ def exam_pairs(network: MommiNet, exam: CanonicalExam, thresholds: Mapping[str, 
     look = network.look([view_input(exam, view, device) for view in np.flatnonzero(exam.present).tolist()])
     evidence = network.evidence(look)
     outputs = network.marks(look, evidence)
-    strong = [marks.scores >= thresholds[marks.route] for marks in outputs]
+    strong = [shown(marks, thresholds) for marks in outputs]
     place = {marks.view: i for i, marks in enumerate(outputs)}
     found = []
     for cc, columns in compared(look, evidence, outputs).items():

@@ -15,13 +15,11 @@ from torch import Tensor
 from tetraview_nets.learning.cache import VIEWS, CanonicalExam
 from tetraview_nets.learning.evaluate import view_input
 from tetraview_nets.learning.pairs import DIFFERENT, SAME, UNKNOWN, known_pairs, masses_in_both, tells
-from tetraview_nets.linking import COLUMNS, UNIT_MM, Places, breasts, by_geometry, geometry
+from tetraview_nets.linking import COLUMNS, SHOWN, UNIT_MM, Places, breasts, by_geometry, geometry, shown
 from tetraview_nets.metrics import auc, expected_calibration_error, interval, patient_weights
 from tetraview_nets.metrics.arrays import Booleans, Floats, Integers
 from tetraview_nets.system import ViewInput, ViewOutput
 
-#: Marks of a view that a reader sees.
-SHOWN = 3
 #: The rule of earlier versions: up to this difference of nipple distances, up to this ratio of sizes.
 OLD_DISTANCE_MM, OLD_RATIO = 20.0, 2.0
 #: Up to this difference of depths.
@@ -104,15 +102,15 @@ def read(network: Any, exams: Iterable[CanonicalExam], thresholds: Mapping[str, 
         thresholds: least score by route.
     """
     for exam in filter(tells, exams):
-        shown = np.flatnonzero(exam.present).tolist()
-        views = [view_input(exam, view, torch.device("cpu")) for view in shown]
+        there = np.flatnonzero(exam.present).tolist()
+        views = [view_input(exam, view, torch.device("cpu")) for view in there]
         outputs: list[ViewOutput] = network.read(views)
         for cc, mlo in breasts(outputs):
             yield _breast(exam, [(views[i], outputs[i]) for i in (cc, mlo)], thresholds)
 
 
 def _breast(exam: CanonicalExam, both: list[tuple[ViewInput, ViewOutput]], thresholds: Mapping[str, float]) -> Breast:
-    kept = [torch.nonzero(marks.scores >= thresholds[marks.route])[:SHOWN, 0] for _, marks in both]
+    kept = [shown(marks, thresholds) for _, marks in both]
     said = both[0][1].same_mass
     assert said is not None  # both views are there
     cc, mlo = (Places.of(*seen).only(own) for seen, own in zip(both, kept, strict=True))
