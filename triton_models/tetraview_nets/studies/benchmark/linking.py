@@ -18,6 +18,7 @@ from tetraview_nets.learning.pairs import DIFFERENT, SAME, UNKNOWN, known_pairs,
 from tetraview_nets.linking import COLUMNS, SHOWN, UNIT_MM, Places, breasts, by_geometry, geometry, shown
 from tetraview_nets.metrics import auc, expected_calibration_error, interval, patient_weights
 from tetraview_nets.metrics.arrays import Booleans, Floats, Integers
+from tetraview_nets.regression import regress
 from tetraview_nets.system import ViewInput, ViewOutput
 
 #: The rule of earlier versions: up to this difference of nipple distances, up to this ratio of sizes.
@@ -125,6 +126,19 @@ def _breast(exam: CanonicalExam, both: list[tuple[ViewInput, ViewOutput]], thres
         known=known_pairs(exam, cc=view, marks=boxes),
         masses=masses_in_both(exam, cc=view, marks=boxes),
     )
+
+
+def geometry_of(found: Iterable[Breast]) -> dict[str, float]:
+    """What ``tetraview_nets.linking`` says of geometry, fitted to the known pairs of breasts, and of how many."""
+    columns, same = [], []
+    for breast in found:
+        told = torch.from_numpy(breast.known != UNKNOWN)
+        columns.append(geometry(breast.cc, breast.mlo)[told])
+        same.append(torch.from_numpy(breast.known == SAME)[told])
+    truth = torch.cat(same)
+    weights, bias = regress(torch.cat(columns), truth)
+    fitted = {name: round(float(x), 2) for name, x in zip((*COLUMNS, "bias"), (*weights, bias), strict=True)}
+    return fitted | {"pairs": len(truth), "same": int(truth.sum())}
 
 
 def rows(breasts_read: Iterable[Breast]) -> list[Row]:
