@@ -35,7 +35,8 @@ from tetraview_nets.studies.benchmark import (
 from tetraview_nets.studies.real.command import RealPart
 from tetraview_nets.studies.real.systems import sentence
 from tetraview_nets.systems import DETECTORS, REPOSITORY, SYSTEMS, served, weights_file
-from tetraview_nets.weights import load_network
+from tetraview_nets.weights import WeightsCard, load_network
+from tetraview_nets.yolo_msp.system import SYSTEM as YOLO_MSP
 
 app = typer.Typer(help="Check what the phantom benchmark can show and what it gives away.", no_args_is_help=True)
 console = Console()
@@ -165,31 +166,57 @@ def backends_command(
     _show(engines.markdown(races, command=command), out, "backends.md")
 
 
+ExamsOption = Annotated[int, typer.Option(min=1, help="Phantom exams.")]
+RenderersOption = Annotated[int, typer.Option(min=1, help="Processes that render missing phantoms.")]
+RootOption = Annotated[Path | None, typer.Option(help="Root of the phantom cache.")]
+
+
 @app.command("linking")
 def linking_command(  # noqa: PLR0917
     weights: Annotated[list[str] | None, typer.Option(help="SYSTEM=FILE in place of shipped weights.")] = None,
     data: RealDataOption = None,
-    exams: Annotated[int, typer.Option(min=1, help="Phantom test exams.")] = 200,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that render missing phantoms.")] = 2,
-    cache_root: Annotated[Path | None, typer.Option(help="Root of the phantom cache.")] = None,
+    exams: ExamsOption = 200,
+    workers: RenderersOption = 2,
+    cache_root: RootOption = None,
     out: OutOption = None,
 ) -> None:
     """Print how often the right marks in CC and MLO are linked: phantoms, and the validation exams of folders."""
     torch.set_num_threads(1)
-    named = named_weights(weights)
-    pages = []
-    for name, system in DETECTORS.items():
-        file = named.get(name, weights_file(name))
-        network, card = load_network(file, name=system.card_name, presets=system.presets, build=system.build)
-        key = CacheKey(recipe="training", frame=system.presets[card.preset].frame, split=Split.TEST)
-        cache.build(key, exams=exams, workers=workers, root=cache_root)
-        request = DataRequest(folders=data or [], mix=None, workers=workers, root=cache_root)
-        real = [exam for exam in read_folders(request, key) if RealPart.VALIDATION.holds(exam)]
-        chosen = [*ExamSet(key, exams=exams, root=cache_root), *real]
-        found = linking.rows(linking.read(network, chosen, card.operating_points["balanced"]))
-        pages.append(linking.section(found, weights=sentence(name, card)))
+    request = DataRequest(folders=data or [], mix=None, workers=workers, root=cache_root)
+    sections = []
+    for name, file in ((name, named_weights(weights).get(name, weights_file(name))) for name in DETECTORS):
+        found, card = _breasts(name, file, request, exams=exams, split=Split.TEST)
+        sections.append(linking.section(linking.rows(found), weights=sentence(name, card)))
     flags = [f"--data {folder.name.upper()}" for folder in data or ()] + [f"--exams {exams}"]
-    _show(linking.markdown(pages, command=f"tetraview_nets benchmark linking {' '.join(flags)}"), out, "linking.md")
+    _show(linking.markdown(sections, command=f"tetraview_nets benchmark linking {' '.join(flags)}"), out, "linking.md")
+
+
+@app.command("geometry")
+def geometry_command(
+    data: RealDataOption = None,
+    exams: ExamsOption = 100,
+    workers: RenderersOption = 2,
+    cache_root: RootOption = None,
+) -> None:
+    """Fit how detectors without relations link CC and MLO, to the marks of yolo_msp on validation exams."""
+    torch.set_num_threads(1)
+    request = DataRequest(folders=data or [], mix=None, workers=workers, root=cache_root)
+    name = YOLO_MSP.name
+    found, _ = _breasts(name, weights_file(name), request, exams=exams, split=Split.VALIDATION)
+    console.print_json(data=linking.geometry_of([breast for breast in found if breast.source not in FIGURES_ONLY]))
+
+
+def _breasts(
+    name: str, file: Path, request: DataRequest, *, exams: int, split: Split
+) -> tuple[list[linking.Breast], WeightsCard]:
+    """What a detector marks in phantoms of a split and in the validation exams of folders, and its card."""
+    system = DETECTORS[name]
+    network, card = load_network(file, name=system.card_name, presets=system.presets, build=system.build)
+    key = CacheKey(recipe="training", frame=system.presets[card.preset].frame, split=split)
+    cache.build(key, exams=exams, workers=request.workers, root=request.root)
+    real = [exam for exam in read_folders(request, key) if RealPart.VALIDATION.holds(exam)]
+    chosen = [*ExamSet(key, exams=exams, root=request.root), *real]
+    return list(linking.read(network, chosen, card.operating_points["balanced"])), card
 
 
 def _show(text: str, out: Path | None, name: str) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tetraview_nets.boxes import iou_matrix
-from tetraview_nets.linking import BIAS, COLUMNS, WEIGHTS
+from tetraview_nets.linking import BIAS, WEIGHTS
 from tetraview_nets.mommi.ipsidual import RoIReading
 from tetraview_nets.mommi.presets import MommiPreset
 from tetraview_nets.regression import regress
@@ -97,28 +97,12 @@ class Linker(nn.Module):
 
     def fit(self, pairs: Sequence[KnownPairs]) -> None:
         """Fit all weights; nothing is changed where no pair, or every one, is one mass."""
-        if fitted := _fitted(pairs, slice(None)):
-            self.weight[:], self.bias[...] = fitted
+        same = torch.cat([known.same for known in pairs]) if pairs else torch.zeros(0, dtype=torch.bool)
+        if bool(same.any()) and not bool(same.all()):
+            self.weight[:], self.bias[...] = regress(torch.cat([known.columns for known in pairs]), same)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Weights of before there was a linker keep that of geometry."""
         for name, own in self.state_dict(prefix=prefix).items():
             state_dict.setdefault(name, own)
         super()._load_from_state_dict(state_dict, prefix, *rest)
-
-
-def geometry_weights(pairs: Sequence[KnownPairs]) -> dict[str, float]:
-    """The weights of geometry alone and its ``bias``, as ``linking`` has them; empty where none can be fitted."""
-    fitted = _fitted(pairs, slice(len(COLUMNS)))
-    if fitted is None:
-        return {}
-    weights, bias = fitted
-    return {name: round(float(x), 2) for name, x in zip((*COLUMNS, "bias"), (*weights, bias), strict=True)}
-
-
-def _fitted(pairs: Sequence[KnownPairs], columns: slice) -> tuple[Tensor, Tensor] | None:
-    """Weights and bias for some columns; None where no pair, or every one, is one mass."""
-    same = torch.cat([known.same for known in pairs]) if pairs else torch.zeros(0, dtype=torch.bool)
-    if not bool(same.any()) or bool(same.all()):
-        return None
-    return regress(torch.cat([known.columns for known in pairs])[:, columns], same)

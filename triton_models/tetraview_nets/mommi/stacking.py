@@ -12,8 +12,9 @@ from tetraview_nets.boxes import iou_matrix
 from tetraview_nets.learning.cache import VIEWS, CanonicalExam
 from tetraview_nets.learning.evaluate import view_input
 from tetraview_nets.learning.pairs import SAME, UNKNOWN, known_pairs, tells
+from tetraview_nets.linking import shown
 from tetraview_nets.metrics import IOU_CRITERION
-from tetraview_nets.mommi.linker import KnownPairs, geometry_weights
+from tetraview_nets.mommi.linker import KnownPairs
 from tetraview_nets.mommi.network import MommiNet, branch_scores, candidates, compared
 from tetraview_nets.mommi.scorer import Candidates
 
@@ -43,7 +44,7 @@ def exam_candidates(network: MommiNet, exam: CanonicalExam, routes: Sequence[Rou
 
 def fit_linker(
     network: MommiNet, exams: Iterable[CanonicalExam], thresholds: Mapping[str, float]
-) -> dict[str, dict[str, int] | dict[str, float]]:
+) -> dict[str, dict[str, int]]:
     """Weigh what tells whether marks in CC and MLO are one mass by what is known of them.
 
     Args:
@@ -52,18 +53,15 @@ def fit_linker(
         thresholds: least score of a mark by route; what no reader sees teaches nothing.
 
     Returns:
-        For a card: the pairs that it learnt from by source and how many of them are one mass, and the weights that
-        geometry has by itself.
+        The pairs that it learnt from by source, and how many of them are one mass.
     """
     found = [(exam.source, pairs) for exam in exams if tells(exam) for pairs in exam_pairs(network, exam, thresholds)]
-    every = [pairs for _, pairs in found]
-    network.linker.fit(every)
-    alone = {"geometry": rounded} if (rounded := geometry_weights(every)) else {}
+    network.linker.fit([pairs for _, pairs in found])
     own = {source: [pairs.same for name, pairs in found if name == source] for source in sorted({s for s, _ in found})}
     return {
         source: {"pairs": sum(map(len, same)), "same": sum(int(one.sum()) for one in same)}
         for source, same in own.items()
-    } | alone
+    }
 
 
 @torch.no_grad()
@@ -73,7 +71,7 @@ def exam_pairs(network: MommiNet, exam: CanonicalExam, thresholds: Mapping[str, 
     look = network.look([view_input(exam, view, device) for view in np.flatnonzero(exam.present).tolist()])
     evidence = network.evidence(look)
     outputs = network.marks(look, evidence)
-    strong = [marks.scores >= thresholds[marks.route] for marks in outputs]
+    strong = [shown(marks, thresholds) for marks in outputs]
     place = {marks.view: i for i, marks in enumerate(outputs)}
     found = []
     for cc, columns in compared(look, evidence, outputs).items():

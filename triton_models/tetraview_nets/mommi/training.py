@@ -35,8 +35,9 @@ from tetraview_nets.weights import WeightsCard, save
 #: The part of MommiNet-v2 that each stage trains.
 PLACES = MappingProxyType({**{stage: str(stage) for stage in Stage}, Stage.RELATION: "ipsi.head"})
 MODEL, VERSION = "mommi", "0.4.0"
-#: The operating point whose marks teach how to link: those of the others are among them.
-SENSITIVE = "high_sensitivity"
+#: The operating point whose marks teach how to link, that of the service by default: the lower the scores, the fewer
+#: pairs are one mass, and probabilities hold where they were fitted.
+USUAL_POINT = "balanced"
 #: Of given exams every so manieth is kept for the fusion network.
 FUSION_STEP = 10
 
@@ -159,7 +160,7 @@ class Training:
         detector = MommiDetector(network)
         results = read_routes(detector, operating)
         points = operating_points(results)
-        linked = fit_linker(network, [*operating, *calibrating, *scoring], points[SENSITIVE])
+        linked = fit_linker(network, [*operating, *calibrating, *scoring], points[USUAL_POINT])
         sources = Sources(training_data=(*self._data_sets, *self._chosen_on)) + noted(self.folder)
         recalls = {str(route): recall_figures(found) for route, found in results.items()}
         card = WeightsCard(
@@ -238,7 +239,7 @@ class Training:
         real = [*self.material.train, *self.material.validation] if self.material else []
         given = self.material.data_sets if self.material else ()
         exams = [*self.exams(Split.VALIDATION, self.recipe.validation_exams), *real]
-        linked = fit_linker(network.to(self.device).eval(), exams, card.operating_points[SENSITIVE])
+        linked = fit_linker(network.to(self.device).eval(), exams, card.operating_points[USUAL_POINT])
         own = phantoms(self.recipe.validation_exams, role=Role.VALIDATION)
         sources = Sources(training_data=card.training_data, commands=card.commands)
         sources += Sources(training_data=(*given, own), commands=tuple(command_lines()))

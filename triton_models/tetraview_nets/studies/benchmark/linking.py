@@ -15,13 +15,12 @@ from torch import Tensor
 from tetraview_nets.learning.cache import VIEWS, CanonicalExam
 from tetraview_nets.learning.evaluate import view_input
 from tetraview_nets.learning.pairs import DIFFERENT, SAME, UNKNOWN, known_pairs, masses_in_both, tells
-from tetraview_nets.linking import COLUMNS, UNIT_MM, Places, breasts, by_geometry, geometry
+from tetraview_nets.linking import COLUMNS, SHOWN, UNIT_MM, Places, breasts, by_geometry, geometry, shown
 from tetraview_nets.metrics import auc, expected_calibration_error, interval, patient_weights
 from tetraview_nets.metrics.arrays import Booleans, Floats, Integers
+from tetraview_nets.regression import regress
 from tetraview_nets.system import ViewInput, ViewOutput
 
-#: Marks of a view that a reader sees.
-SHOWN = 3
 #: The rule of earlier versions: up to this difference of nipple distances, up to this ratio of sizes.
 OLD_DISTANCE_MM, OLD_RATIO = 20.0, 2.0
 #: Up to this difference of depths.
@@ -104,15 +103,15 @@ def read(network: Any, exams: Iterable[CanonicalExam], thresholds: Mapping[str, 
         thresholds: least score by route.
     """
     for exam in filter(tells, exams):
-        shown = np.flatnonzero(exam.present).tolist()
-        views = [view_input(exam, view, torch.device("cpu")) for view in shown]
+        there = np.flatnonzero(exam.present).tolist()
+        views = [view_input(exam, view, torch.device("cpu")) for view in there]
         outputs: list[ViewOutput] = network.read(views)
         for cc, mlo in breasts(outputs):
             yield _breast(exam, [(views[i], outputs[i]) for i in (cc, mlo)], thresholds)
 
 
 def _breast(exam: CanonicalExam, both: list[tuple[ViewInput, ViewOutput]], thresholds: Mapping[str, float]) -> Breast:
-    kept = [torch.nonzero(marks.scores >= thresholds[marks.route])[:SHOWN, 0] for _, marks in both]
+    kept = [shown(marks, thresholds) for _, marks in both]
     said = both[0][1].same_mass
     assert said is not None  # both views are there
     cc, mlo = (Places.of(*seen).only(own) for seen, own in zip(both, kept, strict=True))
@@ -127,6 +126,19 @@ def _breast(exam: CanonicalExam, both: list[tuple[ViewInput, ViewOutput]], thres
         known=known_pairs(exam, cc=view, marks=boxes),
         masses=masses_in_both(exam, cc=view, marks=boxes),
     )
+
+
+def geometry_of(found: Iterable[Breast]) -> dict[str, float]:
+    """What ``tetraview_nets.linking`` says of geometry, fitted to the known pairs of breasts, and of how many."""
+    columns, same = [], []
+    for breast in found:
+        told = torch.from_numpy(breast.known != UNKNOWN)
+        columns.append(geometry(breast.cc, breast.mlo)[told])
+        same.append(torch.from_numpy(breast.known == SAME)[told])
+    truth = torch.cat(same)
+    weights, bias = regress(torch.cat(columns), truth)
+    fitted = {name: round(float(x), 2) for name, x in zip((*COLUMNS, "bias"), (*weights, bias), strict=True)}
+    return fitted | {"pairs": len(truth), "same": int(truth.sum())}
 
 
 def rows(breasts_read: Iterable[Breast]) -> list[Row]:
