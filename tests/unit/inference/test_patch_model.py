@@ -144,7 +144,7 @@ def models(fake: Any, classifying: Any, *, name: str | None) -> Models:
     """The clients of both fakes, the one of patches used as a classifier."""
     fake.answer |= {"exam_id": text("calibration"), "route": fake.answer["route"][:1]}
     fake.answer |= {"nipples": fake.answer["nipples"][:1], "box_view": np.zeros(3, np.int32), "warnings": text("")}
-    fake.answer |= {"pairs": np.zeros((0, 2), np.int32), "pair_scores": np.zeros(0, np.float32)}
+    fake.answer |= {name: fake.answer[name][:0] for name in ("pairs", "pair_scores")}
     classifying.answer |= {"exam_id": text("calibration")}
     for tensor in ("probability", "threshold", "malignancy", "birads_score"):
         if tensor in classifying.answer:
