@@ -25,15 +25,24 @@ def application_entity(ae_title: str, *, connect_seconds: float, response_second
     Raises:
         SettingsInvalid: the AE title cannot be one.
     """
-    try:
-        entity = AE(ae_title)
-    except ValueError:
-        raise SettingsInvalid(f"{ae_title!r} is no AE title: 1 to 16 characters, not only spaces") from None
+    entity = check_ae_title(ae_title)
     entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     entity.connection_timeout = entity.acse_timeout = connect_seconds
     entity.dimse_timeout = entity.network_timeout = response_seconds
     return entity
+
+
+def check_ae_title(ae_title: str) -> AE:
+    """The application entity of a title, before anything is done under it.
+
+    Raises:
+        SettingsInvalid: the AE title cannot be one.
+    """
+    try:
+        return AE(ae_title)
+    except ValueError:
+        raise SettingsInvalid(f"{ae_title!r} is no AE title: 1 to 16 characters, not only spaces") from None
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from tetraview.delivery.association import associated
+from tetraview.delivery.entity import check_ae_title
 from tetraview.delivery.scu import Outcome, outcome_of
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.settings import Destination
@@ -72,6 +73,7 @@ def store_files(files: Sequence[Path], receiver: Destination, *, calling_ae_titl
         SettingsInvalid: our AE title is not written as it should be, or a certificate cannot be used.
         DestinationUnavailable: no association; the message says where.
     """
+    check_ae_title(calling_ae_title)
     contexts = {file: _context(file) for file in files}
     proposed = [build_context(*context) for context in sorted({each for each in contexts.values() if each})]
     if not proposed:

@@ -20,7 +20,7 @@ const show = () => {
 
 const say = () => {
   const seen = rows.filter((row) => row.dataset.lesion === kept);
-  const words = seen.map((row) => `${row.cells[1].textContent} ${row.cells[2].textContent.trim()}`);
+  const words = seen.map((row) => [".word", ".score"].map((cell) => row.querySelector(cell).textContent.trim()).join(" "));
   document.querySelector("#said").textContent = kept ? `${kept}: ${words.join(", ")}` : "";
 };
 
