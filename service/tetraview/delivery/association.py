@@ -24,7 +24,6 @@ def associate(
     *,
     unaccepted: str,
     calling_ae_title: str,
-    response_seconds: float | None = None,
     handlers: Sequence[EventHandlerType] = (),
 ) -> Association:
     """Open an association; whatever the peer does, it ends within the destination's limits.
@@ -34,7 +33,6 @@ def associate(
         contexts: what is proposed.
         unaccepted: what it does not accept where it accepts no context, and the remedy.
         calling_ae_title: our AE title.
-        response_seconds: longest time until the answer to one message; None for the destination's.
         handlers: of pynetdicom's events.
 
     Raises:
@@ -42,9 +40,10 @@ def associate(
         DeliveryRefused: it rejects us, or what is proposed, for good.
         SettingsInvalid: our AE title cannot be one, or a certificate cannot be used.
     """
-    patience = response_seconds or destination.response_seconds
     entity = application_entity(
-        calling_ae_title, connect_seconds=destination.connect_seconds, response_seconds=patience
+        calling_ae_title,
+        connect_seconds=destination.connect_seconds,
+        response_seconds=destination.response_seconds,
     )
     try:
         association = entity.associate(
@@ -58,7 +57,7 @@ def associate(
     except OSError as error:
         raise DestinationUnavailable(f"{destination.name}: no host {destination.host}: check its address") from error
     if association.is_established:
-        _let_be_silent(association, patience)
+        _let_be_silent(association, destination.response_seconds)
         return association
     raise _no_association(association, destination, unaccepted=unaccepted)
 
@@ -107,7 +106,6 @@ def associated(
     *,
     unaccepted: str,
     calling_ae_title: str,
-    response_seconds: float | None = None,
 ) -> Iterator[Association]:
     """An association for a command that a person waits for, released at its end.
 
@@ -116,7 +114,6 @@ def associated(
         contexts: what is proposed.
         unaccepted: what it does not accept where it accepts no context, and the remedy.
         calling_ae_title: our AE title.
-        response_seconds: longest time until the answer to one message; None for the destination's.
 
     Raises:
         DestinationUnavailable: it does not answer, rejects us or what is proposed, or ends the association.
@@ -128,7 +125,6 @@ def associated(
             contexts,
             unaccepted=unaccepted,
             calling_ae_title=calling_ae_title,
-            response_seconds=response_seconds,
         )
     except DeliveryRefused as refusal:
         raise DestinationUnavailable(str(refusal)) from refusal

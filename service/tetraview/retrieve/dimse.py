@@ -120,7 +120,7 @@ class DicomArchive:
     def _find(self, query: Dataset) -> list[Dataset]:
         answers: list[Dataset] = []
         model = StudyRootQueryRetrieveInformationModelFind
-        with self._associated(model) as association:
+        with self._associated(model, self._destination) as association:
             for status, answer in association.send_c_find(query, model):
                 code = self._code(status)
                 if code in _PENDING and answer is not None:
@@ -132,7 +132,8 @@ class DicomArchive:
     def _move(self, study: str, series: str) -> Moved:
         query = _query("SERIES", StudyInstanceUID=study, SeriesInstanceUID=series)
         model = StudyRootQueryRetrieveInformationModelMove
-        with self._associated(model, response_seconds=_MOVE_SECONDS) as association:
+        patient = self._destination.model_copy(update={"response_seconds": _MOVE_SECONDS})
+        with self._associated(model, patient) as association:
             *_, status = (status for status, _ in association.send_c_move(query, self._dicom.ae_title, model))
         code = self._code(status)
         if code == _DESTINATION_UNKNOWN:
@@ -156,13 +157,12 @@ class DicomArchive:
             )
         return int(status.Status)
 
-    def _associated(self, model: Any, *, response_seconds: float | None = None) -> AbstractContextManager[Association]:
+    def _associated(self, model: Any, there: Destination) -> AbstractContextManager[Association]:
         return associated(
-            self._destination,
+            there,
             [build_context(model)],
             unaccepted="our queries: allow Study Root query/retrieve there",
             calling_ae_title=self._dicom.ae_title,
-            response_seconds=response_seconds,
         )
 
 

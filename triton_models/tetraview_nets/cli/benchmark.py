@@ -49,6 +49,12 @@ def benchmark() -> None:
     """Check what the phantom benchmark can show and what it gives away."""
 
 
+def _rendered(key: CacheKey, *, exams: int, workers: int, root: Path | None) -> ExamSet:
+    """The first phantoms of a cache, which has them then."""
+    cache.build(key, exams=exams, workers=workers, root=root)
+    return ExamSet(key, exams=exams, root=root)
+
+
 @app.command("observer")
 def observer_command(
     fitted: Annotated[int, typer.Option(min=20, help="Training exams an observer is fitted on.")] = 400,
@@ -70,8 +76,8 @@ def leak_command(
 ) -> None:
     """Print how well the pixels of single objects tell masses from what mimics them, beside the bound."""
     key = CacheKey(recipe="training", frame=PRESETS["slim"].frame, split=Split.TRAIN)
-    cache.build(key, exams=exams, workers=workers, root=cache_root)
-    rows = leak.study(leak.collect(ExamSet(key, exams=exams, root=cache_root), RECIPES[key.recipe]))
+    shown = _rendered(key, exams=exams, workers=workers, root=cache_root)
+    rows = leak.study(leak.collect(shown, RECIPES[key.recipe]))
     command = f"tetraview_nets benchmark leak --exams {exams}"
     _show(leak_table.markdown(rows, exams=exams, source="training", command=command), out, "phantom_leak.md")
 
@@ -86,11 +92,10 @@ def realism_command(
 ) -> None:
     """Print how well a linear probe tells phantoms from patients and laid-in masses from free places."""
     key = CacheKey(recipe="training", frame=PRESETS["slim"].frame, split=Split.TRAIN)
-    cache.build(key, exams=exams, workers=workers, root=cache_root)
+    shown = _rendered(key, exams=exams, workers=workers, root=cache_root)
     request = DataRequest(folders=[data], mix=None, workers=workers, root=cache_root)
     patients = [exam for exam in read_folders(request, key) if exam.part == "train" and exam.source not in FIGURES_ONLY]
     own = {name: [exam for exam in patients if exam.source == name] for name in sorted({e.source for e in patients})}
-    shown = ExamSet(key, exams=exams, root=cache_root)
     rows = [
         realism.phantom_or_patient(shown, some[:exams], name=f"phantoms of generator {GENERATOR_VERSION} / {name}")
         for name, some in own.items()

@@ -142,14 +142,19 @@ def recalls(
     exams: Sequence[CanonicalExam], read: Callable[[CanonicalExam], list[tuple[Tensor, Tensor]]]
 ) -> dict[str, float]:
     """Recall per view of what a network says about all views of exams."""
-    results = []
-    for exam in exams:
-        for view, (boxes, scores) in enumerate(read(exam)):
-            if not exam.present[view]:
-                continue
-            found = boxes.cpu().double().numpy(), scores.cpu().double().numpy()
-            results.append(image_result(exam, view, found))
-    return recall_figures(results)
+    return recall_figures(view_results(exams, read))
+
+
+def view_results(
+    exams: Iterable[CanonicalExam], read: Callable[[CanonicalExam], list[tuple[Tensor, Tensor]]]
+) -> list[ImageResult]:
+    """What a network says about the views that exams have, beside the truth: boxes [N, 4] and scores [N] of each."""
+    return [
+        image_result(exam, view, (boxes.cpu().double().numpy(), scores.cpu().double().numpy()))
+        for exam in exams
+        for view, (boxes, scores) in enumerate(read(exam))
+        if exam.present[view]
+    ]
 
 
 def recall_figures(results: Sequence[ImageResult]) -> dict[str, float]:

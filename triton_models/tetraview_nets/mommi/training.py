@@ -56,7 +56,7 @@ class Training:
     workers: Workers = ALONE
     #: What is learnt from in place of the recipe's phantoms.
     material: ExamMaterial | None = None
-    #: Weights that every stage begins with; the ipsilateral backbone may begin as
+    #: Weights that every stage begins with; the ipsilateral backbone alone may begin as
     #: that of the plain network.
     init: Path | None = None
 
@@ -275,7 +275,7 @@ def begin(network: nn.Module, stage: Stage, path: Path) -> None:
     if stage is Stage.IPSI:
         backbone = network.get_submodule("backbone")
         own = backbone.state_dict().keys()
-        if own - tensors.keys() == set():
+        if own <= tensors.keys():
             backbone.load_state_dict({name: tensors[name] for name in own})
             return
     place = f"{PLACES[stage]}."

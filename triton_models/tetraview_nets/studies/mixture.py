@@ -20,7 +20,7 @@ from tetraview.domain.view import Route
 from tetraview_nets.datasets.hybrid import HYBRID
 from tetraview_nets.datasets.material import described
 from tetraview_nets.learning.cache import PHANTOM, CanonicalExam
-from tetraview_nets.learning.evaluate import BlobDetector, Detections, image_result, read_exams
+from tetraview_nets.learning.evaluate import BlobDetector, read_exams, view_results
 from tetraview_nets.learning.material import ExamMaterial
 from tetraview_nets.metrics import Froc, ImageResult, interval
 from tetraview_nets.mommi.presets import LIGHT
@@ -67,16 +67,7 @@ class Study:
 
     def read(self, network: nn.Module, exams: Sequence[CanonicalExam]) -> list[ImageResult]:
         """Every view of exams with the other view of its breast."""
-        return [
-            image_result(exam, view, _detections(boxes, scores))
-            for exam in exams
-            for view, (boxes, scores) in enumerate(ipsi_boxes(network, exam, self.device))
-            if exam.present[view]
-        ]
-
-
-def _detections(boxes: torch.Tensor, scores: torch.Tensor) -> Detections:
-    return boxes.cpu().double().numpy(), scores.cpu().double().numpy()
+        return view_results(exams, lambda exam: ipsi_boxes(network, exam, self.device))
 
 
 def part(material: ExamMaterial, arm: str) -> ExamMaterial:
