@@ -19,12 +19,12 @@ from typing import Any, NoReturn
 import pytest
 from tests.postgresql import new_database, postgresql_programs, running_postgresql
 
-from tetraview.demo.pacs import Pacs, running_pacs
 from tetraview.domain.delivery import ResultKind
 from tetraview.domain.exam import ExamState
 from tetraview.ledger import ExamSummary, Ledger, open_engine
 from tetraview.phantom import DEMO_SEED, RECIPES, generate
 from tetraview.phantom.dicom import write_exam
+from tetraview.tools.demo.pacs import Pacs, running_pacs
 
 STORESCU = Path("/usr/bin/storescu")
 _SOP_CLASS = {

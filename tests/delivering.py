@@ -20,11 +20,11 @@ from tetraview.domain.instance import Decision, Eligibility, Instance
 from tetraview.domain.view import View
 from tetraview.exam import judge
 from tetraview.ledger import Ledger, open_engine
-from tetraview.outbox import AsksForCommitment, Outbox
 from tetraview.settings import Completeness, Destination, Settings
-from tetraview.steps import Folders
 from tetraview.telemetry.metrics import Metrics
-from tetraview.workflow import ExamWorkflow
+from tetraview.workflow.exam import ExamWorkflow
+from tetraview.workflow.outbox import AsksForCommitment, Outbox
+from tetraview.workflow.steps import Folders
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 EXAM = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid="2.25.1")

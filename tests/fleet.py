@@ -25,14 +25,14 @@ from pydicom import dcmread
 from tests.postgresql import new_database, postgresql_programs, running_postgresql
 
 from tetraview.delivery import store_files
-from tetraview.demo.pacs import Pacs, free_port, running_pacs
 from tetraview.domain.exam import ExamState, exam_id_of
 from tetraview.errors import DestinationUnavailable
 from tetraview.inference.server import TritonServer
 from tetraview.intake.file_meta import read_file_meta
 from tetraview.ledger import ExamSummary, Ledger, open_engine
-from tetraview.load import SentExam
 from tetraview.settings import Destination
+from tetraview.tools.demo.pacs import Pacs, free_port, running_pacs
+from tetraview.tools.load import SentExam
 
 #: The code that runs unless a replica is given another checkout.
 ROOT = Path(__file__).parent.parent

@@ -12,7 +12,7 @@ def run() -> None:
     """Run the command line; Ctrl-C before it has taken charge ends without a traceback."""
     gc.set_threshold(_OBJECTS)
     try:
-        from tetraview.cli import main  # noqa: PLC0415 - the imports take a second in which a person may stop us
+        from tetraview.cli.main import main  # noqa: PLC0415 - the imports take a second in which a person may stop us
 
         main()
     except KeyboardInterrupt:

@@ -19,15 +19,13 @@ import tetraview
 from tetraview.delivery import ask_for_commitment, deliver
 from tetraview.domain.service import RunningService
 from tetraview.errors import SettingsInvalid, TetraviewError
-from tetraview.gauges import Gauges
-from tetraview.heartbeat import Heartbeat
-from tetraview.intake.spool import Spool
 from tetraview.ledger import Ledger, SenderBook, ServiceBook, open_engine
-from tetraview.outbox import Outbox
 from tetraview.roles import ListenerRole, WorkerRole
-from tetraview.scratch import sweep_scratch
+from tetraview.roles.gauges import Gauges
+from tetraview.roles.heartbeat import Heartbeat
 from tetraview.settings import Settings
-from tetraview.steps import Folders
+from tetraview.storage.scratch import sweep_scratch
+from tetraview.storage.spool import Spool
 from tetraview.telemetry.log import configure_logging
 from tetraview.telemetry.metrics import Metrics
 from tetraview.telemetry.redaction import Redaction, load_key
@@ -36,6 +34,8 @@ from tetraview.web.counted import CountedRequests
 from tetraview.web.guard import Guard
 from tetraview.web.senders import add_sender_pages
 from tetraview.web.server import WebServer
+from tetraview.workflow.outbox import Outbox
+from tetraview.workflow.steps import Folders
 
 _log = structlog.get_logger()
 

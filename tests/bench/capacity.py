@@ -28,9 +28,9 @@ import sqlalchemy as sa
 from tests.fleet import Fleet, measured_fleet
 
 from tetraview.ledger import ExamSummary
-from tetraview.load import SentExam, read_exam, send_exam, send_load
 from tetraview.phantom import DEMO_SEED, RECIPES, generate
 from tetraview.phantom.dicom import write_exam
+from tetraview.tools.load import SentExam, read_exam, send_exam, send_load
 
 _END_SECONDS = 900.0
 #: Seconds that an exam waits after its last image, as the fleet is set.

@@ -35,14 +35,14 @@ from tetraview.domain.geometry import Box
 from tetraview.domain.output import OUTPUTS
 from tetraview.domain.reading import Model
 from tetraview.domain.view import Route, View
-from tetraview.files import find_exams
 from tetraview.imaging.decode import DecodeLimits
 from tetraview.inference import DetectorInput, DetectorView, Masks, Models, PatchAnswer, PatchInput
 from tetraview.phantom import RECIPES, PhantomExam, generate
 from tetraview.phantom.dicom import to_dataset
-from tetraview.reader import ExamReader
+from tetraview.reading.reader import ExamReader
 from tetraview.report import write_report
 from tetraview.settings import Stages
+from tetraview.tools.files import find_exams
 from tetraview_nets.mommi import outline
 
 #: Spacing of the canonical frame, millimetres, and of the phantom as it is generated.

@@ -39,8 +39,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 import structlog
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-from tetraview.intake.scp import Listener
-from tetraview.intake.spool import Spool
+from tetraview.intake.dimse.listener import Listener
+from tetraview.storage.spool import Spool
 from tetraview.ledger import Ledger, open_engine
 from tetraview.settings import Dicom
 folder, port = Path(sys.argv[1]), int(sys.argv[2])

@@ -27,10 +27,10 @@ from pydicom import dcmread
 from tetraview.domain.exam import Exam
 from tetraview.domain.finding import Finding
 from tetraview.domain.reading import ViewReading
-from tetraview.files import find_exams
 from tetraview.imaging.breast import breast_mask
-from tetraview.offline import read_to_folder, triton_at_hand
 from tetraview.settings import Settings, load_settings
+from tetraview.tools.files import find_exams
+from tetraview.tools.offline import read_to_folder, triton_at_hand
 
 EDGES = json.loads(Path(__file__).with_name("muscle_edges.json").read_text())
 #: A finding whose middle is nearer to the muscle's edge than this lies on it.

@@ -34,9 +34,9 @@ from tests.fleet import ROOT, Fleet, Replica, Tally, measured_fleet, tally
 from tests.postgresql import postgresql_processes
 
 from tetraview.ledger import ExamSummary
-from tetraview.load import SentExam, read_exam, send_load
 from tetraview.phantom import DEMO_SEED, RECIPES, generate
 from tetraview.phantom.dicom import write_exam
+from tetraview.tools.load import SentExam, read_exam, send_load
 
 _TITLE = "# Two listeners and two workers under load, killed, frozen and replaced"
 #: Longest time until the last exam has ended, after the last was sent.

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from tests.conftest import eventually, missing
 
-from tetraview.demo.pacs import free_port
+from tetraview.tools.demo.pacs import free_port
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent

@@ -17,7 +17,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from tests.monitoring.conftest import MONITORING, output
 from typer.main import get_command
 
-from tetraview.cli import app
+from tetraview.cli.main import app
 from tetraview.telemetry.metrics import Metrics
 
 DASHBOARDS = sorted((MONITORING / "dashboards").glob("*.json"))

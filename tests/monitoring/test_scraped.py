@@ -23,10 +23,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.conftest import STORESCU, Service, eventually, missing
 from tests.monitoring.conftest import MONITORING, output, program
 
-from tetraview.demo.pacs import Pacs
 from tetraview.domain.exam import ExamState
 from tetraview.phantom import RECIPES, generate
 from tetraview.phantom.dicom import write_exam
+from tetraview.tools.demo.pacs import Pacs
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.storages import EIGHT, directions_of
 
-from tetraview.candidates import _native_mask
 from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Box
 from tetraview.domain.view import Laterality, Route, View, ViewPosition
@@ -19,6 +18,7 @@ from tetraview.imaging.canonical import CanonicalView, Frame, to_canonical
 from tetraview.imaging.orientation import Orientation
 from tetraview.imaging.patch import GreyWindow, PatchShape, upright_patches
 from tetraview.imaging.upright import UprightImage, upright
+from tetraview.reading.candidates import _native_mask
 from tetraview.report.outline import paint
 
 FRAME = Frame(height=256, width=128, spacing_mm=0.9)

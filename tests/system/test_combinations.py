@@ -18,10 +18,10 @@ from tetraview.domain.exam import Exam
 from tetraview.domain.output import OUTPUTS
 from tetraview.domain.reading import Model, Reading
 from tetraview.domain.stage import Stage
-from tetraview.files import find_exams
 from tetraview.inference.server import model_repository
-from tetraview.offline import OfflineResult, read_to_folder
 from tetraview.settings import ClassifierName, DetectorName, Report, SegmenterName, Settings, Stages, Triton
+from tetraview.tools.files import find_exams
+from tetraview.tools.offline import OfflineResult, read_to_folder
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 

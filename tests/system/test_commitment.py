@@ -19,19 +19,19 @@ from tests.conftest import PacsContent, eventually, missing
 from tests.delivering import EXAM, REPORTS, Delivering, delivering
 
 from tetraview.app import ledger_engine, utc_now
-from tetraview.commitment import CommitmentReport
 from tetraview.delivery import ask_for_commitment
-from tetraview.demo.pacs import running_pacs
-from tetraview.doctor import Health, examine
 from tetraview.domain.delivery import DeliveryState, ResultObject
 from tetraview.domain.exam import ExamState
+from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.gate import Gate
-from tetraview.intake.scp import Listener
-from tetraview.intake.spool import Spool
 from tetraview.intake.testing import MemoryLedger
 from tetraview.ledger import Ledger, SenderBook
-from tetraview.outbox import Outbox
 from tetraview.settings import Destination, Dicom, Settings, Triton
+from tetraview.storage.spool import Spool
+from tetraview.tools.demo.pacs import running_pacs
+from tetraview.tools.doctor import Health, examine
+from tetraview.wire.commitment import CommitmentReport
+from tetraview.workflow.outbox import Outbox
 
 pytestmark = [
     pytest.mark.system,

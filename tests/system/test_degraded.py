@@ -20,11 +20,11 @@ from tetraview.domain.output import OUTPUTS
 from tetraview.domain.reading import Reading
 from tetraview.domain.view import Route, View
 from tetraview.errors import ModelMismatch, SettingsInvalid
-from tetraview.files import find_exams
 from tetraview.inference import Models
 from tetraview.ledger.summary import ExamSummary
-from tetraview.offline import read_to_folder
 from tetraview.settings import Report, Settings, Triton, load_settings
+from tetraview.tools.files import find_exams
+from tetraview.tools.offline import read_to_folder
 from tetraview.web.pages import exam_page
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]

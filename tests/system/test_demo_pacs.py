@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from tetraview.delivery import echo, store_files
-from tetraview.demo import pacs
+from tetraview.tools.demo import pacs
 
 
 def test_without_orthanc_our_own_listener_keeps_the_files(

@@ -21,14 +21,14 @@ from tests.conftest import PacsContent
 from tetraview.delivery import deliver, deliver_files, echo
 from tetraview.domain.delivery import ResultKind, ResultObject
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
+from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.gate import Gate
-from tetraview.intake.scp import Listener
-from tetraview.intake.spool import Spool
-from tetraview.intake.stow import StoreService
+from tetraview.intake.stow.routes import StoreService
 from tetraview.intake.testing import MemoryLedger
-from tetraview.retrieve import find_studies, open_archive, pull, retrieve_study, retrieved_files
 from tetraview.settings import Destination, Dicom, Settings
-from tetraview.survey import run_survey
+from tetraview.storage.spool import Spool
+from tetraview.tools.retrieve import find_studies, open_archive, pull, retrieve_study, retrieved_files
+from tetraview.tools.survey import run_survey
 from tetraview.web.server import WebServer
 
 pytestmark = [

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.fleet import running_fleet, tally
 
-from tetraview.load import read_exam, send_exam
+from tetraview.tools.load import read_exam, send_exam
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 

@@ -15,11 +15,11 @@ import pytest
 import structlog
 
 from tetraview.domain.instance import Instance
-from tetraview.intake.scp import Listener
-from tetraview.intake.spool import Spool
+from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.status import Status
 from tetraview.intake.testing import MAMMOGRAPHY, MemoryLedger, RawSender, encode_data_set, mammogram
 from tetraview.settings import Dicom
+from tetraview.storage.spool import Spool
 
 PDU_SECONDS = 0.6
 SETTINGS = Dicom(port=0, pdu_seconds=PDU_SECONDS, idle_seconds=1.5, max_associations=10, max_object_bytes=4 << 20)

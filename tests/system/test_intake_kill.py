@@ -18,10 +18,10 @@ from typing import IO
 import pytest
 from pydicom.dataset import Dataset
 
-from tetraview.intake.spool import Spool
 from tetraview.intake.status import Status
 from tetraview.intake.testing import MAMMOGRAPHY, RawSender, encode_data_set, mammogram
 from tetraview.ledger import Ledger, open_engine
+from tetraview.storage.spool import Spool
 
 SERVE = """
 import sys
@@ -30,8 +30,8 @@ from pathlib import Path
 import structlog
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 from tetraview.intake.gate import Gate
-from tetraview.intake.scp import Listener
-from tetraview.intake.spool import Spool
+from tetraview.intake.dimse.listener import Listener
+from tetraview.storage.spool import Spool
 from tetraview.ledger import Ledger, open_engine
 from tetraview.settings import Dicom
 folder = Path(sys.argv[1])

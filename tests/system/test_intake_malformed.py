@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLosslessSV1
 
-from tetraview.intake.scp import Listener
-from tetraview.intake.spool import Spool
+from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.status import Status
 from tetraview.intake.testing import MAMMOGRAPHY, VERIFICATION, MemoryLedger, RawSender, encode_data_set, mammogram
 from tetraview.settings import Dicom
+from tetraview.storage.spool import Spool
 
 ANSWER_SECONDS = 5.0
 VARIANTS = 4

@@ -21,14 +21,14 @@ from pynetdicom.status import code_to_category
 from tetraview.domain.instance import Instance, Recorded
 from tetraview.domain.view import View
 from tetraview.intake.accept import InstanceLedger
+from tetraview.intake.dimse.listener import Listener
+from tetraview.intake.dimse.negotiation import TRANSFER_SYNTAXES
 from tetraview.intake.gate import Gate
-from tetraview.intake.negotiation import TRANSFER_SYNTAXES
-from tetraview.intake.scp import Listener
-from tetraview.intake.spool import Spool
 from tetraview.intake.status import Status
 from tetraview.intake.testing import MAMMOGRAPHY, VERIFICATION, MemoryLedger, RawSender, encode_data_set, mammogram
 from tetraview.ledger import Ledger, open_engine
 from tetraview.settings import Dicom, Sender
+from tetraview.storage.spool import Spool
 
 
 @pytest.fixture

@@ -20,13 +20,13 @@ from tetraview.domain.output import OUTPUTS
 from tetraview.domain.reading import Model, Reading, ViewReading
 from tetraview.domain.view import Route, View
 from tetraview.exam import judge
-from tetraview.intake.scp import Listener
-from tetraview.intake.spool import Spool
+from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.status import Status
 from tetraview.intake.testing import MAMMOGRAPHY, RawSender, encode_data_set, mammogram
 from tetraview.ledger import Ledger, open_engine
 from tetraview.report import write_report
 from tetraview.settings import Dicom
+from tetraview.storage.spool import Spool
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 BOX = Box(10, 12, 40, 50)

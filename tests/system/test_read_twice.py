@@ -17,7 +17,7 @@ from pydicom import dcmread
 from tetraview.domain.delivery import ResultKind
 from tetraview.domain.exam import Exam
 from tetraview.domain.output import OUTPUTS
-from tetraview.files import find_exams
+from tetraview.tools.files import find_exams
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 

@@ -15,9 +15,9 @@ import pytest
 from pydicom import dcmread
 from tests.conftest import eventually
 
-from tetraview.demo.pacs import Pacs, free_port
 from tetraview.domain.exam import ExamState
 from tetraview.settings import Destination
+from tetraview.tools.demo.pacs import Pacs, free_port
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 

@@ -11,10 +11,10 @@ from tests.storages import EIGHT, directions_of
 from tetraview.domain.geometry import Box
 from tetraview.domain.reading import Reading
 from tetraview.domain.view import View
-from tetraview.files import find_exams
 from tetraview.imaging.orientation import Orientation, stated_orientation
 from tetraview.roles import open_models, open_reader
 from tetraview.settings import Settings, Triton
+from tetraview.tools.files import find_exams
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 #: Directions of rows and columns of an upright CC and MLO image of a left breast, and the breast's mirror image.

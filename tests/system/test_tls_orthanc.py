@@ -18,13 +18,13 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from tetraview.delivery import deliver, echo
-from tetraview.demo.pacs import free_port
 from tetraview.domain.delivery import ResultKind, ResultObject
+from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.gate import Gate
-from tetraview.intake.scp import Listener
-from tetraview.intake.spool import Spool
 from tetraview.intake.testing import MAMMOGRAPHY, MemoryLedger, mammogram
 from tetraview.settings import Destination, Dicom, Sender, Tls
+from tetraview.storage.spool import Spool
+from tetraview.tools.demo.pacs import free_port
 
 pytestmark = pytest.mark.system
 

@@ -5,8 +5,8 @@ from contextlib import suppress
 
 import pytest
 
-from tetraview.breaker import FAILURES, Breaker
 from tetraview.errors import DeliveryRefused, DestinationUnavailable, StorageUnavailable
+from tetraview.workflow.breaker import FAILURES, Breaker
 
 PAUSE = 30.0
 

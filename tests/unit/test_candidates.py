@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tetraview.candidates import _reach
 from tetraview.domain.geometry import Box
 from tetraview.domain.output import OUTPUTS
 from tetraview.errors import SettingsInvalid
-from tetraview.offline import read_as
+from tetraview.reading.candidates import _reach
 from tetraview.settings import Settings
+from tetraview.tools.offline import read_as
 
 SQUARE = Box(100, 200, 180, 240)
 

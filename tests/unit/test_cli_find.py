@@ -10,14 +10,14 @@ from pydicom import dcmread
 from tests.delivering import IMAGE, NOW
 from typer.testing import CliRunner, Result
 
-from tetraview.cli import app
+from tetraview.cli.main import app
 from tetraview.domain.exam import exam_id_of
 from tetraview.domain.instance import Instance
 from tetraview.errors import SettingsInvalid
 from tetraview.exam import judge
-from tetraview.files import instance_of
 from tetraview.ledger import Ledger, open_engine
 from tetraview.settings import Images
+from tetraview.tools.files import instance_of
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import trustme
 from typer.testing import CliRunner
 
 from tetraview.app import ledger_engine, utc_now
-from tetraview.cli import app
-from tetraview.doctor import Health, examine
+from tetraview.cli.main import app
 from tetraview.domain.sender import Refusal, RejectedSender
 from tetraview.errors import SettingsInvalid
 from tetraview.ledger import Ledger, SenderBook
 from tetraview.settings import load_settings
+from tetraview.tools.doctor import Health, examine
 
 NOW = datetime.now(UTC)
 REJECTED = RejectedSender(

@@ -17,11 +17,11 @@ from pynetdicom import AE, evt
 from tests.conftest import eventually
 from tests.delivering import EXAM, delivering
 
-from tetraview.breaker import FAILURES
 from tetraview.domain.delivery import DeliveryState
 from tetraview.domain.exam import ExamState
 from tetraview.errors import DestinationUnavailable
 from tetraview.settings import Destination
+from tetraview.workflow.breaker import FAILURES
 
 # pynetdicom leaves a socket that was never or no longer connected to the garbage collector, which closes it at once.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
@@ -170,7 +170,7 @@ def test_a_destination_that_cannot_be_asked_is_sent_everything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: float
 ) -> None:
     """Who stores but does not answer about commitment holds up no object and gets none back as a dead letter."""
-    monkeypatch.setattr("tetraview.workflow._UNDER_WAY", 2)
+    monkeypatch.setattr("tetraview.workflow.exam._UNDER_WAY", 2)
     received: list[bytes] = []
     asked: list[str] = []
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tetraview import doctor
 from tetraview.app import ledger_engine
-from tetraview.doctor import Diagnosis, Health, examine
 from tetraview.domain.sender import HeardSender, Refusal, RejectedSender
 from tetraview.errors import DestinationUnavailable
 from tetraview.ledger import Ledger, SenderBook
 from tetraview.settings import Destination, Dicom, Sender, Settings, Tls, Triton, Web
+from tetraview.tools import doctor
+from tetraview.tools.doctor import Diagnosis, Health, examine
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 PACS = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=1)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from tetraview.durable import write_file
 from tetraview.errors import StorageUnavailable
+from tetraview.storage.durable import write_file
 
 
 def test_what_a_dead_process_left_goes(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from tests.delivering import IMAGE, NOW, REPORTS
 from tetraview.domain.delivery import Delivery, DeliveryState
 from tetraview.domain.exam import exam_id_of
 from tetraview.exam import judge
-from tetraview.gauges import Gauges
 from tetraview.ledger import Ledger, open_engine
+from tetraview.roles.gauges import Gauges
 from tetraview.settings import Destination, Settings
 from tetraview.telemetry.metrics import Metrics
 
@@ -40,7 +40,7 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
 @pytest.fixture
 def gauges(ledger: Ledger, registry: CollectorRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gauges:
     """They look 90 seconds after the last image, as often as they are asked."""
-    monkeypatch.setattr("tetraview.gauges._PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("tetraview.roles.gauges._PAUSE_SECONDS", 0.0)
     return Gauges(
         settings=Settings.model_construct(data_dir=tmp_path, destinations=(PACS,)),
         ledger=ledger,
@@ -127,7 +127,7 @@ def test_the_ledger_is_not_asked_at_every_tick(
     gauges: Gauges, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A look is left out where the last was a moment ago."""
-    monkeypatch.setattr("tetraview.gauges._PAUSE_SECONDS", 3600.0)
+    monkeypatch.setattr("tetraview.roles.gauges._PAUSE_SECONDS", 3600.0)
     gauges.show()
     gauges.show()
     assert registry.get_sample_value("tetraview_ledger_look_seconds_count") == 1

@@ -13,8 +13,8 @@ from rich.console import Console
 from tests.delivering import IMAGE
 from typer.testing import CliRunner, Result
 
-from tetraview.cli import app
-from tetraview.cli_jobs import jobs_table
+from tetraview.cli.jobs import jobs_table
+from tetraview.cli.main import app
 from tetraview.domain.delivery import Delivery, DeliveryState, ResultKind, ResultObject
 from tetraview.domain.exam import ExamState, exam_id_of
 from tetraview.domain.view import View

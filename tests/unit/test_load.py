@@ -8,14 +8,14 @@ import pytest
 from pydicom import Dataset, dcmread
 from typer.testing import CliRunner
 
-from tetraview.cli import app
+from tetraview.cli.main import app
 from tetraview.domain.instance import Decision, Instance, Recorded
 from tetraview.errors import DestinationUnavailable
 from tetraview.intake.accept import NoLedger
-from tetraview.intake.scp import Listener
-from tetraview.intake.spool import Spool
-from tetraview.load import SentExam, read_exam, send_exam, send_load, summary
+from tetraview.intake.dimse.listener import Listener
 from tetraview.settings import Dicom
+from tetraview.storage.spool import Spool
+from tetraview.tools.load import SentExam, read_exam, send_exam, send_load, summary
 
 
 @pytest.fixture(scope="module")

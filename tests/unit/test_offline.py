@@ -8,10 +8,10 @@ import pytest
 
 from tetraview.domain.exam import exam_id_of
 from tetraview.errors import SettingsInvalid
-from tetraview.files import find_exams
 from tetraview.intake.testing import mammogram
-from tetraview.offline import read_as, read_to_folder
 from tetraview.settings import Images, Profile, Settings, Stages, Triton
+from tetraview.tools.files import find_exams
+from tetraview.tools.offline import read_as, read_to_folder
 
 SETTINGS = Settings.model_construct(
     triton=Triton(segmenter="rescunet"), profiles=(Profile(ae_title="TETRA_B", detector="yolo_msp_detector"),)

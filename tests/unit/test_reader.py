@@ -20,13 +20,13 @@ from tetraview.domain.reading import Model
 from tetraview.domain.stage import Stage
 from tetraview.domain.view import Route, View
 from tetraview.errors import ImageUnreadable, TritonUnavailable
-from tetraview.files import find_exams
 from tetraview.imaging.limits import DecodeLimits
 from tetraview.inference import DetectorInput, Masks, Models, PatchAnswer, PatchInput
 from tetraview.phantom import RECIPES, generate
 from tetraview.phantom.dicom import write_exam
-from tetraview.reader import ExamReader
+from tetraview.reading.reader import ExamReader
 from tetraview.settings import Stages
+from tetraview.tools.files import find_exams
 
 MODEL = Model(name="m", version="1", preset="tiny", weights_sha256="0", generator_version="1")
 BOTH = replace(MODEL, name="both")

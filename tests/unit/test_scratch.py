@@ -5,12 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tetraview.scratch import scratch_folder, sweep_scratch
+from tetraview.storage.scratch import scratch_folder, sweep_scratch
 
 _HOLD = """
 import sys
 from pathlib import Path
-from tetraview.scratch import scratch_folder
+from tetraview.storage.scratch import scratch_folder
 
 with scratch_folder(Path(sys.argv[1])) as folder:
     (folder / "image.dcm").write_bytes(b"pixels")

@@ -18,7 +18,7 @@ from tetraview.domain.view import View
 from tetraview.errors import DeliveryRefused, ImageUnreadable, StorageUnavailable, TritonUnavailable
 from tetraview.ledger import Ledger, open_engine
 from tetraview.settings import Completeness, Destination, Settings
-from tetraview.workflow import ExamWorkflow, _pauses
+from tetraview.workflow.exam import ExamWorkflow, _pauses
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 EXAM = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid="2.25.1")
@@ -174,8 +174,8 @@ def test_what_only_the_ledger_needs_to_know_waits_for_it(
     workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """An outcome is kept however long the ledger is away: no exam and no object is left without its end."""
-    monkeypatch.setattr("tetraview.workflow._READ_RETRY_SECONDS", 0.01)
-    monkeypatch.setattr("tetraview.workflow._READ_HOURS", 0.0)
+    monkeypatch.setattr("tetraview.workflow.exam._READ_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("tetraview.workflow.exam._READ_HOURS", 0.0)
     steps.faults = [ImageUnreadable()] if step == "fail" else []
     steps.owes = [("gone" if step == "refuse" else "pacs", "2.25.7")]
     DBOS.register_queue("deliver-gone", polling_interval_sec=0.1)
@@ -213,7 +213,7 @@ def test_another_goes_on_with_the_work_of_a_service_that_is_gone(
     workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """What a service had under way and what it settled and did not queue is done by the next, under another name."""
-    monkeypatch.setattr("tetraview.workflow._READ_RETRY_SECONDS", 1.0)
+    monkeypatch.setattr("tetraview.workflow.exam._READ_RETRY_SECONDS", 1.0)
     with started_again(workflow, steps, tmp_path, executor_id="other"):
         workflow._ledger.record_instance(an_image("2.25.2"))
         with monkeypatch.context() as dying:
@@ -256,12 +256,12 @@ def test_a_stop_waits_for_the_step_that_runs(
         steps.ran.append(("read",))
 
     monkeypatch.setattr(steps, "read", read)
-    monkeypatch.setattr("tetraview.workflow._STOP_SECONDS", 0.2)
+    monkeypatch.setattr("tetraview.workflow.exam._STOP_SECONDS", 0.2)
     workflow.settle_due_exams()
     assert begun.wait(10)
     assert workflow.stop() is False
     let_go.set()
-    monkeypatch.setattr("tetraview.workflow._STOP_SECONDS", 10.0)
+    monkeypatch.setattr("tetraview.workflow.exam._STOP_SECONDS", 10.0)
     assert workflow.stop() is True
     assert steps.ran == [("read",)]
 
@@ -270,7 +270,7 @@ def test_an_exam_that_waits_does_not_hold_up_others(
     workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While one exam waits for its next try the next one is read and sent."""
-    monkeypatch.setattr("tetraview.workflow._READ_RETRY_SECONDS", 60.0)
+    monkeypatch.setattr("tetraview.workflow.exam._READ_RETRY_SECONDS", 60.0)
     steps.faults = [TritonUnavailable()]
     workflow.settle_due_exams()
     assert steps.failed_once.wait(10)
@@ -291,7 +291,7 @@ def test_stopping_does_not_wait_for_the_next_try(
     workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stop ends a step that waits for its next try at once, and the exam is not said to have failed."""
-    monkeypatch.setattr("tetraview.workflow._READ_RETRY_SECONDS", 60.0)
+    monkeypatch.setattr("tetraview.workflow.exam._READ_RETRY_SECONDS", 60.0)
     steps.faults = [TritonUnavailable()]
     workflow.settle_due_exams()
     assert steps.failed_once.wait(10)
@@ -306,7 +306,7 @@ def test_what_waited_at_a_stop_goes_on_at_the_next_start(
     workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """An exam that waited for its next try when the service stopped is tried again by the next start."""
-    monkeypatch.setattr("tetraview.workflow._READ_RETRY_SECONDS", 1.0)
+    monkeypatch.setattr("tetraview.workflow.exam._READ_RETRY_SECONDS", 1.0)
     with started_again(workflow, steps, tmp_path, executor_id="test"):
         assert steps.finished.wait(20)
         assert [step[0] for step in steps.ran] == ["read", "read", "report", "send", "ask"]

@@ -12,13 +12,13 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
     StorageCommitmentPushModelInstance,
 )
 
-from tetraview.commitment import TakesReports, answer_report, request_of
 from tetraview.delivery.association import associate
 from tetraview.delivery.entity import awaiting_files
 from tetraview.delivery.scu import PROPOSED_SYNTAXES
 from tetraview.domain.delivery import ResultObject
 from tetraview.errors import DeliveryRefused, DestinationUnavailable
 from tetraview.settings import Destination
+from tetraview.wire.commitment import TakesReports, answer_report, request_of
 
 _REQUEST_COMMITMENT = 1
 #: How long the association stays open for an answer; most destinations answer later, by one of their own.

@@ -11,7 +11,7 @@ from pynetdicom import AE
 from tetraview.domain.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.settings import Destination
-from tetraview.tls import client_context
+from tetraview.wire.tls import client_context
 
 
 def application_entity(ae_title: str, *, connect_seconds: float, response_seconds: float) -> AE:

@@ -11,8 +11,8 @@ from http import HTTPStatus
 import httpx
 
 from tetraview.errors import DestinationUnavailable
-from tetraview.http_client import http_client
 from tetraview.settings import Destination
+from tetraview.wire.http_client import http_client
 
 JSON_TYPE = "application/dicom+json"
 #: Longest answer that is read.

@@ -23,9 +23,9 @@ from tetraview.errors import InstanceRefused, StorageUnavailable
 from tetraview.intake.eligibility import device_of, eligibility_of
 from tetraview.intake.file_meta import StoreRequest, encode_file_meta
 from tetraview.intake.header import Header, read_header
-from tetraview.intake.spool import Part, Spool, path_of
 from tetraview.intake.status import Status, refusal
 from tetraview.settings import Images
+from tetraview.storage.spool import Part, Spool, path_of
 from tetraview.telemetry.killpoint import killpoint
 from tetraview.telemetry.metrics import Metrics
 from tetraview.telemetry.traces import record_span

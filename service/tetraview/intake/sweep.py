@@ -17,8 +17,8 @@ from tetraview.errors import InstanceRefused
 from tetraview.intake.accept import InstanceLedger, describe
 from tetraview.intake.file_meta import read_file_meta
 from tetraview.intake.header import read_header
-from tetraview.intake.spool import Spool
 from tetraview.settings import Images
+from tetraview.storage.spool import Spool
 
 _log = structlog.get_logger()
 

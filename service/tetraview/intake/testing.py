@@ -20,7 +20,7 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE, ImplementationClassUIDNotific
 from pynetdicom.presentation import build_context
 
 from tetraview.domain.instance import Instance, Recorded
-from tetraview.intake.upper_layer import PduType, encode_command_fragments
+from tetraview.intake.dimse.upper_layer import PduType, encode_command_fragments
 
 VERIFICATION = "1.2.840.10008.1.1"
 MAMMOGRAPHY = str(DigitalMammographyXRayImageStorageForPresentation)

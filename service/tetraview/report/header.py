@@ -23,7 +23,7 @@ from tetraview.errors import ImageUnreadable, ReportImpossible
 from tetraview.report import codes
 from tetraview.report.grey_scale import grey_scale
 from tetraview.report.lenient import items_of, text_of, value_of, values_of
-from tetraview.stored import read_stored
+from tetraview.storage.stored import read_stored
 
 #: Patient, Study and SOP Common attributes that a result shares with its source (PS3.3 C.7.1.1, C.7.2, C.12.1).
 _IDENTITY = (

@@ -12,7 +12,6 @@ from tetraview.domain.exam import Exam
 from tetraview.domain.output import Output
 from tetraview.domain.reading import Reading, ViewReading
 from tetraview.domain.view import View
-from tetraview.durable import sync_folder, write_file
 from tetraview.errors import ReportImpossible
 from tetraview.report.cad_report import cad_report
 from tetraview.report.document import Context, encode
@@ -25,6 +24,7 @@ from tetraview.report.secondary_capture import secondary_capture
 from tetraview.report.segmentation import segmentation
 from tetraview.report.tracking import Tracking
 from tetraview.report.uid import Identity
+from tetraview.storage.durable import sync_folder, write_file
 
 _OfView = Callable[[ViewReading, Header, Context], Dataset]
 _OfExam = Callable[[Exam, Reading, Mapping[View, Header], Context], Dataset]

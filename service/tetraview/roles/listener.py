@@ -8,16 +8,16 @@ from datetime import datetime
 import sqlalchemy as sa
 from fastapi import APIRouter
 
-from tetraview.commitment import TakesReports
 from tetraview.errors import SettingsInvalid, TetraviewError
+from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.gate import Gate
-from tetraview.intake.scp import Listener
-from tetraview.intake.spool import Spool
-from tetraview.intake.stow import StoreService
+from tetraview.intake.stow.routes import StoreService
 from tetraview.ledger import Ledger, SenderBook
 from tetraview.settings import Settings
+from tetraview.storage.spool import Spool
 from tetraview.telemetry.metrics import Metrics
 from tetraview.ups import WorklistWorker, open_worklist
+from tetraview.wire.commitment import TakesReports
 
 
 class ListenerRole:

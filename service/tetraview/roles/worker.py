@@ -13,12 +13,12 @@ from tetraview.errors import TetraviewError, TritonUnavailable
 from tetraview.imaging.limits import DecodeLimits
 from tetraview.inference import Models
 from tetraview.ledger import Ledger
-from tetraview.outbox import Outbox
-from tetraview.reader import ExamReader
+from tetraview.reading.reader import ExamReader
 from tetraview.settings import Settings
-from tetraview.steps import Steps
 from tetraview.telemetry.metrics import Metrics
-from tetraview.workflow import ExamWorkflow
+from tetraview.workflow.exam import ExamWorkflow
+from tetraview.workflow.outbox import Outbox
+from tetraview.workflow.steps import Steps
 
 _log = structlog.get_logger()
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from structlog.types import EventDict, WrappedLogger
 
-from tetraview.durable import sync_folder
 from tetraview.errors import StorageUnavailable
+from tetraview.storage.durable import sync_folder
 
 #: Fields whose values never describe a patient.
 HARMLESS = frozenset(

@@ -11,10 +11,10 @@ from urllib.parse import quote, urlsplit
 import httpx
 from pydicom.dataset import Dataset
 
-from tetraview import http_client
 from tetraview.errors import SettingsInvalid, WorkitemRefused, WorklistUnavailable
 from tetraview.settings import Worklist
 from tetraview.ups.workitem import READY, SCHEDULED
+from tetraview.wire import http_client
 
 #: UPS Global Subscription SOP Instance (PS3.4 CC.3.1).
 GLOBAL_SUBSCRIPTION = "1.2.840.10008.5.1.4.34.5"

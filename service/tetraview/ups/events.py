@@ -12,10 +12,10 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from tetraview.errors import TetraviewError
-from tetraview.http_client import trust
 from tetraview.ledger.workitems import Workitems
 from tetraview.settings import Worklist
 from tetraview.ups.client import WorklistClient, authorization
+from tetraview.wire.http_client import trust
 
 _log = structlog.get_logger()
 

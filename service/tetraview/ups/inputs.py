@@ -13,9 +13,9 @@ from tetraview.domain.workitem import FETCHED_AS
 from tetraview.errors import InputsUnobtainable, RequestRefused, StorageUnavailable, WorklistUnavailable
 from tetraview.intake.accept import Acceptor
 from tetraview.intake.file_meta import StoreRequest
-from tetraview.intake.part10 import FileReception
 from tetraview.intake.status import SENTENCES, Status
-from tetraview.intake.stow_body import Body, open_body
+from tetraview.intake.stow.body import Body, open_body
+from tetraview.intake.stow.part10 import FileReception
 from tetraview.settings import Worklist
 from tetraview.ups.client import PASSING, UNAUTHORIZED, authorization, open_client
 from tetraview.ups.workitem import Input, Workitem

@@ -8,7 +8,7 @@ from typing import Self
 
 from pydicom.dataset import Dataset
 
-from tetraview.intake.negotiation import STORAGE_CLASSES
+from tetraview.intake.dimse.negotiation import STORAGE_CLASSES
 from tetraview.settings import Worklist
 
 SCHEDULED = "SCHEDULED"

@@ -10,8 +10,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from tetraview.errors import SettingsInvalid
-from tetraview.tls import page_context
 from tetraview.web.connections import BoundedListener, PunctualProtocol
+from tetraview.wire.tls import page_context
 
 _BACKLOG = 128
 #: Longest wait for answers under way when the server stops, seconds.

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from tetraview.domain.delivery import ResultKind
 from tetraview.domain.output import OUTPUTS
 from tetraview.phantom import RECIPES
-from tetraview.probe import exam as probe
 from tetraview.report import write_report
+from tetraview.tools.probe import exam as probe
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 

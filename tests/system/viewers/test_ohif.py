@@ -24,15 +24,15 @@ from playwright.sync_api import Browser, Page
 from pydicom import dcmread
 from pydicom.uid import generate_uid
 
-from tetraview.demo.pacs import Pacs
 from tetraview.domain.exam import Exam
 from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Box
 from tetraview.domain.output import OUTPUTS
 from tetraview.domain.reading import Model, Reading, ViewReading
 from tetraview.domain.view import Route, View
-from tetraview.files import find_exams
 from tetraview.report import write_report
+from tetraview.tools.demo.pacs import Pacs
+from tetraview.tools.files import find_exams
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 

@@ -18,8 +18,8 @@ from pydicom import dcmread
 
 from tetraview.domain.output import OUTPUTS
 from tetraview.domain.view import View
-from tetraview.probe.exam import probe_exam
 from tetraview.report import write_report
+from tetraview.tools.probe.exam import probe_exam
 
 pytestmark = pytest.mark.system
 

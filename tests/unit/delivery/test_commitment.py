@@ -20,11 +20,11 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
     Verification,
 )
 
-from tetraview.commitment import CommitmentReport
 from tetraview.delivery import ask_for_commitment
 from tetraview.domain.delivery import ResultKind, ResultObject
 from tetraview.errors import DeliveryRefused, DestinationUnavailable
 from tetraview.settings import Destination
+from tetraview.wire.commitment import CommitmentReport
 
 # pynetdicom leaves a socket that was never or no longer connected to the garbage collector, which closes it at once.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")

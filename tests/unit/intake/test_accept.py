@@ -14,11 +14,11 @@ from tetraview.domain.instance import Decision, Instance, Recorded
 from tetraview.errors import StorageUnavailable
 from tetraview.intake.accept import Acceptor
 from tetraview.intake.file_meta import StoreRequest
-from tetraview.intake.spool import Spool
 from tetraview.intake.status import SENTENCES, Status
 from tetraview.intake.sweep import sweep
 from tetraview.intake.testing import MAMMOGRAPHY, MemoryLedger, encode_data_set, mammogram
 from tetraview.settings import Images
+from tetraview.storage.spool import Spool
 
 
 class Intake:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from tetraview.intake.scp import Listener
-from tetraview.intake.spool import Spool
+from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.testing import MemoryLedger, RawSender
 from tetraview.settings import Dicom
+from tetraview.storage.spool import Spool
 
 REJECTED = 3
 

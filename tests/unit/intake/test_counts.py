@@ -13,9 +13,9 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # m
 from tests.conftest import eventually
 
 from tetraview.intake.accept import NoLedger
-from tetraview.intake.scp import Listener
-from tetraview.intake.spool import Spool
+from tetraview.intake.dimse.listener import Listener
 from tetraview.settings import Dicom
+from tetraview.storage.spool import Spool
 from tetraview.telemetry.metrics import Metrics
 
 

@@ -18,13 +18,13 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
     StorageCommitmentPushModelInstance,
 )
 
-from tetraview.commitment import CommitmentReport
 from tetraview.errors import StorageUnavailable
-from tetraview.intake.scp import Listener
-from tetraview.intake.spool import Spool
+from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.status import Status
 from tetraview.intake.testing import MAMMOGRAPHY, MemoryLedger, RawSender
 from tetraview.settings import Dicom
+from tetraview.storage.spool import Spool
+from tetraview.wire.commitment import CommitmentReport
 
 #: The only transaction that is ours.
 OURS = "2.25.77"

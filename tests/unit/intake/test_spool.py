@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tetraview.errors import StorageUnavailable
-from tetraview.intake.spool import Part, Spool, path_of
+from tetraview.storage.spool import Part, Spool, path_of
 
 META = b"meta"
 

@@ -24,10 +24,10 @@ from tests.conftest import eventually
 from tetraview.errors import StorageUnavailable
 from tetraview.intake.accept import Acceptor
 from tetraview.intake.gate import Gate
-from tetraview.intake.spool import Spool
-from tetraview.intake.stow import StoreService
+from tetraview.intake.stow.routes import StoreService
 from tetraview.intake.testing import MAMMOGRAPHY, MemoryLedger, encode_data_set, mammogram
 from tetraview.settings import Dicom, Sender, Tls
+from tetraview.storage.spool import Spool
 from tetraview.web.server import WebServer
 
 BOUNDARY = "boundary-of-a-test"

@@ -22,12 +22,12 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # m
 
 from tetraview.domain.sender import AllowedSender, HeardSender, Refusal, RejectedSender
 from tetraview.errors import SettingsInvalid
+from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.gate import Gate
-from tetraview.intake.scp import Listener
-from tetraview.intake.spool import Spool
 from tetraview.intake.testing import MAMMOGRAPHY, MemoryLedger, RawSender, encode_data_set, mammogram
 from tetraview.settings import Dicom, Sender, Tls
-from tetraview.tls import RenewedContext, client_context, server_context
+from tetraview.storage.spool import Spool
+from tetraview.wire.tls import RenewedContext, client_context, server_context
 
 STORESCU = Path("/usr/bin/storescu")
 ACCEPTED, REJECTED = 2, 3
@@ -181,7 +181,7 @@ def test_an_ae_title_belongs_to_its_certificate(site: Site) -> None:
 
 def test_silent_clients_keep_nobody_waiting(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """While clients say nothing, or half a ClientHello, another is served at once; they are dropped when time is up."""
-    monkeypatch.setattr("tetraview.intake.association._REQUEST_SECONDS", 1.0)
+    monkeypatch.setattr("tetraview.intake.dimse.association._REQUEST_SECONDS", 1.0)
     silent = [socket.create_connection(("127.0.0.1", site.listener.port), timeout=10) for _ in range(20)]
     for connection in silent[::2]:
         connection.sendall(b"\x16\x03\x01\x02\x00\x01")

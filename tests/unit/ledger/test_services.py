@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from tetraview.domain.service import RunningService
 from tetraview.errors import StorageUnavailable
-from tetraview.heartbeat import Heartbeat
 from tetraview.ledger import DEAD_SECONDS, Ledger, ServiceBook
 from tetraview.ledger.tables import services
+from tetraview.roles.heartbeat import Heartbeat
 
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LISTENER = RunningService(executor_id="listener-0", role="listener", version="1", started_at=STARTED)

@@ -16,15 +16,15 @@ from pydicom.uid import CTImageStorage, JPEGBaseline8Bit
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from tetraview.conformance.objects import MADE
-from tetraview.conformance.statement import conformance_statement
 from tetraview.domain.delivery import ResultKind
 from tetraview.domain.output import OUTPUTS, CodingScheme, ReportClass
 from tetraview.domain.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from tetraview.intake.scp import Listener
-from tetraview.intake.spool import Spool
+from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.testing import MemoryLedger
 from tetraview.settings import Dicom
+from tetraview.storage.spool import Spool
+from tetraview.tools.conformance.objects import MADE
+from tetraview.tools.conformance.statement import conformance_statement
 
 FILE = Path(__file__).parents[3] / "deploy" / "conformance.md"
 UID = re.compile(r"\b1\.2\.840\.10008\.[\d.]*\d")

@@ -9,15 +9,15 @@ from pydicom.uid import ImplicitVRLittleEndian
 from structlog.testing import capture_logs
 
 from tetraview.delivery import deliver_files
-from tetraview.demo.pacs import free_port
 from tetraview.domain.sender import Refusal
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.intake.file_meta import StoreRequest, encode_file_meta
 from tetraview.intake.gate import Caller
 from tetraview.intake.testing import MAMMOGRAPHY, encode_data_set, mammogram
-from tetraview.retrieve import Study
-from tetraview.retrieve.dimse import DicomArchive, Moved
 from tetraview.settings import Destination, Dicom, Sender, Tls
+from tetraview.tools.demo.pacs import free_port
+from tetraview.tools.retrieve import Study
+from tetraview.tools.retrieve.dimse import DicomArchive, Moved
 
 
 def archive_at(host: str, *senders: Sender) -> DicomArchive:

@@ -13,16 +13,16 @@ from rich.console import Console
 
 from tetraview.domain.exam import ExamState
 from tetraview.domain.view import View
-from tetraview.files import files_in, find_exams
 from tetraview.intake.testing import mammogram
 from tetraview.phantom import RECIPES, generate
 from tetraview.phantom.dicom import write_exam
 from tetraview.settings import Images, Profile, Settings
-from tetraview.survey import run_survey
-from tetraview.survey.look import look_at
-from tetraview.survey.outcome import SurveyedExam, SurveyedFile
-from tetraview.survey.picture import picture
-from tetraview.survey.tally import Tally
+from tetraview.tools.files import files_in, find_exams
+from tetraview.tools.survey import run_survey
+from tetraview.tools.survey.look import look_at
+from tetraview.tools.survey.outcome import SurveyedExam, SurveyedFile
+from tetraview.tools.survey.picture import picture
+from tetraview.tools.survey.tally import Tally
 
 TOMOSYNTHESIS = "1.2.840.10008.5.1.4.1.1.13.1.3"
 DOSE_REPORT = "1.2.840.10008.5.1.4.1.1.88.67"

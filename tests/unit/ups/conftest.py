@@ -22,10 +22,10 @@ from tetraview.domain.exam import exam_id_of
 from tetraview.exam import judge
 from tetraview.intake.accept import Acceptor
 from tetraview.intake.file_meta import StoreRequest, encode_file_meta
-from tetraview.intake.spool import Spool
 from tetraview.intake.testing import MAMMOGRAPHY, encode_data_set, mammogram
 from tetraview.ledger import Ledger, open_engine
 from tetraview.settings import Worklist
+from tetraview.storage.spool import Spool
 from tetraview.telemetry.metrics import Metrics
 from tetraview.ups.answer import Archive
 from tetraview.ups.client import WorklistClient

@@ -12,9 +12,9 @@ from tests.unit.ups.conftest import STUDY
 
 from tetraview.errors import InputsUnobtainable, WorklistUnavailable
 from tetraview.intake.accept import Acceptor
-from tetraview.intake.spool import Spool
 from tetraview.intake.testing import MemoryLedger
 from tetraview.settings import Worklist
+from tetraview.storage.spool import Spool
 from tetraview.ups.inputs import InputFetcher
 from tetraview.ups.workitem import Workitem
 

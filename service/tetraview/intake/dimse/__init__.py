@@ -1,0 +1,1 @@
+"""Receiving by DIMSE: associations, C-STORE, storage commitment."""

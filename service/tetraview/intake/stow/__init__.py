@@ -1,0 +1,1 @@
+"""Receiving by DICOMweb: STOW-RS."""

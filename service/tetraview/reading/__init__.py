@@ -1,0 +1,1 @@
+"""From stored images to findings: decode, ask Triton, pick candidates."""

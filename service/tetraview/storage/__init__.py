@@ -1,0 +1,1 @@
+"""The data folder: its layout, durable writes, what is stored."""

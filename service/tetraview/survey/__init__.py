@@ -1,5 +1,0 @@
-"""A dry run over an archive: which exams would be read and why others would not; nothing is read, kept or sent."""
-
-from tetraview.survey.run import run_survey
-
-__all__ = ["run_survey"]

@@ -1,0 +1,1 @@
+"""Commands that are no part of the service's way of an exam."""

@@ -1,0 +1,147 @@
+"""DICOM files on disk as exams, without a listener or a ledger."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import struct
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import UID
+
+from tetraview.domain.exam import Exam, exam_id_of
+from tetraview.domain.instance import Decision, Instance
+from tetraview.errors import InstanceRefused
+from tetraview.exam.choice import Choice, choose_images
+from tetraview.intake.accept import describe
+from tetraview.intake.dimse.negotiation import TRANSFER_SYNTAXES
+from tetraview.intake.file_meta import StoreRequest
+from tetraview.intake.header import UNDECODABLE, read_header
+from tetraview.settings import Dicom, Images
+
+#: Preamble and prefix (PS3.10 7.1), and the element that says how long the file meta information is.
+_BEFORE_META = 128 + 4 + 12
+#: Why a file is left out whose image another file holds.
+SAME_INSTANCE = "another file holds the same SOP instance"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileExams:
+    """What a set of files holds."""
+
+    exams: tuple[Exam, ...]
+    #: Files that are not read, and why.
+    left_out: tuple[tuple[Path, str], ...]
+
+
+def find_exams(
+    paths: Iterable[Path], *, called_ae_title: str = Dicom().ae_title, policy: Images | None = None
+) -> FileExams:
+    """The exams in files and folders, one a study, each with the images that would be read.
+
+    Args:
+        paths: files and folders of any depth.
+        called_ae_title: our AE title that they are taken to be sent to.
+        policy: which images are read; None for what is usual.
+    """
+    instances: list[Instance] = []
+    left_out: list[tuple[Path, str]] = []
+    known: set[str] = set()
+    for path in files_in(paths):
+        instance = instance_of(path, called_ae_title=called_ae_title, policy=policy or Images())
+        if isinstance(instance, str):
+            left_out.append((path, instance))
+        elif instance.sop_instance_uid in known:
+            left_out.append((path, SAME_INSTANCE))
+        elif instance.eligibility.decision is not Decision.READ:
+            eligibility = instance.eligibility
+            left_out.append((path, f"{eligibility.decision}: {eligibility.because}"))
+        else:
+            known.add(instance.sop_instance_uid)
+            instances.append(instance)
+    instances.sort(key=lambda instance: instance.study_instance_uid)
+    studies = groupby(instances, key=lambda instance: instance.study_instance_uid)
+    exams = []
+    for _, images in studies:
+        of_study = tuple(images)
+        choice = choose_images(of_study)
+        left_out += [(Path(path), f"{decision}: {because}") for path, (decision, because) in choice.others.items()]
+        if choice.images:
+            exams.append(_exam(of_study[0], choice))
+    return FileExams(exams=tuple(exams), left_out=tuple(left_out))
+
+
+def files_in(paths: Iterable[Path]) -> Iterator[Path]:
+    """Files, and the files below folders, a folder at a time."""
+    for path in paths:
+        if not path.is_dir():
+            yield path
+        for root, folders, names in os.walk(path):
+            folders.sort()
+            yield from (file for file in map(Path(root).joinpath, sorted(names)) if file.is_file())
+
+
+def instance_of(path: Path, *, called_ae_title: str, policy: Images, digest: bool = True) -> Instance | str:
+    """The file as an instance, or why it is none.
+
+    Args:
+        path: any file.
+        called_ae_title: our AE title that it is taken to be sent to.
+        policy: which images are read.
+        digest: whether to read all of it for its SHA-256, which stays empty otherwise.
+    """
+    try:
+        request, offset = _request(path, called_ae_title)
+        if request.transfer_syntax_uid not in TRANSFER_SYNTAXES:
+            return f"its transfer syntax is not accepted: {_syntax_name(request.transfer_syntax_uid)}"
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
+            header = read_header(buffer, offset=offset, transfer_syntax_uid=request.transfer_syntax_uid)
+            sha256 = hashlib.sha256(memoryview(buffer)[offset:]).hexdigest() if digest else ""
+            size = len(buffer) - offset
+        instance = describe(header, request, sha256=sha256, size=size, received_at=datetime.now(UTC), policy=policy)
+    except OSError as error:
+        return f"cannot be opened: {error.strerror}"
+    except InstanceRefused as error:
+        return str(error)
+    except (InvalidDicomError, EOFError, struct.error, *UNDECODABLE):
+        return "not a DICOM file (Part 10)"
+    return replace(instance, path=str(path.resolve()))
+
+
+def _request(path: Path, called_ae_title: str) -> tuple[StoreRequest, int]:
+    """What a sender of the file would say about it, and where its data set begins."""
+    with warnings.catch_warnings():
+        # pydicom quotes what is wrong with a file.
+        warnings.simplefilter("ignore")
+        meta = read_file_meta_info(path)
+        request = StoreRequest(
+            sop_class_uid=meta.MediaStorageSOPClassUID,
+            sop_instance_uid=meta.MediaStorageSOPInstanceUID,
+            transfer_syntax_uid=meta.TransferSyntaxUID,
+            calling_ae_title="FILES",
+            called_ae_title=called_ae_title,
+        )
+        return request, _BEFORE_META + int(meta.FileMetaInformationGroupLength)
+
+
+def _syntax_name(uid: str) -> str:
+    """A transfer syntax by its name in the standard; another may be anything and is not repeated."""
+    name = UID(uid).name
+    return name if name != uid else "none of DICOM's"
+
+
+def _exam(first: Instance, choice: Choice) -> Exam:
+    return Exam(
+        exam_id=exam_id_of(called_ae_title=first.called_ae_title, study_instance_uid=first.study_instance_uid),
+        generation=1,
+        images=choice.images,
+        settled_at=datetime.now(UTC),
+    )

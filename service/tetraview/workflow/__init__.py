@@ -1,0 +1,1 @@
+"""The durable workflow of an exam and its steps."""

@@ -1,0 +1,176 @@
+"""The steps of an exam's way: each takes keys, works on files and the ledger, and may run twice."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+import structlog
+
+from tetraview.domain.exam import Exam, ExamEnd, ExamState
+from tetraview.domain.reading import Reading
+from tetraview.errors import Permanent, SettingsInvalid
+from tetraview.ledger import Ledger
+from tetraview.report import write_report
+from tetraview.settings import Settings
+from tetraview.telemetry.killpoint import killpoint
+from tetraview.telemetry.metrics import Metrics
+from tetraview.telemetry.traces import exam_span
+from tetraview.workflow.outbox import Outbox
+from tetraview.workflow.stage_time import timed
+
+_log = structlog.get_logger()
+
+#: States of exams that are not read, and the ends that they are.
+_UNREAD = {ExamState.SKIPPED: ExamEnd.SKIPPED, ExamState.HELD: ExamEnd.HELD}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folders:
+    """Where the service keeps its files, all below the data folder."""
+
+    data: Path
+
+    def make(self) -> None:
+        """Make the data folder, for its owner's eyes only, whoever made it before.
+
+        Raises:
+            SettingsInvalid: it cannot be made.
+        """
+        try:
+            self.data.mkdir(parents=True, exist_ok=True)
+            self.data.chmod(0o700)
+        except OSError as error:
+            raise SettingsInvalid(f"data_dir {self.data} cannot be made: {error.strerror}") from error
+
+    @contextmanager
+    def held(self, executor_id: str, *, shared: bool) -> Iterator[None]:
+        """Keep others out of the data folder, until the end or that of this process.
+
+        Args:
+            executor_id: the service.
+            shared: whether services of other names may use the folder, which needs a database that they share.
+
+        Raises:
+            SettingsInvalid: another service uses it.
+        """
+        alone = f"another service uses data_dir {self.data}: give each its own, or all the same PostgreSQL"
+        named = f"another service is named executor_id {executor_id} in data_dir {self.data}: each needs a name"
+        with ExitStack() as stack:
+            # NFS locks a file that is open for reading and writing only, whatever the lock.
+            everybody = stack.enter_context((self.data / "lock").open("a+b"))
+            _lock(everybody, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, fault=alone)
+            if shared:
+                own = stack.enter_context((self.data / f"lock-{executor_id}").open("a+b"))
+                _lock(own, fcntl.LOCK_EX, fault=named)
+            yield
+
+    @property
+    def spool(self) -> Path:
+        """Received instances."""
+        return self.data / "spool"
+
+    def results(self, exam_id: str, generation: int) -> Path:
+        """Previews and result objects of one generation."""
+        return self.data / "results" / exam_id / str(generation)
+
+
+def _lock(file: IO[bytes], operation: int, *, fault: str) -> None:
+    try:
+        fcntl.flock(file, operation | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SettingsInvalid(fault) from None
+    except OSError as error:
+        raise SettingsInvalid(f"{file.name} cannot be locked ({error.strerror}): data_dir needs file locks") from error
+
+
+class ReadsExams(Protocol):
+    """Turns the images of an exam into a reading."""
+
+    def read(self, exam: Exam, *, folder: Path) -> Reading:
+        """Read the exam and leave its previews in the folder."""
+
+
+class Steps:
+    """What the workflow does with one exam, step by step."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        ledger: Ledger,
+        metrics: Metrics,
+        reader: ReadsExams,
+        outbox: Outbox,
+    ) -> None:
+        self._settings = settings
+        self._folders = Folders(data=settings.data_dir)
+        self._ledger = ledger
+        self._metrics = metrics
+        self._metrics.expect(settings.called_ae_titles)
+        self._reader = reader
+        self._outbox = outbox
+
+    def read(self, exam_id: str, generation: int) -> None:
+        """Images to reading."""
+        folder = self._folders.results(exam_id, generation)
+        killpoint("read.started")
+        exam = self._ledger.settled_exam(exam_id, generation)
+        with exam_span("read", exam_id, generation=generation, ae_title=exam.called_ae_title):
+            reading = self._reader.read(exam, folder=folder)
+        killpoint("read.finished")
+        self._ledger.record_reading(reading)
+        self._note_reading(reading, exam)
+        killpoint("read.recorded")
+
+    def report(self, exam_id: str, generation: int) -> None:
+        """Reading to result objects, owed to every destination; what is there stays as it is."""
+        if self._ledger.results(exam_id, generation):
+            return
+        reading = self._ledger.reading(exam_id, generation)
+        if reading is None:
+            raise Permanent(f"generation {generation} has no reading to report")
+        with timed("report", exam_id, generation, ledger=self._ledger, metrics=self._metrics):
+            results = write_report(
+                self._ledger.settled_exam(exam_id, generation),
+                reading,
+                spool=self._folders.spool,
+                folder=self._folders.results(exam_id, generation),
+                outputs=self._settings.outputs_in_use,
+                time_zone=self._settings.report.time_zone,
+                predecessors=self._ledger.results_before(exam_id, generation),
+            )
+        killpoint("report.written")
+        self._outbox.owe(exam_id, generation, results)
+        killpoint("report.recorded")
+
+    def fail(self, exam_id: str, generation: int, reason: str) -> None:
+        """An exam that cannot be read says so."""
+        self._ledger.fail_exam(exam_id, generation, detail=reason)
+        self._metrics.exams_ended.labels(outcome=ExamEnd.FAILED).inc()
+        called_ae_title = self._ledger.settled_exam(exam_id, generation).called_ae_title
+        _log.error(
+            "exam_failed", exam_id=exam_id, generation=generation, called_ae_title=called_ae_title, reason=reason
+        )
+
+    def note_unread(self, exam_id: str) -> None:
+        """Count an exam that ended without a reading; one for which more has come meanwhile is counted then."""
+        exam = self._ledger.exam(exam_id)
+        if exam is not None and exam.state in _UNREAD:
+            self._metrics.exams_ended.labels(outcome=_UNREAD[exam.state]).inc()
+            self._metrics.exams_unread.labels(remark=exam.remark).inc()
+
+    def _note_reading(self, reading: Reading, exam: Exam) -> None:
+        devices = {view: instance.device for view, instance in exam.images.items()}
+        self._metrics.note_reading(reading, devices=devices, ae_title=exam.called_ae_title)
+        _log.info(
+            "exam_read",
+            exam_id=reading.exam_id,
+            generation=reading.generation,
+            called_ae_title=exam.called_ae_title,
+            count=len(reading.findings),
+        )
