@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian
 
-from tetraview.app import utc_now
 from tetraview.delivery import ask_for_commitment, deliver
+from tetraview.domain.clock import utc_now
 from tetraview.domain.delivery import DeliveryState, ResultKind, ResultObject
 from tetraview.domain.exam import exam_id_of
 from tetraview.domain.instance import Decision, Eligibility, Instance
@@ -21,10 +21,10 @@ from tetraview.domain.view import View
 from tetraview.exam import judge
 from tetraview.ledger import Ledger, open_engine
 from tetraview.settings import Completeness, Destination, Settings
+from tetraview.storage.folders import Folders
 from tetraview.telemetry.metrics import Metrics
 from tetraview.workflow.exam import ExamWorkflow
 from tetraview.workflow.outbox import AsksForCommitment, Outbox
-from tetraview.workflow.steps import Folders
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 EXAM = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid="2.25.1")

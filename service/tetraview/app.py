@@ -6,24 +6,25 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
 from typing import Self, TextIO
 
-import sqlalchemy as sa
 import structlog
 from prometheus_client import CollectorRegistry
 
 import tetraview
 from tetraview.delivery import ask_for_commitment, deliver
+from tetraview.domain.clock import utc_now
 from tetraview.domain.service import RunningService
 from tetraview.errors import SettingsInvalid, TetraviewError
 from tetraview.ledger import Ledger, SenderBook, ServiceBook, open_engine
+from tetraview.ledger.database import ledger_engine
 from tetraview.roles import ListenerRole, WorkerRole
 from tetraview.roles.gauges import Gauges
 from tetraview.roles.heartbeat import Heartbeat
 from tetraview.settings import Settings
+from tetraview.storage.folders import Folders
 from tetraview.storage.scratch import sweep_scratch
 from tetraview.storage.spool import Spool
 from tetraview.telemetry.log import configure_logging
@@ -35,7 +36,6 @@ from tetraview.web.guard import Guard
 from tetraview.web.senders import add_sender_pages
 from tetraview.web.server import WebServer
 from tetraview.workflow.outbox import Outbox
-from tetraview.workflow.steps import Folders
 
 _log = structlog.get_logger()
 
@@ -45,11 +45,6 @@ _STUCK_SECONDS = 60.0
 _STOP_SECONDS = 5.0
 #: Pause between two rounds: which exams are due, how long the queues are.
 _TICK_SECONDS = 0.25
-
-
-def utc_now() -> datetime:
-    """The present."""
-    return datetime.now(UTC)
 
 
 class App:
@@ -62,13 +57,13 @@ class App:
         self._held = ExitStack()
         self._held.enter_context(self._folders.held(settings.executor_id, shared=settings.postgresql_url is not None))
         sweep_scratch(settings.data_dir)
-        redaction = Redaction(load_key(settings.data_dir / "log.key"))
+        redaction = Redaction(load_key(self._folders.log_key))
         configure_logging(level=settings.log_level, stream=log, redaction=redaction)
         self._held.enter_context(traced(settings))
         registry = CollectorRegistry()
         self._metrics = Metrics(registry, role=settings.role)
         self._engine = ledger_engine(settings)
-        self._dbos_engine = open_engine(settings.postgresql_url or f"sqlite:///{settings.data_dir}/workflow.sqlite")
+        self._dbos_engine = open_engine(settings.postgresql_url or f"sqlite:///{self._folders.workflow}")
         self.ledger = Ledger(self._engine, clock=utc_now)
         self._spool = Spool(self._folders.spool, service=settings.executor_id)
         outbox = Outbox(
@@ -190,7 +185,7 @@ class App:
         checks |= self._listener.checks if self._listener else self._worker.checks if self._worker else {}
         pages = create_app(
             ledger=self.ledger,
-            results=self._folders.data / "results",
+            results=self._folders.all_results,
             registry=registry,
             checks={name: self._metrics.watched(name, check) for name, check in checks.items()},
             routers=[self._listener.router()] if self._listener else [],
@@ -238,11 +233,6 @@ class App:
 
     def _check_ledger(self) -> None:
         self.ledger.count_exams()
-
-
-def ledger_engine(settings: Settings) -> sa.Engine:
-    """The database of the ledger."""
-    return open_engine(settings.postgresql_url or f"sqlite:///{settings.data_dir}/ledger.sqlite")
 
 
 def traced(settings: Settings) -> AbstractContextManager[None]:

@@ -31,12 +31,14 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from tetraview.domain.delivery import ResultKind
 from tetraview.domain.detection import Detection, Detections, ViewDetections
+from tetraview.domain.frame import Frame
 from tetraview.domain.geometry import Box
 from tetraview.domain.output import OUTPUTS
+from tetraview.domain.patch import PatchShape
 from tetraview.domain.reading import Model
 from tetraview.domain.view import Route, View
 from tetraview.imaging.decode import DecodeLimits
-from tetraview.inference import DetectorInput, DetectorView, Masks, Models, PatchAnswer, PatchInput
+from tetraview.inference import DetectorView, Masks, Models, PatchAnswer
 from tetraview.phantom import RECIPES, PhantomExam, generate
 from tetraview.phantom.dicom import to_dataset
 from tetraview.reading.reader import ExamReader
@@ -59,8 +61,8 @@ Polygon = NDArray[np.float64]
 class BrightnessDetector:
     """Takes for a mass what one covers by half, outlined as the networks outline their map."""
 
-    def check(self) -> DetectorInput:
-        return DetectorInput(height=512, width=256, spacing_mm=CANONICAL_MM)
+    def check(self) -> Frame:
+        return Frame(height=512, width=256, spacing_mm=CANONICAL_MM)
 
     def detect(self, exam_id: str, views: Sequence[DetectorView]) -> Detections:
         assert exam_id
@@ -80,8 +82,8 @@ class BrightnessDetector:
 class BrightnessSegmenter:
     """Outlines what a mass covers by half in a patch."""
 
-    def check(self) -> PatchInput:
-        return PatchInput(size=128, margin=1.5, min_side_mm=15.0)
+    def check(self) -> PatchShape:
+        return PatchShape(size=128, margin=1.5, min_side_mm=15.0)
 
     def read(self, exam_id: str, patches: Sequence[NDArray[np.float32]], *, size: int) -> PatchAnswer:
         assert exam_id

@@ -26,8 +26,7 @@ from pathlib import Path
 
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
-
-from tetraview.intake.testing import mammogram
+from tests.support.intake import mammogram
 
 ROWS, COLUMNS = 4096, 3328
 PDU_BYTES = 131072

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tetraview.domain.geometry import Box
-from tetraview.imaging.patch import PatchShape, on_pixels
+from tetraview.domain.patch import PatchShape
+from tetraview.imaging.patch import on_pixels
 
 crops = pytest.importorskip("tetraview_nets.learning.crops")
 lesions = pytest.importorskip("tetraview_nets.learning.lesions")

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.storages import opposite
 
+from tetraview.domain.frame import Frame
 from tetraview.domain.view import Laterality, View, ViewPosition
-from tetraview.imaging.canonical import CanonicalView, Frame, to_canonical
+from tetraview.imaging.canonical import CanonicalView, to_canonical
 
 FRAME = Frame(height=256, width=128, spacing_mm=0.9)
 SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

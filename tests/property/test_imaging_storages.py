@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from tests.storages import EIGHT, directions_of
 
 from tetraview.domain.finding import Finding
+from tetraview.domain.frame import Frame
 from tetraview.domain.geometry import Box
+from tetraview.domain.patch import PatchShape
 from tetraview.domain.view import Laterality, Route, View, ViewPosition
 from tetraview.findings.mask import outline_of
-from tetraview.imaging.canonical import CanonicalView, Frame, to_canonical
+from tetraview.imaging.canonical import CanonicalView, to_canonical
 from tetraview.imaging.orientation import Orientation
-from tetraview.imaging.patch import GreyWindow, PatchShape, upright_patches
+from tetraview.imaging.patch import GreyWindow, upright_patches
 from tetraview.imaging.upright import UprightImage, upright
 from tetraview.reading.candidates import _native_mask
 from tetraview.report.outline import paint

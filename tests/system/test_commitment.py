@@ -17,15 +17,16 @@ import pytest
 from pydicom import dcmread
 from tests.conftest import PacsContent, eventually, missing
 from tests.delivering import EXAM, REPORTS, Delivering, delivering
+from tests.support.intake import MemoryLedger
 
-from tetraview.app import ledger_engine, utc_now
 from tetraview.delivery import ask_for_commitment
+from tetraview.domain.clock import utc_now
 from tetraview.domain.delivery import DeliveryState, ResultObject
 from tetraview.domain.exam import ExamState
 from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.gate import Gate
-from tetraview.intake.testing import MemoryLedger
 from tetraview.ledger import Ledger, SenderBook
+from tetraview.ledger.database import ledger_engine
 from tetraview.settings import Destination, Dicom, Settings, Triton
 from tetraview.storage.spool import Spool
 from tetraview.tools.demo.pacs import running_pacs

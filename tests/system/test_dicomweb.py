@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from pydicom import dcmread
 from rich.console import Console
 from tests.conftest import PacsContent
+from tests.support.intake import MemoryLedger
 
 from tetraview.delivery import deliver, deliver_files, echo
 from tetraview.domain.delivery import ResultKind, ResultObject
@@ -24,7 +25,6 @@ from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.gate import Gate
 from tetraview.intake.stow.routes import StoreService
-from tetraview.intake.testing import MemoryLedger
 from tetraview.settings import Destination, Dicom, Settings
 from tetraview.storage.spool import Spool
 from tetraview.tools.retrieve import find_studies, open_archive, pull, retrieve_study, retrieved_files

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 import structlog
+from tests.support.intake import MAMMOGRAPHY, MemoryLedger, RawSender, encode_data_set, mammogram
 
 from tetraview.domain.instance import Instance
 from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.status import Status
-from tetraview.intake.testing import MAMMOGRAPHY, MemoryLedger, RawSender, encode_data_set, mammogram
 from tetraview.settings import Dicom
 from tetraview.storage.spool import Spool
 

@@ -17,9 +17,9 @@ from typing import IO
 
 import pytest
 from pydicom.dataset import Dataset
+from tests.support.intake import MAMMOGRAPHY, RawSender, encode_data_set, mammogram
 
 from tetraview.intake.status import Status
-from tetraview.intake.testing import MAMMOGRAPHY, RawSender, encode_data_set, mammogram
 from tetraview.ledger import Ledger, open_engine
 from tetraview.storage.spool import Spool
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLosslessSV1
+from tests.support.intake import MAMMOGRAPHY, VERIFICATION, MemoryLedger, RawSender, encode_data_set, mammogram
 
 from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.status import Status
-from tetraview.intake.testing import MAMMOGRAPHY, VERIFICATION, MemoryLedger, RawSender, encode_data_set, mammogram
 from tetraview.settings import Dicom
 from tetraview.storage.spool import Spool
 

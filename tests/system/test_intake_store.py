@@ -17,6 +17,7 @@ from pydicom.filereader import read_file_meta_info
 from pydicom.uid import UID, ImplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.status import code_to_category
+from tests.support.intake import MAMMOGRAPHY, VERIFICATION, MemoryLedger, RawSender, encode_data_set, mammogram
 
 from tetraview.domain.instance import Instance, Recorded
 from tetraview.domain.view import View
@@ -25,7 +26,6 @@ from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.dimse.negotiation import TRANSFER_SYNTAXES
 from tetraview.intake.gate import Gate
 from tetraview.intake.status import Status
-from tetraview.intake.testing import MAMMOGRAPHY, VERIFICATION, MemoryLedger, RawSender, encode_data_set, mammogram
 from tetraview.ledger import Ledger, open_engine
 from tetraview.settings import Dicom, Sender
 from tetraview.storage.spool import Spool

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
+from tests.support.intake import MAMMOGRAPHY, RawSender, encode_data_set, mammogram
 
 from tetraview.domain.exam import Exam
 from tetraview.domain.finding import Finding
@@ -22,7 +23,6 @@ from tetraview.domain.view import Route, View
 from tetraview.exam import judge
 from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.status import Status
-from tetraview.intake.testing import MAMMOGRAPHY, RawSender, encode_data_set, mammogram
 from tetraview.ledger import Ledger, open_engine
 from tetraview.report import write_report
 from tetraview.settings import Dicom

@@ -16,12 +16,12 @@ import pytest
 import trustme
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
+from tests.support.intake import MAMMOGRAPHY, MemoryLedger, mammogram
 
 from tetraview.delivery import deliver, echo
 from tetraview.domain.delivery import ResultKind, ResultObject
 from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.gate import Gate
-from tetraview.intake.testing import MAMMOGRAPHY, MemoryLedger, mammogram
 from tetraview.settings import Destination, Dicom, Sender, Tls
 from tetraview.storage.spool import Spool
 from tetraview.tools.demo.pacs import free_port

@@ -10,11 +10,12 @@ import pytest
 import trustme
 from typer.testing import CliRunner
 
-from tetraview.app import ledger_engine, utc_now
 from tetraview.cli.main import app
+from tetraview.domain.clock import utc_now
 from tetraview.domain.sender import Refusal, RejectedSender
 from tetraview.errors import SettingsInvalid
 from tetraview.ledger import Ledger, SenderBook
+from tetraview.ledger.database import ledger_engine
 from tetraview.settings import load_settings
 from tetraview.tools.doctor import Health, examine
 

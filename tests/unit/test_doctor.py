@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tetraview.app import ledger_engine
 from tetraview.domain.sender import HeardSender, Refusal, RejectedSender
 from tetraview.errors import DestinationUnavailable
 from tetraview.ledger import Ledger, SenderBook
+from tetraview.ledger.database import ledger_engine
 from tetraview.settings import Destination, Dicom, Sender, Settings, Tls, Triton, Web
 from tetraview.tools import doctor
 from tetraview.tools.doctor import Diagnosis, Health, examine

@@ -17,9 +17,10 @@ from tetraview.errors import DestinationUnavailable
 from tetraview.exam import judge
 from tetraview.ledger import Ledger, open_engine
 from tetraview.settings import Destination, Settings
+from tetraview.storage.folders import Folders
 from tetraview.telemetry.metrics import Metrics
 from tetraview.workflow.outbox import Outbox
-from tetraview.workflow.steps import Folders, Steps
+from tetraview.workflow.steps import Steps
 
 PACS = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=104, output="pacs")
 KEY = DeliveryKey(exam_id=EXAM, generation=1, destination="pacs", sop_instance_uid=REPORTS[0].sop_instance_uid)

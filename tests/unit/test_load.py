@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 from tetraview.cli.main import app
 from tetraview.domain.instance import Decision, Instance, Recorded
 from tetraview.errors import DestinationUnavailable
-from tetraview.intake.accept import NoLedger
 from tetraview.intake.dimse.listener import Listener
 from tetraview.settings import Dicom
 from tetraview.storage.spool import Spool
 from tetraview.tools.load import SentExam, read_exam, send_exam, send_load, summary
+from tetraview.tools.retrieve.no_ledger import NoLedger
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.support.intake import mammogram
 
 from tetraview.domain.exam import exam_id_of
 from tetraview.errors import SettingsInvalid
-from tetraview.intake.testing import mammogram
 from tetraview.settings import Images, Profile, Settings, Stages, Triton
 from tetraview.tools.files import find_exams
 from tetraview.tools.offline import read_as, read_to_folder

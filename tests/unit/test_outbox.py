@@ -17,11 +17,11 @@ from tetraview.errors import DeliveryRefused, DestinationUnavailable
 from tetraview.exam import judge
 from tetraview.ledger import Ledger, open_engine
 from tetraview.settings import Destination, Settings
+from tetraview.storage.folders import Folders
 from tetraview.telemetry.collector import sending_spans
 from tetraview.telemetry.metrics import Metrics
 from tetraview.wire.commitment import CommitmentReport, TakesReports
 from tetraview.workflow.outbox import Outbox
-from tetraview.workflow.steps import Folders
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 EXAM = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid="2.25.1")

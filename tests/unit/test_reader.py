@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 from tetraview.domain.calibration import Platt
 from tetraview.domain.detection import Detection, Detections, ViewDetections
 from tetraview.domain.exam import Exam
+from tetraview.domain.frame import Frame
 from tetraview.domain.geometry import Box
 from tetraview.domain.grading import Grading
+from tetraview.domain.limits import DecodeLimits
+from tetraview.domain.patch import PatchShape
 from tetraview.domain.reading import Model
 from tetraview.domain.stage import Stage
 from tetraview.domain.view import Route, View
 from tetraview.errors import ImageUnreadable, TritonUnavailable
-from tetraview.imaging.limits import DecodeLimits
-from tetraview.inference import DetectorInput, Masks, Models, PatchAnswer, PatchInput
+from tetraview.inference import Masks, Models, PatchAnswer
 from tetraview.phantom import RECIPES, generate
 from tetraview.phantom.dicom import write_exam
 from tetraview.reading.reader import ExamReader
@@ -41,8 +43,8 @@ class Finder:
     boxes: Sequence[Box] = (Box(10, 100, 30, 120), Box(10, 140, 30, 170))
     calibration: dict[Route, Platt] = field(default_factory=dict)
 
-    def check(self) -> DetectorInput:
-        return DetectorInput(height=256, width=128, spacing_mm=0.9)
+    def check(self) -> Frame:
+        return Frame(height=256, width=128, spacing_mm=0.9)
 
     def detect(self, exam_id: str, views: Sequence[Any]) -> Detections:
         del exam_id
@@ -63,8 +65,8 @@ class Grader:
     fault: Exception | None = None
     asked: list[NDArray[np.float32]] = field(default_factory=list)
 
-    def check(self) -> PatchInput:
-        return PatchInput(size=SIDE, margin=1.0, min_side_mm=1.0)
+    def check(self) -> PatchShape:
+        return PatchShape(size=SIDE, margin=1.0, min_side_mm=1.0)
 
     def read(self, exam_id: str, patches: Sequence[NDArray[np.float32]], *, size: int) -> PatchAnswer:
         del exam_id
@@ -82,8 +84,8 @@ class Outliner:
     empty: bool = False
     asked: list[NDArray[np.float32]] = field(default_factory=list)
 
-    def check(self) -> PatchInput:
-        return PatchInput(size=8, margin=2.0, min_side_mm=1.0)
+    def check(self) -> PatchShape:
+        return PatchShape(size=8, margin=2.0, min_side_mm=1.0)
 
     def read(self, exam_id: str, patches: Sequence[NDArray[np.float32]], *, size: int) -> PatchAnswer:
         del exam_id

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from tetraview.cli.findings import settings_text
 from tetraview.domain.output import OUTPUTS, CodingScheme
 from tetraview.errors import SettingsInvalid
 from tetraview.settings import Destination, Images, Settings, Stages, load_settings
+from tetraview.settings.text import settings_text
 
 
 def test_the_environment_beats_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

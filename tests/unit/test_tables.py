@@ -6,11 +6,11 @@ from io import StringIO
 
 from rich.console import Console
 
-from tetraview.cli.findings import findings_table
 from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Box
 from tetraview.domain.reading import Model, Reading, ViewReading
 from tetraview.domain.view import Route, View
+from tetraview.report.findings_table import findings_table
 
 BOX = Box(10, 10, 60, 50)
 FINDING = Finding(

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from tetraview.domain.frame import Frame
 from tetraview.domain.view import View
-from tetraview.imaging.canonical import Frame
 from tetraview_nets.system import ViewInput
 
 #: Of the frame, which the chest wall halves.

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
+from tetraview.domain.frame import Frame
+from tetraview.domain.patch import PatchShape
 from tetraview.domain.view import Route, View
-from tetraview.imaging.canonical import Frame
-from tetraview.imaging.patch import PatchShape
 
 #: A detector gives no more of a view.
 MAX_DETECTIONS = 20

@@ -21,7 +21,7 @@ Accession = Annotated[str | None, typer.Option("--accession", metavar="NUMBER", 
 
 def find(study: StudyUid = None, accession: Accession = None, config: ConfigFile = None) -> None:
     """Find the exams of a study or an order, and say where each stands: elsewhere an exam has only its identifier."""
-    from tetraview.intake.header import key_of
+    from tetraview.domain.identity import key_of
 
     if bool(study) is bool(accession):
         raise typer.BadParameter("name a study by its UID, or an order by --accession")

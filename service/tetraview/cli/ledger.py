@@ -27,11 +27,12 @@ def open_ledger(settings: Settings, config: Path | None, *, may_be_new: bool = F
     Raises:
         SettingsInvalid: there is none, or its folder cannot be made.
     """
-    from tetraview.app import ledger_engine, utc_now
+    from tetraview.domain.clock import utc_now
     from tetraview.ledger import Ledger
-    from tetraview.workflow.steps import Folders
+    from tetraview.ledger.database import ledger_engine
+    from tetraview.storage.folders import Folders
 
-    if not settings.postgresql_url and not (settings.data_dir / "ledger.sqlite").exists():
+    if not settings.postgresql_url and not Folders(data=settings.data_dir).ledger.exists():
         named = f"settings file {config}" if config else "no settings file: name it by --config or TETRAVIEW_CONFIG"
         missing = f"no ledger in data_dir {settings.data_dir} ({named})"
         if not may_be_new:
@@ -48,8 +49,9 @@ def open_ledger(settings: Settings, config: Path | None, *, may_be_new: bool = F
 @contextmanager
 def open_book(settings: Settings, config: Path | None, *, may_be_new: bool = False) -> Iterator[SenderBook]:
     """The ledger's part about senders, as `open_ledger` has it."""
-    from tetraview.app import ledger_engine, utc_now
+    from tetraview.domain.clock import utc_now
     from tetraview.ledger import SenderBook
+    from tetraview.ledger.database import ledger_engine
 
     with open_ledger(settings, config, may_be_new=may_be_new):
         engine = ledger_engine(settings)

@@ -14,15 +14,16 @@ import typer
 from rich.progress import track
 
 from tetraview.cli.find import find
-from tetraview.cli.findings import findings_table, settings_text
 from tetraview.cli.jobs import jobs, requeue
 from tetraview.cli.phantom import load, phantom
 from tetraview.cli.senders import senders_app
 from tetraview.cli.terminal import ConfigFile, console, errors, stop_requested
 from tetraview.domain.reading import Reading
 from tetraview.errors import TetraviewError
+from tetraview.report.findings_table import findings_table
 from tetraview.report.statement import statement
 from tetraview.settings import ClassifierName, DetectorName, SegmenterName, Settings, load_settings
+from tetraview.settings.text import settings_text
 from tetraview.storage.scratch import scratch_folder
 
 app = typer.Typer(
@@ -89,9 +90,10 @@ def send(
 ) -> None:
     """Send DICOM files by C-STORE, each in the transfer syntax it has."""
     from tetraview.delivery import receiver_of, store_files
+    from tetraview.tools.files import dicom_files
 
     receiver = receiver_of(to, tls_ca_file=tls_ca, tls_certificate=tls_certificate, tls_key=tls_key)
-    files = [file for path in paths for file in (_dicom_files(path) if path.is_dir() else [path])]
+    files = [file for path in paths for file in (dicom_files(path) if path.is_dir() else [path])]
     if not files:
         _fail("none of these folders holds a DICOM file (Part 10)")
     sent = store_files(files, receiver, calling_ae_title=calling)
@@ -101,13 +103,6 @@ def send(
     console.print(f"{len(files) - len(refused)} of {len(files)} files stored")
     if refused:
         _fail("; ".join(refused))
-
-
-def _dicom_files(folder: Path) -> list[Path]:
-    """The DICOM files below a folder, whatever their names; modalities often write no extension."""
-    from pydicom.misc import is_dicom
-
-    return [path for path in sorted(folder.rglob("*")) if path.is_file() and is_dicom(path)]
 
 
 @app.command()

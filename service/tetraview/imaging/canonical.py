@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from tetraview.domain.frame import Frame
 from tetraview.domain.geometry import Affine, Box
 from tetraview.domain.view import View
 from tetraview.errors import ImageUnreadable
@@ -24,18 +25,6 @@ CANONICAL_VERSION = 2
 _PERCENTILES = (0.5, 99.5)
 #: Extent of a breast along the chest wall; the largest detectors measure 300 mm.
 _HEIGHTS_MM = (20.0, 400.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Frame:
-    """The canonical pixel matrix that a network reads."""
-
-    #: Rows.
-    height: int
-    #: Columns.
-    width: int
-    #: Finest spacing, millimetres per pixel; coarser where the breast would not fit.
-    spacing_mm: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -14,6 +14,7 @@ import gc
 import json
 import logging
 import os
+import resource
 import select
 import signal
 import socket
@@ -28,14 +29,14 @@ from typing import Any, BinaryIO
 import cv2
 import pydicom.config
 
+from tetraview.domain.frame import Frame
 from tetraview.domain.geometry import Box
+from tetraview.domain.limits import DecodeLimits
+from tetraview.domain.patch import PatchShape
 from tetraview.domain.view import View
 from tetraview.errors import ImageUnreadable
-from tetraview.imaging.canonical import Frame
 from tetraview.imaging.decoded import pack_facts, pack_patches
 from tetraview.imaging.image_file import read_patches, read_view
-from tetraview.imaging.limits import DecodeLimits
-from tetraview.imaging.patch import PatchShape
 
 #: Wait status of the decoder and whether it was stopped for being late.
 ENDING = struct.Struct(">i?")
@@ -151,7 +152,7 @@ def _become_decoder(work: Callable[[], None]) -> None:
 
 
 def _decode(file: int, answer: int, *, request: dict[str, Any], limits: DecodeLimits) -> None:
-    limits.enforce()
+    _bind(limits)
     with socket.socket(fileno=answer) as out, os.fdopen(file, "rb") as source:
         try:
             packed = _packed(source, request=request, max_pixels=limits.max_pixels)
@@ -163,6 +164,14 @@ def _decode(file: int, answer: int, *, request: dict[str, Any], limits: DecodeLi
         except BaseException as error:  # noqa: BLE001
             packed = pack_facts({"error": f"The image cannot be decoded ({type(error).__name__})."})
         out.sendall(packed)
+
+
+def _bind(limits: DecodeLimits) -> None:
+    """Bind this process for good: no more than this, no files, no core dump, no further processes."""
+    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + 1))
+    for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE, resource.RLIMIT_NPROC):
+        resource.setrlimit(kind, (0, 0))
 
 
 def _packed(source: BinaryIO, *, request: dict[str, Any], max_pixels: int) -> bytes:

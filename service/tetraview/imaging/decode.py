@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tetraview.domain.frame import Frame
 from tetraview.domain.geometry import Box
+from tetraview.domain.limits import DecodeLimits
+from tetraview.domain.patch import PatchShape
 from tetraview.domain.view import View
 from tetraview.errors import ImageUnreadable, StorageUnavailable
-from tetraview.imaging.canonical import Frame
 from tetraview.imaging.decoded import DecodedView, unpack, unpack_patches
-from tetraview.imaging.limits import DecodeLimits
-from tetraview.imaging.patch import PatchShape
 from tetraview.imaging.sandbox import Sandbox
 
 __all__ = ["DecodeLimits", "DecodedView", "cut_patches", "decode_view", "decode_views"]

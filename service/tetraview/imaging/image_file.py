@@ -14,14 +14,16 @@ from pydicom.encaps import get_frame
 from pydicom.filereader import read_dataset
 from pydicom.pixels.decoders.base import get_decoder
 
+from tetraview.domain.frame import Frame
 from tetraview.domain.geometry import Box
+from tetraview.domain.patch import PatchShape
 from tetraview.domain.view import View
 from tetraview.errors import ImageUnreadable
-from tetraview.imaging.canonical import Frame, to_canonical
+from tetraview.imaging.canonical import to_canonical
 from tetraview.imaging.codestream import CodestreamHeader
 from tetraview.imaging.decoded import DecodedView
 from tetraview.imaging.header import PixelHeader
-from tetraview.imaging.patch import GreyWindow, PatchShape, upright_patches
+from tetraview.imaging.patch import GreyWindow, upright_patches
 from tetraview.imaging.presentation import grey_scale
 from tetraview.imaging.upright import upright
 

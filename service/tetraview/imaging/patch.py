@@ -16,43 +16,13 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from tetraview.domain.geometry import Box
+from tetraview.domain.patch import PatchShape
 from tetraview.imaging.breast import breast_mask
 from tetraview.imaging.resample import axis_weights, resample
 from tetraview.imaging.upright import UprightImage
 
-#: Steps of a pixel to which the corners of a square are rounded: turning an image costs digits far behind them.
-_STEPS = 1024
 #: Greys of the breast that become 0 and 1, the same as in the canonical frame.
 _PERCENTILES = (0.5, 99.5)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PatchShape:
-    """How a box becomes a patch.
-
-    MommiNet-v2 says 448 x 448 pixels but not how much tissue they show; a half more than the box and never less than
-    25 mm keeps the surroundings, where spicules end, in sight.
-    """
-
-    #: Rows and columns of the patch.
-    size: int
-    #: Side of the square over the longer side of the box.
-    margin: float = 1.5
-    #: Least side of the square, millimetres.
-    min_side_mm: float = 25.0
-
-    def square(self, box: Box, *, spacing_mm: tuple[float, float]) -> Box:
-        """The square of tissue around a box, both in the same pixels; it may reach beyond the image.
-
-        Args:
-            box: in pixels of the image.
-            spacing_mm: row and column spacing of those.
-        """
-        row_mm, column_mm = spacing_mm
-        side_mm = max(self.margin * max(box.width * column_mm, box.height * row_mm), self.min_side_mm)
-        (x, y), across, down = box.centre, side_mm / column_mm, side_mm / row_mm
-        corners = x - across / 2, y - down / 2, x + across / 2, y + down / 2
-        return Box(*(round(corner * _STEPS) / _STEPS for corner in corners))
 
 
 @dataclass(frozen=True, kw_only=True)

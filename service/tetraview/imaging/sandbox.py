@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import BinaryIO
 
+from tetraview.domain.limits import DecodeLimits
 from tetraview.errors import ImageUnreadable
 from tetraview.imaging.child import ENDING
-from tetraview.imaging.limits import DecodeLimits
 
 #: Seconds beyond the wall limit before the forking process itself counts as hung.
 _GRACE_SECONDS = 15.0

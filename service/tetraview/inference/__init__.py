@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from tetraview.domain.detection import Detections
-from tetraview.inference.detector import Detector, DetectorInput, DetectorView
+from tetraview.inference.detector import Detector, DetectorView
 from tetraview.inference.models import Models
 from tetraview.inference.patch_answer import Masks, PatchAnswer
-from tetraview.inference.patch_model import PatchInput, PatchModel
+from tetraview.inference.patch_model import PatchModel
 
 __all__ = [
     "Detections",
     "Detector",
-    "DetectorInput",
     "DetectorView",
     "Masks",
     "Models",
     "PatchAnswer",
-    "PatchInput",
     "PatchModel",
 ]

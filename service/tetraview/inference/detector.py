@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tetraview.domain.detection import Detections
+from tetraview.domain.frame import Frame
 from tetraview.domain.view import View
 from tetraview.errors import ModelMismatch
 from tetraview.inference.client import TritonModel
@@ -37,23 +37,11 @@ class DetectorView(Protocol):
         """Millimetres per canonical pixel."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class DetectorInput:
-    """The canonical frame that the loaded model reads."""
-
-    #: Rows.
-    height: int
-    #: Columns.
-    width: int
-    #: Finest canonical spacing, millimetres per pixel.
-    spacing_mm: float
-
-
 class Detector(TritonModel):
     """The model that finds masses."""
 
-    def check(self) -> DetectorInput:
-        """See that the model is ready and keeps the contract.
+    def check(self) -> Frame:
+        """See that the model is ready and keeps the contract; the frame that it reads.
 
         Raises:
             TritonUnavailable: Triton or the model is not ready.
@@ -64,7 +52,7 @@ class Detector(TritonModel):
         if mask != image:
             raise ModelMismatch(f"{found.model} wants images and breast masks of different shapes")
         _, height, width = map(int, image)
-        return DetectorInput(height=height, width=width, spacing_mm=found.number(DetectorParameter.SPACING_MM))
+        return Frame(height=height, width=width, spacing_mm=found.number(DetectorParameter.SPACING_MM))
 
     def detect(self, exam_id: str, views: Sequence[DetectorView]) -> Detections:
         """Read the views of one exam together; their order does not matter.

@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tetraview.domain.patch import PatchShape
 from tetraview.errors import ModelMismatch
 from tetraview.inference.client import TritonModel
 from tetraview.inference.contract.patch import PatchParameter, PatchRequest
 from tetraview.inference.patch_answer import PatchAnswer, read_answer
 
 
-@dataclass(frozen=True, kw_only=True)
-class PatchInput:
-    """The patches that a loaded model reads."""
-
-    #: Rows and columns.
-    size: int
-    #: Side of a patch's square over the longer side of its candidate's box.
-    margin: float
-    #: Least side of that square, millimetres.
-    min_side_mm: float
-
-
 class PatchModel(TritonModel):
     """A model that outlines masses, grades them, or does both in one pass."""
 
-    def check(self) -> PatchInput:
-        """See that the model is ready and keeps the contract.
+    def check(self) -> PatchShape:
+        """See that the model is ready and keeps the contract; the patches that it reads.
 
         Raises:
             TritonUnavailable: Triton or the model is not ready.
@@ -44,7 +32,7 @@ class PatchModel(TritonModel):
         margin, min_side_mm = found.number(PatchParameter.MARGIN), found.number(PatchParameter.MIN_SIDE_MM)
         if not (1 <= margin < np.inf and 0 < min_side_mm < np.inf):
             raise ModelMismatch(f"{found.model} cannot want patches of margin {margin} and at least {min_side_mm} mm")
-        return PatchInput(size=rows, margin=margin, min_side_mm=min_side_mm)
+        return PatchShape(size=rows, margin=margin, min_side_mm=min_side_mm)
 
     def read(self, exam_id: str, patches: Sequence[NDArray[np.float32]], *, size: int) -> PatchAnswer:
         """Read all candidates of one exam together.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tetraview.domain.frame import Frame
 from tetraview.domain.view import View
-from tetraview.inference.detector import DetectorInput
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,7 +23,7 @@ class Specimen:
     spacing_mm: float
 
     @classmethod
-    def of(cls, frame: DetectorInput) -> Specimen:
+    def of(cls, frame: Frame) -> Specimen:
         """The specimen of a model's frame."""
         y, x = np.mgrid[: frame.height, : frame.width] + 0.5
         x, y = x / frame.width, 2 * y / frame.height - 1

@@ -6,7 +6,6 @@ The order is fixed: bytes synced, name synced, ledger row committed, and only th
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -19,14 +18,15 @@ from pydicom.dataset import Dataset
 
 from tetraview.domain.exam import exam_id_of
 from tetraview.domain.instance import Instance, Recorded
+from tetraview.domain.uid import is_uid
 from tetraview.errors import InstanceRefused, StorageUnavailable
 from tetraview.intake.eligibility import device_of, eligibility_of
 from tetraview.intake.file_meta import StoreRequest, encode_file_meta
 from tetraview.intake.header import Header, read_header
 from tetraview.intake.status import Status, refusal
 from tetraview.settings import Images
+from tetraview.storage.killpoint import killpoint
 from tetraview.storage.spool import Part, Spool, path_of
-from tetraview.telemetry.killpoint import killpoint
 from tetraview.telemetry.metrics import Metrics
 from tetraview.telemetry.traces import record_span
 
@@ -35,9 +35,6 @@ _log = structlog.get_logger()
 #: Rows times Columns of one frame, and of all frames together.
 MAX_FRAME_PIXELS = 1 << 28
 MAX_PIXELS = 1 << 32
-#: Components of digits (PS3.5 9.1); leading zeros, which are wrong, are seen too often to be refused.
-_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
-_MAX_UID = 64
 
 
 class InstanceLedger(Protocol):
@@ -55,24 +52,6 @@ class InstanceLedger(Protocol):
 
     def paths(self) -> Iterable[str]:
         """Every spooled file that a row refers to."""
-
-
-class NoLedger:
-    """Remembers nothing, where files are all that is wanted."""
-
-    def record_instance(self, instance: Instance) -> Recorded:
-        """Every instance is new."""
-        del instance
-        return Recorded.NEW
-
-    def has_path(self, path: str) -> bool:
-        """No file is removed."""
-        del path
-        return True
-
-    def paths(self) -> Iterable[str]:
-        """Nothing is known of what was there before."""
-        return ()
 
 
 class Acceptor:
@@ -279,11 +258,6 @@ def describe(
         study_date_key=header.study_date_key,
         device=device_of(header.dataset),
     )
-
-
-def is_uid(text: str) -> bool:
-    """Whether this is a UID: digits and dots, at most 64 of them."""
-    return len(text) <= _MAX_UID and _UID.fullmatch(text) is not None
 
 
 def _check_pixels(dataset: Dataset) -> None:

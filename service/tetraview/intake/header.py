@@ -6,7 +6,6 @@ are made, which say whether two images agree.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import struct
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from pydicom.errors import BytesLengthException
 from pydicom.filereader import read_dataset
 from pydicom.uid import ImplicitVRLittleEndian
 
+from tetraview.domain.identity import key_of
 from tetraview.intake.status import Status, refusal
 
 #: Elements and items a data set may have, nested ones included.
@@ -111,16 +111,6 @@ def read_header(buffer: mmap | bytes, *, offset: int, transfer_syntax_uid: str) 
         accession_key=walk.key("AccessionNumber"),
         study_date_key=walk.key("StudyDate"),
     )
-
-
-def key_of(*values: bytes) -> str:
-    """A digest of encoded values, padding aside, that says whether two images agree: 16 hex digits.
-
-    Args:
-        values: as they stand in a data set; empty where the first is.
-    """
-    plain = [value.strip(b"\0 ") for value in values]
-    return hashlib.sha256(b"\\".join(plain)).hexdigest()[:16] if plain[0] else ""
 
 
 class _Kind(Enum):

@@ -14,6 +14,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from tetraview.errors import StorageUnavailable
+from tetraview.settings import Settings
+from tetraview.storage.folders import Folders
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 #: Seconds a writer waits for another one before it gives up and the sender is told to try later.
@@ -115,3 +117,8 @@ def migrate(engine: sa.Engine) -> None:
         config.attributes["connection"] = connection
         if known.issuperset(MigrationContext.configure(connection).get_current_heads()):
             command.upgrade(config, "head")
+
+
+def ledger_engine(settings: Settings) -> sa.Engine:
+    """The database of the ledger."""
+    return open_engine(settings.postgresql_url or f"sqlite:///{Folders(data=settings.data_dir).ledger}")

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from tetraview.domain.exam import Exam
 from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Box
+from tetraview.domain.patch import PatchShape
 from tetraview.domain.view import View
 from tetraview.findings import NativeMask, ViewFindings, ViewGeometry, graded, native_spacing, outlined
 from tetraview.imaging.decode import DecodeLimits, cut_patches
 from tetraview.imaging.orientation import Orientation
-from tetraview.imaging.patch import PatchShape, on_pixels
+from tetraview.imaging.patch import on_pixels
 from tetraview.inference import Masks, Models, PatchAnswer
 from tetraview.reading.stopwatch import Stopwatch
 from tetraview.settings import Stages
@@ -56,11 +57,7 @@ class CandidateReader:
             TritonUnavailable: Triton or a model is not ready.
             ModelMismatch: a model is missing or differs from its contract.
         """
-        wanted = {name: self._models.patch_models[name].check() for name in stages.of_patches}
-        return {
-            name: PatchShape(size=patch.size, margin=patch.margin, min_side_mm=patch.min_side_mm)
-            for name, patch in wanted.items()
-        }
+        return {name: self._models.patch_models[name].check() for name in stages.of_patches}
 
     def describe(
         self,

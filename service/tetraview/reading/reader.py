@@ -6,21 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-
 from tetraview.domain.exam import Exam
 from tetraview.domain.instance import Instance
 from tetraview.domain.reading import Model, Reading, ViewReading
 from tetraview.domain.view import View
 from tetraview.errors import ImageUnreadable
 from tetraview.findings import ViewFindings, find, with_probabilities
-from tetraview.imaging.canonical import Frame
 from tetraview.imaging.decode import DecodedView, DecodeLimits, decode_views
+from tetraview.imaging.preview import write_preview
 from tetraview.inference import Detector, Models
 from tetraview.reading.candidates import CandidateReader, Shapes
 from tetraview.reading.stopwatch import Stopwatch
 from tetraview.settings import Stages
-from tetraview.storage.durable import write_file
 from tetraview.storage.stored import read_stored
 
 
@@ -128,8 +125,7 @@ class ExamReader:
 
     def _decode(self, exam: Exam, detector: Detector) -> tuple[dict[View, DecodedView], dict[View, str]]:
         """The views that can be read, and why the others cannot."""
-        frame_of_model = detector.check()
-        frame = Frame(height=frame_of_model.height, width=frame_of_model.width, spacing_mm=frame_of_model.spacing_mm)
+        frame = detector.check()
         paths: dict[View, Path] = {}
         failures: dict[View, str] = {}
         for view, instance in exam.images.items():
@@ -142,19 +138,6 @@ class ExamReader:
         images = decode_views(paths, frame=frame, limits=self._limits)
         failures |= {view: str(image) for view, image in images.items() if isinstance(image, ImageUnreadable)}
         return {view: image for view, image in images.items() if isinstance(image, DecodedView)}, failures
-
-
-def write_preview(path: Path, image: DecodedView) -> None:
-    """Write a view's preview as PNG.
-
-    Raises:
-        ImageUnreadable: it cannot be encoded.
-        StorageUnavailable: the file cannot be written.
-    """
-    encoded, picture = cv2.imencode(".png", image.preview)
-    if not encoded:
-        raise ImageUnreadable(f"the preview of {image.canonical.view} cannot be encoded")
-    write_file(path, picture.tobytes())
 
 
 def _failed(view: View, instance: Instance, reason: str) -> ViewReading:

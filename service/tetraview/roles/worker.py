@@ -10,11 +10,11 @@ import sqlalchemy as sa
 import structlog
 
 from tetraview.errors import TetraviewError, TritonUnavailable
-from tetraview.imaging.limits import DecodeLimits
 from tetraview.inference import Models
 from tetraview.ledger import Ledger
 from tetraview.reading.reader import ExamReader
 from tetraview.settings import Settings
+from tetraview.storage.folders import Folders
 from tetraview.telemetry.metrics import Metrics
 from tetraview.workflow.exam import ExamWorkflow
 from tetraview.workflow.outbox import Outbox
@@ -147,17 +147,11 @@ def open_reader(settings: Settings, models: Models, *, probabilities: bool) -> E
         models: the models of Triton.
         probabilities: whether calibrated scores become probabilities of the findings.
     """
-    limits = DecodeLimits(
-        memory_bytes=settings.imaging.memory_bytes,
-        cpu_seconds=settings.imaging.cpu_seconds,
-        wall_seconds=settings.imaging.wall_seconds,
-        max_pixels=settings.imaging.max_pixels,
-    )
     return ExamReader(
         models=models,
         stages_of=lambda exam: settings.stages_of(exam.called_ae_title),
-        spool=settings.data_dir / "spool",
-        limits=limits,
+        spool=Folders(data=settings.data_dir).spool,
+        limits=settings.imaging.limits,
         operating_point=settings.report.operating_point,
         probabilities=probabilities,
     )

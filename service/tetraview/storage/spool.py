@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tetraview.errors import StorageUnavailable
 from tetraview.storage.durable import sync_folder
-from tetraview.telemetry.killpoint import killpoint
+from tetraview.storage.killpoint import killpoint
 
 _INCOMING, _LOCKS = "incoming", "locks"
 _SHARDS = "0123456789abcdef"

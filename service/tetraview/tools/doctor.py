@@ -17,19 +17,20 @@ from functools import partial
 
 from pydicom.uid import ComprehensiveSRStorage, generate_uid
 
-from tetraview.app import ledger_engine, utc_now
 from tetraview.delivery import ask_for_commitment, echo
 from tetraview.domain.address import is_this_machine
+from tetraview.domain.clock import utc_now
 from tetraview.domain.delivery import ResultKind, ResultObject
 from tetraview.domain.sender import DICOMWEB, Refusal, RejectedSender
 from tetraview.errors import DestinationUnavailable, SettingsInvalid, TetraviewError
 from tetraview.ledger import Ledger, SenderBook, check_database
+from tetraview.ledger.database import ledger_engine
 from tetraview.roles import open_models
 from tetraview.settings import Destination, Settings, Tls
 from tetraview.storage.durable import write_file
+from tetraview.storage.folders import Folders
 from tetraview.ups import check_worklist
 from tetraview.wire.tls import server_context
-from tetraview.workflow.steps import Folders
 
 #: Free space for a day of a busy screening site.
 _MIN_FREE_BYTES = 20 << 30

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
+from pydicom.misc import is_dicom
 from pydicom.uid import UID
 
 from tetraview.domain.exam import Exam, exam_id_of
@@ -77,6 +78,11 @@ def find_exams(
         if choice.images:
             exams.append(_exam(of_study[0], choice))
     return FileExams(exams=tuple(exams), left_out=tuple(left_out))
+
+
+def dicom_files(folder: Path) -> list[Path]:
+    """The DICOM files below a folder, whatever their names; modalities often write no extension."""
+    return [path for path in sorted(folder.rglob("*")) if path.is_file() and is_dicom(path)]
 
 
 def files_in(paths: Iterable[Path]) -> Iterator[Path]:

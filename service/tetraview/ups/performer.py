@@ -19,12 +19,12 @@ from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 
 from tetraview.domain.exam import ExamState, exam_id_of
+from tetraview.domain.uid import is_uid
 from tetraview.domain.workitem import Claim, ClaimState
 from tetraview.errors import InputsUnobtainable, TetraviewError, WorkitemRefused, WorklistUnavailable
-from tetraview.intake.accept import is_uid
 from tetraview.ledger import Ledger
 from tetraview.settings import Worklist
-from tetraview.telemetry.killpoint import killpoint
+from tetraview.storage.killpoint import killpoint
 from tetraview.telemetry.metrics import Metrics
 from tetraview.ups.answer import ASKED, FAILED, UNSUITABLE, Archive, cancellation, outputs_of, performed, progress_of
 from tetraview.ups.client import WorklistClient

@@ -13,7 +13,7 @@ from tetraview.ledger.summary import ExamSummary
 
 
 class WebLedger(Protocol):
-    """The questions of the pages; ``tetraview.ledger`` answers them, in tests ``tetraview.web.testing`` does.
+    """The questions of the pages; ``tetraview.ledger`` answers them, in tests ``tests.support.web`` does.
 
     Raises:
         StorageUnavailable: from any method, when the ledger cannot be asked.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from pydicom import Dataset
 from pydicom.sequence import Sequence
+from pydicom.uid import generate_uid
 
 from tetraview.domain.delivery import ResultObject
 from tetraview.errors import StorageUnavailable
@@ -33,6 +34,11 @@ class CommitmentReport:
     committed: frozenset[str]
     #: Failure Reason by SOP Instance UID that it does not promise to keep.
     failed: Mapping[str, int] = field(default_factory=dict)
+
+
+def new_transaction_uid() -> str:
+    """A Transaction UID (0008,1195) that nobody can guess."""
+    return str(generate_uid(prefix=None))
 
 
 #: Takes a report into the ledger; whether its transaction is one of ours.

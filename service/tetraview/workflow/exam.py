@@ -31,7 +31,7 @@ from tetraview.errors import DestinationUnavailable, Permanent, TetraviewError, 
 from tetraview.exam import is_due, judge
 from tetraview.ledger import Ledger, Unsettled
 from tetraview.settings import Destination, Settings
-from tetraview.telemetry.killpoint import killpoint
+from tetraview.storage.killpoint import killpoint
 from tetraview.telemetry.traces import record_exam, record_span
 from tetraview.workflow.breaker import Breaker
 from tetraview.workflow.outbox import Outbox

@@ -15,17 +15,16 @@ from pathlib import Path
 from typing import Protocol
 
 import structlog
-from pydicom.uid import generate_uid
 
 from tetraview.domain.delivery import Delivery, DeliveryKey, DeliveryState, ResultObject
 from tetraview.domain.exam import ExamEnd, ExamState
 from tetraview.errors import DeliveryRefused, Transient
 from tetraview.ledger import Ledger
 from tetraview.settings import Destination, Settings
-from tetraview.telemetry.killpoint import killpoint
+from tetraview.storage.killpoint import killpoint
 from tetraview.telemetry.metrics import Metrics
 from tetraview.telemetry.traces import exam_span, record_span
-from tetraview.wire.commitment import CommitmentReport, TakesReports, reason_in_words
+from tetraview.wire.commitment import CommitmentReport, TakesReports, new_transaction_uid, reason_in_words
 from tetraview.workflow.stage_time import timed
 
 _log = structlog.get_logger()
@@ -148,7 +147,7 @@ class Outbox:
         there = self._destinations.get(key.destination)
         if delivery is None or delivery.commit_by is None or there is None:
             return False
-        transaction_uid = str(generate_uid(prefix=None))
+        transaction_uid = new_transaction_uid()
         self._ledger.open_commitment(key, transaction_uid=transaction_uid, commit_by=self._commit_by(there))
         answered = self._answered[transaction_uid] = threading.Event()
         try:

@@ -12,7 +12,8 @@ import torch
 
 from tetraview import phantom
 from tetraview.domain.geometry import Box
-from tetraview.imaging.patch import GreyWindow, PatchShape, upright_patches
+from tetraview.domain.patch import PatchShape
+from tetraview.imaging.patch import GreyWindow, upright_patches
 from tetraview.imaging.upright import upright
 from tetraview_nets.classifier.evaluate import Scored, figures
 from tetraview_nets.classifier.network import DenseNet

@@ -14,8 +14,9 @@ import torch
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
+from tetraview.domain.patch import PatchShape
 from tetraview.errors import ModelMismatch
-from tetraview.inference.patch_model import PatchInput, PatchModel
+from tetraview.inference.patch_model import PatchModel
 from tetraview.inference.server import TritonServer, model_repository, triton_home
 from tetraview.settings import Triton
 from tetraview_nets.calibration import MALIGNANCY
@@ -67,7 +68,7 @@ def patches(count: int) -> list[np.ndarray]:
 
 def test_the_loaded_model_says_which_patches_it_reads(classifier: PatchModel) -> None:
     """A ready classifier names the size of its patches and how much tissue they show."""
-    assert classifier.check() == PatchInput(size=TINY.size, margin=1.5, min_side_mm=25.0)
+    assert classifier.check() == PatchShape(size=TINY.size, margin=1.5, min_side_mm=25.0)
 
 
 def test_triton_grades_as_the_network_does_in_process(classifier: PatchModel, repository: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tetraview.imaging.patch import PatchShape
+from tetraview.domain.patch import PatchShape
 from tetraview_nets.datasets.catalogue import DatasetName
 from tetraview_nets.datasets.command import DatasetRequest
 from tetraview_nets.datasets.grouping import Part

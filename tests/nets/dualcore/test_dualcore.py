@@ -11,7 +11,7 @@ import torch
 
 from tetraview import phantom
 from tetraview.domain.geometry import Box
-from tetraview.imaging.patch import PatchShape
+from tetraview.domain.patch import PatchShape
 from tetraview.phantom.appearance import sample_appearance
 from tetraview_nets.classifier.evaluate import Question
 from tetraview_nets.dualcore import evaluate

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tetraview.domain.geometry import Box
-from tetraview.imaging.patch import PatchShape
+from tetraview.domain.patch import PatchShape
 from tetraview_nets.equalise import equalised
 from tetraview_nets.learning.agreement import agreement
 from tetraview_nets.learning.cache import Split

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tetraview.imaging.canonical import Frame
+from tetraview.domain.frame import Frame
 from tetraview_nets.serving.configuration import Configuration
 from tetraview_nets.serving.threads import threads
 from tetraview_nets.specimen import exam_specimen, patch_specimen

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from tetraview.domain.frame import Frame
 from tetraview.domain.geometry import Box
-from tetraview.imaging.canonical import Frame
 from tetraview_nets.learning.cache import BREAST, MASS, SHARD, VIEWS, CacheKey, CanonicalExam, Split, seeds_from
 from tetraview_nets.learning.schedule import Schedule
 from tetraview_nets.studies.unetpp_finder import YoloFinder, pixels_learnt

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 from prometheus_client import CollectorRegistry
+from tests.support.web import MemoryLedger
 
 from tetraview.domain.delivery import ResultKind, ResultObject
 from tetraview.domain.exam import ExamState
@@ -23,7 +24,6 @@ from tetraview.domain.view import Route, View
 from tetraview.ledger.summary import ExamSummary, ImageSummary
 from tetraview.web.app import create_app
 from tetraview.web.server import WebServer
-from tetraview.web.testing import MemoryLedger
 
 EXAM_ID = "0f3ab2c4d5e6f708"
 NOW = datetime(2026, 11, 21, 5, 0, tzinfo=UTC)

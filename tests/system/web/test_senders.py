@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 from prometheus_client import CollectorRegistry
+from tests.support.web import MemoryLedger
 
 from tetraview.domain.sender import Refusal, RejectedSender
 from tetraview.ledger import Ledger, SenderBook, open_engine
@@ -17,7 +18,6 @@ from tetraview.web.app import create_app
 from tetraview.web.guard import Guard
 from tetraview.web.senders import add_sender_pages
 from tetraview.web.server import WebServer
-from tetraview.web.testing import MemoryLedger
 
 pytestmark = pytest.mark.system
 

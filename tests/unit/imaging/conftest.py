@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
-from tetraview.imaging.canonical import Frame
+from tetraview.domain.frame import Frame
 
 MakeImage = Callable[..., FileDataset]
 Save = Callable[[FileDataset], Path]

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tetraview.domain.frame import Frame
 from tetraview.domain.geometry import Box
 from tetraview.domain.view import View
 from tetraview.errors import ImageUnreadable
-from tetraview.imaging.canonical import Frame, to_canonical
+from tetraview.imaging.canonical import to_canonical
 from tetraview.imaging.decode import DecodedView, DecodeLimits, decode_views
 from tetraview.phantom.generate import generate
 

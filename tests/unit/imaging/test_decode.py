@@ -22,14 +22,14 @@ from pydicom.encaps import encapsulate, get_frame
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 
+from tetraview.domain.frame import Frame
 from tetraview.domain.geometry import Box
+from tetraview.domain.patch import PatchShape
 from tetraview.domain.view import View
 from tetraview.errors import ImageUnreadable, StorageUnavailable
 from tetraview.imaging import decode
-from tetraview.imaging.canonical import Frame
 from tetraview.imaging.decode import DecodedView, DecodeLimits, cut_patches, decode_view, decode_views
 from tetraview.imaging.decoded import pack_facts, unpack_patches
-from tetraview.imaging.patch import PatchShape
 
 LIMITS = DecodeLimits()
 LOSSLESS = (uid.RLELossless, uid.JPEGLSLossless, uid.JPEG2000Lossless)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tetraview.domain.geometry import Box
+from tetraview.domain.patch import PatchShape
 from tetraview.errors import ImageUnreadable
-from tetraview.imaging.patch import GreyWindow, PatchShape, cut_patch, on_pixels
+from tetraview.imaging.patch import GreyWindow, cut_patch, on_pixels
 
 UNIT = GreyWindow(low=0.0, high=1.0)
 

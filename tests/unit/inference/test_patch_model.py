@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from tetraview.domain.grading import Grading
+from tetraview.domain.patch import PatchShape
 from tetraview.domain.view import Route
 from tetraview.errors import ModelMismatch, SettingsInvalid, TritonUnavailable
-from tetraview.inference import Detector, Models, PatchInput, PatchModel
+from tetraview.inference import Detector, Models, PatchModel
 from tetraview.settings import Stages, Triton
 
 SIDE = 6
@@ -30,7 +31,7 @@ def say(fake: Any, **facts: Any) -> None:
 
 def test_the_patches_that_the_model_wants_are_told(classifier: PatchModel) -> None:
     """A check that succeeds says which patches to cut."""
-    assert classifier.check() == PatchInput(size=SIDE, margin=1.5, min_side_mm=25.0)
+    assert classifier.check() == PatchShape(size=SIDE, margin=1.5, min_side_mm=25.0)
 
 
 def test_all_candidates_are_graded_in_one_request(classifier: PatchModel, classifying: Any) -> None:

@@ -9,6 +9,7 @@ import pydicom.config
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
+from tests.support.intake import MAMMOGRAPHY, MemoryLedger, encode_data_set, mammogram
 
 from tetraview.domain.instance import Decision, Instance, Recorded
 from tetraview.errors import StorageUnavailable
@@ -16,7 +17,6 @@ from tetraview.intake.accept import Acceptor
 from tetraview.intake.file_meta import StoreRequest
 from tetraview.intake.status import SENTENCES, Status
 from tetraview.intake.sweep import sweep
-from tetraview.intake.testing import MAMMOGRAPHY, MemoryLedger, encode_data_set, mammogram
 from tetraview.settings import Images
 from tetraview.storage.spool import Spool
 

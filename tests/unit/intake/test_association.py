@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
+from tests.support.intake import MemoryLedger, RawSender
 
 from tetraview.intake.dimse.listener import Listener
-from tetraview.intake.testing import MemoryLedger, RawSender
 from tetraview.settings import Dicom
 from tetraview.storage.spool import Spool
 

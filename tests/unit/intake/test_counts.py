@@ -12,11 +12,11 @@ from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 from tests.conftest import eventually
 
-from tetraview.intake.accept import NoLedger
 from tetraview.intake.dimse.listener import Listener
 from tetraview.settings import Dicom
 from tetraview.storage.spool import Spool
 from tetraview.telemetry.metrics import Metrics
+from tetraview.tools.retrieve.no_ledger import NoLedger
 
 
 class ForgetfulDisk(NoLedger):

@@ -13,13 +13,13 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian
+from tests.support.intake import encode_data_set, mammogram
 
 from tetraview.domain.instance import Decision, Eligibility, Flag
 from tetraview.domain.view import View
 from tetraview.intake.eligibility import eligibility_of
 from tetraview.intake.eligibility.tables import MODIFIERS, PROJECTIONS, TERMS, UNREAD_TYPES, Effect
 from tetraview.intake.header import _KEYWORDS, read_header
-from tetraview.intake.testing import encode_data_set, mammogram
 from tetraview.settings import Images
 
 #: Purpose is set in most cases, so that they show the flags of one rule.

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLosslessSV1
+from tests.support.intake import encode_data_set, mammogram
 
 from tetraview.errors import InstanceRefused
 from tetraview.intake.header import MAX_ELEMENTS, MAX_NESTING, Header, read_header
 from tetraview.intake.status import Status
-from tetraview.intake.testing import encode_data_set, mammogram
 
 SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 IMPLICIT_SEQUENCE = struct.pack("<HHL", 0x0040, 0x0260, 0xFFFFFFFF)

@@ -17,11 +17,11 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
     StorageCommitmentPushModel,
     StorageCommitmentPushModelInstance,
 )
+from tests.support.intake import MAMMOGRAPHY, MemoryLedger, RawSender
 
 from tetraview.errors import StorageUnavailable
 from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.status import Status
-from tetraview.intake.testing import MAMMOGRAPHY, MemoryLedger, RawSender
 from tetraview.settings import Dicom
 from tetraview.storage.spool import Spool
 from tetraview.wire.commitment import CommitmentReport

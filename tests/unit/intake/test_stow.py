@@ -20,12 +20,12 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 from structlog.testing import capture_logs
 from tests.conftest import eventually
+from tests.support.intake import MAMMOGRAPHY, MemoryLedger, encode_data_set, mammogram
 
 from tetraview.errors import StorageUnavailable
 from tetraview.intake.accept import Acceptor
 from tetraview.intake.gate import Gate
 from tetraview.intake.stow.routes import StoreService
-from tetraview.intake.testing import MAMMOGRAPHY, MemoryLedger, encode_data_set, mammogram
 from tetraview.settings import Dicom, Sender, Tls
 from tetraview.storage.spool import Spool
 from tetraview.web.server import WebServer

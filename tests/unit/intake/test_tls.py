@@ -19,12 +19,12 @@ import structlog
 import trustme
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
+from tests.support.intake import MAMMOGRAPHY, MemoryLedger, RawSender, encode_data_set, mammogram
 
 from tetraview.domain.sender import AllowedSender, HeardSender, Refusal, RejectedSender
 from tetraview.errors import SettingsInvalid
 from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.gate import Gate
-from tetraview.intake.testing import MAMMOGRAPHY, MemoryLedger, RawSender, encode_data_set, mammogram
 from tetraview.settings import Dicom, Sender, Tls
 from tetraview.storage.spool import Spool
 from tetraview.wire.tls import RenewedContext, client_context, server_context

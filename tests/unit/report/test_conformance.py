@@ -15,12 +15,12 @@ from pydicom import Dataset
 from pydicom.uid import CTImageStorage, JPEGBaseline8Bit
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from tests.support.intake import MemoryLedger
 
 from tetraview.domain.delivery import ResultKind
 from tetraview.domain.output import OUTPUTS, CodingScheme, ReportClass
 from tetraview.domain.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from tetraview.intake.dimse.listener import Listener
-from tetraview.intake.testing import MemoryLedger
 from tetraview.settings import Dicom
 from tetraview.storage.spool import Spool
 from tetraview.tools.conformance.objects import MADE

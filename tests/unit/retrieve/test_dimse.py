@@ -7,13 +7,13 @@ import pytest
 import trustme
 from pydicom.uid import ImplicitVRLittleEndian
 from structlog.testing import capture_logs
+from tests.support.intake import MAMMOGRAPHY, encode_data_set, mammogram
 
 from tetraview.delivery import deliver_files
 from tetraview.domain.sender import Refusal
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.intake.file_meta import StoreRequest, encode_file_meta
 from tetraview.intake.gate import Caller
-from tetraview.intake.testing import MAMMOGRAPHY, encode_data_set, mammogram
 from tetraview.settings import Destination, Dicom, Sender, Tls
 from tetraview.tools.demo.pacs import free_port
 from tetraview.tools.retrieve import Study

@@ -10,10 +10,10 @@ import pytest
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 from rich.console import Console
+from tests.support.intake import mammogram
 
 from tetraview.domain.exam import ExamState
 from tetraview.domain.view import View
-from tetraview.intake.testing import mammogram
 from tetraview.phantom import RECIPES, generate
 from tetraview.phantom.dicom import write_exam
 from tetraview.settings import Images, Profile, Settings

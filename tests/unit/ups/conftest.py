@@ -15,6 +15,7 @@ from fastapi.responses import Response
 from prometheus_client import CollectorRegistry
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
+from tests.support.intake import MAMMOGRAPHY, encode_data_set, mammogram
 from tests.system.ups_server import UpsServer, image_input, running_ups_server, workitem
 
 from tetraview.domain.delivery import Delivery, DeliveryState, ResultKind, ResultObject
@@ -22,7 +23,6 @@ from tetraview.domain.exam import exam_id_of
 from tetraview.exam import judge
 from tetraview.intake.accept import Acceptor
 from tetraview.intake.file_meta import StoreRequest, encode_file_meta
-from tetraview.intake.testing import MAMMOGRAPHY, encode_data_set, mammogram
 from tetraview.ledger import Ledger, open_engine
 from tetraview.settings import Worklist
 from tetraview.storage.spool import Spool

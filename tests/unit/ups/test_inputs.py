@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.intake import MemoryLedger
 from tests.system.ups_server import image_input, workitem
 from tests.unit.ups.conftest import STUDY
 
 from tetraview.errors import InputsUnobtainable, WorklistUnavailable
 from tetraview.intake.accept import Acceptor
-from tetraview.intake.testing import MemoryLedger
 from tetraview.settings import Worklist
 from tetraview.storage.spool import Spool
 from tetraview.ups.inputs import InputFetcher

@@ -3,6 +3,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from tests.support.intake import mammogram
 from tests.system.ups_server import image_input
 from tests.unit.ups.conftest import EXAM, SERIES, STUDY, WORKITEM, Bench
 
@@ -10,7 +11,6 @@ from tetraview.domain.delivery import DeliveryState
 from tetraview.domain.exam import ExamState
 from tetraview.domain.workitem import ClaimState
 from tetraview.errors import WorklistUnavailable
-from tetraview.intake.testing import mammogram
 
 ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 

@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
+from tests.support.web import MemoryLedger
 
 from tetraview.domain.delivery import Delivery, DeliveryState, ResultKind, ResultObject
 from tetraview.domain.exam import ExamState
@@ -24,7 +25,6 @@ from tetraview.domain.view import Route, View
 from tetraview.ledger.summary import ExamSummary, ImageSummary
 from tetraview.web.app import create_app
 from tetraview.web.server import WebServer
-from tetraview.web.testing import MemoryLedger
 
 EXAM_ID = "0f3ab2c4d5e6f708"
 MOMENT = datetime(2026, 11, 21, 5, 0, tzinfo=UTC)

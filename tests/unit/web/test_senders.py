@@ -14,6 +14,7 @@ import pytest
 import trustme
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
+from tests.support.web import MemoryLedger
 
 from tetraview.domain.sender import AllowedSender, HeardSender, Refusal, RejectedSender
 from tetraview.errors import SettingsInvalid
@@ -22,7 +23,6 @@ from tetraview.web.app import create_app
 from tetraview.web.guard import Guard
 from tetraview.web.senders import add_sender_pages
 from tetraview.web.server import WebServer
-from tetraview.web.testing import MemoryLedger
 
 MOMENT = datetime(2026, 11, 21, 5, 0, tzinfo=UTC)
 

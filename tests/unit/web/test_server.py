@@ -12,12 +12,12 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from tests.conftest import eventually
+from tests.support.web import MemoryLedger
 
 from tetraview.errors import SettingsInvalid
 from tetraview.web import connections
 from tetraview.web.app import create_app
 from tetraview.web.server import WebServer
-from tetraview.web.testing import MemoryLedger
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tetraview.imaging.patch import PatchShape
+from tetraview.domain.patch import PatchShape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tetraview.imaging.patch import PatchShape
+from tetraview.domain.patch import PatchShape
 
 #: Square of tissue over the longer side of the box. The paper cuts the manual box itself; a detector's box is drawn
 #: less well, and a fifth more on each side keeps the mass in sight.

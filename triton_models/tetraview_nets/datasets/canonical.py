@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tetraview.domain.frame import Frame
 from tetraview.domain.geometry import Box
 from tetraview.errors import ImageUnreadable, StorageUnavailable
-from tetraview.imaging.canonical import CanonicalView, Frame
+from tetraview.imaging.canonical import CanonicalView
 from tetraview.phantom import ObjectKind
 from tetraview_nets.datasets.regions import bounds
 from tetraview_nets.datasets.truth import Collection, Lesion, Skipped, SourceExam, SourceView, TruthUnusable

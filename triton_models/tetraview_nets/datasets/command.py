@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import Progress
 
-from tetraview.imaging.canonical import Frame
+from tetraview.domain.frame import Frame
 from tetraview_nets.datasets import report
 from tetraview_nets.datasets.catalogue import LOADERS, DatasetName
 from tetraview_nets.datasets.evaluation import Reader, evaluate

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tetraview.domain.frame import Frame
 from tetraview.domain.view import Route
-from tetraview.imaging.canonical import Frame
 from tetraview_nets.datasets.canonical import canonical_exams
 from tetraview_nets.datasets.truth import Collection, DatasetUnusable, Skipped
 from tetraview_nets.learning.cache import VIEWS, CanonicalExam

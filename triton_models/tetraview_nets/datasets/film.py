@@ -15,11 +15,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tetraview.domain.frame import Frame
 from tetraview.domain.geometry import Box
+from tetraview.domain.patch import PatchShape
 from tetraview.domain.view import View
 from tetraview.errors import ImageUnreadable
-from tetraview.imaging.canonical import CanonicalView, Frame, to_canonical
-from tetraview.imaging.patch import GreyWindow, PatchShape, upright_patches
+from tetraview.imaging.canonical import CanonicalView, to_canonical
+from tetraview.imaging.patch import GreyWindow, upright_patches
 from tetraview.imaging.upright import upright
 from tetraview_nets.datasets.truth import Shape, TruthUnusable
 

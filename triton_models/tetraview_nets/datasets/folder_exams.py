@@ -12,7 +12,8 @@ from pathlib import Path
 
 import cv2
 
-from tetraview.imaging.canonical import CANONICAL_VERSION, Frame
+from tetraview.domain.frame import Frame
+from tetraview.imaging.canonical import CANONICAL_VERSION
 from tetraview_nets.datasets import folder as data_folder
 from tetraview_nets.datasets.canonical import canonical_exam
 from tetraview_nets.datasets.truth import Collection, Skipped, SourceExam

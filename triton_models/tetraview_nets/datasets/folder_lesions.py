@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tetraview.domain.geometry import Box
+from tetraview.domain.patch import PatchShape
 from tetraview.errors import ImageUnreadable, StorageUnavailable
 from tetraview.imaging.canonical import CanonicalView
-from tetraview.imaging.patch import PatchShape
 from tetraview.phantom import ObjectKind
 from tetraview_nets.datasets import folder as data_folder
 from tetraview_nets.datasets.folder_exams import FolderKey

@@ -9,11 +9,13 @@ from math import hypot
 import numpy as np
 from numpy.typing import NDArray
 
+from tetraview.domain.frame import Frame
 from tetraview.domain.geometry import Box
+from tetraview.domain.patch import PatchShape
 from tetraview.errors import ImageUnreadable, StorageUnavailable
-from tetraview.imaging.canonical import CanonicalView, Frame
+from tetraview.imaging.canonical import CanonicalView
 from tetraview.imaging.orientation import Orientation
-from tetraview.imaging.patch import GreyWindow, PatchShape, cut_patch
+from tetraview.imaging.patch import GreyWindow, cut_patch
 from tetraview_nets.datasets import truth
 from tetraview_nets.datasets.catalogue import LOADERS
 from tetraview_nets.datasets.command import DatasetRequest

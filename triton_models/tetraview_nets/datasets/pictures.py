@@ -13,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 
+from tetraview.domain.frame import Frame
 from tetraview.domain.geometry import Box
+from tetraview.domain.limits import DecodeLimits
+from tetraview.domain.patch import PatchShape
 from tetraview.domain.view import Laterality, View, ViewPosition
 from tetraview.errors import ImageUnreadable
-from tetraview.imaging.canonical import CanonicalView, Frame, to_canonical
+from tetraview.imaging.canonical import CanonicalView, to_canonical
 from tetraview.imaging.decode import cut_patches, decode_view
 from tetraview.imaging.image_file import read_patches, read_view
-from tetraview.imaging.limits import DecodeLimits
-from tetraview.imaging.patch import GreyWindow, PatchShape, cut_patch
+from tetraview.imaging.patch import GreyWindow, cut_patch
 from tetraview.imaging.upright import upright
 from tetraview_nets.datasets.truth import AssumedSpacing
 

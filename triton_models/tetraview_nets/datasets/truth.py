@@ -16,10 +16,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tetraview.domain.frame import Frame
 from tetraview.domain.geometry import Box, Point
+from tetraview.domain.patch import PatchShape
 from tetraview.domain.view import View
-from tetraview.imaging.canonical import CanonicalView, Frame
-from tetraview.imaging.patch import PatchShape
+from tetraview.imaging.canonical import CanonicalView
 
 #: Rows and columns of a stored image.
 Shape = tuple[int, int]

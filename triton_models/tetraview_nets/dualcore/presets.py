@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tetraview.imaging.patch import PatchShape
+from tetraview.domain.patch import PatchShape
 from tetraview_nets.crunet import presets as crunet
 from tetraview_nets.crunet.presets import CruPreset
 

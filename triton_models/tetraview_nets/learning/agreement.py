@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from torch import Tensor
 
-from tetraview.imaging.patch import PatchShape
+from tetraview.domain.patch import PatchShape
 from tetraview_nets.learning.crops import boxes, on_tile
 from tetraview_nets.learning.lesions import LesionSet
 from tetraview_nets.metrics import Confusion, interval, mean_per_roi, patient_weights, pooled

@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tetraview import phantom
+from tetraview.domain.frame import Frame
 from tetraview.domain.geometry import Box, Point
 from tetraview.domain.view import View
-from tetraview.imaging.canonical import CanonicalView, Frame, to_canonical
+from tetraview.imaging.canonical import CanonicalView, to_canonical
 from tetraview.phantom import ObjectKind, PhantomExam, PhantomView
 
 #: The order of views in every array.

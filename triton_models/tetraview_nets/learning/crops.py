@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tetraview.domain.geometry import Box
-from tetraview.imaging.patch import GreyWindow, PatchShape, cut_patch, on_pixels
+from tetraview.domain.patch import PatchShape
+from tetraview.imaging.patch import GreyWindow, cut_patch, on_pixels
 from tetraview_nets.learning.lesions import LARGEST_SCALE, LARGEST_SHIFT, Lesion, LesionSet, scaled
 
 Patch: TypeAlias = NDArray[np.float32]

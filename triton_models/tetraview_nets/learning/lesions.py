@@ -23,7 +23,8 @@ from rich.progress import Progress
 
 from tetraview import phantom
 from tetraview.domain.geometry import Box
-from tetraview.imaging.patch import GreyWindow, PatchShape
+from tetraview.domain.patch import PatchShape
+from tetraview.imaging.patch import GreyWindow
 from tetraview.imaging.upright import UprightImage, upright
 from tetraview.phantom import PhantomExam, PhantomObject, PhantomView
 from tetraview_nets.learning.birads import CATEGORIES

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from tetraview.domain.patch import PatchShape
 from tetraview.domain.training import Role, TrainingData, phantoms
-from tetraview.imaging.patch import PatchShape
 from tetraview.phantom import GENERATOR_VERSION
 from tetraview_nets.calibration import fit_malignancy
 from tetraview_nets.learning.agreement import agreement

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tetraview.imaging.canonical import Frame
-from tetraview.imaging.patch import PatchShape
+from tetraview.domain.frame import Frame
+from tetraview.domain.patch import PatchShape
 from tetraview.phantom import DEMO_SEED, RECIPES, PhantomExam, generate
 from tetraview_nets.learning.cache import VIEWS, canonical_exam
 from tetraview_nets.learning.crops import cut

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tetraview.imaging.canonical import Frame
+from tetraview.domain.frame import Frame
 from tetraview_nets.blocks.hrnet import HRNetShape
 from tetraview_nets.blocks.nipple import BACKBONE as NIPPLE_BACKBONE
 from tetraview_nets.blocks.resnet import ResNetShape

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from tetraview.imaging.canonical import Frame
+from tetraview.domain.frame import Frame
 from tetraview_nets.learning.schedule import Rhythm, Schedule
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from tetraview.imaging.patch import PatchShape
+from tetraview.domain.patch import PatchShape
 
 
 class Architecture(StrEnum):

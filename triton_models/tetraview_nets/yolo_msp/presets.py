@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tetraview.imaging.canonical import Frame
+from tetraview.domain.frame import Frame
 from tetraview_nets.blocks.hrnet import HRNetShape
 from tetraview_nets.blocks.nipple import BACKBONE as NIPPLE_BACKBONE
 

@@ -37,7 +37,7 @@ from tetraview.intake.file_meta import StoreRequest
 from tetraview.intake.gate import Caller, Gate
 from tetraview.intake.status import Status
 from tetraview.settings import Dicom
-from tetraview.telemetry.killpoint import killpoint
+from tetraview.storage.killpoint import killpoint
 from tetraview.telemetry.quota import Quota
 from tetraview.wire.commitment import TakesReports
 

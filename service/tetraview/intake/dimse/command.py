@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
-from tetraview.intake.accept import is_uid
+from tetraview.domain.uid import is_uid
 from tetraview.intake.status import SENTENCES, Status
 
 #: Longest command set that is read; real ones have a few hundred bytes.

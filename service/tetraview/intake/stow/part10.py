@@ -9,8 +9,9 @@ from io import BytesIO
 import structlog
 from pydicom.filereader import read_dataset
 
+from tetraview.domain.uid import is_uid
 from tetraview.errors import InstanceRefused
-from tetraview.intake.accept import Acceptor, Reception, is_uid
+from tetraview.intake.accept import Acceptor, Reception
 from tetraview.intake.dimse.negotiation import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from tetraview.intake.file_meta import StoreRequest
 from tetraview.intake.status import Status, refusal

@@ -17,8 +17,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from tetraview.domain.sender import DICOMWEB, Refusal
+from tetraview.domain.uid import is_uid
 from tetraview.errors import RequestRefused, StorageUnavailable
-from tetraview.intake.accept import Acceptor, is_uid
+from tetraview.intake.accept import Acceptor
 from tetraview.intake.file_meta import StoreRequest
 from tetraview.intake.gate import Caller, Gate
 from tetraview.intake.stow.answer import http_status, response_module

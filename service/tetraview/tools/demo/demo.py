@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tetraview.app import App
-from tetraview.cli.findings import findings_table
 from tetraview.delivery import receiver_of, store_files
 from tetraview.domain.exam import ExamState
 from tetraview.domain.reading import Reading
@@ -23,11 +22,12 @@ from tetraview.ledger import ExamSummary
 from tetraview.phantom import DEMO_SEED, RECIPES, generate
 from tetraview.phantom.dicom import write_exam
 from tetraview.report.contact_sheet import contact_sheet
+from tetraview.report.findings_table import findings_table
 from tetraview.report.statement import statement
 from tetraview.settings import Completeness, Dicom, Settings, Triton, Web, load_settings
+from tetraview.storage.folders import Folders
 from tetraview.tools.demo.pacs import Pacs, running_pacs
 from tetraview.tools.files import find_exams
-from tetraview.workflow.steps import Folders
 
 #: The demo knows that no further image comes.
 _COMPLETENESS = Completeness(quiet_seconds=1.0, timeout_seconds=4.0)

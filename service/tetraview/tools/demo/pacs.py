@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from tetraview.errors import DestinationUnavailable
-from tetraview.intake.accept import NoLedger
 from tetraview.intake.dimse.listener import Listener
 from tetraview.settings import Destination, Dicom
 from tetraview.storage.spool import Spool
+from tetraview.tools.retrieve.no_ledger import NoLedger
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0

@@ -11,17 +11,17 @@ import numpy as np
 
 from tetraview.domain.exam import Exam
 from tetraview.domain.finding import Finding
+from tetraview.domain.frame import Frame
 from tetraview.domain.geometry import Affine
 from tetraview.domain.reading import Model, Reading, ViewReading
 from tetraview.domain.view import Route, View
 from tetraview.errors import ImageUnreadable, ReportImpossible
 from tetraview.findings.mask import NativeMask, outline_of
 from tetraview.findings.measure import area, long_axis
-from tetraview.imaging.canonical import Frame
 from tetraview.imaging.decode import DecodeLimits, decode_views
+from tetraview.imaging.preview import write_preview
 from tetraview.phantom import GENERATOR_VERSION, RECIPES, ObjectKind, PhantomObject, PhantomView, generate
 from tetraview.phantom.dicom import write_exam
-from tetraview.reading.reader import write_preview
 from tetraview.tools.files import find_exams
 
 #: An exam with one mass in each breast, at other heights in each view, so that a mirrored or shifted mark is seen.

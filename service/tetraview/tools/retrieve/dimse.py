@@ -21,11 +21,11 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
 from tetraview.delivery.association import associated
 from tetraview.domain.address import plain
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
-from tetraview.intake.accept import NoLedger
 from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.gate import Gate
 from tetraview.settings import Destination, Dicom, Sender
 from tetraview.storage.spool import Spool
+from tetraview.tools.retrieve.no_ledger import NoLedger
 from tetraview.tools.retrieve.study import MODALITY, Study, series_of, study_of
 
 _PENDING = frozenset({0xFF00, 0xFF01})

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
+from tetraview.domain.uid import is_uid
 from tetraview.errors import SettingsInvalid
-from tetraview.intake.accept import is_uid
 
 #: Modality (0008,0060) of what is retrieved; an archive that can is asked for nothing else.
 MODALITY = "MG"

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import Progress
 
+from tetraview.domain.frame import Frame
 from tetraview.domain.view import Route
-from tetraview.imaging.canonical import Frame
 from tetraview_nets.datasets.folder_lesions import folder_lesions
 from tetraview_nets.datasets.material import FIGURES_ONLY, DataRequest, read_folders
 from tetraview_nets.datasets.truth import DatasetUnusable

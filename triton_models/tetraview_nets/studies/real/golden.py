@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from tetraview import phantom
-from tetraview.imaging.canonical import Frame
+from tetraview.domain.frame import Frame
 from tetraview.phantom import PhantomExam
 from tetraview_nets.datasets import canonical, folder
 from tetraview_nets.datasets.lesions import mass_lesions

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tetraview.domain.frame import Frame
 from tetraview.domain.training import trained_on
-from tetraview.imaging.canonical import Frame
 from tetraview_nets.mommi.network import MommiNet
 from tetraview_nets.plain import storage as plain_storage
 from tetraview_nets.plain.network import PlainDetector
