@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from tests.postgresql import new_database, postgresql_programs, running_postgresql
+from tests.support.postgresql import new_database, postgresql_programs, running_postgresql
 
 from tetraview.domain.delivery import ResultKind
 from tetraview.domain.exam import ExamState

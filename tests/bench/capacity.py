@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
-from tests.fleet import Fleet, measured_fleet
+from tests.support.fleet import Fleet, measured_fleet
 
 from tetraview.ledger import ExamSummary
 from tetraview.phantom import DEMO_SEED, RECIPES, generate

@@ -30,8 +30,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.fleet import ROOT, Fleet, Replica, Tally, measured_fleet, tally
-from tests.postgresql import postgresql_processes
+from tests.support.fleet import ROOT, Fleet, Replica, Tally, measured_fleet, tally
+from tests.support.postgresql import postgresql_processes
 
 from tetraview.ledger import ExamSummary
 from tetraview.phantom import DEMO_SEED, RECIPES, generate

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.storages import opposite
+from tests.support.storages import opposite
 
 from tetraview.domain.frame import Frame
 from tetraview.domain.view import Laterality, View, ViewPosition

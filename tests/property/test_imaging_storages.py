@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.storages import EIGHT, directions_of
+from tests.support.storages import EIGHT, directions_of
 
 from tetraview.domain.finding import Finding
 from tetraview.domain.frame import Frame

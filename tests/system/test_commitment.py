@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 from tests.conftest import PacsContent, eventually, missing
-from tests.delivering import EXAM, REPORTS, Delivering, delivering
+from tests.support.delivering import EXAM, REPORTS, Delivering, delivering
 from tests.support.intake import MemoryLedger
 
 from tetraview.delivery import ask_for_commitment

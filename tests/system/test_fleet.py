@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fleet import running_fleet, tally
+from tests.support.fleet import running_fleet, tally
 
 from tetraview.tools.load import read_exam, send_exam
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
-from tests.storages import EIGHT, directions_of
+from tests.support.storages import EIGHT, directions_of
 
 from tetraview.domain.geometry import Box
 from tetraview.domain.reading import Reading

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from pydicom import dcmread
-from tests.collector import receiving
 from tests.conftest import eventually
+from tests.support.collector import receiving
 
 from tetraview.domain.exam import ExamState
 

@@ -12,7 +12,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from tests.conftest import eventually
-from tests.system.ups_server import UpsServer, image_input, running_ups_server, workitem
+from tests.support.ups_server import UpsServer, image_input, running_ups_server, workitem
 
 from tetraview.domain.exam import ExamState
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from tests.collector import receiving
+from tests.support.collector import receiving
 
 from tetraview.app import traced
 from tetraview.errors import SettingsInvalid, TritonUnavailable

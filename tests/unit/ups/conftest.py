@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 from tests.support.intake import MAMMOGRAPHY, encode_data_set, mammogram
-from tests.system.ups_server import UpsServer, image_input, running_ups_server, workitem
+from tests.support.ups_server import UpsServer, image_input, running_ups_server, workitem
 
 from tetraview.domain.delivery import Delivery, DeliveryState, ResultKind, ResultObject
 from tetraview.domain.exam import exam_id_of

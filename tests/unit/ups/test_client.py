@@ -7,7 +7,7 @@ import pytest
 import trustme
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse, Response
-from tests.system.ups_server import UpsServer, running_ups_server, workitem
+from tests.support.ups_server import UpsServer, running_ups_server, workitem
 
 from tetraview.errors import SettingsInvalid, WorkitemRefused, WorklistUnavailable
 from tetraview.settings import Worklist

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.intake import MemoryLedger
-from tests.system.ups_server import image_input, workitem
+from tests.support.ups_server import image_input, workitem
 from tests.unit.ups.conftest import STUDY
 
 from tetraview.errors import InputsUnobtainable, WorklistUnavailable

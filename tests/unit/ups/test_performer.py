@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 from tests.support.intake import mammogram
-from tests.system.ups_server import image_input
+from tests.support.ups_server import image_input
 from tests.unit.ups.conftest import EXAM, SERIES, STUDY, WORKITEM, Bench
 
 from tetraview.domain.delivery import DeliveryState

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import eventually
-from tests.system.ups_server import image_input
+from tests.support.ups_server import image_input
 from tests.unit.ups.conftest import START, STUDY, WORKITEM, Bench
 
 from tetraview.domain.workitem import ClaimState

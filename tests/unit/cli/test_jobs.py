@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from tests.delivering import IMAGE
+from tests.support.delivering import IMAGE
 from typer.testing import CliRunner, Result
 
 from tetraview.cli.jobs import jobs_table

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
-from tests.delivering import IMAGE
+from tests.support.delivering import IMAGE
 
 from tetraview.domain.delivery import Delivery, DeliveryKey, DeliveryState, ResultKind, ResultObject
 from tetraview.domain.exam import ExamState, exam_id_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
-from tests.delivering import EXAM, IMAGE, NOW, REPORTS
+from tests.support.delivering import EXAM, IMAGE, NOW, REPORTS
 
 from tetraview.domain.delivery import DeliveryKey
 from tetraview.domain.exam import ExamEnd

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
-from tests.delivering import IMAGE, NOW
+from tests.support.delivering import IMAGE, NOW
 from typer.testing import CliRunner, Result
 
 from tetraview.cli.main import app

@@ -15,7 +15,7 @@ from dbos import DBOS
 from pydicom.uid import ComprehensiveSRStorage
 from pynetdicom import AE, evt
 from tests.conftest import eventually
-from tests.delivering import EXAM, delivering
+from tests.support.delivering import EXAM, delivering
 
 from tetraview.domain.delivery import DeliveryState
 from tetraview.domain.exam import ExamState

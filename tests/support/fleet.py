@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import dcmread
-from tests.postgresql import new_database, postgresql_programs, running_postgresql
+from tests.support.postgresql import new_database, postgresql_programs, running_postgresql
 
 from tetraview.delivery import store_files
 from tetraview.domain.exam import ExamState, exam_id_of
@@ -35,7 +35,7 @@ from tetraview.tools.demo.pacs import Pacs, free_port, running_pacs
 from tetraview.tools.load import SentExam
 
 #: The code that runs unless a replica is given another checkout.
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 #: How long a sender goes on trying, as modalities and PACS do.
 _SEND_SECONDS = 120.0
 #: States in which nothing more happens to an exam by itself.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
-from tests.delivering import IMAGE, NOW, REPORTS
+from tests.support.delivering import IMAGE, NOW, REPORTS
 
 from tetraview.domain.delivery import Delivery, DeliveryState
 from tetraview.domain.exam import exam_id_of
