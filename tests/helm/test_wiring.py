@@ -238,15 +238,6 @@ def test_rules_and_dashboards_are_those_of_the_chart() -> None:
     assert dashboards["data"] == files
 
 
-def test_rules_and_dashboards_are_those_of_the_repository() -> None:
-    """The chart's copies are those of deploy/monitoring, byte for byte."""
-    source = CHART.parents[1] / "deploy" / "monitoring"
-    copies = {path.relative_to(CHART / "files") for path in (CHART / "files").rglob("*.json")} | {Path("rules.yaml")}
-    assert copies == {path.relative_to(source) for path in source.rglob("*.json")} | {Path("rules.yaml")}
-    for copy in copies:
-        assert (CHART / "files" / copy).read_bytes() == (source / copy).read_bytes(), copy
-
-
 @pytest.mark.parametrize("feature", ["one-sqlite", "scaled", "triton-gpu"])
 def test_an_upgrade_changes_nothing_that_is_fixed(feature: str, tmp_path: Path) -> None:
     """Another version of the chart, other settings and other images leave alone what Kubernetes lets nobody change."""
