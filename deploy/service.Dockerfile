@@ -22,11 +22,9 @@ RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
     && find /opt/tetraview/lib -type d \( -name tests -o -name test \) -prune -exec rm -rf {} +
 COPY README.md LICENSE ./
 COPY service service
-COPY triton_models/tetraview_nets triton_models/tetraview_nets
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
     python3.11 -m pip wheel --no-deps -w dist . \
-    && python3.11 -m pip --python /opt/tetraview/bin/python install --no-deps dist/*.whl \
-    && rm -rf /opt/tetraview/lib/python3.11/site-packages/tetraview_nets /opt/tetraview/bin/tetraview_nets
+    && python3.11 -m pip --python /opt/tetraview/bin/python install --no-deps dist/*.whl
 # Settings that name no data_dir keep it here. Owned by the user of the service, so that a new volume is as well.
 RUN install -d -o 65532 -g 65532 -m 0700 /data
 

@@ -25,9 +25,10 @@ ENV PIP_FIND_LINKS=/wheels PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /source
 RUN python3.11 -m venv /opt/build && python3.11 -m venv --without-pip /opt/tetraview
 COPY pyproject.toml constraints.txt ./
+COPY triton_models/pyproject.toml triton_models/README.md triton_models/
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
-    python3.11 -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" >needed.txt \
-    && /opt/build/bin/pip --python /opt/tetraview/bin/python install --only-binary :all: -c constraints.txt -r needed.txt safetensors torch
+    python3.11 -c "import tomllib; both = [tomllib.load(open(f'{folder}/pyproject.toml', 'rb'))['project']['dependencies'] for folder in ('.', 'triton_models')]; print(*(each for part in both for each in part if not each.startswith('tetraview')), sep='\n')" >needed.txt \
+    && /opt/build/bin/pip --python /opt/tetraview/bin/python install --only-binary :all: -c constraints.txt -r needed.txt
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
     /opt/build/bin/pip install --no-deps --target /stubs nvidia-pytriton==0.7.0 \
     && install -D -m 0755 /stubs/pytriton/tritonserver/python_backend_stubs/3.11/triton_python_backend_stub /stub/triton_python_backend_stub \
@@ -36,7 +37,7 @@ COPY README.md LICENSE ./
 COPY service service
 COPY triton_models/tetraview_nets triton_models/tetraview_nets
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
-    /opt/build/bin/pip wheel --no-deps -w dist . \
+    /opt/build/bin/pip wheel --no-deps -w dist . ./triton_models \
     && /opt/build/bin/pip --python /opt/tetraview/bin/python install --no-deps dist/*.whl
 
 FROM base
