@@ -1,7 +1,7 @@
 """How many sentences of docstrings and comments a newcomer reads twice: ``python -m tests.bench.prose [-v]``.
 
-Counted are sentences whose subject is fused into a clause ("Who is gone holds no lock", "What is left is sent"), clauses
-of that kind within a sentence ("as soon as what was sent is there") and fragments that begin with "Of".
+Counted are sentences whose subject is fused into a clause ("Who is gone holds no lock", "What is left is sent"), parts
+of sentences like that ("as soon as what was sent is there") and fragments that begin with "Of".
 """
 
 from __future__ import annotations
