@@ -19,11 +19,11 @@ from tetraview.cli.phantom import load, phantom
 from tetraview.cli.senders import senders_app
 from tetraview.cli.terminal import ConfigFile, console, errors, stop_requested
 from tetraview.domain.reading import Reading
-from tetraview.errors import TetraviewError
+from tetraview.errors import SettingsInvalid, TetraviewError
 from tetraview.report.findings_table import findings_table
 from tetraview.report.statement import statement
 from tetraview.settings import ClassifierName, DetectorName, SegmenterName, Settings, load_settings
-from tetraview.settings.text import settings_text
+from tetraview.settings.text import settings_text, starter_text
 from tetraview.storage.scratch import scratch_folder
 
 app = typer.Typer(
@@ -323,9 +323,33 @@ app.command()(requeue)
 
 
 @app.command()
-def config(config: ConfigFile = None) -> None:
+def config(
+    config: ConfigFile = None,
+    *,
+    starter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AETITLE@host:port", help="Print a short first file for this PACS in place of everything."
+        ),
+    ] = None,
+    calls_from: Annotated[
+        list[str] | None, typer.Option(help="Address that it calls from, with --starter; default: those of its host.")
+    ] = None,
+) -> None:
     """Print every setting with its present value and meaning, as a TOML file."""
-    sys.stdout.write(settings_text(load_settings(config)))
+    from tetraview.delivery import receiver_of
+    from tetraview.wire.resolve import addresses_of
+
+    if starter is None:
+        sys.stdout.write(settings_text(load_settings(config)))
+        return
+    pacs = receiver_of(starter)
+    addresses = calls_from or addresses_of(pacs.host)
+    if not addresses:
+        raise SettingsInvalid(
+            f"no host is called {pacs.host}: check the name, or say where it calls from by --calls-from"
+        )
+    sys.stdout.write(starter_text(pacs, addresses=addresses))
 
 
 @app.command()

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
+from tetraview.settings.destination import Destination
 from tetraview.settings.tree import Settings
 
+_STARTER = """\
+# The settings of one PACS that sends exams and gets the results. `tetraview config` prints all others.
+
+[dicom]
+host = "0.0.0.0"                   # listen to other machines
+
+[[senders]]                        # let in; without any, only this machine is
+ae_title = {ae_title}
+addresses = {addresses}
+
+[[destinations]]                   # gets the results
+name = "pacs"
+ae_title = {ae_title}
+host = {host}
+port = {port}
+"""
 #: Settings that are lists of sections.
 _LISTS = frozenset({"destinations", "outputs", "profiles", "senders"})
 
@@ -26,6 +43,17 @@ def settings_text(settings: Settings) -> str:
     Unset ones are commented out, as is an example of each section of which there is none yet; passwords are ``***``.
     """
     return "\n".join(_section(settings, ())) + "\n"
+
+
+def starter_text(pacs: Destination, *, addresses: Sequence[str]) -> str:
+    """A first settings file for one PACS that sends exams and gets the results; all else keeps its default.
+
+    Args:
+        pacs: the PACS as a receiver.
+        addresses: IP addresses or networks that it calls from.
+    """
+    named = {"ae_title": pacs.ae_title, "host": pacs.host, "port": pacs.port, "addresses": list(addresses)}
+    return _STARTER.format(**{name: json.dumps(value) for name, value in named.items()})
 
 
 def _section(section: BaseModel, path: tuple[str, ...]) -> Iterator[str]:

@@ -30,6 +30,7 @@ from tetraview.settings import Destination, Settings, Tls
 from tetraview.storage.durable import write_file
 from tetraview.storage.folders import Folders
 from tetraview.ups import check_worklist
+from tetraview.wire.resolve import addresses_of
 from tetraview.wire.tls import server_context
 
 #: Free space for a day of a busy screening site.
@@ -238,16 +239,8 @@ def _last_heard(book: SenderBook, destination: Destination) -> datetime | None:
 def _last_rejected(book: SenderBook, destination: Destination) -> RejectedSender | None:
     """The last time that its AE title was turned away: from an address of its host or, where there is none, another."""
     rejected = [sender for sender in book.rejected_senders() if sender.calling_ae_title == destination.ae_title]
-    there = _addresses(destination.host)
+    there = addresses_of(destination.host)
     return next((sender for sender in rejected if sender.address in there), next(iter(rejected), None))
-
-
-def _addresses(host: str) -> set[str]:
-    """The IP addresses of a host; none where its name is not known."""
-    try:
-        return {str(address[0]) for *_, address in socket.getaddrinfo(host, None)}
-    except OSError:
-        return set()
 
 
 def _turned_away(rejected: RejectedSender, destination: Destination, settings: Settings) -> str:
@@ -257,7 +250,7 @@ def _turned_away(rejected: RejectedSender, destination: Destination, settings: S
     if rejected.reason is Refusal.WRONG_CALLED_AE_TITLE:
         ours = " or ".join(settings.called_ae_titles)
         return f"{said}: it called {rejected.called_ae_title}, have it call {ours}, or add a profile of that AE title"
-    elsewhere = "" if rejected.address in _addresses(destination.host) else f" if that is {destination.name} too"
+    elsewhere = "" if rejected.address in addresses_of(destination.host) else f" if that is {destination.name} too"
     return f"{said}: let it in by `tetraview senders allow {who}` or in [[senders]]{elsewhere}"
 
 

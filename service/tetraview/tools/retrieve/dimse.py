@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
 )
 
 from tetraview.delivery.association import associated
-from tetraview.domain.address import plain
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.gate import Gate
@@ -27,6 +25,7 @@ from tetraview.settings import Destination, Dicom, Sender
 from tetraview.storage.spool import Spool
 from tetraview.tools.retrieve.no_ledger import NoLedger
 from tetraview.tools.retrieve.study import MODALITY, Study, series_of, study_of
+from tetraview.wire.resolve import addresses_of
 
 _PENDING = frozenset({0xFF00, 0xFF01})
 _SUCCESS = 0x0000
@@ -167,11 +166,10 @@ class DicomArchive:
 
 
 def _addresses(there: Destination) -> tuple[IPv4Network | IPv6Network, ...]:
-    try:
-        found = socket.getaddrinfo(there.host, there.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise DestinationUnavailable(f"{there.name}: no host {there.host}: check its address") from error
-    return tuple(ip_network(plain(str(address[0]))) for *_, address in found)
+    found = addresses_of(there.host)
+    if not found:
+        raise DestinationUnavailable(f"{there.name}: no host {there.host}: check its address")
+    return tuple(map(ip_network, found))
 
 
 def _query(level: str, **keys: str) -> Dataset:
