@@ -95,7 +95,9 @@ class BrightnessSegmenter:
 def _covered(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """How much of each pixel the mass covers: it is the brightest there is, and all that is not dark else is tissue."""
     mass = image.max()
-    tissue = np.median(image[(image > 0.1 * mass) & (image < 0.9 * mass)])
+    between = image[(image > 0.1 * mass) & (image < 0.9 * mass)]
+    # Tissue that is even to the last pixel is the darkest grey of the breast, which becomes 0.
+    tissue = np.median(between) if between.size else 0.0
     return np.clip((image - tissue) / (mass - tissue), 0.0, 1.0)
 
 

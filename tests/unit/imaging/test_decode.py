@@ -274,7 +274,7 @@ def test_a_bomb_let_in_meets_the_memory_limit(
     image.PixelData = encapsulate([BOMBS[syntax](rows=60000, columns=60000)])
     image.file_meta.TransferSyntaxUID = syntax
     limits = DecodeLimits(max_pixels=2**32, cpu_seconds=3)
-    assert refusal(save(image), frame, limits=limits) == "Decoding needs more than 2000 MB of memory."
+    assert refusal(save(image), frame, limits=limits) == "Decoding needs more than 2147 MB of memory."
 
 
 @pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda syntax: syntax.name)
