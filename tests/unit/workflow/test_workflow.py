@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from dbos import DBOS
-from tests.conftest import eventually
 from tests.support.builders import an_instance
+from tests.support.servers import eventually
 
 from tetraview.domain.delivery import DeliveryKey
 from tetraview.domain.exam import exam_id_of
