@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
+from tests.support.orthanc import running_orthanc
 from tests.support.postgresql import new_database, postgresql_programs, running_postgresql
+from tests.support.servers import PATIENCE_SECONDS, eventually, missing, serving
 
 from tetraview.domain.delivery import ResultKind
 from tetraview.domain.exam import ExamState
 from tetraview.ledger import ExamSummary, Ledger, open_engine
 from tetraview.phantom import DEMO_SEED, RECIPES, generate
 from tetraview.phantom.dicom import write_exam
-from tetraview.tools.demo.pacs import Pacs, running_pacs
+from tetraview.tools.demo.pacs import Pacs
 
 STORESCU = Path("/usr/bin/storescu")
 _SOP_CLASS = {
@@ -32,23 +31,6 @@ _SOP_CLASS = {
     ResultKind.MEASUREMENT_REPORT: "1.2.840.10008.5.1.4.1.1.88.33",
     ResultKind.CAD_REPORT: "1.2.840.10008.5.1.4.1.1.88.50",
 }
-
-
-def missing(what: str) -> NoReturn:
-    """A missing server skips on a laptop and fails where the suite is the gate."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{what} is not installed")
-    pytest.skip(f"{what} is not installed")
-
-
-def eventually(question: Callable[[], Any], *, seconds: float, what: str) -> Any:
-    """The first true answer; fails after the deadline."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if answer := question():
-            return answer
-        time.sleep(0.05)
-    pytest.fail(f"after {seconds:g} s still not: {what}")
 
 
 @dataclass(kw_only=True)
@@ -69,6 +51,7 @@ class Service:
     web_port: int = 0
     process: subprocess.Popen[bytes] | None = None
     answers: list[str] = field(default_factory=list)
+    _running: ExitStack = field(default_factory=ExitStack)
 
     @property
     def data(self) -> Path:
@@ -106,20 +89,22 @@ class Service:
             {self.sections}
             """
         )
-        seen = len(self.log) if (self.folder / "service.log").exists() else 0
-        with (self.folder / "service.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tetraview", "serve", "--config", str(config)],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=os.environ | {"TETRAVIEW_KILLPOINT": killpoint},
-            )
-        eventually(lambda: self.died or "service_started" in self.log[seen:], seconds=60, what="the service listens")
+        log = self.folder / "service.log"
+        seen = len(self.log) if log.exists() else 0
+        started = serving(log=log, config=config, environment={"TETRAVIEW_KILLPOINT": killpoint})
+        self.process = self._running.enter_context(started)
+        self._await_start(seen)
         assert killpoint or not self.died, self.log[seen:]
         events = [json.loads(line) for line in self.log[seen:].splitlines() if "service_started" in line]
         if events:
             self.port = events[-1]["port"]
             self.web_port = int(events[-1]["url"].rpartition(":")[2])
+
+    def _await_start(self, seen: int) -> None:
+        def has_said_so() -> bool:
+            return self.died or "service_started" in self.log[seen:]
+
+        eventually(has_said_so, seconds=PATIENCE_SECONDS, what="the service listens")
 
     @property
     def died(self) -> bool:
@@ -128,11 +113,8 @@ class Service:
 
     def stop(self) -> int:
         """Ask the service to end; its exit status."""
-        if self.process is None:
-            return 0
-        with suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        self._running.close()
+        return 0 if self.process is None else self.process.wait()
 
     def store(self, path: Path, *, called: str = "TETRAVIEW") -> bool:
         """Send one image with DCMTK; whether it was acknowledged with success."""
@@ -258,9 +240,7 @@ class PacsContent:
 
 @pytest.fixture(scope="session")
 def _orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pacs]:
-    with running_pacs(tmp_path_factory.mktemp("pacs")) as pacs:
-        if pacs.http is None:
-            missing("Orthanc")
+    with running_orthanc(tmp_path_factory.mktemp("pacs")) as pacs:
         yield pacs
 
 

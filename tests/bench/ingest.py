@@ -9,9 +9,7 @@ and ledger. Runs alternate, so that what else the machine does falls on both.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import shutil
 import socket
 import statistics
 import subprocess
@@ -27,12 +25,17 @@ from pathlib import Path
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from tests.support.intake import mammogram
+from tests.support.orthanc import running_orthanc
+from tests.support.servers import running
+
+from tetraview.tools.demo.pacs import free_port
 
 ROWS, COLUMNS = 4096, 3328
 PDU_BYTES = 131072
 AE_TITLE = "TETRAVIEW"
 
 SERVE = """
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,7 +48,7 @@ from tetraview.settings import Dicom
 folder, port = Path(sys.argv[1]), int(sys.argv[2])
 ledger = Ledger(open_engine(f"sqlite:///{folder}/ledger.sqlite"), clock=lambda: datetime.now(UTC))
 with Listener(Dicom(port=port), Spool(folder / "spool"), ledger):
-    sys.stdin.read()
+    signal.pause()
 """
 
 
@@ -74,12 +77,6 @@ def write_images(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 def wait_for(port: int, *, seconds: float = 30) -> None:
     """Return when somebody listens."""
     deadline = time.monotonic() + seconds
@@ -98,38 +95,16 @@ def wait_for(port: int, *, seconds: float = 30) -> None:
 def tetraview(folder: Path, port: int) -> Iterator[int]:
     """Our listener with the SQLite ledger; its process identifier."""
     command = [sys.executable, "-c", SERVE, str(folder), str(port)]
-    with running(command, folder) as process_id:
-        yield process_id
+    with running(command, log=folder / "log") as process:
+        yield process.pid
 
 
 @contextmanager
 def orthanc(folder: Path, port: int) -> Iterator[int]:
     """Orthanc as it comes, but with long PDUs; its process identifier."""
-    settings = {
-        "StorageDirectory": str(folder / "storage"),
-        "IndexDirectory": str(folder / "index"),
-        "HttpPort": free_port(),
-        "DicomPort": port,
-        "DicomAet": AE_TITLE,
-        "DicomAlwaysAllowStore": True,
-        "MaximumPduLength": PDU_BYTES,
-        "Plugins": [],
-    }
-    (folder / "orthanc.json").write_text(json.dumps(settings))
-    with running([shutil.which("Orthanc") or "/usr/sbin/Orthanc", str(folder / "orthanc.json")], folder) as process_id:
-        yield process_id
-
-
-@contextmanager
-def running(command: Sequence[str], folder: Path) -> Iterator[int]:
-    """A receiver's process identifier; what it prints goes to a file."""
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
-    try:
-        yield process.pid
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+    settings = {"DicomPort": port, "DicomAet": AE_TITLE, "MaximumPduLength": PDU_BYTES, "Plugins": []}
+    with running_orthanc(folder, settings) as archive:
+        yield archive.process_id
 
 
 def send(paths: Sequence[Path], port: int) -> None:

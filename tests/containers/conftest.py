@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import eventually, missing
+from tests.support.servers import eventually, missing
 
 from tetraview.tools.demo.pacs import free_port
 

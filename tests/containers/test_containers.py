@@ -14,8 +14,8 @@ from typing import Any
 
 import pydicom
 import pytest
-from tests.conftest import eventually, missing
 from tests.containers.conftest import HERE, ROOT, Engine, Installation
+from tests.support.servers import eventually, missing
 
 from tetraview.delivery import store_files
 from tetraview.phantom import DEMO_SEED, RECIPES, generate

@@ -20,8 +20,8 @@ from typing import Any
 
 import helm_python as helm
 import pytest
-from tests.conftest import eventually
 from tests.helm.chart import CHART, CUSTOM, FEATURES, NAMESPACE, render, values_of, with_values
+from tests.support.servers import eventually
 
 PROGRAMS = os.environ.get("TETRAVIEW_KUBERNETES", "")
 pytestmark = [pytest.mark.system, pytest.mark.skipif(not PROGRAMS, reason="TETRAVIEW_KUBERNETES is not set")]

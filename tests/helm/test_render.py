@@ -15,7 +15,6 @@ import pytest
 from jsonschema import Draft202012Validator
 from kubernetes_validate import utils as kubernetes
 from referencing import Registry, Resource
-from tests.conftest import missing
 from tests.helm.chart import (
     CHART,
     CUSTOM,
@@ -30,6 +29,7 @@ from tests.helm.chart import (
     read,
     values_of,
 )
+from tests.support.servers import missing
 
 KUBERNETES = [f"1.{minor}" for minor in range(27, 35)]
 MODELS = CHART.parents[1] / ".viewers" / "kubernetes-models"

@@ -17,8 +17,8 @@ from typing import Any
 import grpc
 import pytest
 import tritonclient.grpc as triton
-from tests.conftest import eventually, missing
 from tests.helm.chart import Object, named, objects_of, of_kind
+from tests.support.servers import eventually, missing
 from tritonclient.utils import InferenceServerException
 
 from tetraview.inference.contract import CONTRACTS

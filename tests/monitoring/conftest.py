@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.conftest import missing
+from tests.support.servers import missing
 from tests.system.conftest import triton
 
 __all__ = ["triton"]

@@ -20,8 +20,9 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
-from tests.conftest import STORESCU, Service, eventually, missing
+from tests.conftest import STORESCU, Service
 from tests.monitoring.conftest import MONITORING, output, program
+from tests.support.servers import eventually, missing
 
 from tetraview.domain.exam import ExamState
 from tetraview.phantom import RECIPES, generate

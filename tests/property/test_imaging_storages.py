@@ -8,13 +8,13 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.support.builders import a_finding
 from tests.support.storages import EIGHT, directions_of
 
-from tetraview.domain.finding import Finding
 from tetraview.domain.frame import Frame
 from tetraview.domain.geometry import Box
 from tetraview.domain.patch import PatchShape
-from tetraview.domain.view import Laterality, Route, View, ViewPosition
+from tetraview.domain.view import Laterality, View, ViewPosition
 from tetraview.findings.mask import outline_of
 from tetraview.imaging.canonical import CanonicalView, to_canonical
 from tetraview.imaging.orientation import Orientation
@@ -89,18 +89,7 @@ class Stored:
 
     def painted(self) -> NDArray[np.bool_]:
         """The stored pixels within the outline of a network that marks what is bright in its patch."""
-        finding = Finding(
-            label="L1-CC",
-            lesion="L1",
-            view=self.view,
-            box=self.box,
-            outline=self.box.corners,
-            score=0.5,
-            route=Route.SINGLE,
-            long_axis_mm=9.0,
-            area_mm2=9.0,
-            nipple_distance_mm=None,
-        )
+        finding = a_finding(self.view, box=self.box)
         outline = outline_of(_native_mask(self.patch(), 0.6, finding, self.canonical(), SHAPE), box=self.box)
         assert outline is not None
         painted = np.zeros(self.pixels.shape, np.uint8)

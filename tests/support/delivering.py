@@ -11,13 +11,12 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian
+from tests.support.builders import an_instance
 
 from tetraview.delivery import ask_for_commitment, deliver
 from tetraview.domain.clock import utc_now
 from tetraview.domain.delivery import DeliveryState, ResultKind, ResultObject
 from tetraview.domain.exam import exam_id_of
-from tetraview.domain.instance import Decision, Eligibility, Instance
-from tetraview.domain.view import View
 from tetraview.exam import judge
 from tetraview.ledger import Ledger, open_engine
 from tetraview.settings import Completeness, Destination, Settings
@@ -38,20 +37,7 @@ REPORTS = [
     )
     for number in range(8)
 ]
-IMAGE = Instance(
-    sop_instance_uid="2.25.1.1",
-    sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
-    study_instance_uid="2.25.1",
-    series_instance_uid="2.25.1.9",
-    transfer_syntax_uid="1.2.840.10008.1.2.1",
-    calling_ae_title="MODALITY",
-    called_ae_title="TETRAVIEW",
-    sha256="a" * 64,
-    size=1,
-    path="a/a.dcm",
-    received_at=NOW,
-    eligibility=Eligibility(decision=Decision.READ, view=View.L_CC),
-)
+IMAGE = an_instance(received_at=NOW)
 
 
 class ReadAlready:

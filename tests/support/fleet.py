@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import file_digest
@@ -22,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import dcmread
+from tests.support.orthanc import running_orthanc
 from tests.support.postgresql import new_database, postgresql_programs, running_postgresql
+from tests.support.servers import PATIENCE_SECONDS, serving
 
 from tetraview.delivery import store_files
 from tetraview.domain.exam import ExamState, exam_id_of
@@ -31,7 +31,7 @@ from tetraview.inference.server import TritonServer
 from tetraview.intake.file_meta import read_file_meta
 from tetraview.ledger import ExamSummary, Ledger, open_engine
 from tetraview.settings import Destination
-from tetraview.tools.demo.pacs import Pacs, free_port, running_pacs
+from tetraview.tools.demo.pacs import Pacs, free_port
 from tetraview.tools.load import SentExam
 
 #: The code that runs unless a replica is given another checkout.
@@ -56,6 +56,7 @@ class Replica:
     process: subprocess.Popen[bytes] | None = None
     #: How it ended each time: minus the signal, or the exit status.
     ends: list[int] = field(default_factory=list)
+    _running: ExitStack = field(default_factory=ExitStack)
 
     @property
     def log_path(self) -> Path:
@@ -67,7 +68,7 @@ class Replica:
         """Where senders reach it."""
         return Destination(name=self.name, ae_title="TETRAVIEW", host="127.0.0.1", port=self.dicom_port)
 
-    def start(self, *, killpoint: str = "", seconds: float = 90) -> None:
+    def start(self, *, killpoint: str = "", seconds: float = PATIENCE_SECONDS) -> None:
         """Start it and wait until it is ready to do its work."""
         own = {
             "PYTHONPATH": f"{self.code}/service",
@@ -78,9 +79,7 @@ class Replica:
             "TETRAVIEW_WEB__PORT": str(self.web_port),
             "TETRAVIEW_KILLPOINT": killpoint,
         }
-        with self.log_path.open("ab") as log:
-            command = [sys.executable, "-m", "tetraview", "serve"]
-            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | own)
+        self.process = self._running.enter_context(serving(log=self.log_path, environment=own))
         deadline = time.monotonic() + seconds
         while not self.is_ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -95,13 +94,13 @@ class Replica:
         except OSError:
             return False
 
-    def end(self, number: signal.Signals = signal.SIGTERM, *, seconds: float = 60) -> int:
+    def end(self, number: signal.Signals = signal.SIGTERM, *, seconds: float = PATIENCE_SECONDS) -> int:
         """Send it a signal and wait until it is gone; how it ended."""
         assert self.process is not None
         self.process.send_signal(number)
         return self.gone(seconds=seconds)
 
-    def gone(self, *, seconds: float = 60) -> int:
+    def gone(self, *, seconds: float = PATIENCE_SECONDS) -> int:
         """How it ended, once it has."""
         assert self.process is not None
         self.ends.append(self.process.wait(seconds))
@@ -267,7 +266,7 @@ def measured_fleet(folder: Path, **options: Any) -> Iterator[tuple[Fleet, Triton
     with (
         running_postgresql(programs) as server,
         TritonServer(grpc_port=0, metrics_port=None) as triton,
-        running_pacs(folder / "pacs") as pacs,
+        running_orthanc(folder / "pacs") as pacs,
         running_fleet(
             folder / "fleet",
             database_url=new_database(server, "fleet"),

@@ -38,11 +38,13 @@ class MemoryLedger:
         key = instance.called_ae_title, instance.sop_instance_uid
         with self._lock:
             twins = [known for known in self.instances if (known.called_ae_title, known.sop_instance_uid) == key]
-            if any(twin.sha256 == instance.sha256 for twin in twins):
+            # The version that came last is in force.
+            if twins and twins[-1].sha256 == instance.sha256:
                 return Recorded.SAME
-            if any(twin.calling_ae_title != instance.calling_ae_title for twin in twins):
+            if twins and twins[-1].calling_ae_title != instance.calling_ae_title:
                 return Recorded.CONFLICT
-            self.instances.append(instance)
+            earlier = [twin for twin in twins if twin.sha256 == instance.sha256]
+            self.instances = [known for known in self.instances if known not in earlier] + (earlier or [instance])
             return Recorded.CHANGED if twins else Recorded.NEW
 
     def has_path(self, path: str) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tetraview.domain.delivery import Delivery, DeliveryState, ResultObject
-from tetraview.domain.exam import ExamState
+from tetraview.domain.exam import ExamState, Remark
 from tetraview.domain.reading import Reading
+from tetraview.ledger.generations import UNDER_WAY
 from tetraview.ledger.selection import Outcome, Selection
 from tetraview.ledger.summary import ExamSummary
 
@@ -17,7 +19,6 @@ from tetraview.ledger.summary import ExamSummary
 class MemoryLedger:
     """Answers the pages' questions from lists."""
 
-    #: Newest first.
     summaries: list[ExamSummary] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
     owed: list[Delivery] = field(default_factory=list)
@@ -30,7 +31,9 @@ class MemoryLedger:
 
     def exams(self, *, limit: int, offset: int, selection: Selection) -> Sequence[ExamSummary]:
         """The exams selected, newest first."""
-        return [summary for summary in self.summaries if _holds(selection, summary)][offset : offset + limit]
+        chosen = [summary for summary in self.summaries if _holds(selection, summary)]
+        chosen.sort(key=lambda summary: (-summary.last_image_at.timestamp(), summary.exam_id))
+        return chosen[offset : offset + limit]
 
     def count_exams(self, selection: Selection) -> Mapping[ExamState, int]:
         """How many of the exams selected are in each state."""
@@ -52,21 +55,25 @@ class MemoryLedger:
 
     def requeue(self, *, exam_id: str) -> int:
         """Send again what was refused of an exam; how many objects."""
-        again = [
-            replace(owed, state=DeliveryState.PENDING, round=owed.round + 1)
-            if owed.exam_id == exam_id and owed.state is DeliveryState.REFUSED
-            else owed
-            for owed in self.owed
-        ]
-        count = sum(before is not after for before, after in zip(self.owed, again, strict=True))
-        self.owed = again
-        return count
+        refused = [owed for owed in self.deliveries(exam_id) if owed.state is DeliveryState.REFUSED]
+        again = {"state": DeliveryState.PENDING, "renewals": 0, "commit_by": None}
+        for owed in refused:
+            self.owed[self.owed.index(owed)] = replace(owed, round=owed.round + 1, **again)  # type: ignore[arg-type]
+        exam = self.exam(exam_id)
+        if exam is not None and exam.state is ExamState.FAILED and exam.generation in {o.generation for o in refused}:
+            self._change(exam, state=ExamState.DELIVERING, detail="")
+        return len(refused)
 
     def discard(self, exam_id: str) -> bool:
         """Put every image of an exam out of force; whether there is such an exam at rest."""
-        known = any(summary.exam_id == exam_id for summary in self.summaries)
-        self.discarded += [exam_id] * known
-        return known
+        exam = self.exam(exam_id)
+        if exam is None or exam.state in UNDER_WAY:
+            return False
+        images = tuple(replace(image, superseded=True) for image in exam.images)
+        detail = "its images were discarded: send it anew"
+        self._change(exam, state=ExamState.SKIPPED, remark=Remark.NO_IMAGE, detail=detail, images=images)
+        self.discarded.append(exam_id)
+        return True
 
     def reading(self, exam_id: str, generation: int | None = None) -> Reading | None:
         """What the models said in one generation, by default the newest that was read."""
@@ -80,7 +87,11 @@ class MemoryLedger:
 
     def deliveries(self, exam_id: str) -> Sequence[Delivery]:
         """Every delivery of an exam, of all generations."""
-        return [delivery for delivery in self.owed if delivery.exam_id == exam_id]
+        ours = [delivery for delivery in self.owed if delivery.exam_id == exam_id]
+        return sorted(ours, key=lambda owed: (owed.generation, owed.destination, owed.result.path))
+
+    def _change(self, exam: ExamSummary, **facts: Any) -> None:
+        self.summaries = [replace(exam, **facts) if known is exam else known for known in self.summaries]
 
 
 def _holds(selection: Selection, summary: ExamSummary) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 import cv2
 import pytest
 from pydicom import dcmread
-from tests.conftest import eventually
+from tests.support.servers import eventually
 
 from tetraview.inference import PatchModel
 from tetraview.inference.server import model_repository

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import subprocess
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -15,9 +14,11 @@ from typing import Any
 
 import pytest
 from pydicom import dcmread
-from tests.conftest import PacsContent, eventually, missing
+from tests.conftest import PacsContent
 from tests.support.delivering import EXAM, REPORTS, Delivering, delivering
 from tests.support.intake import MemoryLedger
+from tests.support.orthanc import running_orthanc
+from tests.support.servers import eventually
 
 from tetraview.delivery import ask_for_commitment
 from tetraview.domain.clock import utc_now
@@ -29,7 +30,7 @@ from tetraview.ledger import Ledger, SenderBook
 from tetraview.ledger.database import ledger_engine
 from tetraview.settings import Destination, Dicom, Settings, Triton
 from tetraview.storage.spool import Spool
-from tetraview.tools.demo.pacs import running_pacs
+from tetraview.tools.demo.pacs import free_port
 from tetraview.tools.doctor import Health, examine
 from tetraview.wire.commitment import CommitmentReport
 from tetraview.workflow.outbox import Outbox
@@ -121,18 +122,14 @@ def test_what_orthanc_has_lost_is_sent_again(orthanc: Any, tmp_path: Path) -> No
 
 def test_after_an_outage_orthanc_gets_everything(tmp_path: Path) -> None:
     """While Orthanc is down its objects wait and it is left alone; when it is up again all of them arrive."""
-    folder = tmp_path / "orthanc"
-    with running_pacs(folder) as pacs:
-        if pacs.http is None:
-            missing("Orthanc")
-    there = pacs.destination.model_copy(update={"retry_seconds": 0.1})
+    port = free_port()
+    there = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=port, retry_seconds=0.1)
     with delivering(tmp_path, there, reports=REPORTS[:3]) as sending:
         eventually(lambda: sending.workflow.open_destinations()["pacs"], seconds=30, what="Orthanc is left alone")
         assert sending.states("pacs") == {DeliveryState.PENDING}
-        with subprocess.Popen(["/usr/sbin/Orthanc", folder / "orthanc.json"], stderr=subprocess.DEVNULL) as process:
+        with running_orthanc(tmp_path / "orthanc", {"DicomPort": port}) as pacs:
             eventually(lambda: sending.states("pacs") == {DeliveryState.DELIVERED}, seconds=60, what="all are there")
             assert held(PacsContent(pacs=pacs)) == [report.sop_instance_uid for report in REPORTS[:3]]
-            process.terminate()
     assert sending.ledger.count_exams() == {ExamState.DONE: 1}
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Any
 
 import pytest
 from pydicom import Dataset, dcmread
+from tests.support.servers import PATIENCE_SECONDS, serving
 
 from tetraview.domain.exam import Exam, ExamState
 from tetraview.domain.output import OUTPUTS
@@ -134,10 +132,8 @@ def test_a_service_asked_for_uncalibrated_probabilities_does_not_start(settings:
         "TETRAVIEW_TRITON__CLASSIFIER": "none",
         "TETRAVIEW_REPORT__EMIT_PROBABILITY": "true",
     }
-    command = [sys.executable, "-m", "tetraview", "serve"]
-    ran = subprocess.run(
-        command, capture_output=True, text=True, env=os.environ | environment, timeout=200, check=False
-    )
-    assert ran.returncode == 1
-    assert "report.emit_probability: the weights have no calibration for mommi 0 on route single" in ran.stderr
-    assert "Traceback" not in ran.stderr
+    with serving(log=tmp_path / "log", environment=environment) as process:
+        assert process.wait(PATIENCE_SECONDS) == 1
+    said = (tmp_path / "log").read_text()
+    assert "report.emit_probability: the weights have no calibration for mommi 0 on route single" in said
+    assert "Traceback" not in said

@@ -12,14 +12,13 @@ from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
+from tests.support.builders import a_finding, a_reading, a_view_reading
 from tests.support.intake import MAMMOGRAPHY, RawSender, encode_data_set, mammogram
 
 from tetraview.domain.exam import Exam
-from tetraview.domain.finding import Finding
-from tetraview.domain.geometry import Box
 from tetraview.domain.output import OUTPUTS
-from tetraview.domain.reading import Model, Reading, ViewReading
-from tetraview.domain.view import Route, View
+from tetraview.domain.reading import Model
+from tetraview.domain.view import View
 from tetraview.exam import judge
 from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.status import Status
@@ -29,7 +28,6 @@ from tetraview.settings import Dicom
 from tetraview.storage.spool import Spool
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-BOX = Box(10, 12, 40, 50)
 MODEL = Model(
     name="mommi_detector",
     version="1",
@@ -84,37 +82,15 @@ def settle(ledger: Ledger) -> list[Exam]:
 
 def results(exam: Exam, folder: Path) -> dict[str, bytes]:
     """The bytes of every result of an exam in which each view has one finding."""
-    views = tuple(
-        ViewReading(view=view, sop_instance_uid=image.sop_instance_uid, route=Route.TRI, findings=(finding(view),))
+    views = (
+        a_view_reading(view, a_finding(view), sop_instance_uid=image.sop_instance_uid)
         for view, image in exam.images.items()
     )
-    reading = Reading(
-        exam_id=exam.exam_id,
-        generation=exam.generation,
-        started_at=exam.settled_at,
-        views=views,
-        model=MODEL,
-        operating_point="balanced",
-        stage_seconds={},
-    )
+    known = {"exam_id": exam.exam_id, "generation": exam.generation, "started_at": exam.settled_at}
+    reading = a_reading(*views, model=MODEL, **known)
     out = folder / "results" / exam.exam_id
     written = write_report(exam, reading, spool=folder / "spool", folder=out, outputs=[OUTPUTS["pacs"]])
     return {result.path: (out / result.path).read_bytes() for result in written}
-
-
-def finding(view: View) -> Finding:
-    return Finding(
-        label=f"{view.laterality}1-{view.position}",
-        lesion=f"{view.laterality}1",
-        view=view,
-        box=BOX,
-        outline=BOX.corners,
-        score=0.75,
-        route=Route.TRI,
-        long_axis_mm=3.5,
-        area_mm2=9.5,
-        nipple_distance_mm=None,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +12,15 @@ from typing import Any
 
 import pytest
 from pydicom import dcmread
-from tests.conftest import eventually
+from tests.support.orthanc import running_orthanc
+from tests.support.servers import eventually
 
 from tetraview.domain.exam import ExamState
-from tetraview.settings import Destination
 from tetraview.tools.demo.pacs import Pacs, free_port
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
 RECIPE = Path(__file__).parents[2] / "deploy" / "routing"
-ORTHANC = Path("/usr/sbin/Orthanc")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,57 +46,29 @@ class Router:
         return sorted(series["MainDicomTags"]["Modality"] for series in self.ask("series?expand"))
 
 
-def recipe(folder: Path, changes: Mapping[str, Any], *, http_port: int) -> Path:
+def recipe(folder: Path, *, http_port: int, service_port: int) -> dict[str, Any]:
     """The shipped configuration and script with the ports and pauses of a test."""
     script = (RECIPE / "orthanc.lua").read_text()
     for shipped, here in (("127.0.0.1:8042", f"127.0.0.1:{http_port}"), ("= 5, 300", "= 1, 1")):
         assert script.count(shipped) == 1
         script = script.replace(shipped, here)
     (folder / "route.lua").write_text(script)
-    configuration = json.loads((RECIPE / "orthanc.json").read_text()) | changes
-    path = folder / "orthanc.json"
-    path.write_text(json.dumps(configuration))
-    return path
+    here = {
+        "HttpPort": http_port,
+        "DicomPort": free_port(),
+        "StableAge": 1,
+        "LuaScripts": [str(folder / "route.lua")],
+        "DicomModalities": {"tetraview": ["TETRAVIEW", "127.0.0.1", service_port]},
+    }
+    return dict(json.loads((RECIPE / "orthanc.json").read_text()) | here)
 
 
 @pytest.fixture
 def router(tmp_path: Path) -> Iterator[Router]:
-    folder = tmp_path / "router"
-    folder.mkdir()
-    dicom_port, http_port, service_port = free_port(), free_port(), free_port()
-    path = recipe(
-        folder,
-        {
-            "StorageDirectory": str(folder),
-            "IndexDirectory": str(folder),
-            "DicomPort": dicom_port,
-            "HttpPort": http_port,
-            "StableAge": 1,
-            "DicomAlwaysAllowStore": True,
-            "LuaScripts": [str(folder / "route.lua")],
-            "DicomModalities": {"tetraview": ["TETRAVIEW", "127.0.0.1", service_port]},
-        },
-        http_port=http_port,
-    )
-    destination = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=dicom_port)
-    pacs = Pacs(name="Orthanc", destination=destination, http=f"http://127.0.0.1:{http_port}", folder=folder)
-    router = Router(pacs=pacs, service_port=service_port)
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([ORTHANC, str(path)], stdout=log, stderr=log)
-        try:
-            eventually(lambda: process.poll() is not None or _up(router), seconds=60, what="Orthanc answers")
-            assert process.poll() is None, (folder / "log").read_text()
-            yield router
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
-def _up(router: Router) -> bool:
-    try:
-        return bool(router.ask("system"))
-    except OSError:
-        return False
+    service_port = free_port()
+    settings = recipe(tmp_path, http_port=free_port(), service_port=service_port)
+    with running_orthanc(tmp_path / "router", settings) as pacs:
+        yield Router(pacs=pacs, service_port=service_port)
 
 
 def test_a_pacs_routes_each_exam_once_and_takes_the_results(service: Any, router: Router, phantom_exam: Path) -> None:

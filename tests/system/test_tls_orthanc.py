@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ import trustme
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from tests.support.intake import MAMMOGRAPHY, MemoryLedger, mammogram
+from tests.support.orthanc import running_orthanc
 
 from tetraview.delivery import deliver, echo
 from tetraview.domain.delivery import ResultKind, ResultObject
@@ -24,11 +23,8 @@ from tetraview.intake.dimse.listener import Listener
 from tetraview.intake.gate import Gate
 from tetraview.settings import Destination, Dicom, Sender, Tls
 from tetraview.storage.spool import Spool
-from tetraview.tools.demo.pacs import free_port
 
 pytestmark = pytest.mark.system
-
-ORTHANC = Path("/usr/sbin/Orthanc")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +40,6 @@ class Archive:
         data = None if body is None else json.dumps(body).encode()
         with urllib.request.urlopen(f"{self.http}/{path}", data, timeout=20) as answer:
             return json.load(answer)
-
-
-def answers(url: str) -> bool:
-    try:
-        urllib.request.urlopen(url, timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 @pytest.fixture
@@ -76,50 +64,28 @@ def listener(tmp_path: Path) -> Iterator[tuple[Listener, MemoryLedger]]:
 
 @pytest.fixture
 def archive(tmp_path: Path, listener: tuple[Listener, MemoryLedger]) -> Iterator[Archive]:
-    if not ORTHANC.exists():
-        pytest.skip("Orthanc is not installed")
     listening, ledger = listener
-    dicom_port, http_port = free_port(), free_port()
-    (tmp_path / "orthanc.json").write_text(
-        json.dumps(
-            {
-                "StorageDirectory": str(tmp_path / "db"),
-                "HttpPort": http_port,
-                "DicomPort": dicom_port,
-                "DicomAet": "PACS",
-                "RemoteAccessAllowed": False,
-                "AuthenticationEnabled": False,
-                "DicomTlsEnabled": True,
-                "DicomTlsCertificate": str(tmp_path / "pacs.pem"),
-                "DicomTlsPrivateKey": str(tmp_path / "pacs-key.pem"),
-                "DicomTlsTrustedCertificates": str(tmp_path / "ca.pem"),
-                "DicomTlsRemoteCertificateRequired": True,
-                "DicomModalities": {
-                    "cad": {"AET": "TETRAVIEW", "Host": "localhost", "Port": listening.port, "UseDicomTls": True}
-                },
-            }
-        )
-    )
-    with (tmp_path / "orthanc.log").open("wb") as log:
-        process = subprocess.Popen([ORTHANC, tmp_path / "orthanc.json"], stdout=log, stderr=log)
-    try:
-        http, deadline = f"http://127.0.0.1:{http_port}", time.monotonic() + 30
-        while not answers(f"{http}/system"):
-            assert time.monotonic() < deadline, (tmp_path / "orthanc.log").read_text()
-            time.sleep(0.05)
+    settings = {
+        "DicomTlsEnabled": True,
+        "DicomTlsCertificate": str(tmp_path / "pacs.pem"),
+        "DicomTlsPrivateKey": str(tmp_path / "pacs-key.pem"),
+        "DicomTlsTrustedCertificates": str(tmp_path / "ca.pem"),
+        "DicomTlsRemoteCertificateRequired": True,
+        "DicomModalities": {
+            "cad": {"AET": "TETRAVIEW", "Host": "localhost", "Port": listening.port, "UseDicomTls": True}
+        },
+    }
+    with running_orthanc(tmp_path / "orthanc", settings) as pacs:
         destination = Destination(
             name="pacs",
             ae_title="PACS",
             host="localhost",
-            port=dicom_port,
+            port=pacs.destination.port,
             tls_ca_file=tmp_path / "ca.pem",
             tls_certificate=tmp_path / "tetraview.pem",
             tls_key=tmp_path / "tetraview-key.pem",
         )
-        yield Archive(http=http, destination=destination, ledger=ledger)
-    finally:
-        process.terminate()
-        process.wait(20)
+        yield Archive(http=str(pacs.http), destination=destination, ledger=ledger)
 
 
 def test_orthanc_takes_and_sends_by_tls(archive: Archive, tmp_path: Path) -> None:

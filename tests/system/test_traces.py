@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from pydicom import dcmread
-from tests.conftest import eventually
 from tests.support.collector import receiving
+from tests.support.servers import eventually
 
 from tetraview.domain.exam import ExamState
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from tests.conftest import eventually
+from tests.support.servers import eventually
 from tests.support.ups_server import UpsServer, image_input, running_ups_server, workitem
 
 from tetraview.domain.exam import ExamState

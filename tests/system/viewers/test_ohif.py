@@ -11,7 +11,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,13 @@ from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page
 from pydicom import dcmread
 from pydicom.uid import generate_uid
+from tests.support.builders import a_finding, a_reading, a_view_reading
 
 from tetraview.domain.exam import Exam
-from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Box
 from tetraview.domain.output import OUTPUTS
-from tetraview.domain.reading import Model, Reading, ViewReading
-from tetraview.domain.view import Route, View
+from tetraview.domain.reading import Model, Reading
+from tetraview.domain.view import View
 from tetraview.report import write_report
 from tetraview.tools.demo.pacs import Pacs
 from tetraview.tools.files import find_exams
@@ -144,37 +143,13 @@ def _in_own_series(image: Path, folder: Path) -> Path:
 
 
 def _reading(exam: Exam, view: View, box: Box) -> Reading:
-    finding = Finding(
-        label=f"{view.laterality}1-{view.position}",
-        lesion=f"{view.laterality}1",
-        view=view,
-        box=box,
-        outline=box.corners,
-        score=0.87,
-        route=Route.TRI,
-        long_axis_mm=12.0,
-        area_mm2=100.0,
-        nipple_distance_mm=None,
-    )
+    finding = a_finding(view, box=box)
     model = Model(name="drawn", version="1", preset="none", weights_sha256="0", generator_version="1")
-    views = [
-        ViewReading(
-            view=each,
-            sop_instance_uid=image.sop_instance_uid,
-            route=Route.TRI,
-            findings=(finding,) if each is view else (),
-        )
+    views = (
+        a_view_reading(each, *([finding] if each is view else []), sop_instance_uid=image.sop_instance_uid)
         for each, image in exam.images.items()
-    ]
-    return Reading(
-        exam_id=exam.exam_id,
-        generation=1,
-        started_at=datetime(2026, 1, 1, tzinfo=UTC),
-        views=tuple(views),
-        model=model,
-        operating_point="balanced",
-        stage_seconds={},
     )
+    return a_reading(*views, exam_id=exam.exam_id, model=model)
 
 
 def opened(browser: Browser, ohif: str, study: str, row: str) -> Page:

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 from prometheus_client import CollectorRegistry
+from tests.support.builders import a_finding, a_reading, a_view_reading
 from tests.support.web import MemoryLedger
 
 from tetraview.domain.delivery import ResultKind, ResultObject
 from tetraview.domain.exam import ExamState
-from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Box
-from tetraview.domain.reading import Reading, ViewReading
-from tetraview.domain.view import Route, View
+from tetraview.domain.reading import ViewReading
+from tetraview.domain.view import View
 from tetraview.ledger.summary import ExamSummary, ImageSummary
 from tetraview.web.app import create_app
 from tetraview.web.server import WebServer
@@ -38,30 +38,8 @@ REPORT = ResultObject(
 )
 
 
-def finding(view: View) -> Finding:
-    return Finding(
-        label=f"{view.laterality}1-{view.position}",
-        lesion=f"{view.laterality}1",
-        view=view,
-        box=BOX,
-        outline=BOX.corners,
-        score=0.83,
-        route=Route.TRI,
-        long_axis_mm=17.0,
-        area_mm2=182.0,
-        nipple_distance_mm=None,
-    )
-
-
 def read(view: View) -> ViewReading:
-    return ViewReading(
-        view=view,
-        sop_instance_uid="1.2.3",
-        route=Route.TRI,
-        findings=(finding(view),),
-        preview=f"{view}.png",
-        preview_scale=SCALE,
-    )
+    return a_view_reading(view, a_finding(view, box=BOX, score=0.83), preview=f"{view}.png", preview_scale=SCALE)
 
 
 @pytest.fixture
@@ -77,15 +55,7 @@ def ledger(tmp_path: Path) -> MemoryLedger:
         cv2.imwrite(str(folder / f"{view}.png"), preview)
     (folder / "pacs").mkdir()
     (folder / REPORT.path).write_bytes(b"\0" * 128 + b"DICM")
-    reading = Reading(
-        exam_id=EXAM_ID,
-        generation=1,
-        started_at=NOW,
-        views=tuple(read(view) for view in View),
-        model=None,
-        operating_point="balanced",
-        stage_seconds={},
-    )
+    reading = a_reading(*map(read, View), exam_id=EXAM_ID)
     summary = ExamSummary(
         exam_id=EXAM_ID,
         called_ae_title="TETRAVIEW",

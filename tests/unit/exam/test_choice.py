@@ -4,7 +4,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tetraview.domain.instance import Decision
@@ -77,6 +77,7 @@ FIELDS = st.sampled_from([0.0, 43000.0, 43900.0, 72000.0])
 FACTS = st.tuples(st.booleans(), st.booleans(), FIELDS, st.sampled_from("abc"))
 
 
+@settings(deadline=None)
 @given(facts=st.lists(FACTS, min_size=1, max_size=6))
 def test_none_of_the_best_images_was_acquired_later_than_the_one_read(
     image: Any, facts: list[tuple[bool, bool, float, str]]

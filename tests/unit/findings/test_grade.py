@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.builders import a_finding
 
 from tetraview.domain.calibration import Platt
-from tetraview.domain.finding import Finding
-from tetraview.domain.geometry import Box
 from tetraview.domain.grading import Grading
 from tetraview.domain.suspicion import Suspicion
 from tetraview.domain.view import Route, View
@@ -15,22 +14,7 @@ STEEP = Platt(slope=2.0, intercept=-1.0, prevalence=0.2)
 
 
 def view(slot: View, *scores: float, route: Route = Route.TRI) -> ViewFindings:
-    box = Box(0, 0, 10, 10)
-    found = tuple(
-        Finding(
-            label=f"L{number}-{slot.position}",
-            lesion=f"L{number}",
-            view=slot,
-            box=box,
-            outline=box.corners,
-            score=score,
-            route=route,
-            long_axis_mm=10.0,
-            area_mm2=100.0,
-            nipple_distance_mm=None,
-        )
-        for number, score in enumerate(scores, start=1)
-    )
+    found = tuple(a_finding(slot, number=n, score=score, route=route) for n, score in enumerate(scores, start=1))
     return ViewFindings(view=slot, route=route, nipple=None, findings=found, warnings=())
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.support.builders import a_finding
 
 from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Affine, Box
@@ -29,24 +30,13 @@ GEOMETRY = Geometry(breast_mask=np.ones((150, 100), np.bool_))
 BOX = Box(100, 100, 120, 120)
 
 
-def finding(label: str) -> Finding:
-    return Finding(
-        label=label,
-        lesion=label.removesuffix("-CC"),
-        view=View.R_CC,
-        box=BOX,
-        outline=BOX.corners,
-        score=0.5,
-        route=Route.SINGLE,
-        long_axis_mm=9.0,
-        area_mm2=9.0,
-        nipple_distance_mm=30.0,
-    )
+def finding(number: int = 1) -> Finding:
+    return a_finding(View.R_CC, number=number, box=BOX, route=Route.SINGLE, nipple_distance_mm=30.0)
 
 
 def described(*masks: NativeMask, box: Box = BOX) -> ViewFindings:
     """The view with one finding for each mask."""
-    found = tuple(replace(finding(f"R{number}-CC"), box=box) for number, _ in enumerate(masks, start=1))
+    found = tuple(replace(finding(number), box=box) for number, _ in enumerate(masks, start=1))
     view = ViewFindings(view=View.R_CC, route=Route.SINGLE, nipple=None, findings=found, warnings=("known before",))
     (only,) = outlined([view], {View.R_CC: GEOMETRY}, masks)
     return only
@@ -79,7 +69,7 @@ def test_an_empty_mask_keeps_what_the_detector_said() -> None:
     """The finding is as it was, and a sentence names it; its neighbour with a mask is outlined."""
     empty, marked = block(slice(0, 0), slice(0, 0)), block(slice(20, 40), slice(10, 40))
     view = described(empty, marked)
-    assert view.findings[0] == finding("R1-CC")
+    assert view.findings[0] == finding()
     assert view.findings[1].outlined_by is Stage.SEGMENTER
     assert view.warnings == (
         "known before",
@@ -110,7 +100,7 @@ def test_an_outline_of_the_gland_gives_way_to_the_detector_s() -> None:
     """A mask of 40 by 46 mm, 61 mm long, is no mass: outline, long axis and area stay the detector's, as is said."""
     mask = NativeMask(pixels=np.ones((230, 400), np.bool_), corner=(0, 0), reach=Box(0, 0, 400, 300))
     view = described(mask)
-    assert view.findings == (finding("R1-CC"),)
+    assert view.findings == (finding(),)
     assert (view.findings[0].long_axis_mm, view.findings[0].outlined_by) == (9.0, Stage.DETECTOR)
     sentence = "R1-CC: the segmenter marked more than 60 mm; the outline is the detector's."
     assert view.warnings == ("known before", sentence)
@@ -163,7 +153,7 @@ def test_what_is_marked_beyond_the_breast_is_no_mass() -> None:
     breast = np.ones((150, 100), np.bool_)
     # Canonical column 72 is stored columns 108 to 111.
     breast[:, 72:] = False
-    view = ViewFindings(view=View.R_CC, route=Route.SINGLE, nipple=None, findings=(finding("R1-CC"),), warnings=())
+    view = ViewFindings(view=View.R_CC, route=Route.SINGLE, nipple=None, findings=(finding(),), warnings=())
     mask = block(slice(20, 40), slice(10, 40))
     (only,) = outlined([view], {View.R_CC: Geometry(breast_mask=breast)}, [mask])
     assert Box.around(only.findings[0].outline) == Box(112, 100, 120, 120)

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
-from tests.conftest import eventually
+from tests.support.servers import eventually
 
 from tetraview.intake.dimse.listener import Listener
 from tetraview.settings import Dicom

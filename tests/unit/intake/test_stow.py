@@ -19,8 +19,8 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 from structlog.testing import capture_logs
-from tests.conftest import eventually
 from tests.support.intake import MAMMOGRAPHY, MemoryLedger, encode_data_set, mammogram
+from tests.support.servers import eventually
 
 from tetraview.errors import StorageUnavailable
 from tetraview.intake.accept import Acceptor

@@ -13,11 +13,11 @@ import sqlalchemy as sa
 from alembic import command, op
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from tests.support.builders import a_reading, a_view_reading, an_instance
 
 from tetraview.domain.delivery import Delivery, DeliveryState, ResultKind, ResultObject
 from tetraview.domain.exam import Exam, ExamState, exam_id_of
-from tetraview.domain.instance import Decision, Eligibility, Instance, Recorded
-from tetraview.domain.reading import Reading, ViewReading
+from tetraview.domain.instance import Instance, Recorded
 from tetraview.domain.view import Route, View
 from tetraview.errors import StorageUnavailable
 from tetraview.exam import judge
@@ -40,20 +40,13 @@ REPORT = ResultObject(
 def image(
     view: View | None, *, number: int, sha256: str | None = None, sender: str = "MODALITY", at: datetime = START
 ) -> Instance:
-    decision = Decision.READ if view else Decision.IMPLANT
-    return Instance(
-        sop_instance_uid=f"2.25.1.{number}",
-        sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
-        study_instance_uid="2.25.1",
-        series_instance_uid="2.25.1.9",
-        transfer_syntax_uid="1.2.840.10008.1.2.1",
+    return an_instance(
+        view,
+        number=number,
         calling_ae_title=sender,
-        called_ae_title="TETRAVIEW",
         sha256=sha256 or f"{number:064d}",
-        size=1000,
         path=f"{number:02d}/{sha256 or number}-{sender}.dcm",
         received_at=at,
-        eligibility=Eligibility(decision=decision, view=view, because="a test"),
     )
 
 
@@ -215,11 +208,8 @@ def test_a_reading_survives_the_round_trip(ledger: Ledger) -> None:
     """A reading comes back from the ledger as it went in."""
     ledger.record_instance(image(View.L_CC, number=1))
     settle(ledger)
-    view = ViewReading(view=View.L_CC, sop_instance_uid="2.25.1.1", route=Route.SINGLE, warnings=("L-CC is alone",))
-    reading = Reading(
-        exam_id=EXAM, generation=1, started_at=START, views=(view,), model=None, operating_point="balanced",
-        stage_seconds={"decode": 0.25},
-    )  # fmt: skip
+    view = a_view_reading(View.L_CC, route=Route.SINGLE, warnings=("L-CC is alone",))
+    reading = a_reading(view, exam_id=EXAM, started_at=START, stage_seconds={"decode": 0.25})
     ledger.record_reading(reading)
     assert ledger.reading(EXAM) == reading
 
@@ -267,9 +257,7 @@ def test_who_is_late_changes_nothing_that_has_gone_on(ledger: Ledger) -> None:
     """A service whose work another has finished cannot undo it: not the delivery, the reading or the end."""
     ledger.record_instance(image(View.R_CC, number=1))
     settle(ledger)
-    first = Reading(
-        exam_id=EXAM, generation=1, started_at=START, views=(), model=None, operating_point="balanced", stage_seconds={}
-    )
+    first = a_reading(exam_id=EXAM)
     ledger.record_reading(first)
     assert not ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations={"pacs": "ohif"})
     ledger.record_reading(replace(first, operating_point="high_specificity"))

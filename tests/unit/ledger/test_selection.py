@@ -5,19 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.support.builders import a_finding, a_reading, a_view_reading, an_instance
 
 from tetraview.domain.delivery import ResultKind, ResultObject
 from tetraview.domain.exam import ExamState, exam_id_of
-from tetraview.domain.finding import Finding
-from tetraview.domain.geometry import Box
-from tetraview.domain.instance import Decision, Eligibility, Instance
-from tetraview.domain.reading import Reading, ViewReading
-from tetraview.domain.view import Route, View
+from tetraview.domain.reading import ViewReading
+from tetraview.domain.view import View
 from tetraview.exam import judge
 from tetraview.ledger import EVERY, Ledger, Outcome, Selection
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-BOX = Box(1, 2, 3, 4)
 #: What is read of the two views of each study that is read at all; a view is found in, clean or unread.
 READ = {"2.25.1": ("clean", "found"), "2.25.2": ("clean", "clean"), "2.25.3": ("unread", "clean")}
 #: By study; 2.25.4 waits, and 2.25.5 has been read without a finding but has got another image since.
@@ -25,41 +22,16 @@ CALLED = {"2.25.1": "ONE", "2.25.2": "TWO", "2.25.3": "ONE", "2.25.4": "TWO", "2
 
 
 def send(ledger: Ledger, study: str, view: View, *, minutes: int) -> None:
+    known = {"sop_instance_uid": f"{study}.{view}", "sha256": f"{study}{view}", "path": f"{study}-{view}.dcm"}
+    received_at = START + timedelta(minutes=minutes)
     ledger.record_instance(
-        Instance(
-            sop_instance_uid=f"{study}.{view}",
-            sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
-            study_instance_uid=study,
-            series_instance_uid=f"{study}.9",
-            transfer_syntax_uid="1.2.840.10008.1.2.1",
-            calling_ae_title="MODALITY",
-            called_ae_title=CALLED[study],
-            sha256=f"{study}{view}",
-            size=1,
-            path=f"{study}-{view}.dcm",
-            received_at=START + timedelta(minutes=minutes),
-            eligibility=Eligibility(decision=Decision.READ, view=view),
-        )
+        an_instance(view, study=study, called_ae_title=CALLED[study], received_at=received_at, **known)
     )
 
 
 def read(view: View, came_to: str) -> ViewReading:
-    finding = Finding(
-        label="L1-CC",
-        lesion="L1",
-        view=view,
-        box=BOX,
-        outline=BOX.corners,
-        score=0.5,
-        route=Route.BI,
-        long_axis_mm=1,
-        area_mm2=1,
-        nipple_distance_mm=None,
-    )
-    if came_to == "unread":
-        return ViewReading(view=view, sop_instance_uid="1.2", route=None, failure="damaged")
-    found = (finding,) if came_to == "found" else ()
-    return ViewReading(view=view, sop_instance_uid="1.2", route=Route.BI, findings=found)
+    found = [a_finding(view)] if came_to == "found" else []
+    return a_view_reading(view, *found, failure="damaged" if came_to == "unread" else None)
 
 
 def settle(ledger: Ledger) -> None:
@@ -68,17 +40,7 @@ def settle(ledger: Ledger) -> None:
 
 
 def note_reading(ledger: Ledger, study: str, came_to: tuple[str, str]) -> None:
-    views = zip((View.R_CC, View.L_CC), came_to, strict=True)
-    reading = Reading(
-        exam_id=name(study),
-        generation=1,
-        started_at=START,
-        views=tuple(read(view, what) for view, what in views),
-        model=None,
-        operating_point="balanced",
-        stage_seconds={},
-    )
-    ledger.record_reading(reading)
+    ledger.record_reading(a_reading(*map(read, (View.R_CC, View.L_CC), came_to), exam_id=name(study)))
 
 
 def name(study: str) -> str:

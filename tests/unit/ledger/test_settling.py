@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.support.builders import an_instance
 
 from tetraview.domain.delivery import DeliveryState, ResultKind, ResultObject
 from tetraview.domain.exam import Exam, ExamState, Remark, exam_id_of
@@ -19,21 +20,8 @@ EXAM = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid="2.25.1")
 
 def image(view: View | None, *, number: int, decision: Decision = Decision.IMPLANT, **facts: Any) -> Instance:
     eligibility = Eligibility(decision=Decision.READ if view else decision, view=view, because="a test")
-    known: dict[str, Any] = {
-        "sop_instance_uid": f"2.25.1.{number}",
-        "sop_class_uid": "1.2.840.10008.5.1.4.1.1.1.2",
-        "study_instance_uid": "2.25.1",
-        "series_instance_uid": "2.25.1.9",
-        "transfer_syntax_uid": "1.2.840.10008.1.2.1",
-        "calling_ae_title": "MODALITY",
-        "called_ae_title": "TETRAVIEW",
-        "sha256": f"{number:064d}",
-        "size": 1000,
-        "path": f"0/{number}",
-        "received_at": START + timedelta(seconds=number),
-        "eligibility": eligibility,
-    }
-    return Instance(**(known | facts))
+    known = {"received_at": START + timedelta(seconds=number), "eligibility": eligibility}
+    return an_instance(view, number=number, **(known | facts))
 
 
 def settle(ledger: Ledger, **policy: Any) -> Exam | None:

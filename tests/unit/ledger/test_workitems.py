@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
+from tests.support.builders import an_instance
 
 from tetraview.domain.exam import ExamState, exam_id_of
-from tetraview.domain.instance import Decision, Eligibility, Instance, Recorded
+from tetraview.domain.instance import Instance, Recorded
 from tetraview.domain.verdict import Verdict
-from tetraview.domain.view import View
 from tetraview.domain.workitem import Claim, ClaimState
 from tetraview.ledger import Ledger
 
@@ -19,20 +19,7 @@ CLAIM = Claim(workitem_uid="2.25.7", transaction_uid="2.25.8", exam_id=EXAM, sta
 
 
 def image(*, number: int, sender: str) -> Instance:
-    return Instance(
-        sop_instance_uid=f"2.25.1.{number}",
-        sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
-        study_instance_uid="2.25.1",
-        series_instance_uid="2.25.1.9",
-        transfer_syntax_uid="1.2.840.10008.1.2.1",
-        calling_ae_title=sender,
-        called_ae_title="TETRAVIEW",
-        sha256=f"{number:064d}",
-        size=1000,
-        path=f"{number:02d}/{number}.dcm",
-        received_at=START,
-        eligibility=Eligibility(decision=Decision.READ, view=View.L_CC, because="a test"),
-    )
+    return an_instance(number=number, calling_ae_title=sender, received_at=START)
 
 
 def test_a_claim_is_kept_as_it_was_made(ledger: Ledger) -> None:

@@ -19,12 +19,13 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian
+from tests.support.builders import a_finding, a_reading, a_view_reading, an_instance
 
 from tetraview.domain.delivery import ResultObject
 from tetraview.domain.exam import Exam
 from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Box, Outline, Point
-from tetraview.domain.instance import Decision, Eligibility, Instance
+from tetraview.domain.instance import Instance
 from tetraview.domain.output import OUTPUTS, Output
 from tetraview.domain.reading import Model, Reading, ViewReading
 from tetraview.domain.stage import Stage
@@ -103,18 +104,14 @@ def finding(
     """A round mass."""
     outline = fields.pop("outline", circle(centre, radius))
     known = {
-        "label": f"{view.laterality}{number}-{view.position}",
-        "lesion": f"{view.laterality}{number}",
-        "view": view,
         "box": Box.around(outline),
         "outline": outline,
         "score": 0.875,
-        "route": Route.TRI,
         "long_axis_mm": radius * 0.2,
         "area_mm2": math.pi * radius**2 * 0.01,
         "nipple_distance_mm": 31.25,
     }
-    return Finding(**(known | fields))
+    return a_finding(view, number=number, **(known | fields))
 
 
 @dataclass(kw_only=True)
@@ -146,26 +143,22 @@ class Desk:
         else:
             dataset, path = source or image(view), f"{view}.dcm"
             dataset.save_as(self.spool / path, enforce_file_format=True)
-        self.images[view] = Instance(
+        self.images[view] = an_instance(
+            view,
             sop_instance_uid=str(dataset.SOPInstanceUID),
             sop_class_uid=str(dataset.SOPClassUID),
             study_instance_uid=str(dataset.StudyInstanceUID),
             series_instance_uid=str(dataset.SeriesInstanceUID),
             transfer_syntax_uid=str(dataset.file_meta.TransferSyntaxUID),
-            calling_ae_title="MG",
-            called_ae_title="TETRAVIEW",
             sha256=digest(self.spool / path),
-            size=1,
             path=path,
-            received_at=SETTLED,
-            eligibility=Eligibility(decision=Decision.READ, view=view),
         )
-        self.views[view] = ViewReading(
-            view=view,
+        self.views[view] = a_view_reading(
+            view,
+            *findings,
             sop_instance_uid=str(dataset.SOPInstanceUID),
             route=None if failure else route,
             failure=failure,
-            findings=findings,
             warnings=tuple(warnings),
         )
         return dataset
@@ -205,13 +198,12 @@ class Desk:
     @property
     def reading(self) -> Reading:
         """The reading of the exam."""
-        return Reading(
+        return a_reading(
+            *self.views.values(),
             exam_id="e" * 16,
             generation=self.generation,
             started_at=SETTLED,
-            views=tuple(self.views.values()),
             model=self.model,
-            operating_point="balanced",
             stage_seconds={"decode": 1.0},
             segmenter=self.segmenter,
             classifier=self.classifier,

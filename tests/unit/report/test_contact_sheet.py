@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.support.builders import a_finding, a_reading, a_view_reading
 
-from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Box
 from tetraview.domain.reading import Reading, ViewReading
 from tetraview.domain.suspicion import Suspicion
-from tetraview.domain.view import Route, View
+from tetraview.domain.view import View
 from tetraview.report.contact_sheet import _balanced, contact_sheet
 
 #: Stored pixels: the finding, and the white square under it.
@@ -32,26 +31,7 @@ PANELS = {
 
 
 def read(view: View) -> ViewReading:
-    finding = Finding(
-        label=f"L1-{view.position}",
-        lesion="L1",
-        view=view,
-        box=BOX,
-        outline=BOX.corners,
-        score=0.83,
-        route=Route.TRI,
-        long_axis_mm=17.0,
-        area_mm2=182.0,
-        nipple_distance_mm=None,
-    )
-    return ViewReading(
-        view=view,
-        sop_instance_uid="1.2.3",
-        route=Route.TRI,
-        findings=(finding,),
-        preview=f"{view}.png",
-        preview_scale=SCALE,
-    )
+    return a_view_reading(view, a_finding(view, box=BOX), preview=f"{view}.png", preview_scale=SCALE)
 
 
 @pytest.fixture
@@ -62,15 +42,7 @@ def reading(tmp_path: Path) -> Reading:
     preview[y0:y1, x0:x1] = 255
     for view in View:
         cv2.imwrite(str(tmp_path / f"{view}.png"), preview)
-    return Reading(
-        exam_id="0f3ab2c4d5e6f708",
-        generation=1,
-        started_at=datetime(2026, 11, 21, tzinfo=UTC),
-        views=tuple(read(view) for view in View),
-        model=None,
-        operating_point="balanced",
-        stage_seconds={},
-    )
+    return a_reading(*map(read, View))
 
 
 def draw(reading: Reading, folder: Path) -> NDArray[np.uint8]:
@@ -151,7 +123,7 @@ def test_a_missing_view_is_said_in_its_panel_and_below(reading: Reading, tmp_pat
 
 def test_a_failed_view_is_said_in_red(reading: Reading, tmp_path: Path) -> None:
     """A view that could not be read shows its reason in red, apart from one that is merely missing."""
-    failed = ViewReading(view=View.L_MLO, sop_instance_uid="1", route=None, failure="the JPEG stream ends early")
+    failed = a_view_reading(View.L_MLO, failure="the JPEG stream ends early")
     views = [failed if view.view is View.L_MLO else view for view in reading.views]
     panel = draw(replace(reading, views=tuple(views)), tmp_path)[PANELS[View.L_MLO]].astype(int)
     assert ((panel[..., 2] > 180) & (panel[..., 1] < 140)).any()

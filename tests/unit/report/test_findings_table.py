@@ -1,42 +1,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from io import StringIO
 
 from rich.console import Console
+from tests.support.builders import a_finding, a_reading, a_view_reading
 
-from tetraview.domain.finding import Finding
-from tetraview.domain.geometry import Box
-from tetraview.domain.reading import Model, Reading, ViewReading
+from tetraview.domain.reading import Model, Reading
 from tetraview.domain.view import Route, View
 from tetraview.report.findings_table import findings_table
 
-BOX = Box(10, 10, 60, 50)
-FINDING = Finding(
-    label="L1-CC",
-    lesion="L1",
-    view=View.L_CC,
-    box=BOX,
-    outline=BOX.corners,
-    score=0.875,
-    route=Route.SINGLE,
-    long_axis_mm=6.4,
-    area_mm2=20.0,
-    nipple_distance_mm=None,
-    malignancy=0.25,
-)
+FINDING = a_finding(score=0.875, long_axis_mm=6.4, area_mm2=20.0, malignancy=0.25)
 MODEL = Model(name="mommi", version="0.2.0", preset="slim", weights_sha256="0", generator_version="1")
-READING = Reading(
-    exam_id="e",
-    generation=1,
-    started_at=datetime(2026, 3, 1, tzinfo=UTC),
-    views=(ViewReading(view=View.L_CC, sop_instance_uid="2.25.1", route=Route.SINGLE, findings=(FINDING,)),),
+READING = a_reading(
+    a_view_reading(View.L_CC, FINDING, route=Route.SINGLE),
     model=MODEL,
     segmenter=replace(MODEL, name="dualcore", version="0.1.0"),
     classifier=replace(MODEL, name="dualcore", version="0.1.0"),
-    operating_point="balanced",
-    stage_seconds={},
 )
 
 

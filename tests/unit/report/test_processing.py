@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.builders import a_reading, a_view_reading
 
-from tetraview.domain.reading import Reading, ViewReading
+from tetraview.domain.reading import Reading
 from tetraview.domain.view import Route, View
 from tetraview.report.processing import Outcome, analyses, detections
 
@@ -15,16 +14,11 @@ SUCCEEDED, PARTIALLY, FAILED, NOT_ATTEMPTED = "111222", "111223", "111224", "111
 
 def reading(states: dict[View, Route | str]) -> Reading:
     """A reading of the views that were received: read by a route, or failed for a reason."""
-    views = tuple(
-        ViewReading(view=view, sop_instance_uid=view, route=state)
-        if isinstance(state, Route)
-        else ViewReading(view=view, sop_instance_uid=view, route=None, failure=state)
+    views = (
+        a_view_reading(view, route=state) if isinstance(state, Route) else a_view_reading(view, failure=state)
         for view, state in states.items()
     )
-    now = datetime(2026, 3, 1, tzinfo=UTC)
-    return Reading(
-        exam_id="e", generation=1, started_at=now, views=views, model=None, operating_point="o", stage_seconds={}
-    )
+    return a_reading(*views)
 
 
 ROUTES, REASONS = st.sampled_from(Route), st.text(min_size=1, max_size=4)

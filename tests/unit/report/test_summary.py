@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.builders import a_reading, a_view_reading
 
 from tetraview.domain.exam import Exam
 from tetraview.domain.instance import Decision, Eligibility
 from tetraview.domain.output import OUTPUTS
-from tetraview.domain.reading import Reading, ViewReading
+from tetraview.domain.reading import Reading
 from tetraview.domain.view import Route, View
 from tetraview.report.summary import sentences, summary_code
 
@@ -76,10 +77,7 @@ def test_every_view_is_accounted_for(told: Any) -> None:
 @pytest.mark.parametrize("route", [Route.IPSI, Route.BI, Route.SINGLE])
 def test_a_lesser_route_is_called_degraded(route: Route) -> None:
     """A view that was read without a companion says so."""
-    view = ViewReading(view=View.L_CC, sop_instance_uid="1", route=route)
-    reading = Reading(
-        exam_id="e", generation=1, started_at=None, views=(view,), model=None, operating_point="", stage_seconds={}
-    )  # type: ignore[arg-type]
+    reading = a_reading(a_view_reading(View.L_CC, route=route))
     exam = Exam(exam_id="e", generation=1, images=dict.fromkeys(View, AN_IMAGE), settled_at=None)  # type: ignore[arg-type]
     (sentence,) = [sentence for sentence in sentences(exam, reading, output=OHIF) if sentence.startswith("L-CC")]
     assert "degraded" in sentence
@@ -100,11 +98,7 @@ def test_a_detector_that_reads_every_view_by_itself_is_not_degraded(told: Any, d
 @given(text=st.text(), failed=st.booleans())
 def test_whatever_a_view_reports_reaches_the_reader_as_one_ascii_line(text: str, failed: bool) -> None:  # noqa: FBT001
     """Reasons and warnings are written in ASCII, so that no Specific Character Set can garble them."""
-    route, failure = (None, text) if failed else (Route.TRI, None)
-    view = ViewReading(view=View.L_CC, sop_instance_uid="1", route=route, failure=failure, warnings=(text,))
-    reading = Reading(
-        exam_id="e", generation=1, started_at=None, views=(view,), model=None, operating_point="", stage_seconds={}
-    )  # type: ignore[arg-type]
+    reading = a_reading(a_view_reading(View.L_CC, failure=text if failed else None, warnings=(text,)))
     exam = Exam(exam_id="e", generation=1, images=dict.fromkeys(View, AN_IMAGE), settled_at=None)  # type: ignore[arg-type]
     for sentence in sentences(exam, reading, output=OHIF):
         assert sentence.isascii()

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.servers import PATIENCE_SECONDS, serving
+
 from tetraview.storage.scratch import scratch_folder, sweep_scratch
 
 _HOLD = """
@@ -57,9 +59,8 @@ def test_the_next_start_of_the_service_deletes_what_a_killed_command_left(tmp_pa
         left.parent.mkdir()
         config = tmp_path / "tetraview.toml"
         config.write_text(f'data_dir = "{data}"\nweb.port = {taken.getsockname()[1]}\n')
-        command = [sys.executable, "-m", "tetraview", "serve", "--config", str(config)]
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        assert (ran.returncode, mine.exists()) == (1, True)
+        with serving(log=tmp_path / "log", config=config) as process:
+            assert (process.wait(PATIENCE_SECONDS), mine.exists()) == (1, True)
     assert not left.parent.exists()
 
 

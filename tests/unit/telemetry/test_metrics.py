@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from tests.support.builders import a_finding, a_reading, a_view_reading
 
 from tetraview.domain.exam import ExamState
-from tetraview.domain.finding import Finding
-from tetraview.domain.geometry import Box
-from tetraview.domain.reading import Reading, ViewReading
-from tetraview.domain.view import Route, View
+from tetraview.domain.reading import Reading
+from tetraview.domain.view import View
 from tetraview.errors import DeliveryRefused, DestinationUnavailable, ModelMismatch, TetraviewError, TritonUnavailable
 from tetraview.telemetry.metrics import Metrics
 from tetraview.telemetry.reference import page
@@ -199,32 +197,5 @@ def test_every_metric_is_documented_and_no_other() -> None:
 
 def _reading(*scores: float) -> Reading:
     """The findings are in one view; the other has none."""
-    views = (
-        ViewReading(view=View.L_CC, sop_instance_uid="1.2.3", route=Route.TRI, findings=tuple(map(_finding, scores))),
-        ViewReading(view=View.R_CC, sop_instance_uid="1.2.4", route=Route.TRI),
-    )
-    return Reading(
-        exam_id="0f3ab2c4d5e6f708",
-        generation=1,
-        started_at=datetime(2026, 11, 21, tzinfo=UTC),
-        views=views,
-        model=None,
-        operating_point="balanced",
-        stage_seconds={"decode": 0.5},
-    )
-
-
-def _finding(score: float) -> Finding:
-    box = Box(120, 160, 200, 220)
-    return Finding(
-        label="L1-CC",
-        lesion="L1",
-        view=View.L_CC,
-        box=box,
-        outline=box.corners,
-        score=score,
-        route=Route.TRI,
-        long_axis_mm=17.25,
-        area_mm2=182.4,
-        nipple_distance_mm=None,
-    )
+    found = a_view_reading(View.L_CC, *(a_finding(score=score) for score in scores))
+    return a_reading(found, a_view_reading(View.R_CC), stage_seconds={"decode": 0.5})

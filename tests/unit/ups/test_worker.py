@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import eventually
+from tests.support.servers import eventually
 from tests.support.ups_server import image_input
 from tests.unit.ups.conftest import START, STUDY, WORKITEM, Bench
 

@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
+from tests.support.builders import a_finding, a_reading, a_view_reading
 from tests.support.web import MemoryLedger
 
 from tetraview.domain.delivery import Delivery, DeliveryState, ResultKind, ResultObject
@@ -46,12 +47,11 @@ MODEL = Model(
 
 
 def finding(view: View) -> Finding:
-    return Finding(
+    return a_finding(
+        view,
         label=f"L1-{view.position}",
         lesion="L1",
-        view=view,
         box=BOX,
-        outline=BOX.corners,
         score=0.83,
         route=Route.IPSI,
         long_axis_mm=17.25,
@@ -63,12 +63,11 @@ def finding(view: View) -> Finding:
 
 
 def read(view: View) -> ViewReading:
-    return ViewReading(
-        view=view,
-        sop_instance_uid="1.2.3",
+    return a_view_reading(
+        view,
+        finding(view),
         route=Route.IPSI,
         nipple=Nipple(position=(40.0, 200.0), confidence=0.91),
-        findings=(finding(view),),
         warnings=(f"{view} was taken as upright.",),
         preview=f"{view}.png",
         preview_scale=0.5,
@@ -77,16 +76,17 @@ def read(view: View) -> ViewReading:
 
 def reading(generation: int = 1) -> Reading:
     """Both views of the right breast are read, one of the left failed, the other is missing."""
-    failed = ViewReading(view=View.L_CC, sop_instance_uid="1.2.4", route=None, failure="the JPEG stream ends early")
-    return Reading(
+    failed = a_view_reading(View.L_CC, sop_instance_uid="1.2.4", failure="the JPEG stream ends early")
+    return a_reading(
+        read(View.R_CC),
+        read(View.R_MLO),
+        failed,
         exam_id=EXAM_ID,
         generation=generation,
         started_at=MOMENT,
-        views=(read(View.R_CC), read(View.R_MLO), failed),
         model=MODEL,
         segmenter=replace(MODEL, name="unetpp_segmenter", version="5"),
         classifier=replace(MODEL, name="mommi_classifier", version="4"),
-        operating_point="balanced",
         stage_seconds={"decode": 1.25},
     )
 

@@ -13,9 +13,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
+from tests.support.builders import an_instance
 
 from tetraview.domain.exam import exam_id_of
-from tetraview.domain.instance import Decision, Eligibility, Instance
 from tetraview.domain.view import View
 from tetraview.errors import StorageUnavailable, TritonUnavailable
 from tetraview.ledger import Ledger, open_engine
@@ -29,20 +29,7 @@ if TYPE_CHECKING:
 
 EXAM = "/exams/0f3ab2c4d5e6f708"
 MOMENT = datetime(2026, 11, 21, 5, 0, tzinfo=UTC)
-INSTANCE = Instance(
-    sop_instance_uid="1.2.3.4",
-    sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
-    study_instance_uid="1.2.3",
-    series_instance_uid="1.2.3.1",
-    transfer_syntax_uid="1.2.840.10008.1.2.1",
-    calling_ae_title="MODALITY",
-    called_ae_title="TETRAVIEW",
-    sha256="0" * 64,
-    size=1,
-    path="00/00.dcm",
-    received_at=MOMENT,
-    eligibility=Eligibility(decision=Decision.READ, view=View.R_CC),
-)
+INSTANCE = an_instance(View.R_CC, study="1.2.3", received_at=MOMENT)
 
 
 def fail() -> None:

@@ -10,7 +10,7 @@ import pytest
 from fastapi import APIRouter, FastAPI, HTTPException
 from prometheus_client import CollectorRegistry
 from starlette.responses import PlainTextResponse
-from tests.conftest import eventually
+from tests.support.servers import eventually
 
 from tetraview.telemetry.metrics import Metrics
 from tetraview.web.counted import CountedRequests

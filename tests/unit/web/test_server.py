@@ -11,7 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
-from tests.conftest import eventually
+from tests.support.servers import eventually
 from tests.support.web import MemoryLedger
 
 from tetraview.errors import SettingsInvalid

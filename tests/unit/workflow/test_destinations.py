@@ -14,8 +14,8 @@ import pytest
 from dbos import DBOS
 from pydicom.uid import ComprehensiveSRStorage
 from pynetdicom import AE, evt
-from tests.conftest import eventually
 from tests.support.delivering import EXAM, delivering
+from tests.support.servers import eventually
 
 from tetraview.domain.delivery import DeliveryState
 from tetraview.domain.exam import ExamState

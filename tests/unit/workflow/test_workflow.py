@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 from dbos import DBOS
-from tests.conftest import eventually
+from tests.support.builders import an_instance
+from tests.support.servers import eventually
 
 from tetraview.domain.delivery import DeliveryKey
 from tetraview.domain.exam import exam_id_of
-from tetraview.domain.instance import Decision, Eligibility, Instance
-from tetraview.domain.view import View
 from tetraview.errors import DeliveryRefused, ImageUnreadable, StorageUnavailable, TritonUnavailable
 from tetraview.ledger import Ledger, open_engine
 from tetraview.settings import Completeness, Destination, Settings
@@ -77,7 +76,7 @@ def workflow(tmp_path: Path, steps: RecordingSteps) -> Iterator[ExamWorkflow]:
     engine, dbos_engine = (open_engine(f"sqlite:///{tmp_path}/{name}.sqlite") for name in ("ledger", "workflow"))
     settings = Settings.model_construct(completeness=Completeness(quiet_seconds=0.001), destinations=(PACS,))
     ledger = Ledger(engine, clock=lambda: NOW)
-    ledger.record_instance(an_image())
+    ledger.record_instance(an_instance())
     workflow = ExamWorkflow(
         settings=settings,
         ledger=ledger,
@@ -91,23 +90,6 @@ def workflow(tmp_path: Path, steps: RecordingSteps) -> Iterator[ExamWorkflow]:
     workflow.stop()
     dbos_engine.dispose()
     engine.dispose()
-
-
-def an_image(study_instance_uid: str = "2.25.1") -> Instance:
-    return Instance(
-        sop_instance_uid=f"{study_instance_uid}.1",
-        sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
-        study_instance_uid=study_instance_uid,
-        series_instance_uid="2.25.1.9",
-        transfer_syntax_uid="1.2.840.10008.1.2.1",
-        calling_ae_title="MODALITY",
-        called_ae_title="TETRAVIEW",
-        sha256="a" * 64,
-        size=1,
-        path="aa/a.dcm",
-        received_at=datetime(2026, 1, 1, tzinfo=UTC),
-        eligibility=Eligibility(decision=Decision.READ, view=View.L_CC),
-    )
 
 
 def test_an_exam_goes_its_way_once(workflow: ExamWorkflow, steps: RecordingSteps) -> None:
@@ -215,7 +197,7 @@ def test_another_goes_on_with_the_work_of_a_service_that_is_gone(
     """What a service had under way and what it settled and did not queue is done by the next, under another name."""
     monkeypatch.setattr("tetraview.workflow.exam._READ_RETRY_SECONDS", 1.0)
     with started_again(workflow, steps, tmp_path, executor_id="other"):
-        workflow._ledger.record_instance(an_image("2.25.2"))
+        workflow._ledger.record_instance(an_instance(study="2.25.2"))
         with monkeypatch.context() as dying:
             dying.setattr(workflow, "enqueue", lambda _exam: None)
             workflow.settle_due_exams()
@@ -274,7 +256,7 @@ def test_an_exam_that_waits_does_not_hold_up_others(
     steps.faults = [TritonUnavailable()]
     workflow.settle_due_exams()
     assert steps.failed_once.wait(10)
-    workflow._ledger.record_instance(an_image("2.25.2"))
+    workflow._ledger.record_instance(an_instance(study="2.25.2"))
     workflow.settle_due_exams()
     assert steps.finished.wait(10)
     other = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid="2.25.2")
