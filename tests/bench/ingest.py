@@ -1,7 +1,7 @@
 """Durable ingest, side by side: 27 MB images over parallel associations into Orthanc and into our listener.
 
 Both write to the same disk with their own guarantees: Orthanc syncs its files and not its index, we sync files, names
-and ledger. Runs alternate, so that what else the machine does falls on both.
+and ledger. Runs alternate, so that other work of the machine slows both alike.
 
     usage: tests/bench/ingest.py [--images 32] [--associations 4] [--runs 5] [--folder /tmp]
 """
@@ -51,7 +51,7 @@ with Listener(Dicom(port=port), Spool(folder / "spool"), ledger):
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What one receiver did with all images once."""
+    """Speed, processor time and memory of one receiver that took all images once."""
 
     megabytes_per_second: float
     #: Processor time of the receiver.
@@ -61,7 +61,7 @@ class Run:
 
 
 def write_images(folder: Path, count: int) -> list[Path]:
-    """Images of full size, each another instance."""
+    """Images of full size, each a different instance."""
     pixels = os.urandom(1 << 20) * 26 + bytes(ROWS * COLUMNS * 2 - (26 << 20))
     paths = []
     for number in range(count):
@@ -122,7 +122,7 @@ def orthanc(folder: Path, port: int) -> Iterator[int]:
 
 @contextmanager
 def running(command: Sequence[str], folder: Path) -> Iterator[int]:
-    """A receiver's process identifier; what it prints goes to a file."""
+    """A receiver's process identifier; its output goes to a file."""
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
     try:

@@ -1,7 +1,8 @@
 """How many sentences of docstrings and comments a newcomer reads twice: ``python -m tests.bench.prose [-v]``.
 
-Counted are sentences whose subject is fused into a clause ("Who is gone holds no lock", "What is left is sent"), clauses
-of that kind within a sentence ("as soon as what was sent is there") and fragments that begin with "Of".
+Three kinds are counted: sentences whose subject is fused into a clause ("Who is gone holds no lock", "What is left is
+sent"), clauses of that kind within a sentence ("as soon as what was sent is there"), and fragments that begin with
+"Of".
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = "service", "triton_models/tetraview_nets", "tests"
 _VERBS = "is|are|was|were|has|have|had|can|cannot|may|must|will|would|does|did|comes|came|lies|stands|goes|holds|needs"
 _BEFORE = "and|or|but|that|than|if|as|when|where|while|until|only|for|to|of|by|from|with|in|on|at|about|after|before"
-#: Kinds of sentences, and what gives each away.
+#: Kinds of sentences, and the pattern that finds each.
 KINDS = {
     "who as a subject": re.compile(rf"^Who(ever)? [^?]*$|\b({_BEFORE}),? who (?!to )[^?]*$"),
     "what as a subject": re.compile(rf"^What(ever)? (?!to )[^?]*$|\bwhat ({_VERBS})\b[^?]*$"),

@@ -81,14 +81,14 @@ class Stored:
         )
 
     def patch(self) -> NDArray[np.float32]:
-        """What a network reads of the mass, float32 [size, size]."""
+        """The patch of the mass that a network reads, float32 [size, size]."""
         image = self.upright()
         window = GreyWindow.of_breast(image.pixels, image.breast_mask)
         (patch,) = upright_patches(image, boxes=[self.box], window=window, shape=SHAPE)
         return patch
 
     def painted(self) -> NDArray[np.bool_]:
-        """The stored pixels within the outline of a network that marks what is bright in its patch."""
+        """The stored pixels within the outline of a network that marks the bright pixels of its patch."""
         finding = Finding(
             label="L1-CC",
             lesion="L1",
@@ -162,7 +162,7 @@ def test_an_outline_comes_back_to_the_stored_pixels(scene: Scene) -> None:
 
 @given(shape=st.tuples(st.integers(1, 9), st.integers(1, 9)), storage=st.sampled_from(EIGHT))
 def test_turning_is_undone_and_told_by_its_map(shape: tuple[int, int], storage: Orientation) -> None:
-    """Turned and turned back is as it was, each pixel lies where the map says, and the map names the orientation."""
+    """An image turned and turned back is unchanged, each pixel lies where the map says, and the map knows the turn."""
     stored = np.arange(shape[0] * shape[1]).reshape(shape)
     turned, to_stored = storage.turned(stored), storage.to_stored(shape)
     np.testing.assert_array_equal(storage.turned_back(turned), stored)
