@@ -1,11 +1,11 @@
-"""What one exam costs, a model of the queue made of it, and how far a measured run is from the model.
+"""The cost of one exam, a model of the queue built on it, and how far a measured run is from the model.
 
 1. Exams of native size are sent one by one, each after the last has ended: processor time of listener, worker and
    Triton, bytes and transactions an exam, and how long a worker has it (its service time).
 2. At two loads exams are sent at random moments (Poisson). The model says how long each should have taken: exams wait
    for one worker in the order of their coming (Lindley's recursion over the very same moments, with service times drawn
-   from the first part). What it says is held against what was measured.
-3. From the first part and Erlang's formula it is said what 100 and 10,000 exams an hour need.
+   from the first part). Its answers are compared with the measured times.
+3. The first part and Erlang's formula tell how many machines 100 and 10,000 exams an hour need.
 
     usage: python -m tests.bench.capacity [--alone 10] [--loaded 40] [--out FILE]
 """
@@ -33,7 +33,7 @@ from tetraview.phantom.dicom import write_exam
 from tetraview.tools.load import SentExam, read_exam, send_exam, send_load
 
 _END_SECONDS = 900.0
-#: Seconds that an exam waits after its last image, as the fleet is set.
+#: Seconds that an exam waits after its last image, by the fleet's settings.
 QUIET_SECONDS = 2.0
 #: Shares of a worker's time that the two loads ask for.
 _LOADS = (0.5, 0.8)
@@ -95,7 +95,7 @@ def queue(moments: Sequence[float], services: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """What one exam costs."""
+    """The cost of one exam."""
 
     listener_cpu: float
     worker_cpu: float
@@ -105,7 +105,7 @@ class Costs:
     bytes_out: float
     #: Seconds that a worker has each exam: from its first step to the last object owed to a destination.
     services: tuple[float, ...]
-    #: Seconds between the end of that and the last delivery, and from when an exam is due until it is begun.
+    #: Seconds from the end of that to the last delivery, and from when an exam is due until a worker begins it.
     around: float
 
     @property
@@ -121,7 +121,7 @@ class Costs:
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """A load, and how long exams took: as measured and as the model says."""
+    """A load, and how long exams took: measured, and by the model."""
 
     share: float
     rate: float
@@ -130,7 +130,7 @@ class Loaded:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time of a process, of all that it started, and of those of them that have ended."""
+    """Processor time of a process and of all its children, including those that have ended."""
     total = 0.0
     for process in _tree(pid):
         try:
@@ -183,7 +183,7 @@ def measure_costs(fleet: Fleet, triton_pid: int, store: Callable[[], SentExam], 
 
 
 def measure_load(fleet: Fleet, exam: Sequence[object], costs: Costs, *, share: float, exams: int, seed: int) -> Loaded:
-    """Send exams at random moments, and ask the model about the same moments."""
+    """Send exams at random moments and ask the model about the same moments."""
     rate = share / costs.service
     sent = list(
         send_load(
@@ -233,7 +233,7 @@ def _transactions(database_url: str) -> int:
 
 
 def cost_rows(costs: Costs) -> Iterator[tuple[str, str]]:
-    """What one exam costs, for a table."""
+    """The cost of one exam, for a table."""
     yield "processor seconds of the listener", f"{costs.listener_cpu:.2f}"
     yield "processor seconds of the worker, decoding included", f"{costs.worker_cpu:.2f}"
     yield "processor seconds of Triton, shipped weights", f"{costs.triton_cpu:.2f}"
@@ -248,7 +248,7 @@ def cost_rows(costs: Costs) -> Iterator[tuple[str, str]]:
 
 
 def plan_rows(costs: Costs, *, rate: float) -> Iterator[tuple[str, str]]:
-    """What so many exams an hour need, for a table."""
+    """The resources that a number of exams an hour needs, for a table."""
     second = rate / 3600
     workers = workers_for(rate=second, service=costs.service, variation=costs.variation, longest_wait=30.0)
     wait = mean_wait(workers, rate=second, service=costs.service, variation=costs.variation)
@@ -304,7 +304,7 @@ def report(costs: Costs, loads: Sequence[Loaded]) -> str:
 
 
 def run(folder: Path, *, alone: int, loaded: int) -> str:
-    """Measure, and the report."""
+    """Measure, and return the report."""
     write_exam(generate(DEMO_SEED, recipe=RECIPES["native"]), folder / "exam")
     exam = read_exam(folder / "exam")
     with measured_fleet(folder, listeners=1, workers=1) as (fleet, triton):

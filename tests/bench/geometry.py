@@ -1,8 +1,8 @@
 """How far from a mass its outlines land, after the whole way from the pixels of an image to what viewers draw.
 
 Phantom exams are stored in many ways: turned, cut, finely, coarsely and unevenly spaced, dark on white. Each mass is
-sharp on the stored pixels and evenly bright in even tissue, so that its edge is known to the pixel and what stands in
-for the networks answers the truth as far as its own grid can hold it: what remains is the error of our geometry. The
+sharp on the stored pixels and evenly bright in even tissue, so that its edge is known to the pixel. Stand-ins for the
+networks answer the truth as far as their own grid can hold it: the remaining error is that of our geometry. The
 detector's stand-in sees the canonical frame of 0.45 mm, the segmenter's a patch of 128 by 128 around each finding.
 
     usage: python -m tests.bench.geometry
@@ -59,7 +59,7 @@ Polygon = NDArray[np.float64]
 
 
 class BrightnessDetector:
-    """Takes for a mass what one covers by half, outlined as the networks outline their map."""
+    """Detects a mass wherever one covers half of a pixel, and outlines it as the networks outline their map."""
 
     def check(self) -> Frame:
         return Frame(height=512, width=256, spacing_mm=CANONICAL_MM)
@@ -80,7 +80,7 @@ class BrightnessDetector:
 
 
 class BrightnessSegmenter:
-    """Outlines what a mass covers by half in a patch."""
+    """Outlines the pixels of a patch that a mass covers by half."""
 
     def check(self) -> PatchShape:
         return PatchShape(size=128, margin=1.5, min_side_mm=15.0)
@@ -93,7 +93,7 @@ class BrightnessSegmenter:
 
 
 def _covered(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much of each pixel the mass covers: it is the brightest there is, and all that is not dark else is tissue."""
+    """How much of each pixel the mass covers: the mass is brightest, and other pixels that are not dark are tissue."""
     mass = image.max()
     between = image[(image > 0.1 * mass) & (image < 0.9 * mass)]
     # Tissue that is even to the last pixel is the darkest grey of the breast, which becomes 0.
@@ -165,14 +165,14 @@ STORAGES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Landed:
-    """Where the outline of one mass lies in one object."""
+    """Position of the outline of one mass in one object."""
 
     storage: Storage
     segmenter: Segmenter
     view: View
     #: Rows and Columns of the image.
     shape: tuple[int, int]
-    #: Whose outline the Segmentation says it is.
+    #: Author of the outline, as the Segmentation names it.
     outliner: str
     #: ``SEG``, ``SR`` or ``PR``.
     kind: ResultKind
@@ -200,13 +200,13 @@ def phantom() -> PhantomExam:
 
 
 def measure(exam: PhantomExam, storage: Storage, folder: Path, *, segmenter: Segmenter) -> Iterator[Landed]:
-    """Store an exam, read it, write its results and see where the outlines lie.
+    """Store an exam, read it, write its results and measure where the outlines lie.
 
     Args:
         exam: a phantom with an object in every view.
         storage: how it is stored.
         folder: an empty folder.
-        segmenter: whose outlines; ``none`` for the detector's.
+        segmenter: whose outlines to measure; ``none`` for the detector's.
     """
     truths = store(exam, storage, folder)
     written = read(folder, segmenter=segmenter)

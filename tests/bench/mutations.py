@@ -2,9 +2,9 @@
 
     usage: python -m tests.bench.mutations
 
-Each mutation replaces one piece of text in a temporary copy of the repository and runs the tests of what the networks
-depend on there. A mutation whose text is no longer found, or that no test notices, ends the program with 1: so does a
-test that fails without any mutation.
+Each mutation replaces one piece of text in a temporary copy of the repository and runs there the tests of all that the
+networks depend on. The program ends with 1 if the text of a mutation is no longer found, if no test notices a mutation,
+or if a test fails without any mutation.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PASSED, _FAILED = 0, 1
 
 @dataclass(frozen=True, kw_only=True)
 class Mutation:
-    """One fault: a piece of text that stands once in a file, and what takes its place."""
+    """One fault: a piece of text that stands once in a file, and its replacement."""
 
     what: str
     #: Below ``NETS``.
@@ -128,7 +128,7 @@ def failing(root: Path) -> list[str]:
 
 @contextmanager
 def copied() -> Iterator[Path]:
-    """A copy of the code and its tests, without weights, that goes away again."""
+    """A temporary copy of the code and its tests, without weights."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         shutil.copy(ROOT / "pyproject.toml", root)

@@ -1,8 +1,8 @@
 """Where findings lie in real mammograms: inside the breast, not on the pectoral muscle's edge, not on markers.
 
-Reads every exam below a folder as `tetraview read` does and writes a table, one row an image. Nothing is tuned on it.
-The muscle's edge is not detected: `muscle_edges.json` has it for known exams as the developers marked it by eye, in
-shares of Columns and Rows from the top edge to the chest wall; other exams have a dash.
+Reads every exam below a folder as `tetraview read` does and writes a table, one row an image. No parameter is tuned on
+them. The muscle's edge is not detected: `muscle_edges.json` has it for known exams as the developers marked it by eye,
+in shares of Columns and Rows from the top edge to the chest wall; other exams have a dash.
 
     usage: tests/bench/real_exams.py FOLDER [--table triton_models/results/real_exams.md] [--json FILE] [--triton URL]
 """
@@ -92,7 +92,7 @@ def _percent(shares: Sequence[float]) -> str:
 
 
 class Place:
-    """One image's preview with what can lie under a finding; all in preview pixels."""
+    """One image's preview, and the structures that a finding may lie on; all in preview pixels."""
 
     def __init__(self, file: Path, preview: Mask, *, edge: Sequence[Sequence[float]] | None, scale: float) -> None:
         header = dcmread(file, stop_before_pixels=True)
@@ -129,7 +129,7 @@ class Place:
         return mask > 0
 
     def _to_corner(self, edge: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The edge closed over the corner between the top and the chest wall, which its last point is on."""
+        """The edge, closed by the corner between the top and the chest wall, on which its last point lies."""
         return np.vstack([edge, [[edge[-1, 0], 0.0]]])
 
     def _to_edge_mm(self, x: float, y: float) -> float:
@@ -152,7 +152,7 @@ def _share(part: Mask, of: Mask) -> float:
 
 
 def measure(exam: Exam, name: str, *, settings: Settings) -> tuple[list[Image], str]:
-    """Read one exam; where its findings lie, and the weights that found them."""
+    """Read one exam, and return where its findings lie and the weights that found them."""
     with tempfile.TemporaryDirectory() as out:
         reading = read_to_folder(exam, Path(out), settings=settings, outputs=settings.outputs_in_use).reading
         images = [

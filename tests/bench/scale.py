@@ -39,16 +39,16 @@ from tetraview.phantom.dicom import write_exam
 from tetraview.tools.load import SentExam, read_exam, send_load
 
 _TITLE = "# Two listeners and two workers under load, killed, frozen and replaced"
-#: Longest time until the last exam has ended, after the last was sent.
+#: Longest time from sending the last exam until every exam has ended.
 _END_SECONDS = 900.0
 
 
 @dataclass(kw_only=True)
 class Trouble:
-    """What is done to the services meanwhile."""
+    """The kills, freezes and restarts of the services during a run."""
 
     fleet: Fleet
-    #: The checkout that replaces the one they start with.
+    #: The checkout that replaces the one that the services start with.
     newer: Path
     rounds: int
     seed: int
@@ -56,12 +56,12 @@ class Trouble:
     frozen: int = 0
     databases_frozen: int = 0
     rolled: int = 0
-    #: How each service that was asked to stop ended, and how long it took.
+    #: How each service ended that was asked to stop, and how long it took.
     stops: list[tuple[int, float]] = field(default_factory=list)
     fault: BaseException | None = None
 
     def make(self) -> None:
-        """All of it, one after the other."""
+        """Make all the trouble, step by step."""
         moments = random.Random(self.seed)
         try:
             for number in range(self.rounds):
@@ -206,7 +206,7 @@ def _git(*arguments: str) -> str:
 
 @contextmanager
 def _checkout(commit: str, folder: Path) -> Iterator[Path]:
-    """The code of an earlier commit, beside this one."""
+    """The code of an earlier commit in a checkout of its own."""
     _git("worktree", "add", "--detach", str(folder), commit)
     try:
         yield folder

@@ -56,7 +56,7 @@ def test_the_service_image_has_at_most_350_mb(engine: Engine, images: tuple[str,
 
 
 def test_the_service_image_has_neither_torch_nor_networks(engine: Engine, images: tuple[str, str]) -> None:
-    """What runs networks, and decoders that crash on hostile images, are not in the service's image."""
+    """The service's image has neither the code that runs networks nor decoders that crash on hostile images."""
     look = "import importlib.util as u; print([n for n in ('torch', 'tetraview_nets', 'gdcm') if u.find_spec(n)])"
     assert engine.run("run", "--rm", "--entrypoint", "python", images[0], "-c", look) == "[]"
 
@@ -71,7 +71,7 @@ def test_the_images_hold_no_secret_and_run_as_a_user_of_no_rights(engine: Engine
 
 
 def test_every_container_is_healthy_read_only_and_without_capabilities(installation: Installation) -> None:
-    """Every service of the compose file gets healthy, with a read-only root, no capability and a limit of memory."""
+    """Every service of the compose file becomes healthy with a read-only root, no capability and a memory limit."""
     for service in SERVICES:
         container = installation.engine.inspect(installation.compose("ps", "-q", service))
         host = container["HostConfig"]
@@ -85,7 +85,7 @@ def test_every_container_is_healthy_read_only_and_without_capabilities(installat
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_process_inside_can_neither_write_the_root_nor_gain_rights(installation: Installation, service: str) -> None:
-    """What a process tries inside a container confirms what the engine says of it."""
+    """A process inside a container has no more rights than the engine reports."""
     wrote = installation.inside(service, "sh", "-c", "touch /usr/x /etc/x /opt/x 2>&1; id -u", check=False).splitlines()
     assert [line for line in wrote if "Read-only file system" in line][2:], wrote
     assert wrote[-1] != "0"
@@ -104,7 +104,7 @@ def test_no_password_is_in_environment_or_log(installation: Installation) -> Non
 
 
 def test_an_exam_stored_in_the_pacs_comes_back_with_its_results(installation: Installation, tmp_path: Path) -> None:
-    """An exam that a modality stores in the PACS is routed, read and back there as SR and SEG, all in containers."""
+    """An exam that a modality stores in the PACS is routed, read and returned as SR and SEG, all in containers."""
     pacs = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=installation.port("ORTHANC_DICOM_PORT"))
     files = exam(tmp_path / "exam", seed=DEMO_SEED)
     assert not [fault for _, fault in store_files(files, pacs, calling_ae_title="MODALITY") if fault]
@@ -117,7 +117,7 @@ def test_an_exam_stored_in_the_pacs_comes_back_with_its_results(installation: In
 
 
 class Held:
-    """A line to the service that stops in the middle of what is sent, until it is let go."""
+    """A line to the service that stops in the middle of a transmission until it is released."""
 
     def __init__(self, port: int, *, after: int) -> None:
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -149,7 +149,7 @@ class Held:
 
 
 def test_a_stop_in_the_middle_of_an_image_still_takes_it_whole(installation: Installation, tmp_path: Path) -> None:
-    """A stop waits for the image in flight; what was acknowledged is in the ledger of the next start."""
+    """A stop waits for the image in flight, and every acknowledged image is in the ledger after the next start."""
     files = exam(tmp_path / "exam", seed=20)
     line = Held(installation.port("DICOM_PORT"), after=files[0].stat().st_size // 2)
     there = Destination(name="it", ae_title="TETRAVIEW", host="127.0.0.1", port=line.port)

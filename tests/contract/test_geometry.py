@@ -1,4 +1,4 @@
-"""A mass from the pixels of an image to what viewers draw: nothing on the way may move it."""
+"""A mass keeps its place from the pixels of an image to the outline that viewers draw."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_outline_of_a_detector_lands_on_the_mass(phantom: PhantomExam, stora
 
 
 def test_the_ways_of_storing_are_those_that_could_go_wrong() -> None:
-    """They turn images every way, cut them, and go from coarser than the networks' grid to finer than 0.08 mm."""
+    """The storages turn images every way, cut them, and reach from coarser than the networks' grid to below 0.08 mm."""
     for turned in ("mirrored", "upside_down", "transposed", "dark_on_white", "cut"):
         assert any(getattr(storage, turned) not in (False, (0, 0, 0)) for storage in STORAGES), turned
     spacings = [side for storage in STORAGES for side in storage.spacing_mm]

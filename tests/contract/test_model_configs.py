@@ -50,7 +50,7 @@ class Side:
 
     @property
     def words(self) -> ModuleType:
-        """The module that has the contract in words."""
+        """The module that describes the contract in words."""
         return next(module for agreed, module in WORDS if agreed is self.contract)
 
     @property
@@ -96,13 +96,13 @@ def test_both_sides_name_the_same_tensors_types_shapes_and_parameters(model: Sid
 
 @each_model
 def test_an_exam_is_one_request(model: Side) -> None:
-    """The model bears the name of its folder and batches nothing: what is in an exam belongs together."""
+    """The model bears the name of its folder and batches nothing, because the images of an exam belong together."""
     config = model.config
     assert (config.name, config.backend, config.max_batch_size) == (model.name, "python", 0)
 
 
 def test_every_stage_that_can_be_set_is_a_model_that_can_do_it() -> None:
-    """Detectors find, segmenters give masks and classifiers grade; what grades by BI-RADS is known by its name."""
+    """Detectors find, segmenters give masks and classifiers grade; a model that grades by BI-RADS is named for it."""
     assert all(CONTRACTS[name] is DETECTOR for name in get_args(DetectorName))
     for name in set(get_args(SegmenterName)) - {"none"}:
         assert {PatchResponse.PROBABILITY, PatchResponse.THRESHOLD} <= set(CONTRACTS[name].response)
@@ -167,7 +167,7 @@ def test_the_model_reads_and_writes_exactly_the_agreed_tensors(model: Side) -> N
 
 @each_model
 def test_the_shipped_weights_are_the_configured_ones(model: Side) -> None:
-    """The card in the weights file says what config.pbtxt pins."""
+    """The card in the weights file agrees with the values that config.pbtxt pins."""
     card = _card(model)
     assert card["weights_sha256"] == model.parameters["weights_sha256"]
     assert card["preset"] == model.parameters["preset"]

@@ -1,4 +1,4 @@
-"""What networks are judged on is what the service makes of their answers."""
+"""Networks are judged on the same masks that the service makes of their answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pages say of the training of the shipped weights is what their cards say."""
+"""Pages describe the training of the shipped weights exactly as the cards of the weights do."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ Object = dict[str, Any]
 CHART = Path(__file__).parents[2] / "helm" / "tetraview"
 #: One file of values for each feature.
 FEATURES = sorted(path.stem for path in (CHART / "ci").glob("*.yaml"))
-#: Kinds that operators define; Kubernetes itself knows nothing of them.
+#: Kinds that operators define and Kubernetes itself does not know.
 CUSTOM = {"Certificate", "PodMonitor", "PrometheusRule", "ScaledObject"}
 #: Name and namespace of the release that tests render.
 RELEASE, NAMESPACE = "tetraview", "imaging"
@@ -58,12 +58,12 @@ def objects_of(feature: str) -> list[Object]:
 
 
 def of_kind(objects: list[Object], kind: str) -> list[Object]:
-    """Those of one kind."""
+    """The objects of one kind."""
     return [found for found in objects if found["kind"] == kind]
 
 
 def named(objects: list[Object], kind: str, name: str) -> Object:
-    """The one of a kind and name."""
+    """The object of a kind and name."""
     (found,) = [found for found in of_kind(objects, kind) if found["metadata"]["name"] == name]
     return found
 

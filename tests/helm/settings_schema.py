@@ -12,7 +12,7 @@ from typing import Any
 from tetraview.settings import Settings
 
 SCHEMA = Path(__file__).parents[2] / "helm" / "tetraview" / "values.schema.json"
-#: What the chart's own definitions begin with; all others are sections of the settings.
+#: Prefixes of the chart's own definitions; all others are sections of the settings.
 _OURS = ("chart", "k8s")
 
 
@@ -33,7 +33,7 @@ def text_of(schema: dict[str, Any]) -> str:
 
 
 def _plain(node: Any) -> Any:
-    """The same without defaults, which the service knows, and titles, which repeat the key."""
+    """The same schema without defaults, which the service knows, and without titles, which repeat the key."""
     if isinstance(node, dict):
         return {key: _plain(value) for key, value in node.items() if key not in {"default", "title"}}
     return [_plain(value) for value in node] if isinstance(node, list) else node

@@ -1,7 +1,8 @@
-"""The chart and a real API server of Kubernetes: it judges what schemas cannot, and what an upgrade may change.
+"""The chart on a real API server of Kubernetes, which checks more than schemas can, and which changes an upgrade may
+make.
 
 TETRAVIEW_KUBERNETES names a folder with `etcd` and `kube-apiserver` 1.20, the newest whose whole source Debian has;
-the tests are skipped without it. What is newer than 1.20 stands in the chart under its name of that time.
+the tests are skipped without it. APIs that are newer than 1.20 are renamed in the chart to their names of that time.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from tests.support.servers import eventually
 PROGRAMS = os.environ.get("TETRAVIEW_KUBERNETES", "")
 pytestmark = [pytest.mark.system, pytest.mark.skipif(not PROGRAMS, reason="TETRAVIEW_KUBERNETES is not set")]
 
-#: What 1.20 calls what the chart uses; it has no health checks by gRPC yet.
+#: Names in 1.20 of the APIs that the chart uses; 1.20 has no health checks by gRPC yet.
 OLDER = {
     'kubeVersion: ">=1.26.0-0"': "",
     "apiVersion: policy/v1": "apiVersion: policy/v1beta1",
@@ -118,7 +119,7 @@ def _makes_namespace(server: str) -> bool:
 
 @pytest.fixture(scope="module")
 def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The chart as it would be for Kubernetes 1.20, without what operators define."""
+    """The chart as it would be for Kubernetes 1.20, without the kinds that operators define."""
     older = tmp_path_factory.mktemp("chart") / "tetraview"
     shutil.copytree(CHART, older)
     for path in older.rglob("*"):
@@ -135,14 +136,14 @@ def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("feature", FEATURES)
 def test_a_real_server_takes_every_feature(cluster: helm.Config, chart: Path, feature: str) -> None:
-    """A server's own validation (ranges, names, references within a pod) has nothing to say about what is rendered."""
+    """A server's own validation (ranges, names, references within a pod) finds no fault with the rendered objects."""
     # A release of its own for each feature: shared volumes outlive theirs.
     cluster.install(str(chart), feature, values_of(feature))
     assert cluster.uninstall(feature)
 
 
 def test_a_real_server_would_refuse_a_fault(cluster: helm.Config, chart: Path) -> None:
-    """A node port that no node may have is refused: the server does judge."""
+    """A node port that no node may have is refused, so the server does validate."""
     values = with_values("tls-cert-manager", dicom__service={"type": "NodePort", "nodePort": 104})
     with pytest.raises(helm.HelmError, match="provided port is not in the valid range"):
         cluster.install(str(chart), "refused", values)

@@ -51,13 +51,13 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("feature", "changes", "sentence"), CONTRADICTIONS, ids=[each[2][:40] for each in CONTRADICTIONS]
 )
 def test_a_contradiction_stops_the_installation(feature: str, changes: dict[str, Any], sentence: str) -> None:
-    """What cannot work together is refused when it is installed, with what to do about it."""
+    """Values that cannot work together are refused at installation, with advice on how to mend them."""
     with pytest.raises(helm.HelmError) as raised:
         render(with_values(feature, **changes))
     assert sentence in str(raised.value)
 
 
 def test_features_themselves_do_not_contradict() -> None:
-    """Each contradiction starts from values that are good."""
+    """Each contradiction starts from valid values."""
     for feature in FEATURES:
         assert render(values_of(feature))

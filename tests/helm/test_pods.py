@@ -1,4 +1,4 @@
-"""What every pod keeps to."""
+"""Rules that every pod keeps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.helm.chart import CHART, FEATURES, Object, named, objects_of, of_kind
 
 ALL = [(feature, owner, pod) for feature in FEATURES for owner, pod in pods(objects_of(feature))]
 CONTAINERS = [(feature, owner, container) for feature, owner, pod in ALL for container in pod["spec"]["containers"]]
-#: Containers that serve, as opposed to the test's.
+#: Containers that serve, without those of the release's test.
 SERVERS = [found for found in CONTAINERS if not found[1].startswith("Pod ")]
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 
@@ -42,7 +42,7 @@ def test_containers_have_no_rights() -> None:
 
 
 def test_containers_have_bounds() -> None:
-    """Every container asks for CPU, memory and scratch space and has limits, and so have folders of a pod."""
+    """Every container requests CPU, memory and scratch space and has limits, and so do the folders of a pod."""
     for feature, owner, container in CONTAINERS:
         for bound in ("requests", "limits"):
             assert {"cpu", "memory", "ephemeral-storage"} <= container["resources"][bound].keys(), (feature, owner)
@@ -92,7 +92,7 @@ def test_probes_do_not_touch_the_dicom_port() -> None:
 
 @pytest.mark.parametrize(("feature", "scheme"), [("one-sqlite", "HTTP"), ("tls-secret", "HTTPS")])
 def test_probes_speak_as_the_pages_do(feature: str, scheme: str) -> None:
-    """Where pages have a certificate the probes use TLS too."""
+    """Where the pages have a certificate, the probes use TLS too."""
     container = _service(objects_of(feature), "tetraview")
     assert {container[name]["httpGet"]["scheme"] for name in PROBES} == {scheme}
 
@@ -143,7 +143,7 @@ def test_pods_have_time_to_end(topology: str, drain: float, deadline: float, gra
 
 
 def test_triton_outlives_those_who_ask_it() -> None:
-    """When a pod ends, Triton beside it is told later than the service, which until then still asks."""
+    """When a pod ends, Triton beside the service is told later, because the service still asks it until then."""
     pod = named(objects_of("one-sqlite"), "StatefulSet", "tetraview")["spec"]["template"]["spec"]
     service, triton = (float(each["lifecycle"]["preStop"]["exec"]["command"][1]) for each in pod["containers"])
     assert pod["terminationGracePeriodSeconds"] > triton > service
@@ -179,7 +179,7 @@ def test_triton_takes_no_more_threads_than_cores() -> None:
 
 
 def test_sidecars_are_asked_on_loopback_only() -> None:
-    """Triton beside a worker opens gRPC to that pod only; one of its own opens it to all that its policy lets in."""
+    """Triton beside a worker opens gRPC to that pod only; in a pod of its own, to all that its policy lets in."""
     for feature, owner, container in SERVERS:
         if container["name"] == "triton":
             alone = owner.startswith("Deployment")
@@ -190,7 +190,7 @@ def test_sidecars_are_asked_on_loopback_only() -> None:
 
 
 def test_images_go_by_digest_where_one_is_given() -> None:
-    """A digest is what counts; without tag or digest the chart's own version does."""
+    """A digest wins over a tag; without either the image has the chart's own version."""
     assert _service(objects_of("placement"), "tetraview-mammo")["image"].endswith("@sha256:" + "0123456789abcdef" * 4)
     with helm.Chart.load(CHART) as chart:
         version = chart.metadata["appVersion"]

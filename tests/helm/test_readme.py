@@ -1,4 +1,4 @@
-"""The chart's documentation, followed."""
+"""The chart's documentation works when it is followed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 from tests.helm.chart import CHART, NAMESPACE, RELEASE, documents, of_kind, pods, read, render
 
 README = (CHART.parent / "README.md").read_text()
-#: Both pages that say how to install; files of values are known by the page's and their own name.
+#: Both pages that tell how to install; each file of values is identified by its page and its own name.
 PAGES = {"helm": README, "first": (CHART.parents[1] / "README.md").read_text()}
 FILES = {
     (page, name): values
@@ -38,7 +38,7 @@ def _merged(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("page", "command"), INSTALLS)
 def test_each_installation_can_be_made(page: str, command: str) -> None:
-    """The files that a command names are those that its page has one write, and the chart takes them."""
+    """The files that a command names are those that its page tells the reader to write, and the chart takes them."""
     values: dict[str, Any] = {}
     for name in re.findall(r"--values (\S+)", command):
         values = _merged(values, yaml.safe_load(FILES[page, name]))
@@ -69,7 +69,7 @@ def test_a_manifest_is_written_without_helm(tmp_path: Path) -> None:
 
 
 def test_contradictions_are_printed_without_helm(tmp_path: Path) -> None:
-    """What the chart refuses, `helm/render.py` refuses with the same sentence."""
+    """`helm/render.py` refuses the same values as the chart, with the same sentence."""
     values = tmp_path / "values.yaml"
     values.write_text("topology: scaled\n")
     command = [sys.executable, str(CHART.parent / "render.py"), RELEASE, str(values)]

@@ -1,4 +1,4 @@
-"""What Helm, Kubernetes and the operators say of what the chart renders."""
+"""Helm, Kubernetes and the operators accept the objects that the chart renders."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _definitions(version: str) -> Any:
 
 @cache
 def _validator(version: str, api_version: str, kind: str) -> Any:
-    """What knows one kind of one version of Kubernetes, and no key that it has not."""
+    """A validator for one kind in one version of Kubernetes, which refuses every unknown key."""
     group, _, api = api_version.rpartition("/")
     name = "-".join(filter(None, (kind.lower(), group.split(".")[0], api)))
     path = f"kubernetes-json-schema/v{version}.0-local-strict/{name}.json"
@@ -76,7 +76,7 @@ def test_helm_finds_nothing_to_complain_about(feature: str) -> None:
 
 @pytest.mark.parametrize("version", KUBERNETES)
 def test_kubernetes_knows_every_key(version: str) -> None:
-    """All that is rendered, for every feature, is known to the version of Kubernetes, to the last key."""
+    """For every feature, the version of Kubernetes knows all rendered objects to the last key."""
     texts = {json.dumps(found) for feature in FEATURES for found in objects_of(feature) if found["kind"] not in CUSTOM}
     assert [fault for text in texts for fault in _faults(json.loads(text), version)] == []
 
@@ -91,7 +91,7 @@ def test_kubernetes_would_notice_a_key_that_is_misspelt() -> None:
 
 
 def test_operators_know_their_resources() -> None:
-    """Certificates, monitors, rules and scaled objects are what their operators' models ask for."""
+    """Certificates, monitors, rules and scaled objects match their operators' models."""
     objects = [found for feature in FEATURES for found in objects_of(feature) if found["kind"] in CUSTOM]
     assert {found["kind"] for found in objects} == CUSTOM
     assert [fault for fault in _model_faults(objects) if fault] == []
@@ -110,7 +110,7 @@ def test_operators_would_notice_a_fault() -> None:
 
 @pytest.mark.parametrize("feature", FEATURES)
 def test_an_installation_can_be_tried_without_a_cluster(feature: str) -> None:
-    """`helm install --dry-run=client` makes a manifest and notes that say where exams go and what this is not for."""
+    """`helm install --dry-run=client` makes a manifest, and notes that tell where exams go and the limits of use."""
     with helm.Config(namespace=NAMESPACE, storage_driver="memory") as config:
         release = config.install(str(CHART), RELEASE, values_of(feature), dry_run="client")
     assert len(read(release["manifest"])) >= 6
@@ -123,7 +123,7 @@ def test_an_installation_can_be_tried_without_a_cluster(feature: str) -> None:
 
 
 def test_notes_tell_how_to_reach_the_load_balancer() -> None:
-    """Who has a load balancer is told how to ask for its address, and the port to give to the PACS."""
+    """With a load balancer, the notes tell how to ask for its address and which port to give to the PACS."""
     notes = documents(values_of("scaled"))["NOTES.txt"]
     assert "MAMMO_AI, MAMMO_YOLO" in notes
     assert "get service tetraview-dicom --output jsonpath='{.status.loadBalancer.ingress[0]}'" in notes
@@ -131,7 +131,7 @@ def test_notes_tell_how_to_reach_the_load_balancer() -> None:
 
 
 def test_notes_say_when_nobody_may_send() -> None:
-    """Without senders or destinations the notes say so."""
+    """The notes point out missing senders or destinations."""
     notes = documents({})["NOTES.txt"]
     assert "NOBODY is let in" in notes
     assert "Results go NOWHERE" in notes
@@ -163,10 +163,10 @@ def test_names_are_unique_and_of_the_release() -> None:
 
 
 def test_old_kubernetes_is_refused(tmp_path: Path) -> None:
-    """A cluster older than 1.26 is told so, in place of failing later."""
+    """On a cluster older than 1.26 the chart says so, instead of failing later."""
     mirrored = tmp_path / "tetraview"
     shutil.copytree(CHART, mirrored)
-    # Without a cluster the engine takes itself for a new one: the condition is turned round to see it refuse.
+    # Without a cluster the engine assumes a new one, so the condition is reversed to see the refusal.
     chart = (mirrored / "Chart.yaml").read_text()
     (mirrored / "Chart.yaml").write_text(chart.replace('">=1.26.0-0"', '"<1.26.0-0"'))
     with (
@@ -177,5 +177,5 @@ def test_old_kubernetes_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_feature_has_pods_at_all() -> None:
-    """What tests of pods look at is there: every feature has the test's pod and at least one other."""
+    """Tests of pods have pods to look at: every feature has the test's pod and at least one other."""
     assert all(len(list(pods(objects_of(feature)))) >= 2 for feature in FEATURES)

@@ -1,4 +1,4 @@
-"""What pods run, run here: the service and Triton by the commands of the chart, without their containers."""
+"""The commands of the chart's pods run here: the service and Triton, without their containers."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_pod_starts_is_found_ready_and_ends(tmp_path: Path) -> None:
         ran = subprocess.run(asked, capture_output=True, text=True, timeout=150, check=False)
         assert ran.returncode == 0, ran.stderr
         assert '"listener"' in ran.stdout
-        # By the name of its Service it is itself, by others it is not.
+        # The server answers to the name of its Service and to no other name.
         assert _answer(port, "/readyz", "tetraview-web:8080") == 200
         assert _answer(port, "/readyz", "elsewhere.example.org") == 421
         process.send_signal(signal.SIGTERM)

@@ -69,7 +69,7 @@ def test_whole_numbers_stay_whole() -> None:
 
 
 def test_every_setting_can_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the chart does not set itself can be set to the service's own default and changes nothing."""
+    """Each setting that the chart leaves alone can be given as the service's own default, which changes nothing."""
     plain = _settings(render({}), tmp_path, monkeypatch)
     given = plain.model_dump(mode="json", exclude_none=True)
     for key in ("role", "executor_id", "data_dir"):
@@ -123,7 +123,7 @@ def _paths(node: Any) -> list[Path]:
 
 
 def test_a_change_of_settings_rolls_the_pods() -> None:
-    """Pods are annotated with what they were told: it changes with the settings and only with them."""
+    """Pods are annotated with a digest of their settings, which changes with the settings and only with them."""
 
     def told(values: dict[str, Any]) -> str:
         template = named(render(values), "StatefulSet", "tetraview")["spec"]["template"]
@@ -173,7 +173,7 @@ def test_the_schema_refuses_what_it_does_not_know(values: dict[str, Any], named:
 
 
 def test_the_schema_is_closed_and_whole() -> None:
-    """Every object of the schema says what may be in it, and every value has a place there."""
+    """Every object of the schema lists its permitted keys, and every value has a place there."""
     schema = whole_schema()
     open_ones = [place for place, node in _objects(schema, "") if "additionalProperties" not in node]
     assert open_ones == []
@@ -188,7 +188,7 @@ def _objects(node: Any, place: str) -> list[tuple[str, Any]]:
 
 
 def test_every_value_is_explained() -> None:
-    """Above each value stands a comment that is about it."""
+    """Above each value stands a comment about it."""
     lines = (CHART / "values.yaml").read_text().splitlines()
     bare = [
         line

@@ -1,4 +1,4 @@
-"""That what the chart renders fits together: who selects whom, who calls whom, what stays when it is upgraded."""
+"""The rendered objects fit together: who selects whom, who calls whom, and which fields an upgrade keeps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.helm.chart import CHART, FEATURES, Object, named, objects_of, of_kind
 from tetraview.domain.exam import ExamState
 from tetraview.telemetry.metrics import Metrics
 
-#: What Kubernetes lets nobody change in a StatefulSet; the selector is as fixed in a Deployment.
+#: Fields of a StatefulSet that Kubernetes lets nobody change; a Deployment's selector is fixed in the same way.
 FIXED = ("selector", "serviceName", "podManagementPolicy", "volumeClaimTemplates")
 
 
@@ -65,7 +65,7 @@ def test_stateful_sets_have_their_headless_service() -> None:
 
 
 def test_budgets_and_policies_select_pods() -> None:
-    """No disruption budget or network policy is about nobody."""
+    """Every disruption budget and network policy selects some pod."""
     for objects, budget in _in_each_feature("PodDisruptionBudget"):
         assert len(_selected(objects, budget["spec"]["selector"]["matchLabels"])) == 1
     for objects, policy in _in_each_feature("NetworkPolicy"):
@@ -73,7 +73,7 @@ def test_budgets_and_policies_select_pods() -> None:
 
 
 def test_autoscalers_have_a_target_whose_number_nobody_else_sets() -> None:
-    """What scales names an owner that exists, and that owner asks for no number of its own."""
+    """Every autoscaler names an owner that exists, and that owner asks for no number of its own."""
     for kind in ("HorizontalPodAutoscaler", "ScaledObject"):
         for objects, scaler in _in_each_feature(kind):
             target = scaler["spec"]["scaleTargetRef"]
@@ -129,7 +129,7 @@ def _peers(rules: list[dict[str, Any]], port: int, side: str) -> list[dict[str, 
 
 
 def test_every_pod_that_serves_is_denied_what_is_not_named() -> None:
-    """With policies each server's pod has one for both ways; every rule names peers and ports."""
+    """With policies on, each server's pod has one policy for both directions, and every rule names peers and ports."""
     for feature in FEATURES:
         objects = objects_of(feature)
         policies = of_kind(objects, "NetworkPolicy")
@@ -143,7 +143,7 @@ def test_every_pod_that_serves_is_denied_what_is_not_named() -> None:
 
 
 def test_policies_open_ports_that_there_are() -> None:
-    """What may come in comes to a port that a container of those pods has."""
+    """Every port that a policy opens for ingress is a port of a container of those pods."""
     for objects, policy in _in_each_feature("NetworkPolicy"):
         (pod,) = _selected(objects, policy["spec"]["podSelector"]["matchLabels"])
         opened = {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]}
@@ -212,7 +212,7 @@ HELM_README = (Path(__file__).parents[2] / "helm/README.md").read_text()
 
 
 def test_autoscalers_ask_for_metrics_that_there_are() -> None:
-    """Workers are scaled by metrics that the service shows; their sum has a name, for an adapter that is told how."""
+    """Workers are scaled by metrics that the service shows; their sum has a name for an adapter to configure."""
     registry = CollectorRegistry()
     Metrics(registry)
     shown = {metric.name for metric in registry.collect()}
@@ -227,7 +227,7 @@ def test_autoscalers_ask_for_metrics_that_there_are() -> None:
 
 
 def test_rules_and_dashboards_are_those_of_the_chart() -> None:
-    """What Prometheus and Grafana get is what the files say, to the last brace."""
+    """Prometheus and Grafana get the contents of the files, to the last brace."""
     objects = objects_of("monitoring")
     (rules,) = of_kind(objects, "PrometheusRule")
     assert rules["spec"] == yaml.safe_load((CHART / "files" / "rules.yaml").read_text())
@@ -240,7 +240,7 @@ def test_rules_and_dashboards_are_those_of_the_chart() -> None:
 
 @pytest.mark.parametrize("feature", ["one-sqlite", "scaled", "triton-gpu"])
 def test_an_upgrade_changes_nothing_that_is_fixed(feature: str, tmp_path: Path) -> None:
-    """Another version of the chart, other settings and other images leave alone what Kubernetes lets nobody change."""
+    """Another version of the chart, other settings and other images leave the fixed fields of Kubernetes alone."""
     newer = tmp_path / "tetraview"
     shutil.copytree(CHART, newer)
     chart = (newer / "Chart.yaml").read_text()

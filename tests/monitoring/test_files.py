@@ -1,4 +1,4 @@
-"""Rules, runbooks, settings and dashboards are what Prometheus, Alertmanager and Grafana take, and fit each other."""
+"""Prometheus, Alertmanager and Grafana take our rules, settings and dashboards, and the runbooks fit them."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ ASKING = [MONITORING / "rules.yaml", MONITORING / "runbooks.md", *DASHBOARDS]
 
 
 def test_prometheus_takes_rules_and_configuration() -> None:
-    """Promtool finds nothing to say about either."""
+    """Promtool finds no fault with either file."""
     assert "SUCCESS" in output("promtool", "check", "rules", "rules.yaml")
     assert "SUCCESS" in output("promtool", "check", "config", "prometheus.yaml")
 
 
 def test_alertmanager_takes_its_configuration() -> None:
-    """Amtool finds nothing to say about it."""
+    """Amtool finds no fault with the file."""
     assert "SUCCESS" in output("amtool", "check-config", "alertmanager.yaml")
 
 
 @pytest.mark.parametrize("severity", ["critical", "warning", "info"])
 def test_every_severity_has_somebody_who_is_told(severity: str) -> None:
-    """What somebody has to come for goes to who is on duty, all else by mail."""
+    """Critical alerts go to the person on duty, all others go out by mail."""
     told = output("amtool", "config", "routes", "test", "--config.file=alertmanager.yaml", f"severity={severity}")
     assert told.splitlines()[0] == ("duty" if severity == "critical" else "mail")
 
@@ -62,14 +62,14 @@ def test_alerts_fire_when_they_should_and_only_then(file: str) -> None:
 
 
 def test_every_alert_is_tested() -> None:
-    """No alert is without a test in which it fires."""
+    """Each alert has a test in which it fires."""
     tests = "".join((MONITORING / file).read_text() for file in ("rules.test.yaml", "rules.days.test.yaml"))
     assert {rule["alert"] for rule in ALERTS} == set(re.findall(r'alertname="(\w+)"', tests))
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
 def test_an_alert_says_how_bad_it_is_what_it_is_and_what_to_do(rule: dict[str, Any]) -> None:
-    """One sentence for the pager, one for who comes, and a runbook."""
+    """Each alert has one sentence for the pager, one for the responder, and a runbook."""
     assert rule["labels"]["severity"] in {"critical", "warning", "info"}
     for part in ("summary", "description"):
         assert re.fullmatch(r"\S.*\.", rule["annotations"][part]), part
@@ -84,7 +84,7 @@ def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
 
 @pytest.mark.parametrize("name", [rule["alert"] for rule in ALERTS])
 def test_a_runbook_is_whole(name: str) -> None:
-    """Each says what the alert means, whom it touches, where to look, how to mend it and what to do then."""
+    """Each runbook says what the alert means, whom it touches, where to look, how to mend it and what to do then."""
     text = RUNBOOKS.split(f"### {name}\n")[1].split("\n#")[0]
     assert re.findall(r"^- \*\*([\w ]+)\*\* ", text, re.MULTILINE) == list(PARTS)
 

@@ -1,4 +1,4 @@
-"""Real Prometheus and Alertmanager beside a real service: what is asked is answered, and who is to be told is."""
+"""Real Prometheus and Alertmanager beside a real service: queries have answers, and alerts reach their receivers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tetraview.tools.demo.pacs import Pacs
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
-#: What Grafana would put in place of its variables.
+#: Values that Grafana would put in place of its variables.
 VARIABLES = {"$__rate_interval": "5m", "$job": ".*"}
 #: Alerts that depend on the machine that tests run on.
 OF_THE_MACHINE = ("TetraviewDiskFull", "TetraviewDiskFilling", "TetraviewLedgerSlow")
@@ -39,7 +39,7 @@ OF_THE_MACHINE = ("TetraviewDiskFull", "TetraviewDiskFilling", "TetraviewLedgerS
 
 @dataclass(kw_only=True)
 class Site:
-    """A service that has read two exams of one device, and those who watch it."""
+    """A service that has read two exams of one device, and the servers that watch it."""
 
     service: Service
     prometheus: str
@@ -48,7 +48,7 @@ class Site:
     told: list[dict[str, Any]] = field(default_factory=list)
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """What Prometheus answers now."""
+        """Prometheus's answer to a query now."""
         query = urllib.parse.urlencode({"query": expression})
         with urllib.request.urlopen(f"{self.prometheus}/api/v1/query?{query}", timeout=10) as answer:
             result: list[dict[str, Any]] = json.load(answer)["data"]["result"]
@@ -60,7 +60,7 @@ class Site:
         return [value for value in values if not math.isnan(value)]
 
     def page(self) -> str:
-        """What the service itself says."""
+        """The metrics page of the service itself."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.service.web_port}/metrics", timeout=10) as answer:
             return str(answer.read().decode())
 
@@ -89,7 +89,7 @@ def site(triton: str, _orthanc: Pacs, phantom_exam: Path, tmp_path_factory: pyte
 
 
 def _read_two_exams(site: Site, exams: list[Path]) -> None:
-    """The second after the first was scraped, so that what both have is seen to rise."""
+    """The second exam comes after the first was scraped, so that metrics of both are seen to rise."""
     for number, exam in enumerate(exams, start=1):
         assert all(site.service.store(path) for path in sorted(exam.glob("*.dcm"))), site.service.answers
 
@@ -109,7 +109,7 @@ def _another_exam(folder: Path) -> Path:
 
 
 def test_what_the_service_shows_follows_the_conventions_and_is_documented(site: Site) -> None:
-    """Promtool has nothing to say about the page, and each metric of ours on it stands in metrics.md."""
+    """Promtool finds no fault with the page, and each of our metrics on it stands in metrics.md."""
     page = site.page()
     output("promtool", "check", "metrics", stdin=page)
     documented = (MONITORING / "metrics.md").read_text()
@@ -141,7 +141,7 @@ def test_an_exam_leaves_its_marks_in_every_part(site: Site) -> None:
 
 
 def test_no_identifier_of_a_patient_or_an_image_is_shown(site: Site) -> None:
-    """Nothing on the page is from a data set but the device."""
+    """The page has nothing from a data set but the device."""
     page = site.page()
     with site.service.ledger() as ledger:
         exams = ledger.exams(limit=9)
@@ -175,7 +175,7 @@ def _recorded() -> list[str]:
 
 @pytest.mark.parametrize("name", _recorded())
 def test_every_recorded_series_has_numbers(site: Site, name: str) -> None:
-    """Two exams are enough for each of them."""
+    """Two exams are enough for each recorded series."""
     assert site.numbers(name)
 
 
@@ -212,7 +212,7 @@ def _free_port() -> int:
 
 @contextmanager
 def _webhook(told: list[dict[str, Any]]) -> Iterator[str]:
-    """Stands for whatever calls who is on duty."""
+    """Stands for the system that calls the person on duty."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -253,7 +253,7 @@ def _is_ready(url: str) -> bool:
 
 @contextmanager
 def _alertmanager(folder: Path, webhook: str) -> Iterator[str]:
-    """With our configuration, but for the address of who is on duty and the patience."""
+    """Alertmanager with our configuration, except for shorter waits and the address of the person on duty."""
     folder.mkdir()
     settings = yaml.safe_load((MONITORING / "alertmanager.yaml").read_text())
     for route in (settings["route"], *settings["route"]["routes"]):
@@ -277,7 +277,7 @@ def _alertmanager(folder: Path, webhook: str) -> Iterator[str]:
 
 @contextmanager
 def _prometheus(folder: Path, service_port: int, alertmanager: str) -> Iterator[str]:
-    """With our configuration and rules, but for addresses and patience."""
+    """Prometheus with our configuration and rules, except for addresses and shorter waits."""
     folder.mkdir()
     settings = yaml.safe_load((MONITORING / "prometheus.yaml").read_text())
     settings["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}

@@ -34,7 +34,7 @@ def image(patient: int, *found: tuple[float, tuple[float, ...]]) -> ImageResult:
 
 
 def overconfident(*, patients: int, seed: int) -> list[ImageResult]:
-    """A detection an image whose score says twice the log odds, plus one, of what is true."""
+    """One detection an image, with a score whose log odds are twice the true ones plus one."""
     generator = np.random.default_rng(seed)
     logits = generator.normal(-1, 1, patients)
     hit = generator.random(patients) < 1 / (1 + np.exp(-logits))
@@ -72,13 +72,13 @@ def test_separated_hits_give_a_finite_map() -> None:
 
 @pytest.mark.parametrize("labels", [[False] * 4, [True] * 4, [True, True, False, False]])
 def test_hopeless_detections_have_no_map(labels: list[bool]) -> None:
-    """Without hits, without misses, or with misses above hits there is nothing to fit."""
+    """Without hits, without misses, or with misses above hits no map can be fitted."""
     with pytest.raises(NotCalibratable, match=r"of 4 detections|among 4 detections"):
         fit(np.array([0.1, 0.2, 0.3, 0.4]), np.array(labels))
 
 
 def test_second_hits_are_left_out() -> None:
-    """Of two detections on one mass the better is a hit and the other does not count at all."""
+    """If two detections lie on one mass, the better is a hit and the other does not count at all."""
     detections = labelled([image(7, (0.4, AWAY)), image(9, (0.6, MASS), (0.9, MASS), (0.2, AWAY))])
     order = np.argsort(detections.scores)
     assert detections.scores[order].tolist() == [0.2, 0.4, 0.9]
@@ -87,7 +87,7 @@ def test_second_hits_are_left_out() -> None:
 
 
 def test_each_route_has_its_own_map() -> None:
-    """Routes are fitted apart, a route without hits keeps its counts only, and all of it survives JSON."""
+    """Routes are fitted separately, a route without hits keeps its counts only, and every fit survives JSON."""
     silent = [image(0, (0.4, AWAY)), image(1)]
     stored = fit_routes({Route.TRI: overconfident(patients=200, seed=2), Route.BI: silent, Route.SINGLE: [image(0)]})
     assert stored["bi"] == {"prevalence": 0.0, "detections": 1, "positives": 0}
@@ -105,14 +105,14 @@ def test_prior_correction_by_hand() -> None:
 
 @pytest.mark.parametrize("prevalence", [0.0, 1.0, -0.1, 2.0])
 def test_impossible_prevalences_are_refused(prevalence: float) -> None:
-    """A prevalence of nothing or of everything cannot be corrected for."""
+    """A prevalence of 0 or 1 cannot be corrected for."""
     with pytest.raises(ValueError, match="between 0 and 1"):
         prior_corrected(np.array([0.5]), from_prevalence=0.5, to_prevalence=prevalence)
 
 
 @given(st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.floats(0.01, 0.99))
 def test_prior_correction_comes_back(probability: float, here: float, there: float) -> None:
-    """Moved to another prevalence and back a probability is what it was."""
+    """A probability moved to another prevalence and back is unchanged."""
     moved = prior_corrected(np.array([probability]), from_prevalence=here, to_prevalence=there)
     assert prior_corrected(moved, from_prevalence=there, to_prevalence=here) == pytest.approx([probability], abs=1e-6)
 

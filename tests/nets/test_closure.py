@@ -1,4 +1,4 @@
-"""What Triton loads with each model: its own paper's network and shared blocks, nothing of training or research."""
+"""Triton loads with each model its own paper's network and shared blocks, and no code of training or research."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ NOT_SERVED = {"calibration", "cli", "datasets", "learning", "metrics", "studies"
 
 @pytest.fixture(scope="module")
 def loaded() -> dict[str, Closure]:
-    """What each served model loads."""
+    """The code that each served model loads."""
     return {found.model: found for found in closures(list(SYSTEMS))}
 
 
 @pytest.mark.parametrize("model", SYSTEMS)
 def test_a_served_model_loads_no_other_papers_network(loaded: dict[str, Closure], model: str) -> None:
-    """Of the papers' folders only its own comes along, and that of a network which is a part of its own."""
+    """A served model loads only its own paper's folder, and that of a network which is a part of its own."""
     own = PAPERS[model]
     assert set(loaded[model].rooms) & set(PAPERS.values()) == {own} | PARTS.get(own, set())
     assert f"{own}.network" in loaded[model].lines
@@ -31,7 +31,7 @@ def test_a_served_model_loads_no_other_papers_network(loaded: dict[str, Closure]
 
 @pytest.mark.parametrize("model", SYSTEMS)
 def test_a_served_model_loads_nothing_of_training_or_research(loaded: dict[str, Closure], model: str) -> None:
-    """Neither exams nor trainings, data sets, studies or commands come along."""
+    """A served model loads no code of exams, trainings, data sets, studies or commands."""
     assert not set(loaded[model].rooms) & NOT_SERVED
     assert not {name for name in loaded[model].lines if name.endswith((".training", ".task", ".recipe", ".evaluate"))}
 

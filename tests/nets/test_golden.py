@@ -1,7 +1,7 @@
-"""The shipped weights reach what they reached when their figures were written down.
+"""The shipped weights reach the figures that were written down for them.
 
-After new weights: ``tetraview_nets golden --data FOLDER`` writes ``golden.json`` anew, and its difference says what was
-gained and lost.
+After new weights: ``tetraview_nets golden --data FOLDER`` writes ``golden.json`` anew, and the diff shows gains and
+losses.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ needs_real = pytest.mark.skipif("TETRAVIEW_REAL" not in os.environ, reason="need
 
 @pytest.fixture(scope="module")
 def systems() -> Systems:
-    """All that is shipped."""
+    """All shipped weights."""
     return Systems.of(list(SYSTEMS), {}, alone=True)
 
 
 def differences(found: Sequence[Golden]) -> list[str]:
-    """What is not as it was written down, in sentences."""
+    """Differences from the figures written down, in sentences."""
     wanted = {(each.data, each.system, each.measure): each for each in FIGURES}
     told = []
     for each in found:
@@ -50,20 +50,20 @@ def test_the_figures_are_of_the_weights_that_are_shipped() -> None:
 
 
 def test_phantoms_are_read_as_well_as_before(systems: Systems) -> None:
-    """On twenty phantoms recall, nipples, outlines and classes of all systems are what they were."""
+    """On twenty phantoms recall, nipples, outlines and classes of all systems are unchanged."""
     assert not differences(golden(systems.detectors, systems.patches, PhantomImages()))
 
 
 @needs_real
 @pytest.mark.parametrize("name", REAL_PARTS)
 def test_real_images_are_read_as_well_as_before(systems: Systems, name: str) -> None:
-    """The same on twenty images of films and twenty of a digital system."""
+    """On twenty film images and twenty of a digital system the figures of all systems are unchanged."""
     images = RealImages(Path(os.environ["TETRAVIEW_REAL"]), name)
     assert not differences(golden(systems.detectors, systems.patches, images))
 
 
 def test_a_loss_is_told() -> None:
-    """A recall that falls by two masses is a difference, one that falls by one is not; so is a figure that is gone."""
+    """A recall that falls by two masses is a difference, one that falls by one is not; a missing figure is one too."""
     recall = next(each for each in FIGURES if each.measure == "recall at 1" and each.data == "phantom")
     own = [each for each in FIGURES if each.data == "phantom" and each is not recall]
     for lost, told in ((0, 0), (1, 0), (2, 1)):

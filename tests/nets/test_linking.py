@@ -55,7 +55,7 @@ def test_lengths_are_millimetres() -> None:
 
 
 def test_depth_leans_in_mlo() -> None:
-    """In MLO what lies higher is deeper, the more the muscle's edge leans; in CC it is not."""
+    """In MLO a higher mark is deeper, the more the muscle's edge leans; in CC it is not."""
     high, low = (40.0, 20.0, 60.0, 60.0), (40.0, 140.0, 60.0, 180.0)
     cc, mlo = (places(view, high, low).depth for view in (View.L_CC, View.L_MLO))
     assert cc[0] == cc[1]
@@ -70,7 +70,7 @@ def test_differences_have_no_side() -> None:
 
 
 def test_alike_is_likelier_than_unlike() -> None:
-    """The same place and size is likelier one mass than another depth, another distance or another size."""
+    """Marks of the same place and size are likelier one mass than marks of another depth, distance or size."""
     cc = places(View.L_CC, BOX)
     alike, deeper, larger = by_geometry(
         cc, places(View.L_MLO, BOX, (0.0, 80.0, 20.0, 120.0), (10.0, 20.0, 90.0, 180.0))

@@ -90,7 +90,7 @@ def test_nothing_to_tell_apart_costs_nothing() -> None:
 
 
 def test_masses_alone_have_nothing_to_be_told_from() -> None:
-    """Real mammograms say of nothing that it only looks like a mass: the loss stays zero, as it does without masses."""
+    """Real mammograms have no marked mimics, so the loss stays zero, as it does without masses."""
     logits, nothing = torch.randn(1, 1, 4, 4), torch.zeros(1, 1, 4, 4, dtype=torch.bool)
     assert told_apart(logits, ~nothing, nothing).item() == 0
     assert told_apart(logits, nothing, ~nothing).item() == 0

@@ -1,4 +1,4 @@
-"""Weights files: what is written comes back, what was altered is refused."""
+"""Weights files: written weights come back, and an altered file is refused."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def network() -> MommiNet:
 
 
 def read_exam(network: MommiNet) -> list[ViewOutput]:
-    """What a network says about one phantom exam."""
+    """A network's outputs for one phantom exam."""
     exam = canonical_exam(phantom.generate(3), network.preset.frame)
     return network.read([view_input(exam, view, torch.device("cpu")) for view in range(len(VIEWS))])
 
@@ -90,7 +90,7 @@ def test_a_card_of_phantoms_from_before_data_sets_names_them() -> None:
 
 
 def test_a_card_that_names_no_data_says_so() -> None:
-    """Nobody takes silence for phantoms."""
+    """A card that names no data is not taken for one of phantoms."""
     card = WeightsCard(name="mommi", version="1", preset="tiny", generator_version="1")
     assert card.trained == "Weights trained on unnamed data."
     assert CARD.trained == "Weights trained on CBIS-DDSM."
@@ -128,7 +128,7 @@ def test_weights_of_another_network_are_refused(network: MommiNet, tmp_path: Pat
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
-    """A missing file, a text file and a safetensors file of somebody else are refused alike."""
+    """A missing file, a text file and a foreign safetensors file are refused alike."""
     (tmp_path / "text").write_text("no weights at all, only words", encoding="utf-8")
     save_file({"x": torch.zeros(1)}, tmp_path / "other")
     for name in ("missing", "text", "other"):

@@ -1,4 +1,4 @@
-"""Laws of outlines: painting one gives its mask again, and what is measured in it is what the mask holds."""
+"""Laws of outlines: a painted outline gives its mask again, and measurements of it are those of the mask."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def painted(outline: Outline) -> NDArray[np.bool_]:
 
 @given(mask=masks, corner=corners)
 def test_a_painted_outline_is_its_mass(mask: NDArray[np.bool_], corner: tuple[int, int]) -> None:
-    """What is painted is one piece of the mask with its holes filled, and its outline painted is the same again."""
+    """A painted outline is one piece of the mask with its holes filled, and its own outline paints the same again."""
     assume(mask.any())
     inside = painted(boxed(mask, corner))
     left, top = corner

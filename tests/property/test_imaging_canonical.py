@@ -159,7 +159,7 @@ def test_storage_does_not_show(
 @SLOW
 @given(stored=scenes.filter(lambda stored: stored.patient_orientation[0][0] in "AP"))
 def test_the_chest_wall_is_on_the_left_whatever_the_header_says(stored: Stored) -> None:
-    """With the header silent or wrong about left and right the breast still meets x = 0, and a warning says so."""
+    """Where the header is silent or wrong about left and right, the breast still meets x = 0, and a warning says so."""
     along, down = stored.patient_orientation
     for header in (None, (opposite(along), down), ("", "")):
         view = stored.canonical(orientation=header)

@@ -81,15 +81,31 @@ class Stored:
         )
 
     def patch(self) -> NDArray[np.float32]:
-        """What a network reads of the mass, float32 [size, size]."""
+        """The patch of the mass that a network reads, float32 [size, size]."""
         image = self.upright()
         window = GreyWindow.of_breast(image.pixels, image.breast_mask)
         (patch,) = upright_patches(image, boxes=[self.box], window=window, shape=SHAPE)
         return patch
 
     def painted(self) -> NDArray[np.bool_]:
+<<<<<<< HEAD
         """The stored pixels within the outline of a network that marks what is bright in its patch."""
         finding = a_finding(self.view, box=self.box)
+=======
+        """The stored pixels within the outline of a network that marks the bright pixels of its patch."""
+        finding = Finding(
+            label="L1-CC",
+            lesion="L1",
+            view=self.view,
+            box=self.box,
+            outline=self.box.corners,
+            score=0.5,
+            route=Route.SINGLE,
+            long_axis_mm=9.0,
+            area_mm2=9.0,
+            nipple_distance_mm=None,
+        )
+>>>>>>> fe5c0b838b1d2628541a48bb788a2e0f0ade16cb
         outline = outline_of(_native_mask(self.patch(), 0.6, finding, self.canonical(), SHAPE), box=self.box)
         assert outline is not None
         painted = np.zeros(self.pixels.shape, np.uint8)
@@ -151,7 +167,7 @@ def test_an_outline_comes_back_to_the_stored_pixels(scene: Scene) -> None:
 
 @given(shape=st.tuples(st.integers(1, 9), st.integers(1, 9)), storage=st.sampled_from(EIGHT))
 def test_turning_is_undone_and_told_by_its_map(shape: tuple[int, int], storage: Orientation) -> None:
-    """Turned and turned back is as it was, each pixel lies where the map says, and the map names the orientation."""
+    """An image turned and turned back is unchanged, each pixel lies where the map says, and the map knows the turn."""
     stored = np.arange(shape[0] * shape[1]).reshape(shape)
     turned, to_stored = storage.turned(stored), storage.to_stored(shape)
     np.testing.assert_array_equal(storage.turned_back(turned), stored)

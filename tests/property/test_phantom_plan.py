@@ -19,7 +19,7 @@ WAVE_MM = 10.0
 @given(seed=SEEDS, recipe=st.sampled_from(sorted(RECIPES)))
 @settings(max_examples=60, deadline=None)
 def test_objects_never_overlap_or_leave_the_breast(seed: int, recipe: str) -> None:
-    """Whatever the seed and the recipe, objects lie apart from each other, under the skin and on the detector."""
+    """For any seed and recipe, objects lie apart from each other, under the skin and on the detector."""
     anatomy = sample_anatomy(seed)
     for view, seen in plan_exam(seed, RECIPES[recipe], anatomy).items():
         outline = anatomy.projections[view].outline
@@ -35,7 +35,7 @@ def test_objects_never_overlap_or_leave_the_breast(seed: int, recipe: str) -> No
 @given(seed=SEEDS)
 @settings(max_examples=100, deadline=None)
 def test_the_nipple_is_on_the_skin_and_the_detector(seed: int) -> None:
-    """Whatever the seed, the nipple of each view lies on the outline, and nipple and outline on the detector."""
+    """For any seed, the nipple of each view lies on the outline, and both lie on the detector."""
     heights = np.arange(0, FIELD_MM[0], 0.5, dtype=np.float32)
     for projection in sample_anatomy(seed).projections.values():
         x, y = projection.nipple
@@ -48,7 +48,7 @@ def test_the_nipple_is_on_the_skin_and_the_detector(seed: int) -> None:
 @given(seed=SEEDS)
 @settings(max_examples=100, deadline=None)
 def test_the_nipple_lies_below_the_foremost_point_in_mlo(seed: int) -> None:
-    """Whatever the seed, the outline is foremost up to 35 mm above the nipple in MLO, and near the nipple in CC."""
+    """For any seed, the outline is foremost up to 35 mm above the nipple in MLO, and near the nipple in CC."""
     heights = np.arange(0, FIELD_MM[0], 0.5, dtype=np.float32)
     for view, projection in sample_anatomy(seed).projections.items():
         below = projection.nipple_y_mm - float(heights[projection.outline(heights).argmax()])
@@ -60,7 +60,7 @@ def test_the_nipple_lies_below_the_foremost_point_in_mlo(seed: int) -> None:
 @given(seed=SEEDS)
 @settings(max_examples=8, deadline=None)
 def test_any_seed_gives_a_whole_exam(seed: int) -> None:
-    """Whatever the seed, all four images come out with every planned object and a truth mask for each."""
+    """For any seed, all four images show every planned object, with a truth mask for each."""
     exam = generate(seed)
     sightings = plan_exam(seed, exam.recipe, sample_anatomy(seed))
     for view in View:

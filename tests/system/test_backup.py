@@ -1,4 +1,4 @@
-"""A backup taken while images come is enough to go on from (deploy/backup.md)."""
+"""A backup taken while images arrive is enough to go on from (deploy/backup.md)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 def test_an_exam_of_the_backup_is_read_where_it_is_restored(
     service: Any, orthanc: Any, phantom_exam: Path, tmp_path: Path
 ) -> None:
-    """The databases first and the folder after them: every row has its file, and the exam comes to its end."""
+    """With the databases saved first and the folder after them, every row has its file, and the exam is finished."""
     service.timeout_seconds = 600.0
     service.start()
     first, *later = sorted(phantom_exam.glob("*.dcm"))
@@ -39,7 +39,7 @@ def test_an_exam_of_the_backup_is_read_where_it_is_restored(
     shutil.rmtree(service.data)
     shutil.copytree(backup, service.data)
     service.start()
-    # What was acknowledged after the backup may be sent again without harm.
+    # Images acknowledged after the backup may be sent again without harm.
     assert all(service.store(path) for path in later)
     exam = service.await_exam()
     assert exam.state is ExamState.DONE

@@ -38,7 +38,7 @@ def tetraview(*arguments: object, **environment: str) -> subprocess.CompletedPro
 
 
 def test_read_writes_results_beside_files_it_left_out(triton: str, phantom_exam: Path, tmp_path: Path) -> None:
-    """Files are read into SEG, SR, picture and findings; a file that is none is named with the reason."""
+    """Files are read into SEG, SR, picture and findings; a file that is not DICOM is named with the reason."""
     images = tmp_path / "images"
     shutil.copytree(phantom_exam, images)
     (images / "notes.txt").write_text("not an image")
@@ -91,7 +91,7 @@ def test_read_gives_the_same_findings_twice(triton: str, phantom_exam: Path, tmp
     ],
 )
 def test_a_mistake_is_one_sentence(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
-    """What a person did wrong is said in a sentence with exit status 1, never in a traceback."""
+    """A user's mistake is reported in one sentence with exit status 1, never in a traceback."""
     ran = tetraview(*(argument.format(empty=tmp_path) for argument in arguments))
     assert ran.returncode == 1
     assert sentence in ran.stderr
@@ -100,7 +100,7 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, arguments: tuple[str, ...], s
 
 @pytest.mark.parametrize("section", ["dicom", "web"])
 def test_a_taken_port_ends_the_service_at_once(tmp_path: Path, section: str) -> None:
-    """A service that cannot listen says where and ends, with nothing of it left running."""
+    """A service that cannot listen says where and ends, and leaves no process running."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ports = {"dicom": 0, "web": 0, section: taken.getsockname()[1]}
         config = tmp_path / "tetraview.toml"
@@ -124,7 +124,7 @@ def test_the_demo_deletes_only_what_a_demo_left(tmp_path: Path) -> None:
 
 
 def test_doctor_names_what_is_wrong(tmp_path: Path) -> None:
-    """The doctor reports on standard output who reads, who gets what and what failed, and ends with status 1."""
+    """The doctor prints the readers, the destinations of results and the failures, and ends with status 1."""
     with_pacs = tmp_path / "tetraview.toml"
     with_pacs.write_text(
         f'data_dir = "{tmp_path / "data"}"\ndatabase_url = "postgresql+psycopg://reader@127.0.0.1:1/tetraview"\n'
@@ -168,7 +168,7 @@ def half_an_answer() -> Iterator[int]:
 
 
 def test_no_command_waits_for_the_rest_of_half_an_answer(phantom_exam: Path, tmp_path: Path) -> None:
-    """Whatever command calls a peer that stops in the middle of a PDU, it says who does not answer and ends."""
+    """Every command that calls a peer which stops in the middle of a PDU names that peer and ends."""
     with half_an_answer() as port:
         config = tmp_path / "tetraview.toml"
         config.write_text(
@@ -201,7 +201,7 @@ def test_config_prints_a_settings_file() -> None:
 
 
 def test_survey_says_what_would_be_read(phantom_exam: Path, tmp_path: Path) -> None:
-    """A dry run names what would be read, lists the files when asked to, and writes sheets and picture."""
+    """A dry run names the exams that would be read, lists the files when asked to, and writes sheets and picture."""
     ran = tetraview("survey", phantom_exam, "--images", "--csv", tmp_path / "s.csv", "--picture", tmp_path / "s.svg")
     assert ran.returncode == 0, ran.stderr
     assert "of 1 exam 1 (100%) would be read: 1 (100%) tri" in ran.stdout
@@ -219,7 +219,7 @@ def test_send_stores_every_file(service: Any, phantom_exam: Path) -> None:
 
 
 def test_demo_shows_an_exam_and_ends(orthanc: Any, triton: str, phantom_exam: Path, tmp_path: Path) -> None:
-    """The demo starts everything, reads the exam, leaves picture, SEG and SR, and says where all is."""
+    """The demo starts everything, reads the exam, leaves picture, SEG and SR, and says where they are."""
     del orthanc, triton
     ran = tetraview("demo", phantom_exam, "--out", tmp_path)
     assert ran.returncode == 0, ran.stderr
@@ -280,7 +280,7 @@ def retold(weights: Path, **change: object) -> None:
 
 
 def test_another_repository_is_served_and_says_what_its_weights_have_seen(triton: str, tmp_path: Path) -> None:
-    """`tetraview triton --repository` serves weights that lie elsewhere, and what their card says is told."""
+    """`tetraview triton --repository` serves weights that lie elsewhere and prints the statements of their card."""
     del triton
     model = "mommi_classifier"
     shutil.copytree(model_repository() / model, tmp_path / model)

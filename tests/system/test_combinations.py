@@ -35,7 +35,7 @@ COMBINATIONS = [
 
 
 def card(model: str) -> dict[str, Any]:
-    """What the shipped weights of a Triton model say of themselves."""
+    """The card in the shipped weights of a Triton model."""
     path = model_repository() / model / "1" / "weights.safetensors"
     if not path.exists():
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"the shipped {model} is missing: no {path}")

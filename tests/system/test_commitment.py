@@ -1,4 +1,4 @@
-"""A real Orthanc commits to what it was sent, over associations of its own."""
+"""A real Orthanc commits to the objects it was sent, over associations of its own."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ COMMITTED = {DeliveryState.COMMITTED}
 
 @pytest.fixture(autouse=True)
 def _collected() -> Iterator[None]:
-    """What pynetdicom left is collected here, not in the middle of another file's test."""
+    """Sockets that pynetdicom left are collected here, not in the middle of another file's test."""
     yield
     gc.collect()
 
@@ -59,7 +59,7 @@ def request(orthanc: Any, path: str, *, body: Any = None, method: str) -> None:
 
 
 def introduce(orthanc: Any, port: int) -> None:
-    """Tell Orthanc where it reports to."""
+    """Tell Orthanc where to send its reports."""
     us = {"AET": "TETRAVIEW", "Host": "127.0.0.1", "Port": port, "AllowStorageCommitment": True}
     request(orthanc, "modalities/tetraview", body=us, method="PUT")
 
@@ -71,7 +71,7 @@ def held(orthanc: Any) -> list[str]:
 
 @contextmanager
 def committing(folder: Path, orthanc: Any, **options: Any) -> Iterator[tuple[Delivering, list[CommitmentReport]]]:
-    """Three reports on their way to Orthanc, which commits; beside them what it said."""
+    """Three reports on their way to Orthanc, which commits, and its answers beside them."""
     said: list[CommitmentReport] = []
     outboxes: list[Outbox] = []
 
@@ -88,7 +88,7 @@ def committing(folder: Path, orthanc: Any, **options: Any) -> Iterator[tuple[Del
 
 
 def test_an_exam_is_done_when_orthanc_has_committed(orthanc: Any, tmp_path: Path) -> None:
-    """Orthanc reports each object as committed, and only then the exam is done."""
+    """Orthanc reports each object as committed, and only then is the exam done."""
     with committing(tmp_path, orthanc) as (sending, said):
         eventually(lambda: sending.states("pacs") == COMMITTED, seconds=30, what="Orthanc has committed")
         assert sending.ledger.count_exams() == {ExamState.DONE: 1}
@@ -134,7 +134,7 @@ def test_after_an_outage_orthanc_gets_everything(tmp_path: Path) -> None:
 
 
 def identifier_of(orthanc: Any, sop_instance_uid: str) -> str:
-    """What Orthanc calls an object."""
+    """Orthanc's own identifier of an object."""
     held = {instance["MainDicomTags"]["SOPInstanceUID"]: instance["ID"] for instance in orthanc.instances()}
     return str(held[sop_instance_uid])
 

@@ -1,4 +1,4 @@
-"""Exams with missing views: a result there, its route named everywhere, its calibration its own. Real Triton."""
+"""Exams with missing views have a result that names its route and has the route's own calibration. Real Triton."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def page(reading: Reading, folder: Path) -> str:
 def test_every_missing_view_leaves_a_result_that_names_its_routes(
     settings: Settings, phantom_exam: Path, missing: set[View], tmp_path: Path
 ) -> None:
-    """Whatever view is missing, the others are read, and JSON, report and page name the route of each."""
+    """If any view is missing, the others are read, and JSON, report and page name the route of each."""
     result = read_to_folder(exam_without(phantom_exam, missing), tmp_path, settings=settings, outputs=[OUTPUT])
     present = frozenset(View) - missing
     routes = {view: Route.of(view, present) for view in present}
@@ -91,7 +91,7 @@ def test_every_missing_view_leaves_a_result_that_names_its_routes(
 def test_each_route_has_its_own_calibration(
     settings: Settings, phantom_exam: Path, missing: set[View], tmp_path: Path
 ) -> None:
-    """A finding's probability is that of its route's own map; a route without one has none."""
+    """A finding's probability comes from its route's own map; findings of a route without a map have none."""
     exam = exam_without(phantom_exam, missing)
     reading = read_to_folder(exam, tmp_path, settings=settings, outputs=[OUTPUT]).reading
     assert reading.findings

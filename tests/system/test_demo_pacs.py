@@ -14,7 +14,7 @@ from tetraview.tools.demo import pacs
 def test_without_orthanc_our_own_listener_keeps_the_files(
     monkeypatch: pytest.MonkeyPatch, phantom_exam: Path, tmp_path: Path
 ) -> None:
-    """Where Orthanc is missing the PACS is our listener, says so, and stores what it is sent."""
+    """Where Orthanc is missing, the PACS is our listener, says so, and stores the objects it is sent."""
     monkeypatch.setattr(pacs, "shutil", SimpleNamespace(which=lambda *_, **__: None))
     images = sorted(phantom_exam.glob("*.dcm"))
     with pacs.running_pacs(tmp_path) as running:

@@ -1,4 +1,4 @@
-"""DICOMweb and query/retrieve with a real Orthanc: what it sends us, what we send it, and what we fetch from it."""
+"""DICOMweb and query/retrieve with a real Orthanc: it sends us objects, we send it ours, and we fetch from it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Peers:
         return self.settings.destination("web")
 
     def introduce(self, ae_title: str, port: int) -> None:
-        """Tell Orthanc where an AE title of ours is."""
+        """Tell Orthanc the address of an AE title of ours."""
         modality = {"AET": ae_title, "Host": "127.0.0.1", "Port": port}
         self.ask(f"modalities/{ae_title.lower()}", modality, method="PUT")
 
@@ -118,7 +118,7 @@ def exam(peers: Peers) -> Peers:
 
 
 def data_set_bytes(path: Path) -> list[bytes]:
-    """What is compared of files: pixels and identity."""
+    """The parts of files that are compared: identity and pixels."""
     dataset = dcmread(path)
     return [dataset.SOPInstanceUID.encode(), dataset.PixelData]
 
@@ -130,7 +130,7 @@ def test_orthanc_stores_what_we_send(exam: Peers) -> None:
 
 
 def test_the_same_object_twice_is_one_object(exam: Peers) -> None:
-    """An object that is sent again, as after a crash, is delivered again and there once."""
+    """An object that is sent again, as after a crash, is delivered again and is stored once."""
     header = dcmread(exam.images[0], stop_before_pixels=True)
     result = ResultObject(
         kind=ResultKind.SECONDARY_CAPTURE,
@@ -143,7 +143,7 @@ def test_the_same_object_twice_is_one_object(exam: Peers) -> None:
 
 
 def test_orthanc_sends_an_exam_by_stow(exam: Peers) -> None:
-    """Orthanc's own STOW-RS client is content with our answer, and we hold what it holds."""
+    """Orthanc's own STOW-RS client accepts our answer, and we hold the same objects as Orthanc."""
     (study,) = exam.ask("tools/lookup", exam.study)
     answer = exam.ask("dicom-web/servers/tetraview/stow", {"Resources": [study["ID"]], "Synchronous": True})
     assert answer
@@ -190,7 +190,7 @@ def test_images_come_by_c_move_to_a_receiver_of_our_own(exam: Peers, tmp_path: P
 
 
 def test_a_port_that_is_taken_is_a_sentence(exam: Peers, tmp_path: Path) -> None:
-    """Beside the running service nothing else can receive: it is said what to do instead."""
+    """Beside the running service nothing else can receive, and the message says what to do instead."""
     archive = open_archive("pacs", exam.settings)
     (study,) = find_studies(archive, studies=[exam.study])
     with pytest.raises(SettingsInvalid, match="tetraview pull"):
@@ -198,7 +198,7 @@ def test_a_port_that_is_taken_is_a_sentence(exam: Peers, tmp_path: Path) -> None
 
 
 def test_a_pull_makes_the_archive_send_to_the_service(exam: Peers) -> None:
-    """By UID or by date, what the archive is asked for arrives at our listener, and the counts are what it says."""
+    """Studies asked for by UID or by date arrive at our listener, and the counts are those the archive gives."""
     for chosen in ({"studies": [exam.study], "dates": ""}, {"studies": None, "dates": exam.date}):
         (pulled,) = pull(exam.settings, source="pacs", **chosen)
         assert (pulled.moved.completed, pulled.moved.failed) == (4, 0)
@@ -215,7 +215,7 @@ def test_an_archive_that_does_not_know_us_is_told_so(exam: Peers) -> None:
 
 @pytest.mark.parametrize("archive", ["web", "pacs"])
 def test_an_archive_is_surveyed(exam: Peers, archive: str, tmp_path: Path) -> None:
-    """What an archive has of some days is looked at as files are, and none of it is left behind."""
+    """An archive's images of some days are surveyed as files are, and no copy of them is left behind."""
     files = []
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]

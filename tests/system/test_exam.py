@@ -138,7 +138,7 @@ def test_missing_views_are_said(service: Any, orthanc: Any, phantom_exam: Path) 
 
 
 def test_health_and_metrics_of_a_running_service(service: Any, phantom_exam: Path) -> None:
-    """A running service is alive and ready and counts what it did, without a patient's name anywhere."""
+    """A running service is alive and ready and counts its work, without a patient's name anywhere."""
     send_all(service, sorted(phantom_exam.glob("*.dcm")))
     assert page(service, "/livez")
     assert json.loads(page(service, "/readyz"))
@@ -176,7 +176,7 @@ def test_a_stop_does_not_wait_for_triton(service: Any, orthanc: Any, phantom_exa
 
 @pytest.mark.parametrize("name", ["nyu-gmic-0", "cesm512-p66", "nyu-bcc-2-cc-only"])
 def test_real_exams_are_read(service: Any, orthanc: Any, name: str, tmp_path: Path) -> None:
-    """A real exam ends with a valid report, and what is outlined lies within the image's breast."""
+    """A real exam ends with a valid report, and every outline lies within the image's breast."""
     if not os.environ.get("TETRAVIEW_EXAMS"):
         pytest.skip("TETRAVIEW_EXAMS names no folder of real exams")
     send_all(service, sorted((Path(os.environ["TETRAVIEW_EXAMS"]) / name).glob("*.dcm")))

@@ -1,4 +1,4 @@
-"""Two listeners and two workers on one PostgreSQL: whoever dies, each exam has its results once."""
+"""Two listeners and two workers on one PostgreSQL: if any of them dies, each exam still has its results once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes after an exam was read: late images, the same images, people who do not want to wait."""
+"""Events after an exam was read: late images, the same images, people who do not want to wait."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_now(service: Any) -> None:
 
 
 def test_a_late_view_makes_a_second_generation(service: Any, orthanc: Any, phantom_exam: Path) -> None:
-    """Three views are read when a person asks, the fourth makes reports that name the old, and a re-send makes none."""
+    """Three views are read when a person asks, a fourth makes reports that name the old, and a re-send makes none."""
     *three, fourth = sorted(phantom_exam.glob("*.dcm"))
     service.start()
     assert all(service.store(path) for path in three)

@@ -63,7 +63,7 @@ def echo(port: int) -> int:
 
 
 def seconds_until_closed(connection: socket.socket) -> float:
-    """Time until the listener closes, whatever it says before."""
+    """Time until the listener closes, no matter what it sends before."""
     started = time.monotonic()
     try:
         while connection.recv(4096):
@@ -85,7 +85,7 @@ def flood(sender: RawSender) -> None:
 
 
 def abort_reason(sender: RawSender) -> int:
-    """Reason of the A-ABORT by the service provider that comes next."""
+    """Reason of the next A-ABORT by the service provider."""
     kind, content = sender.read_pdu()
     assert (kind, content[2]) == (7, 2)
     return content[3]
@@ -151,7 +151,7 @@ def test_silent_connections_take_no_places(listener: Listener) -> None:
 
 
 def test_a_flood_of_silent_connections_makes_way(listener: Listener) -> None:
-    """Of very many silent connections the oldest are closed, so that threads do not grow without end."""
+    """When very many connections are silent, the oldest are closed, so that threads do not grow without end."""
     silent = [connect(listener.port) for _ in range(400)]
     assert echo(listener.port) == Status.SUCCESS
     assert eventually(lambda: threads() <= 257)
@@ -210,7 +210,7 @@ def test_a_sender_that_goes_away_leaves_nothing(listener: Listener, spool: Spool
 def test_a_full_disk_is_a_reason_to_send_again_later(
     listener: Listener, spool: Spool, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    """While the disk takes nothing each instance is answered A700; the association lives and then stores."""
+    """While the disk is full, each instance is answered A700; the association lives and stores again afterwards."""
     sent = mammogram(pixel_bytes=100_000)
     write = os.write
 
@@ -264,7 +264,7 @@ def test_an_instance_of_another_class_than_its_context_is_refused(listener: List
     ids=["short", "long fragment", "unknown context", "data first", "broken command", "unexpected", "unknown type"],
 )
 def test_a_broken_pdu_is_aborted(listener: Listener, pdu: bytes) -> None:
-    """What breaks the upper layer protocol is answered by an A-ABORT, and the listener goes on."""
+    """A PDU that breaks the upper layer protocol is answered by an A-ABORT, and the listener goes on."""
     with RawSender(listener.port) as sender:
         sender.associate()
         sender.socket.sendall(pdu)
@@ -344,7 +344,7 @@ def test_nothing_is_acknowledged_before_its_row(spool: Spool) -> None:
 
 
 def test_probes_do_not_fill_the_log(listener: Listener) -> None:
-    """Of many connections that speak no DICOM only the first are logged, and the others counted in a later line."""
+    """If many connections speak no DICOM, only the first are logged, and a later line counts the others."""
     with structlog.testing.capture_logs() as log:
         for _ in range(80):
             with connect(listener.port) as probe:

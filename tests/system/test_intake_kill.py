@@ -1,4 +1,4 @@
-"""The listener as a process of its own, killed wherever it hurts: what was acknowledged is still there."""
+"""The listener as a process of its own, killed at any point, still has every image that it acknowledged."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ with Listener(Dicom(port=0), spool, ledger, gate=Gate(["TETRAVIEW", "TETRA_B"]))
 
 @contextmanager
 def serving(folder: Path, *, killpoint: str = "", prefix: tuple[str, ...] = ()) -> Iterator[tuple[int, int]]:
-    """The listener's port and process identifier; at the end it is stopped in order, if it still lives."""
+    """The listener's port and process identifier; at the end it is stopped cleanly, if it still lives."""
     process = subprocess.Popen(
         [*prefix, sys.executable, "-c", SERVE, str(folder)],
         stdin=subprocess.PIPE,
@@ -114,7 +114,7 @@ def stored_digests(folder: Path) -> set[str]:
 def test_a_kill_at_every_step_loses_nothing_acknowledged(
     tmp_path: Path, killpoint: str, answer: int | None, recorded: int
 ) -> None:
-    """Killed at any step, the next start keeps all or nothing of the image under the AE title it was sent to."""
+    """After a kill at any step, the next start keeps all or nothing of the image under the AE title it was sent to."""
     sent = mammogram(pixel_bytes=8000)
     with serving(tmp_path, killpoint=killpoint) as (port, _):
         assert send(port, sent, called="TETRA_B") == answer
@@ -129,7 +129,7 @@ def test_a_kill_at_every_step_loses_nothing_acknowledged(
 
 
 def test_kills_at_any_moment_lose_nothing_acknowledged(tmp_path: Path) -> None:
-    """While four senders store, the listener is killed again and again: every acknowledged image is there, whole."""
+    """While four senders store, the listener is killed again and again, and every acknowledged image stays whole."""
     acknowledged: set[str] = set()
 
     def send_until_killed(port: int) -> None:
@@ -187,7 +187,7 @@ def test_the_answer_is_the_last_of_five_steps(tmp_path: Path) -> None:
 
 
 def step_of(line: str) -> str | None:
-    """The step that a traced system call is, if it is one; an unfinished call counts when it is resumed."""
+    """The step that a traced system call performs, if any; an unfinished call counts when it is resumed."""
     _, _, call = line.partition(" ")
     call = call.strip()
     if call.startswith("rename"):

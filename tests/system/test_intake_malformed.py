@@ -26,7 +26,7 @@ CONTEXTS: dict[int, tuple[str, list[str]]] = {
     3: (VERIFICATION, ["1.2.840.10008.1.2"]),
     5: (MAMMOGRAPHY, [JPEGLosslessSV1]),
 }
-#: What an answer may be: stored, or refused for good. A reason to try again would come back for ever.
+#: Permitted answers: stored, or refused for good. With a temporary refusal the image would come back for ever.
 FINAL = {Status.SUCCESS, *(status for status in Status if status >= Status.DATA_SET_MISMATCH)}
 
 
@@ -36,7 +36,7 @@ def spool(tmp_path: Path) -> Spool:
 
 
 def data_set_of(file: bytes) -> bytes:
-    """What follows the file meta information, however broken, as a mammogram."""
+    """The data set after the file meta information, however broken, as a mammogram."""
     start = 132 if file[128:132] == b"DICM" else 0
     while file[start : start + 2] == b"\2\0":
         vr, length = struct.unpack_from("<2sH", file, start + 4)

@@ -47,7 +47,7 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[InstanceL
 
 
 class NotingLedger:
-    """A ledger that also notes what it did not know before."""
+    """A ledger that also notes every image that was new to it."""
 
     def __init__(self, ledger: InstanceLedger, told: list[Instance]) -> None:
         self._ledger = ledger

@@ -11,7 +11,7 @@ from tetraview.domain.exam import ExamState
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
-#: Where the service of one exam dies, point after point; neighbours are apart, so that each restart has work to do.
+#: Points at which the service of one exam dies, in turn; neighbours are apart, so that each restart has work to do.
 WAYS = [
     ("intake.part-written", "intake.fsynced", "intake.renamed", "intake.recorded", "intake.answered"),
     ("workflow.settled", "read.finished", "report.written", "send.answered"),

@@ -1,4 +1,4 @@
-"""Whatever order images come in and however often, the same exam makes the same results."""
+"""The same exam makes the same results in whatever order its images come, and however often."""
 
 from __future__ import annotations
 

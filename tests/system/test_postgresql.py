@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
 
 def test_an_exam_is_read_on_postgresql(service: Any, orthanc: Any, postgresql: str, phantom_exam: Path) -> None:
-    """With `database_url` set, an exam goes its way and neither database is a file."""
+    """With `database_url` set, an exam is read and delivered, and neither database is a file."""
     service.database_url = postgresql
     service.start()
     assert all(service.store(path) for path in sorted(phantom_exam.glob("*.dcm")))

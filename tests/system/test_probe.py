@@ -20,7 +20,7 @@ MAMMOGRAM = "1.2.840.10008.5.1.4.1.1.1.2"
 
 
 def probe(folder: Path, orthanc: Any, *, output: str) -> str:
-    """Run the probe; what it printed."""
+    """Run the probe and return its output."""
     there = orthanc.pacs.destination
     (folder / "tetraview.toml").write_text(
         f"""data_dir = "{folder / "data"}"
@@ -76,7 +76,7 @@ def test_marks_of_the_probe_lie_on_its_spots(orthanc: Any, tmp_path: Path) -> No
 
 
 def test_the_probe_sent_again_is_the_same_objects(orthanc: Any, tmp_path: Path) -> None:
-    """An administrator may send it as often as it takes; the PACS holds one study of marks on their spots."""
+    """An administrator may send the probe as often as needed; the PACS holds one study of marks on their spots."""
     assert_marks_lie_on_spots(orthanc, probe(tmp_path, orthanc, output="pacs"))
     first = sorted(instance["ID"] for instance in orthanc.instances())
     files = sorted(orthanc.files("SR") + orthanc.files("CAD SR") + orthanc.files("SEG"))

@@ -18,7 +18,7 @@ from tetraview.settings import Profile, Settings, Triton
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
 TITLES = ("TETRAVIEW", "TETRA_B")
-#: Whoever calls TETRA_B gets findings without a grade.
+#: Exams sent to TETRA_B get findings without a grade.
 PROFILE = """
             [[profiles]]
             ae_title = "TETRA_B"
@@ -82,7 +82,7 @@ def test_a_killed_service_finishes_both_readings_once(service: Any, orthanc: Any
 
 
 def test_a_profile_that_is_gone_fails_its_exams_and_no_others(service: Any, phantom_exam: Path) -> None:
-    """What was sent to an AE title that the settings no longer have is not read by other models, and says so."""
+    """An exam sent to an AE title that the settings no longer have is not read by other models, and says so."""
     service.profiles = PROFILE
     service.start(killpoint="read.started")
     send_to_both(service, phantom_exam)

@@ -40,7 +40,7 @@ write_report(exam, reading, spool=Path("/"), folder=folder, outputs=outputs)
 
 
 def read(exam: Exam, folder: Path, *, triton: str, hash_seed: str) -> dict[str, bytes]:
-    """What a process of its own writes of an exam, by path."""
+    """The files that a process of its own writes for an exam, by path."""
     folder.mkdir()
     document = folder.with_suffix(".exam")
     document.write_bytes(pickle.dumps(exam))
@@ -57,7 +57,7 @@ def uids(files: dict[str, bytes]) -> set[str]:
 def test_an_exam_read_twice_makes_the_same_bytes(triton: str, phantom_exam: Path, tmp_path: Path) -> None:
     """Two processes that read one settled exam write the same files, all objects of all outputs and the previews.
 
-    What makes it the same exam is that it was settled once: the moment stands in every object. The ledger keeps it.
+    The exam must have been settled once only, because every object holds that moment. The ledger keeps it.
     """
     (exam,) = find_exams([phantom_exam]).exams
     first = read(exam, tmp_path / "first", triton=triton, hash_seed="1")
@@ -72,7 +72,7 @@ def test_an_exam_read_twice_makes_the_same_bytes(triton: str, phantom_exam: Path
 
 
 def test_an_exam_settled_at_another_time_is_another(triton: str, phantom_exam: Path, tmp_path: Path) -> None:
-    """`tetraview read` settles what it finds anew each time: its objects say so, and share no UID with earlier ones."""
+    """`tetraview read` settles the exam anew each time: its objects say so, and share no UID with earlier ones."""
     (exam,) = find_exams([phantom_exam]).exams
     first = read(exam, tmp_path / "first", triton=triton, hash_seed="1")
     later = replace(exam, settled_at=exam.settled_at + timedelta(minutes=1))

@@ -1,4 +1,4 @@
-"""Findings in real mammograms lie where masses can be; how many there are is written down, not judged."""
+"""Findings in real mammograms lie where masses can be; their number is written down, not judged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BENCH = Path(__file__).parents[1] / "bench" / "real_exams.py"
 
 @pytest.fixture(scope="module")
 def images(triton: str, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """Every image of the real exams with where its findings lie, as the bench measures it."""
+    """Every image of the real exams with the places of its findings, as the bench measures them."""
     folder = os.environ.get("TETRAVIEW_EXAMS")
     if not folder:
         pytest.skip("TETRAVIEW_EXAMS names no folder of real exams")

@@ -28,11 +28,11 @@ class Router:
     """An Orthanc that routes."""
 
     pacs: Pacs
-    #: Where it takes the service to be.
+    #: Address at which it expects the service.
     service_port: int
 
     def ask(self, path: str, *, body: bytes | None = None, method: str | None = None) -> Any:
-        """What its REST API answers."""
+        """The answer of its REST API."""
         request = urllib.request.Request(f"{self.pacs.http}/{path}", data=body, method=method)
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.loads(answer.read() or b"null")
@@ -119,7 +119,7 @@ def _processes() -> bytes:
 
 
 def _holders(port: int) -> set[str]:
-    """The programs that hold the socket of a port open: what outlives Orthanc must not be among them."""
+    """The programs that hold the socket of a port open; none that outlives Orthanc may be among them."""
     inodes = {
         fields[9]
         for line in Path("/proc/net/tcp").read_text().splitlines()[1:]

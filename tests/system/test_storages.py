@@ -1,4 +1,4 @@
-"""A mass is graded by what it looks like, not by the way its image is stored: real Triton, shipped weights."""
+"""A mass is graded by its appearance, not by the way its image is stored: real Triton, shipped weights."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def read(folder: Path, triton: str) -> Reading:
 
 
 def upright_box(reading: Reading, folder: Path, storage: Orientation) -> dict[str, Box]:
-    """Where the outline of each finding lies in its upright image."""
+    """Position of the outline of each finding in its upright image."""
     shapes = {path.stem: dcmread(path, stop_before_pixels=True) for path in folder.glob("*.dcm")}
     return {
         found.label + found.view: storage.to_stored((shapes[found.view].Rows, shapes[found.view].Columns)).inverse.box(

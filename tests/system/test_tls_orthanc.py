@@ -36,7 +36,7 @@ class Archive:
     ledger: MemoryLedger
 
     def ask(self, path: str, body: object = None) -> Any:
-        """What its REST API answers."""
+        """The answer of its REST API."""
         data = None if body is None else json.dumps(body).encode()
         with urllib.request.urlopen(f"{self.http}/{path}", data, timeout=20) as answer:
             return json.load(answer)
@@ -44,7 +44,7 @@ class Archive:
 
 @pytest.fixture
 def listener(tmp_path: Path) -> Iterator[tuple[Listener, MemoryLedger]]:
-    """It lets in the archive by its certificate, and nobody else."""
+    """The listener lets in the archive by its certificate, and nobody else."""
     ca = trustme.CA()
     ca.cert_pem.write_to_path(tmp_path / "ca.pem")
     for name in ("tetraview", "pacs"):
@@ -89,7 +89,7 @@ def archive(tmp_path: Path, listener: tuple[Listener, MemoryLedger]) -> Iterator
 
 
 def test_orthanc_takes_and_sends_by_tls(archive: Archive, tmp_path: Path) -> None:
-    """Orthanc stores what we deliver by TLS, and what it sends back by TLS is stored as from PACS."""
+    """Orthanc stores the objects we deliver by TLS, and an object it sends back by TLS is stored as from PACS."""
     image = mammogram()
     image.file_meta = FileMetaDataset()
     image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian

@@ -32,7 +32,7 @@ def named_images(phantom_exam: Path, folder: Path) -> tuple[list[Path], set[str]
 
 
 def test_an_exam_is_one_trace(service: Any, phantom_exam: Path, tmp_path: Path) -> None:
-    """From each C-STORE to each delivery, across a restart, all is part of one trace that names nobody."""
+    """All steps from each C-STORE to each delivery, across a restart, are part of one trace that names nobody."""
     images, uids = named_images(phantom_exam, tmp_path)
     with receiving() as received:
         service.sections = f'[traces]\nurl = "{received.url}"\n'
@@ -60,7 +60,7 @@ def test_an_exam_is_one_trace(service: Any, phantom_exam: Path, tmp_path: Path) 
 
 
 def test_a_collector_that_is_away_holds_up_no_exam(service: Any, phantom_exam: Path, tmp_path: Path) -> None:
-    """With nobody there the exam is done all the same, and the log says once that traces are lost."""
+    """Without a receiver the exam is done all the same, and the log says once that traces are lost."""
     images, _ = named_images(phantom_exam, tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

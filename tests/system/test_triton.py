@@ -1,4 +1,4 @@
-"""Real Triton with the real Python backend, and what tetraview makes of its ends."""
+"""Real Triton with the real Python backend, and how tetraview deals with a server that ends."""
 
 from __future__ import annotations
 
@@ -260,7 +260,7 @@ def test_triton_serves_its_own_metrics_on_loopback(tiny_repository: Path) -> Non
 
 
 def test_only_the_models_that_are_named_are_loaded() -> None:
-    """A server that was told which models to load is ready with those, and has none of the others."""
+    """A server that was told which models to load is ready with these, and has none of the others."""
     with TritonServer(models=("mommi_classifier",), grpc_port=0, metrics_port=None) as server:
         settings = Triton(url=server.url)
         with (
@@ -279,7 +279,7 @@ def test_the_shipped_detector_keeps_the_contract(triton: str) -> None:
 
 
 def test_the_shipped_classifier_keeps_the_contract(triton: str) -> None:
-    """The repository as shipped grades what it is sent, nothing included, the same way each time."""
+    """The repository as shipped grades any number of patches, even none, the same way each time."""
     with PatchModel(Triton(url=triton), model="mommi_classifier") as classifier:
         size = classifier.check().size
         ramp = np.tile(np.linspace(0, 1, size, dtype=np.float32), (size, 1))

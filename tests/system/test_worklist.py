@@ -63,7 +63,7 @@ def scheduled(headers: list[Dataset], root: str) -> Dataset:
 
 
 def outputs(worklist: UpsServer) -> list[str]:
-    """SOP Instance UIDs of what a workitem says was made, all of it at the PACS."""
+    """SOP Instance UIDs of the objects that a workitem names as its output, all of them at the PACS."""
     (performed,) = worklist.workitems[UID].UnifiedProcedureStepPerformedProcedureSequence
     for output in performed.OutputInformationSequence:
         assert [place.RetrieveAETitle for place in output.DICOMRetrievalSequence] == ["PACS"]
@@ -88,7 +88,7 @@ def ended(worklist: UpsServer, state: str) -> None:
 def test_a_workitem_leads_to_results_that_are_where_it_says(
     service: Any, worklist: UpsServer, orthanc: Any, archive: tuple[str, list[Dataset]]
 ) -> None:
-    """Scheduled while the service runs, it is completed, and what it names as output is what the PACS got."""
+    """A workitem scheduled while the service runs is completed, and its output names the objects the PACS got."""
     root, headers = archive
     service.sections = settings(worklist, root)
     service.start()
@@ -103,7 +103,7 @@ def test_a_workitem_leads_to_results_that_are_where_it_says(
 
 
 def test_a_workitem_that_is_canceled_in_time_leaves_nothing(service: Any, worklist: UpsServer, orthanc: Any) -> None:
-    """Asked over the protocol while its images cannot be had, it is canceled, and what people wrote is not logged."""
+    """A workitem whose images cannot be had is canceled on request, and the words people wrote are not logged."""
     nowhere = "http://127.0.0.1:9/dicom-web"
     service.sections = settings(worklist, nowhere)
     service.start()

@@ -1,4 +1,4 @@
-"""The nipple: heat map, loss, and what the reading makes of it."""
+"""The nipple: heat map, loss, and its use in the reading."""
 
 from __future__ import annotations
 

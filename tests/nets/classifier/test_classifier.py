@@ -129,7 +129,7 @@ def test_the_paper_preset_is_densenet_121() -> None:
 
 
 def test_every_preset_has_a_recipe() -> None:
-    """Whatever can be built can be trained by name."""
+    """Every preset can be trained by name."""
     assert set(RECIPES) == set(PRESETS)
 
 
@@ -250,7 +250,7 @@ def load(path: Path) -> tuple[DenseNet, WeightsCard]:
 
 
 def test_a_training_ends_in_weights_that_grade_as_the_network_does(found: LesionSet, tmp_path: Path) -> None:
-    """Training leaves tables, goes on where it was, and its weights file grades as the trained network does."""
+    """Training leaves tables, resumes where it stopped, and its weights file grades as the trained network does."""
     training = ClassifierTraining(
         preset=TINY, recipe=RECIPES["tiny"], folder=tmp_path, device=torch.device("cpu"), lesions=found, watched=found
     )

@@ -36,7 +36,7 @@ def test_a_configuration_without_a_place_for_the_digest_is_an_error(tmp_path: Pa
 
 
 def test_weights_that_are_served_are_kept(tmp_path: Path) -> None:
-    """A file that Triton serves is written over only by who says so; any other file may be."""
+    """A file that Triton serves is overwritten only on explicit request; any other file may be."""
     shutil.copy(CONFIG, tmp_path)
     served = tmp_path / "1" / "weights.safetensors"
     served.parent.mkdir()

@@ -21,7 +21,7 @@ def patches() -> tuple[Tensor, Tensor]:
 
 
 def test_all_pairs_of_a_window_are_the_window(patches: tuple[Tensor, Tensor]) -> None:
-    """The exact field, told to look no further than a window, says what the windowed field says."""
+    """The exact field, limited to a window, gives the result of the windowed field."""
     windowed, exact = WindowedMeanField(window=7), ExactMeanField(SIZE, window=7)
     exact.load_state_dict(windowed.state_dict())
     torch.testing.assert_close(windowed(*patches), exact(*patches), atol=1e-5, rtol=0)
@@ -29,14 +29,14 @@ def test_all_pairs_of_a_window_are_the_window(patches: tuple[Tensor, Tensor]) ->
 
 
 def test_both_forms_agree_where_influence_ends_within_the_window(patches: tuple[Tensor, Tensor]) -> None:
-    """With bandwidths so small that nothing beyond the window counts, window and all pairs are one."""
+    """With bandwidths so small that nothing beyond the window counts, window and all pairs give the same."""
     near = Bandwidths(appearance_px=0.7, nearness_px=0.5)
     windowed, exact = WindowedMeanField(bandwidths=near), ExactMeanField(SIZE, bandwidths=near)
     torch.testing.assert_close(windowed(*patches), exact(*patches), atol=1e-4, rtol=0)
 
 
 def test_gradients_are_those_of_all_pairs(patches: tuple[Tensor, Tensor]) -> None:
-    """Both forms teach their weights and the network before them the same."""
+    """Both forms give the same gradients to their weights and to the network before them."""
     learnt = []
     for field in (WindowedMeanField(window=5), ExactMeanField(SIZE, window=5)):
         unary = patches[0].clone().requires_grad_()
@@ -60,7 +60,7 @@ def test_one_pass_has_the_hand_made_answer(field: MeanField) -> None:
 
 
 def test_without_weights_the_field_is_silent(patches: tuple[Tensor, Tensor]) -> None:
-    """A field whose weights are zero gives back what the network said."""
+    """A field whose weights are zero gives back the network's own answer."""
     field = WindowedMeanField()
     field.weights.data.zero_()
     torch.testing.assert_close(field(*patches), patches[0])

@@ -82,7 +82,7 @@ def test_the_loss_weighs_network_and_field() -> None:
 
 
 def test_the_margin_keeps_a_mass_in_sight(masses: LesionSet) -> None:
-    """Of a mass in a box as a detector draws it, a patch with the declared margin shows nearly all."""
+    """A patch with the declared margin shows nearly all of a mass in a box as a detector draws it."""
     shape, generator, mass = SLIM.patch, np.random.default_rng(0), masses[0]
     wide = replace(shape, margin=3.0)
     for _ in range(20):

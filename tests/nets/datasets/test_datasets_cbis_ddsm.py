@@ -71,7 +71,7 @@ class Download:
         return [patient, "3", side, view, number, "mass", "OVAL", "SPICULATED", "4", pathology, "4", image, crop, mask]
 
     def read(self, spacing: AssumedSpacing | None = SPACING) -> Any:
-        """What the loader makes of it."""
+        """Exams as the loader reads them."""
         for part, rows in self.rows.items():
             path = self.root / f"mass_case_description_{part}_set.csv"
             with path.open("w", newline="", encoding="utf-8") as file:

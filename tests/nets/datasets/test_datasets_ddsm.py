@@ -94,7 +94,7 @@ def volume(tmp_path: Path, drawing: Any) -> Volume:
 def test_outlines_land_where_they_were_drawn(  # noqa: PLR0917
     volume: Volume, mass: Any, seen: Callable[..., None], name: str, digitizer: str, bits: int
 ) -> None:
-    """Masses given as chain codes lie on what is bright after the scanner's inversion, in both breasts."""
+    """Masses given as chain codes lie on bright tissue after the scanner's inversion, in both breasts."""
     masses = [mass(), mass(x=60, y=290, across=20, down=25)]
     volume.case(name, ["LEFT_CC", "RIGHT_MLO"], masses=masses, digitizer=digitizer, bits=bits)
     (source,) = ddsm.read(volume.root).exams
@@ -160,6 +160,6 @@ def test_an_overlay_is_read_line_by_line() -> None:
 
 @pytest.mark.parametrize("code", ["5 5 2 4", "5 5 2 9 #", "5 #", "5 x #"])
 def test_an_outline_that_is_no_chain_code_is_refused(code: str) -> None:
-    """A cut-off outline, a step that does not exist and a start without a row are told, not drawn."""
+    """A cut-off outline, a step that does not exist and a start without a row are reported, not drawn."""
     with pytest.raises(TruthUnusable):
         overlay.outline(code.split())

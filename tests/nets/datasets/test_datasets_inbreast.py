@@ -71,7 +71,7 @@ class Release:
         path.write_bytes(plistlib.dumps(document))
 
     def read(self) -> Any:
-        """What the loader makes of it."""
+        """Exams as the loader reads them."""
         (self.root / "INbreast.csv").write_text("\n".join(self.rows) + "\n", encoding="utf-8")
         return inbreast.read(self.root)
 
@@ -87,7 +87,7 @@ def release(tmp_path: Path, drawing: Any) -> Release:
 def test_masses_land_where_they_were_outlined(
     release: Release, mass: Any, seen: Callable[..., None], side: str, view: str
 ) -> None:
-    """Two outlined masses of one image lie, in canonical pixels, on what is bright there, whichever breast it is."""
+    """Two outlined masses of one image lie, in canonical pixels, on bright tissue in either breast."""
     release.image(100, "aa11", side, view, masses=[mass(), mass(x=60, y=290, across=20, down=25)], grade="4b")
     (source,) = release.read().exams
     exam, skipped = canonical_exam(source, number=7, frame=FRAME)
@@ -125,7 +125,7 @@ def test_the_only_mass_of_each_view_is_one_mass(release: Release, mass: Any) -> 
 
 
 def test_only_outlined_masses_count(release: Release, mass: Any) -> None:
-    """Other findings are no masses, and a mass of two points is told and left out; the image stays."""
+    """Other findings are no masses, and a mass of two points is reported and left out; the image stays."""
     drawn = release.image(1, "aa11", "L", "CC", masses=[mass()], findings=False, grade="2")
     release.xml(1, [("Mass", drawn.outline()), ("Mass", drawn.outline()[:2]), ("Spiculated Region", drawn.outline())])
     collection = release.read()

@@ -1,4 +1,4 @@
-"""Masses of a data set as tiles: where they lie, what is known of them, and what is left out."""
+"""Masses of a data set as tiles: their places, their known properties, and the masses left out."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def read(tmp_path: Path, drawing: Any, mass: Any, dicom: Callable[..., Path]) ->
 
 
 def test_a_mass_lies_in_the_middle_of_its_tile_at_its_true_size(read: Callable[..., DatasetLesions]) -> None:
-    """Box, mask and what is bright agree, and the area in square millimetres is that of the ellipse."""
+    """Box, mask and bright tissue agree, and the area in square millimetres is that of the ellipse."""
     (lesion,) = read().lesions
     x, y = lesion.box.centre
     assert (x, y) == pytest.approx((TILE.size / 2, TILE.size / 2), abs=1)

@@ -82,7 +82,7 @@ def untrained(tmp_path: Path) -> Path:
 
 
 def test_incomplete_exams_are_read_by_the_route_that_is_left(folder: Path) -> None:
-    """Absent views are shown to nobody, and the routes really used are counted."""
+    """Absent views are shown to no detector, and the routes really used are counted."""
     oracle = Oracle()
     routes = [Route.TRI, Route.IPSI]
     evaluation = evaluate(vindr_mammo.read(folder), {"oracle": (oracle, routes)}, frame=FRAME)
@@ -95,7 +95,7 @@ def test_incomplete_exams_are_read_by_the_route_that_is_left(folder: Path) -> No
 
 
 def test_the_report_says_what_it_must(folder: Path) -> None:
-    """Our recall with its interval stands in the paper's table, with counts, weights and what was left out."""
+    """Our recall with its interval stands in the paper's table, with counts, weights and the images left out."""
     evaluation = evaluate(vindr_mammo.read(folder), {"oracle": (Oracle(), [Route.TRI])}, frame=FRAME)
     text = report.markdown(evaluation, weights="Read with nothing.", command="tetraview_nets evaluate")
     assert "2 patients, 2 exams, 6 images, 2 masses" in text
@@ -127,7 +127,7 @@ def test_a_folder_of_which_nothing_can_be_used_is_refused() -> None:
 
 
 def test_an_untrained_network_evaluates_end_to_end(folder: Path, untrained: Path, tmp_path: Path) -> None:
-    """The command reads a folder with the tiny preset and leaves report, figures and the list of what was left out."""
+    """The command reads a folder with the tiny preset and leaves report, figures and the list of images left out."""
     out = tmp_path / "out"
     arguments = ["evaluate", "--dataset", "vindr_mammo", str(folder), "--weights-file", str(untrained)]
     options = ["--detector", "mommi", "--detector", "blob", "--route", "tri", "--threads", "1", "--out", str(out)]
@@ -160,7 +160,7 @@ def test_options_that_belong_together_are_asked_for() -> None:
 
 
 def test_a_patient_is_in_one_part_only(folder: Path) -> None:
-    """The parts by patient share nobody and leave nobody out; parts that the makers never made are refused."""
+    """The parts by patient share no patient and omit none; parts that the makers never defined are refused."""
     collection = vindr_mammo.read(folder)
     parts = [select(collection, part).patients for part in (Part.PATIENT_TRAIN, Part.PATIENT_TEST)]
     assert sorted([*parts[0], *parts[1]]) == collection.patients
@@ -182,7 +182,7 @@ def test_categories_are_read_as_data_sets_write_them(text: str, category: str | 
 
 
 def test_every_data_set_has_a_loader_and_a_word_on_comparison() -> None:
-    """No data set can be named that cannot be read, and the paper's rows rise with the rate of false positives."""
+    """Every data set that can be named can be read, and the paper's rows rise with the rate of false positives."""
     assert set(LOADERS) == set(COMPARABLE) == set(DatasetName)
     assert len(MOMMI_RECALLS) == 20
     assert all(list(anchor.recalls) == sorted(anchor.recalls) for anchor in MOMMI_RECALLS)

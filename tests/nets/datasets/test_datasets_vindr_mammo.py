@@ -53,7 +53,7 @@ class Files:
         return drawn
 
     def read(self) -> Any:
-        """What the loader makes of it."""
+        """Exams as the loader reads them."""
         for name, head, rows in (
             ("breast-level_annotations.csv", (*IMAGE, "breast_density", "split"), self.images),
             ("finding_annotations.csv", FINDING, self.findings),

@@ -1,4 +1,4 @@
-"""Anybody's mammograms from one folder: what its spreadsheet says, and what becomes of what it leaves out."""
+"""Anybody's mammograms from one folder: its spreadsheet, and the fate of everything that the spreadsheet omits."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ class Folder:
         return [exam for exam, _ in found if exam is not None]
 
     def reasons(self) -> dict[str, str]:
-        """Why which image was left out."""
+        """The images left out, each with its reason."""
         return {each.where: each.reason for each in data_folder.read(self.write()).skipped}
 
 
 @pytest.fixture
 def folder(tmp_path: Path, drawing: Any) -> Folder:
-    """An empty one."""
+    """An empty folder."""
     return Folder(tmp_path, drawing)
 
 
@@ -89,7 +89,7 @@ def boxes(*drawn: Any) -> str:
 
 
 def test_an_exam_holds_the_views_that_are_there(folder: Folder, mass: Any, seen: Callable[..., None]) -> None:
-    """Two of four views make an exam with two present views, whose boxes lie on what can be seen."""
+    """Two of four views make an exam with two present views, whose boxes lie on the visible masses."""
     left, right = folder.drawing("L", [mass()]), folder.drawing("R")
     folder.add("l.png", left, boxes=boxes(left), dataset="SET")
     folder.add("r.png", right, slot="R-CC", dataset="SET")
@@ -147,7 +147,7 @@ def test_what_counts_neither_way_is_kept_apart(folder: Folder, mass: Any) -> Non
 
 
 def test_a_nipple_is_known_where_somebody_was_sure(folder: Folder) -> None:
-    """Marks in profile and not are known, an unsure one and none are unknown; the point moves with the image."""
+    """Marks in profile or not are known, an unsure mark and none are unknown; the point moves with the image."""
     for name, patient in (("a.png", "a"), ("b.png", "b"), ("c.png", "c"), ("d.png", "d")):
         folder.add(name, folder.drawing("L"), patient=patient)
     marks = "image,x,y,in_profile\na.png,198,200,yes\nb.png,150,180,no\nc.png,198,200,unsure\n"
@@ -201,7 +201,7 @@ def test_a_column_that_is_no_list_is_named(folder: Folder, column: str, text: st
     ],
 )
 def test_what_a_row_does_not_say_well_leaves_it_out(folder: Folder, column: str, text: str, said: str) -> None:
-    """A number that is none, a part that is none and an image of which nobody knows what it shows are told by name."""
+    """An invalid number, an unknown part and an image that nobody described are reported by name."""
     folder.add("a.png", folder.drawing("L"), **{column: text})
     folder.add("b.png", folder.drawing("L"), patient="other")
     reasons = folder.reasons()
@@ -210,7 +210,7 @@ def test_what_a_row_does_not_say_well_leaves_it_out(folder: Folder, column: str,
 
 
 def test_data_sets_stay_apart_whatever_their_names_of_exams_and_patients(folder: Folder) -> None:
-    """Patient and exam 1 of one data set are others than those of another, in either order of the rows."""
+    """Patient and exam 1 of one data set differ from those of another, in either order of the rows."""
     for name, dataset, slot in (("a.png", "ONE", "L-CC"), ("b.png", "TWO+", "L-MLO"), ("c.png", "ONE", "L-MLO")):
         folder.add(name, folder.drawing("L"), dataset=dataset, slot=slot, patient="p+5", exam="1")
     for _ in range(2):
@@ -224,7 +224,7 @@ def test_data_sets_stay_apart_whatever_their_names_of_exams_and_patients(folder:
 
 
 def test_a_patient_in_two_parts_is_refused(folder: Folder) -> None:
-    """What is chosen on one part must not come from patients of another."""
+    """Choices made on one part must not rest on patients of another."""
     folder.add("a.png", folder.drawing("L"), patient="x")
     folder.add("b.png", folder.drawing("L"), patient="x", split="val", exam="2")
     with pytest.raises(DatasetUnusable, match=r"patient \S+ x is in train and val"):
@@ -244,7 +244,7 @@ def test_a_mask_alone_tells_masses(folder: Folder, mass: Any, seen: Callable[...
 
 
 def test_columns_and_marks_that_cannot_be_read_are_named(folder: Folder) -> None:
-    """A misspelt column, a manifest without rows and a nipple that is no point are each told in a sentence."""
+    """A misspelt column, a manifest without rows and a nipple that is no point are each reported in a sentence."""
     folder.add("a.png", folder.drawing("L"), boxs="[]")
     del folder.rows[0]["boxes"]
     with pytest.raises(DatasetUnusable, match="column 'boxs', which is not read: is it 'boxes'"):
@@ -263,7 +263,7 @@ def test_columns_and_marks_that_cannot_be_read_are_named(folder: Folder) -> None
 
 
 def test_what_is_missing_is_said(folder: Folder) -> None:
-    """An image that is not there and a view that is none are left out by name, the rest is read."""
+    """A missing image and an invalid view are left out by name, and the rest is read."""
     folder.add("a.png", folder.drawing("L"))
     folder.add("b.png", folder.drawing("L"), slot="L-XCCL")
     folder.add("c.png", folder.drawing("R"), slot="R-CC")
@@ -333,7 +333,7 @@ def test_exams_are_kept_until_a_file_changes(
 
 @pytest.mark.parametrize("mix", ["X=0", "X=-1", "X=nan", "X", "X=1,Y=inf"])
 def test_a_mix_that_draws_nothing_is_refused(mix: str) -> None:
-    """A share that is no number above zero is told, not passed to the draw."""
+    """A share that is no number above zero is reported, not passed to the draw."""
     request = DataRequest(folders=[], mix=mix, workers=1, root=None)
     with pytest.raises(DatasetUnusable, match="--mix"):
         _ = request.shares
@@ -342,7 +342,7 @@ def test_a_mix_that_draws_nothing_is_refused(mix: str) -> None:
 def test_what_a_training_needs_is_asked_for_before_it_begins(
     folder: Folder, mass: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without validation exams, outlines or both classes in either part nothing is learnt; what is left out is said."""
+    """Without validation exams, outlines or both classes in either part nothing is learnt; omissions are reported."""
     drawn = folder.drawing("L", [mass()])
     outline = json.dumps([[[x + 0.5, y + 0.5] for x, y in drawn.outline()]])
     folder.add("a.png", drawn, boxes=boxes(drawn), pathology="BENIGN", patient="a")

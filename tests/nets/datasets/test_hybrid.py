@@ -1,4 +1,4 @@
-"""Masses laid into breasts of patients: where they lie, how they show, and what is known of them."""
+"""Masses laid into breasts of patients: their places, their looks and their known properties."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EMPTY = replace(
 
 @pytest.fixture(scope="module")
 def bare() -> list[CanonicalExam]:
-    """Breasts in which there is nothing."""
+    """Breasts without any object."""
     return [canonical_exam(phantom.generate(seed, recipe=EMPTY), TINY.frame) for seed in range(6)]
 
 
@@ -107,7 +107,7 @@ def test_tissue_stays_and_truth_is_added(bare: list[CanonicalExam]) -> None:
 
 
 def test_masses_that_were_there_stay() -> None:
-    """What a patient's breast shows is kept, and nothing is laid on it."""
+    """Masses in a patient's own breast are kept, and no object is laid on them."""
     exam = canonical_exam(phantom.generate(3, recipe=replace(EMPTY, mass_probability=1.0)), TINY.frame)
     for seed in range(5):
         hybrid = hybrid_exam(exam, seed=seed)
@@ -116,7 +116,7 @@ def test_masses_that_were_there_stay() -> None:
 
 
 def test_a_view_alone_has_no_decoys(bare: list[CanonicalExam]) -> None:
-    """Where no other view can tell it from a mass nothing is laid that is none."""
+    """No decoy is laid where no other view could tell it from a mass."""
     alone = replace(bare[0], present=np.array([True, False, False, False]))
     kinds = np.concatenate([hybrid_exam(alone, seed=seed).kinds for seed in range(20)])
     assert set(kinds.tolist()) == {0}

@@ -1,4 +1,4 @@
-"""The benchmark on real mammograms: what is counted, what stands beside it, and the commands that make the page."""
+"""The benchmark on real mammograms: its counts, its comparisons, and the commands that make the page."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from tetraview_nets.studies.real.tables import route_table
 
 
 class Oracle:
-    """Finds every mass, surely, and says nothing else."""
+    """Finds every mass with certainty, and nothing else."""
 
     def read(self, exam: CanonicalExam, views: Sequence[int]) -> list[Detections]:
         """The truth."""
@@ -94,7 +94,7 @@ def exams(folder: Path) -> list[CanonicalExam]:
 
 @pytest.fixture
 def readings(exams: list[CanonicalExam]) -> list[ViewReading]:
-    """What the oracle says of them."""
+    """The oracle's readings of the exams."""
     return read_all(BoxReader(Oracle()), exams)
 
 
@@ -105,7 +105,7 @@ def one(figures: Sequence[Figure], **wanted: str) -> Figure:
 
 
 def test_marks_where_nothing_counts_are_no_false_positives(exams: list[CanonicalExam]) -> None:
-    """A mark on an ignored region is dropped by its centre or by its area; beside it, it counts; a hit always does."""
+    """A mark on an ignored region is dropped by its centre or area; a mark beside it counts, and a hit always does."""
     normal = exams[3]
     view = int(np.flatnonzero(normal.present)[0])
     rows, columns = np.nonzero(normal.masks[view] & IGNORED)
@@ -188,7 +188,7 @@ def test_the_papers_rule_counts_outlines(readings: list[ViewReading]) -> None:
 
 
 def test_the_second_view_is_counted_where_it_is(readings: list[ViewReading]) -> None:
-    """What a route adds is told on breasts with both views; masses found in one view alone are not found in both."""
+    """A route's gain is measured on breasts with both views; masses found in one view alone are not found in both."""
     group = Group(data="SET", medium="digital")
     blind = [
         replace(each, boxes=each.boxes[:0], scores=each.scores[:0], outlines=[])

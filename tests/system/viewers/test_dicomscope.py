@@ -1,4 +1,4 @@
-"""Presentation state and Mammography CAD SR in DICOMscope, on a screen in memory; its buttons are found by place."""
+"""Presentation state and Mammography CAD SR in DICOMscope on a virtual screen; its buttons are found by position."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 JAR, SETTINGS = Path("/usr/share/java/DICOMscope.jar"), Path("/etc/dcmtk/DICOMscope.cfg")
 LIBRARIES = "/usr/lib/x86_64-linux-gnu/jni"
 ARTEFACTS = Path(os.environ.get("TETRAVIEW_ARTEFACTS", Path(__file__).parents[3] / ".artefacts"))
-#: Where the buttons are, pixels from the upper left corner of the screen.
+#: Positions of the buttons, pixels from the upper left corner of the screen.
 OPEN_IMAGE, OPEN_REPORT, OPEN_STATE = (28, 15), (74, 15), (102, 15)
 Screen = NDArray[np.uint8]
 
@@ -43,7 +43,7 @@ class Scope:
         subprocess.run(command, env=environment, check=True, timeout=60, stdout=subprocess.DEVNULL)
 
     def screen(self) -> Screen:
-        """What the screen shows, uint8 [rows, columns]."""
+        """The picture on the screen, uint8 [rows, columns]."""
         self.run("import", "-window", "root", str(self.folder / "screen.png"))
         picture = cv2.imread(str(self.folder / "screen.png"), cv2.IMREAD_GRAYSCALE)
         assert picture is not None
@@ -134,11 +134,11 @@ def _shows_image(screen: Screen) -> bool:
 
 
 def _shows_statement(screen: Screen) -> bool:
-    """Words stand at the lower edge, where the image itself is dark."""
+    """The text stands at the lower edge, where the image itself is dark."""
     return bool((screen[900:925, 10:300] > 200).mean() > 0.05)
 
 
 def _shows_document(screen: Screen) -> bool:
-    """The right half is paper with words on it."""
+    """The right half is white paper with text on it."""
     paper = screen[130:900, 680:1230]
     return bool((paper > 240).mean() > 0.8 and (paper < 80).mean() > 0.01)

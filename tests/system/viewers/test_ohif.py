@@ -47,7 +47,7 @@ CONFIG = """window.config = {
     configuration: {friendlyName: 'PACS', name: 'pacs', qidoRoot: '/dicom-web', wadoRoot: '/dicom-web',
       wadoUriRoot: '/dicom-web', imageRendering: 'wadors', thumbnailRendering: 'wadors', enableStudyLazyLoad: true}}]};
 """
-#: Where the viewport is in a window of 1280 by 900, below its bars.
+#: Position of the viewport in a window of 1280 by 900, below its bars.
 VIEWPORT = (slice(160, 880), slice(292, 1238))
 Picture = NDArray[np.int64]
 
@@ -135,7 +135,7 @@ def mark(folder: Path, view: View, box: Box, *, orthanc: Any, out: Path) -> Mark
 
 
 def _in_own_series(image: Path, folder: Path) -> Path:
-    """A copy: of images in one series, OHIF may open another one than that which a Segmentation refers to."""
+    """A copy, for if images share a series, OHIF may open another one than the Segmentation refers to."""
     dataset = dcmread(image)
     dataset.SeriesInstanceUID = generate_uid(entropy_srcs=[dataset.SOPInstanceUID])
     dataset.save_as(folder / image.name)
@@ -170,7 +170,7 @@ def colour(
     is_drawn: Callable[[Picture], NDArray[np.bool_]],
     name: str,
 ) -> NDArray[np.bool_]:
-    """Where a row of the study's list draws with a colour; it is opened again, as a slow machine may miss a click."""
+    """Where a row of the study's list draws in a colour; it is opened again, as a slow machine may miss a click."""
     for _ in range(3):
         page = opened(browser, ohif, marked.study, row)
         drawn = await_colour(page, is_drawn, name)
@@ -181,7 +181,7 @@ def colour(
 
 
 def await_colour(page: Page, is_drawn: Callable[[Picture], NDArray[np.bool_]], name: str) -> NDArray[np.bool_] | None:
-    """Where the viewport has the colour, once it no longer changes, and a picture kept; None where nothing has it."""
+    """Where the viewport has the colour, once it no longer changes; None where it has not. A picture is kept."""
     before = -1
     for _ in range(90):
         page.wait_for_timeout(1000)
@@ -199,7 +199,7 @@ def await_colour(page: Page, is_drawn: Callable[[Picture], NDArray[np.bool_]], n
 
 
 def orange(picture: Picture) -> NDArray[np.bool_]:
-    """The colour that we recommend for segments, whatever lies under it."""
+    """The colour that we recommend for segments, over any background."""
     return np.asarray(picture[..., 2] - picture[..., 0] > 60)
 
 
@@ -209,7 +209,7 @@ def green(picture: Picture) -> NDArray[np.bool_]:
 
 
 def expected(marked: Marked) -> Box:
-    """Where the mark belongs in the viewport: OHIF fits the image into it and centres it."""
+    """Position of the mark in the viewport: OHIF fits the image into the viewport and centres it."""
     left, top, right, bottom = 289, 52, 1241, 892
     rows, columns = marked.shape
     scale = min((right - left) / columns, (bottom - top) / rows)

@@ -61,7 +61,7 @@ def test_another_reader_finds_the_marks_of_the_slicer_output(tmp_path: Path) -> 
 
 
 def test_another_reader_needs_the_slicer_output(tmp_path: Path) -> None:
-    """Without a plane, as the standard has it for mammograms, that reader refuses: the output is there for a reason."""
+    """Without a plane, as the standard has it for mammograms, the reader refuses a file, so the output is needed."""
     exam, reading = probe_exam(tmp_path)
     write_report(exam, reading, spool=Path("/"), folder=tmp_path, outputs=[OUTPUTS["air"]])
     done = read(tmp_path / "air" / "seg-L-CC.dcm", tmp_path / "masks.npy")

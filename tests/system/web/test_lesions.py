@@ -1,4 +1,4 @@
-"""Marks and rows of a lesion, and the keys."""
+"""Marks and rows of a lesion on the page, and the keys that move between lesions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages do by themselves, and what they never do."""
+"""The pages renew themselves, and never let foreign words act."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.system
 
-#: Words that try to run, to leave their place or to turn what follows them around.
+#: Words that try to run as code, to leave their place or to reverse the text after them.
 HOSTILE = (
     "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
     "<svg onload=document.title='taken'></svg>'\" autofocus onfocus=document.title='taken' x='"

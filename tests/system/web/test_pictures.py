@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.system
 
-#: Of the previews: grey level of a band near their top, and where it is, as shares of width and height.
+#: Grey level of a band near the top of the previews, and its place as shares of width and height.
 GREY, BAND = 100, (0.5, 0.15)
 
 
@@ -51,7 +51,7 @@ def test_outlines_enclose_what_they_outline(site: Site, size: tuple[int, int]) -
 
 
 def test_chest_walls_meet(site: Site) -> None:
-    """Right images end where left ones begin: the same spot of both is one image's width apart."""
+    """Right images end where left ones begin, so the same spot of both is one image's width apart."""
     with site.visit(site.exam) as page:
         centres = np.array([middle for middle, _ in squares(photograph(page))])
     across = np.ptp(centres[:, 0])
@@ -98,7 +98,7 @@ def greys(page: Page) -> list[int]:
 
 
 def linear(level: int, *, centre: float, width: float) -> int:
-    """What a LINEAR window makes of a grey level, 0 to 255 (PS3.3 C.11.2.1.2.1)."""
+    """A grey level after a LINEAR window, 0 to 255 (PS3.3 C.11.2.1.2.1)."""
     shown = ((level - (centre - 0.5)) / (width - 1) + 0.5) * 255
     return round(min(max(shown, 0), 255))
 

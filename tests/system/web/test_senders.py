@@ -1,4 +1,4 @@
-"""One click lets a sender in, by whatever address the page is at; another site's click does not."""
+"""One click lets a sender in at any address of the page; a click on another site does not."""
 
 from __future__ import annotations
 
