@@ -45,7 +45,7 @@ def triton_home() -> Path:
 
 
 def model_repository() -> Path:
-    """What Triton loads: ``TETRAVIEW_MODEL_REPOSITORY``, or the repository of the checkout."""
+    """The repository that Triton loads: ``TETRAVIEW_MODEL_REPOSITORY``, or the one of the checkout."""
     return Path(os.environ.get(REPOSITORY_VARIABLE) or _CHECKOUT / "triton_models" / "repository")
 
 
