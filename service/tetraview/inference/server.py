@@ -281,7 +281,7 @@ def _ends_with_parent() -> list[str]:
 
 
 def _environment(home: Path) -> dict[str, str]:
-    """What the Python models need to run in the virtual environment of this process, on the cores it may use."""
+    """Environment that lets the Python models run in this process's virtual environment, on the cores it may use."""
     libraries = [str(home / "nvidia_pytriton.libs"), str(sysconfig.get_config_var("LIBDIR"))]
     inherited = os.environ.get("LD_LIBRARY_PATH")
     return {

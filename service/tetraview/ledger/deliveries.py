@@ -165,7 +165,7 @@ class Deliveries(Session):
             connection.execute(deliveries.update().where(is_row_of(key)).values(commit_by=commit_by))
 
     def commitment(self, transaction_uid: str) -> tuple[Delivery, int] | None:
-        """What a transaction is about as it is now, and the round in which it was opened; None for an unknown one."""
+        """The delivery of a transaction as it is now, and the round in which it was opened; None for an unknown one."""
         names = ("exam_id", "generation", "destination", "sop_instance_uid")
         same = sa.and_(*(deliveries.c[name] == commitments.c[name] for name in names))
         query = sa.select(deliveries, commitments.c.round.label("asked_in"))
