@@ -105,7 +105,7 @@ class App:
         return self._settings.web.url(self._web.port)
 
     def start(self) -> None:
-        """Start in the order that what is started can rely on what it needs; what cannot all start is stopped.
+        """Start each part after the parts it needs; if one cannot start, stop those that have.
 
         Raises:
             SettingsInvalid: an address cannot be listened on, or probabilities are asked for that nobody calibrated.
@@ -181,7 +181,7 @@ class App:
             "ticker": self._check_ticker,
             "heartbeat": self._check_heartbeat,
         }
-        # Images are to be received while Triton is away: only who does nothing but read is not ready then.
+        # Images are received even while Triton is away: then only a service that does nothing but read is not ready.
         checks |= self._listener.checks if self._listener else self._worker.checks if self._worker else {}
         pages = create_app(
             ledger=self.ledger,

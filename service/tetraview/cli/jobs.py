@@ -40,7 +40,7 @@ def requeue(
     everything: Everything = False,
     config: ConfigFile = None,
 ) -> None:
-    """Send again what was refused; a running service begins at once, another one when it starts."""
+    """Send refused objects again; a running service begins at once, a stopped one when it starts."""
     if exam is None and destination is None and not everything:
         raise typer.BadParameter("name an exam, a --destination, or --all")
     settings = load_settings(config)

@@ -62,7 +62,7 @@ def serve(config: ConfigFile = None) -> None:
     with stop_requested() as stop, App(settings, log=sys.stdout):
         stop.wait()
     sys.stdout.flush()
-    # What DBOS has begun with a database that is away would be waited for without end.
+    # Otherwise Python would wait without end for work that DBOS began with a database that is away.
     os._exit(0)
 
 
@@ -71,7 +71,7 @@ def demo(
     folder: Annotated[Path | None, typer.Argument(help="Your own DICOM images; without it a synthetic exam.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for everything the demo leaves.")] = Path("demo-output"),
 ) -> None:
-    """Send one exam through PACS, tetraview and Triton on this machine and show what comes back."""
+    """Send one exam through PACS, tetraview and Triton on this machine and show the results that come back."""
     from tetraview.tools.demo.demo import run_demo
 
     with stop_requested() as stop:
@@ -248,9 +248,9 @@ def triton(
     ] = None,
     config: ConfigFile = None,
 ) -> None:
-    """Run NVIDIA Triton until Ctrl-C, with the models that a settings file names; without one with all that there are.
+    """Run NVIDIA Triton until Ctrl-C with the models that a settings file names, or with all models if there is none.
 
-    A model takes some hundred megabytes of memory. What it says of itself, also what its weights were trained on, comes
+    A model takes some hundred megabytes of memory. Its description, including the training data of its weights, comes
     from the repository that is served.
     """
     from tetraview.inference.server import TritonServer

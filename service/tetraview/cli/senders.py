@@ -22,7 +22,7 @@ SenderName = Annotated[str, typer.Argument(metavar="AE@ADDRESS", help="AE title 
 
 @senders_app.callback()
 def senders(context: typer.Context, config: ConfigFile = None) -> None:
-    """Show who may send and who was not let in."""
+    """Show the senders that are let in and those that were not."""
     if context.invoked_subcommand is not None:
         return
     settings = load_settings(config)

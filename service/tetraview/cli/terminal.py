@@ -1,4 +1,4 @@
-"""What all commands share: where they print, and the option that names the settings file."""
+"""Parts that all commands share: where they print, and the option that names the settings file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one way in which we open an association, and what is said where none comes about."""
+"""The one way in which we open an association, and the errors when none comes about."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def associate(
     calling_ae_title: str,
     handlers: Sequence[EventHandlerType] = (),
 ) -> Association:
-    """Open an association; whatever the peer does, it ends within the destination's limits.
+    """Open an association; the attempt ends within the destination's time limits, whatever the peer does.
 
     Args:
-        destination: who is called.
-        contexts: what is proposed.
-        unaccepted: what it does not accept where it accepts no context, and the remedy.
+        destination: the peer to call.
+        contexts: the presentation contexts to propose.
+        unaccepted: name of the thing refused by a peer that accepts no context, and the remedy.
         calling_ae_title: our AE title.
-        handlers: of pynetdicom's events.
+        handlers: handlers of pynetdicom's events.
 
     Raises:
         DestinationUnavailable: it does not answer, or asks for another try.
-        DeliveryRefused: it rejects us, or what is proposed, for good.
+        DeliveryRefused: it rejects us, or the proposed contexts, for good.
         SettingsInvalid: our AE title cannot be one, or a certificate cannot be used.
     """
     entity = application_entity(
@@ -63,12 +63,12 @@ def associate(
 
 
 def _limit_silence(event: evt.Event, seconds: float) -> None:
-    """Give up on a peer that stops in the middle of a PDU: no timer of pynetdicom covers that."""
+    """Give up on a peer that stops in the middle of a PDU; none of pynetdicom's timers covers that."""
     _let_be_silent(event.assoc, seconds)
 
 
 def _let_be_silent(association: Association, seconds: float) -> None:
-    """How long a peer may stop in the middle of a PDU, or take no more data."""
+    """Limit how long a peer may stop in the middle of a PDU, or take no more data."""
     connection = association.dul.socket
     if connection is not None and connection.socket is not None:
         connection.socket.settimeout(seconds)
@@ -110,13 +110,13 @@ def associated(
     """An association for a command that a person waits for, released at its end.
 
     Args:
-        destination: who is called.
-        contexts: what is proposed.
-        unaccepted: what it does not accept where it accepts no context, and the remedy.
+        destination: the peer to call.
+        contexts: the presentation contexts to propose.
+        unaccepted: name of the thing refused by a peer that accepts no context, and the remedy.
         calling_ae_title: our AE title.
 
     Raises:
-        DestinationUnavailable: it does not answer, rejects us or what is proposed, or ends the association.
+        DestinationUnavailable: it does not answer, rejects us or the proposed contexts, or ends the association.
         SettingsInvalid: our AE title cannot be one, or a certificate cannot be used.
     """
     try:

@@ -59,9 +59,9 @@ def awaiting_files() -> Iterator[None]:
 
 
 def tls_arguments(destination: Destination) -> tuple[ssl.SSLContext, str] | None:
-    """What pynetdicom needs to open an association by TLS, the certificate's name being checked; None without.
+    """Arguments with which pynetdicom opens an association by TLS and checks the certificate's name; None without TLS.
 
-    Files are read each time, so that a renewed certificate counts from the next association on.
+    Files are read each time, so a renewed certificate counts from the next association on.
 
     Raises:
         SettingsInvalid: a file cannot be read or does not hold what it should.

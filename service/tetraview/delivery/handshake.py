@@ -14,12 +14,12 @@ _ALERT_SECONDS = 1.0
 _EXPIRED = 10
 _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
 _OTHER_NAME = frozenset({62, 64})
-#: What OpenSSL calls an answer that is no TLS.
+#: OpenSSL's names for an answer that is not TLS.
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_MESSAGE", "HTTP_REQUEST"})
 
 
 def tls_fault(destination: Destination) -> str:
-    """What is wrong with TLS to a destination and how to mend it, by shaking hands once more; empty if it is not TLS.
+    """The fault of TLS to a destination and its remedy, found by a second handshake; empty if TLS is not at fault.
 
     Raises:
         SettingsInvalid: a file cannot be read or does not hold what it should.

@@ -20,7 +20,7 @@ PROPOSED_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
 
 class Outcome(Enum):
-    """What an answer means for the object."""
+    """Meaning of an answer for the object."""
 
     DELIVERED = "delivered"
     #: Try the same bytes again, later.
@@ -84,7 +84,7 @@ def deliver(path: Path, result: ResultObject, destination: Destination, *, calli
 
 
 def outcome_of(status: int) -> tuple[Outcome, str]:
-    """What a C-STORE status means for the object, and the status in words."""
+    """The meaning of a C-STORE status for the object, and the status in words."""
     for first, last, outcome, words in STATUSES:
         if first <= status <= last:
             return outcome, f"0x{status:04X} {words}"

@@ -23,7 +23,7 @@ _REFERENCED_UID, _FAILURE_REASON, _WARNING_REASON = "00081155", "00081197", "000
 #: Failure Reasons by which a service says that it has, or is just storing, an instance of this UID.
 _DUPLICATES = frozenset({0x0111, 45070, 45071})
 _SUCCESSES = frozenset({HTTPStatus.OK, HTTPStatus.ACCEPTED})
-#: What the same bytes may meet with differently later.
+#: Statuses after which the same bytes may be accepted later.
 _LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
 

@@ -22,7 +22,7 @@ _WRONG_ADDRESS = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED,
 
 @dataclass(frozen=True, kw_only=True)
 class WebAnswer:
-    """What a destination answered."""
+    """Answer of a destination."""
 
     status: int
     #: Names in lower case.
@@ -76,7 +76,7 @@ def ask(client: httpx.Client, request: httpx.Request, destination: Destination) 
 
 
 def check_address(status: int, destination: Destination) -> None:
-    """Say what a status means that has nothing to do with what was asked.
+    """Raise the error for a status that has nothing to do with the request itself.
 
     Raises:
         DestinationUnavailable: it is such a status.

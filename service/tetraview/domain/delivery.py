@@ -10,7 +10,7 @@ from tetraview.domain.view import View
 
 
 class ResultKind(StrEnum):
-    """What kind of object a result is, as people call it."""
+    """Kind of a result object, under the name that people use."""
 
     #: Segmentation of one view.
     SEGMENTATION = "SEG"
@@ -42,7 +42,7 @@ class ResultObject:
 
 
 class DeliveryState(StrEnum):
-    """What became of one object at one destination."""
+    """State of one object at one destination."""
 
     PENDING = "pending"
     #: Stored there; a destination that commits has yet to say that it keeps it.

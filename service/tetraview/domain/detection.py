@@ -1,4 +1,4 @@
-"""What the detector answered for an exam, still in canonical pixels and before any threshold."""
+"""The detector's answer for an exam, still in canonical pixels and before any threshold."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Detections:
     model: Model
     #: Score thresholds by operating point and route.
     operating_points: Mapping[str, Mapping[Route, float]]
-    #: What may be one mass in both views of a breast; a pair that is not named is none.
+    #: Pairs of detections that may be one mass in both views of a breast; detections without a pair are not.
     pairs: tuple[Pair, ...] = ()
     #: From score to the probability that the box marks a mass, for the routes that were calibrated.
     calibration: Mapping[Route, Platt] = field(default_factory=dict)

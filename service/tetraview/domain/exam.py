@@ -45,7 +45,7 @@ class ExamEnd(StrEnum):
 
 
 class Remark(StrEnum):
-    """What is special about an exam as a whole; the value is the code people see."""
+    """Special circumstance of an exam as a whole; the value is the code that people see."""
 
     #: One breast has images, the other none: not the same as a transfer that was cut short.
     UNILATERAL = "UNILATERAL"

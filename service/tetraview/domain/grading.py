@@ -1,4 +1,4 @@
-"""What a classifier says of a mass candidate."""
+"""A classifier's grading of a mass candidate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One received SOP instance and what was decided about it."""
+"""One received SOP instance and the decision about it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tetraview.domain.view import View
 
 
 class Decision(StrEnum):
-    """Why an image is read, or why not; the value is the reason code people see."""
+    """Why an image is read, or why not; the value is the reason code that people see."""
 
     READ = "READ"
     #: Made by this software.
@@ -25,7 +25,7 @@ class Decision(StrEnum):
     NOT_PRIMARY = "NOT_PRIMARY"
     #: Belongs to a biopsy or to marking for one.
     BIOPSY = "BIOPSY"
-    #: Of a contrast acquisition.
+    #: Belongs to a contrast acquisition.
     CONTRAST = "CONTRAST"
     #: Two-dimensional, but computed from a tomosynthesis.
     SYNTHETIC = "SYNTHETIC"
@@ -36,7 +36,7 @@ class Decision(StrEnum):
     NO_LATERALITY = "NO_LATERALITY"
     #: Attributes disagree about the side.
     LATERALITY_CONTRADICTION = "LATERALITY_CONTRADICTION"
-    #: Neither CC nor MLO can be told.
+    #: It cannot be told whether the image is CC or MLO.
     NOT_STANDARD_VIEW = "NOT_STANDARD_VIEW"
     #: Another projection, or a standard one by another technique.
     EXTRA_VIEW = "EXTRA_VIEW"
@@ -44,7 +44,7 @@ class Decision(StrEnum):
     NO_SPACING = "NO_SPACING"
     NO_PIXELS = "NO_PIXELS"
     DEVICE_NOT_VALIDATED = "DEVICE_NOT_VALIDATED"
-    #: Of a diagnostic exam, where screening is read.
+    #: Belongs to a diagnostic exam, where only screening is read.
     DIAGNOSTIC = "DIAGNOSTIC"
     #: Another image of the exam fills the slot.
     NOT_CHOSEN = "NOT_CHOSEN"
@@ -54,12 +54,12 @@ class Decision(StrEnum):
     EXAM_NOT_READ = "EXAM_NOT_READ"
 
 
-#: What is kept and shown with an exam but is no image of it.
+#: Objects that are kept and shown with an exam but are not images of it.
 NOTED = frozenset({Decision.OWN_RESULT, Decision.RESULT_OBJECT, Decision.NOT_MAMMOGRAPHY})
 
 
 class Flag(StrEnum):
-    """What people should know of an image whether it is read or not."""
+    """A remark that people should see with an image, whether it is read or not."""
 
     BURNED_IN = "BURNED_IN"
     LOSSY = "LOSSY"
@@ -69,7 +69,7 @@ class Flag(StrEnum):
     LOW_ENERGY = "LOW_ENERGY"
     SYNTHETIC = "SYNTHETIC"
     IMPLANT = "IMPLANT"
-    #: The device is none that the models were validated on.
+    #: The models were not validated on the device.
     DEVICE_NOT_VALIDATED = "DEVICE_NOT_VALIDATED"
     #: Nothing says whether the exam is for screening or diagnosis.
     PURPOSE_UNKNOWN = "PURPOSE_UNKNOWN"
@@ -140,7 +140,7 @@ class Recorded(StrEnum):
     NEW = "new"
     #: The same bytes again.
     SAME = "same"
-    #: Other bytes from the same sender: a new version.
+    #: Other bytes from the same sender, which are a new version.
     CHANGED = "changed"
-    #: Other bytes from another sender: not kept.
+    #: Other bytes from another sender; they are not kept.
     CONFLICT = "conflict"

@@ -1,4 +1,4 @@
-"""What decoding one image may use."""
+"""Resources that decoding one image may use."""
 
 from __future__ import annotations
 

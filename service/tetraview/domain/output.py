@@ -39,9 +39,9 @@ class CodingScheme(StrEnum):
 
 
 class TrackingScope(StrEnum):
-    """What shares a Tracking UID in the measurement report and the Segmentations."""
+    """Findings that share a Tracking UID in the measurement report and the Segmentations."""
 
-    #: Each view's finding has its own: viewers merge what has the same, and then draw one outline only.
+    #: Each view's finding has its own UID: viewers merge findings with the same UID and then draw only one outline.
     VIEW = "view"
     #: The findings of one lesion in both views share one.
     LESION = "lesion"
@@ -49,7 +49,7 @@ class TrackingScope(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """What a destination gets."""
+    """Objects sent to a destination, and their form."""
 
     name: str
     #: Kinds of objects; Segmentations, Presentation States and Secondary Captures only of views with findings.

@@ -1,4 +1,4 @@
-"""What this software calls itself in DICOM objects and associations."""
+"""Names of this software in DICOM objects and associations."""
 
 from __future__ import annotations
 

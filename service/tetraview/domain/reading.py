@@ -1,4 +1,4 @@
-"""What the models said of one generation of an exam."""
+"""The models' results for one generation of an exam."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from tetraview.domain.view import Route, View
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """Which weights ran; a copy of what Triton's model says of itself."""
+    """The weights that ran; a copy of the description that Triton's model gives of itself."""
 
     name: str
     version: str
     preset: str
     weights_sha256: str
     generator_version: str
-    #: Names of the data sets that the weights were fitted to. Readings that do not say are older than any weights that
-    #: had seen more than phantoms.
+    #: Names of the data sets that the weights were fitted to. Readings that do not name any are older than the first
+    #: weights that had seen more than phantoms.
     data_sets: tuple[str, ...] = (PHANTOMS,)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ViewReading:
-    """What was found in one view, or why it could not be read."""
+    """The findings of one view, or why it could not be read."""
 
     view: View
     sop_instance_uid: str
@@ -47,7 +47,7 @@ class ViewReading:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """The result of reading an exam: every image of the exam has its view here, also the failed ones."""
+    """The result of reading an exam: every image of the exam has its view here, even if reading it failed."""
 
     exam_id: str
     generation: int
@@ -60,12 +60,12 @@ class Reading:
     #: Seconds spent by stage: ``decode``, ``detect``, ``findings``, ``cut``, ``segment``, ``classify``,
     #: ``outline``. A model that outlines and grades in one pass is counted in ``segment``.
     stage_seconds: Mapping[str, float]
-    #: What graded the findings; None where no classifier is set or no view could be read.
+    #: Model that graded the findings; None where no classifier is set or no view could be read.
     classifier: Model | None = None
-    #: What outlined the findings; None where no segmenter is set or no view could be read.
+    #: Model that outlined the findings; None where no segmenter is set or no view could be read.
     segmenter: Model | None = None
-    #: What the weights of all that ran were trained on, one sentence; follows from the models unless it is given. Kept
-    #: in its words, so that what is written of a reading later says the same.
+    #: Training data of the weights of all models that ran, one sentence; made from the models unless it is given. The
+    #: sentence itself is kept, so that objects written later from the same reading say the same.
     training: str = ""
 
     def __post_init__(self) -> None:
@@ -75,7 +75,7 @@ class Reading:
 
     @property
     def models(self) -> tuple[Model, ...]:
-        """Those that ran: detector, segmenter and classifier, one that did two of these once."""
+        """The models that ran: detector, segmenter and classifier; a model that did the work of two is listed once."""
         return tuple(dict.fromkeys(model for model in (self.model, self.segmenter, self.classifier) if model))
 
     @property

@@ -1,4 +1,4 @@
-"""Who sends to us: whom we let in, and whom we did not."""
+"""Senders: those that we let in, and those that we did not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-#: Calling AE title of whatever comes by STOW-RS, where senders have none.
+#: Calling AE title of everything that arrives by STOW-RS, where senders have none.
 DICOMWEB = "DICOMWEB"
 
 
@@ -19,7 +19,7 @@ class Refusal(StrEnum):
     WRONG_ADDRESS = "wrong_address"
     #: The AE title belongs to another certificate.
     WRONG_CERTIFICATE = "wrong_certificate"
-    #: The AE title that was called is none of ours.
+    #: The called AE title is not one of ours.
     WRONG_CALLED_AE_TITLE = "wrong_called_ae_title"
     #: No secure connection came about, so there is no AE title.
     TLS = "tls"
@@ -61,7 +61,7 @@ class RejectedSender:
     reason: Refusal
     #: A name in the certificate that it showed; empty without.
     certificate: str
-    #: What is wrong in words, where the reason does not say it all.
+    #: The fault in words, where the reason alone does not explain it.
     detail: str
     count: int
     first_at: datetime

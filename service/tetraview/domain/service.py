@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, kw_only=True)
 class RunningService:
-    """What a service tells the others about itself."""
+    """Facts that a service tells the others about itself."""
 
     #: Its name, which no other has and which it keeps over restarts.
     executor_id: str

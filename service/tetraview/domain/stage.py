@@ -1,4 +1,4 @@
-"""What reads an exam, in the order of the reading."""
+"""The stages that read an exam, in the order of the reading."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ INTERMEDIATE_FROM, HIGH_FROM = 0.3241, 0.6250
 class Suspicion(StrEnum):
     """The estimated suspicion level of a candidate."""
 
-    #: Scored as what is followed up or left alone (categories 1 to 3).
+    #: Scored like findings that are followed up or left alone (categories 1 to 3).
     LOW = "low"
     #: Scored as 4A or 4B.
     INTERMEDIATE = "intermediate"

@@ -1,4 +1,4 @@
-"""What weights were trained on, as the card of a weights file says it, and the one sentence that is made of it."""
+"""Training data of weights, as named by the card of a weights file, and the one sentence made from it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-#: The name under which cards know the exams of our own generator.
+#: Name that cards give to the exams of our own generator.
 PHANTOMS = "synthetic phantoms"
-#: What stands in the place of a name where a card does not say.
+#: Stands in place of a name where a card gives none.
 UNNAMED = "unnamed data"
-#: What cards said of phantoms before they named data sets.
+#: Text by which cards named phantoms before they listed data sets.
 _PHANTOMS_BEFORE = "synthetic phantom"
 
 
 class Role(StrEnum):
-    """What a data set was used for."""
+    """Purpose for which a data set was used."""
 
     #: The weights were fitted to it.
     TRAINING = "training"
@@ -28,9 +28,9 @@ class Role(StrEnum):
 class TrainingData:
     """One data set in the making of weights."""
 
-    #: As sentences name it, such as CBIS-DDSM.
+    #: Name used in sentences, such as CBIS-DDSM.
     name: str
-    #: Under which its images may be used, such as CC BY 3.0.
+    #: Licence under which its images may be used, such as CC BY 3.0.
     licence: str
     #: The publication that asks to be cited; empty where there is none.
     citation: str
@@ -56,13 +56,13 @@ class TrainingData:
 
 
 def data_sets_of(card: Mapping[str, Any]) -> tuple[TrainingData, ...]:
-    """The data sets that a card names, also one that was written when all weights came of phantoms.
+    """The data sets that a card names; also reads cards from the time when all weights were trained on phantoms.
 
     Args:
-        card: the JSON document of a weights file, or as much of it as a model tells.
+        card: the JSON document of a weights file, or the part of it that a model tells.
 
     Raises:
-        ValueError: what it says is no list of data sets.
+        ValueError: its training data are not a list of data sets.
     """
     said = card.get("training_data", ())
     if said == _PHANTOMS_BEFORE:
@@ -88,10 +88,11 @@ def trained_on(data_sets: Iterable[TrainingData]) -> tuple[str, ...]:
 
 
 def training_sentence(names: Iterable[str]) -> str:
-    """What reports, pages and pictures say: real data by name, then what is synthetic, then what is not known.
+    """The sentence in reports, pages and pictures: first real data by name, then synthetic data, then unnamed data.
 
     Args:
-        names: what the weights of each model were fitted to, in any order, repeated or not; none gives no sentence.
+        names: data sets that the weights of each model were fitted to, in any order, repeated or not; without any, the
+            sentence is empty.
     """
     last = (PHANTOMS, UNNAMED)
     ordered = sorted(set(names), key=lambda name: (name in last and 1 + last.index(name), name.casefold()))

@@ -1,4 +1,4 @@
-"""What was decided of an exam as a whole."""
+"""The decision about an exam as a whole."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tetraview.domain.view import View
 class Verdict:
     """Read, skipped or held, and why."""
 
-    #: What the exam becomes: reading, skipped or held.
+    #: Next state of the exam: reading, skipped or held.
     state: ExamState
     #: The image of each slot; of an exam that is not read those that would have been.
     images: Mapping[View, Instance]

@@ -1,4 +1,4 @@
-"""Which image fills each slot, and what is said of those that do not."""
+"""Which image fills each slot, and the remarks on images that fill none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to become of an exam whose images are there."""
+"""The decision about an exam whose images are there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tetraview.exam.choice import Choice, choose_images
 from tetraview.exam.identity import contradictions
 from tetraview.settings import Requires
 
-#: Slices, projections and what is computed from them.
+#: Slices, projections and the images computed from them.
 _OF_TOMOSYNTHESIS = frozenset({Decision.TOMOSYNTHESIS, Decision.SYNTHETIC})
 
 

@@ -20,9 +20,9 @@ _MIN_POINTS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """What a finding is before it has a name; fields that ``Finding`` has too mean the same."""
+    """A finding before it has a name; fields that ``Finding`` has too have the same meaning."""
 
-    #: What it was made of.
+    #: The detection that it was made from.
     detection: Detection
     view: View
     box: Box
@@ -40,7 +40,7 @@ class Candidate:
         """Sorts by falling score; ties by view and place, so that no order of the input shows."""
         box = self.box
         place = (value for point in self.outline for value in point)
-        # What the edge of the image cut to one box may still have been at two distances.
+        # Boxes at different distances may become the same box where the edge of the image cuts them.
         distance = -1.0 if self.nipple_distance_mm is None else self.nipple_distance_mm
         return (-self.score, list(View).index(self.view), box.x0, box.y0, box.x1, box.y1, *place, distance)
 

@@ -15,13 +15,13 @@ from tetraview.findings.lesions import lesions, said_by
 from tetraview.findings.measure import ViewGeometry, native_point
 from tetraview.findings.size import MAX_LONG_AXIS_MM, MIN_SIDE_MM, same_mass
 
-#: A reader's attention is what is scarce: the best of a view are shown.
+#: A reader's attention is scarce: only the best candidates of a view are shown.
 MAX_FINDINGS_PER_VIEW = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class ViewFindings:
-    """What was found in one view. Positions are stored pixels of its image."""
+    """Findings of one view. Positions are stored pixels of its image."""
 
     view: View
     route: Route

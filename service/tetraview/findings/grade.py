@@ -1,4 +1,4 @@
-"""What the classifier and the calibrations add to findings."""
+"""Scores and probabilities that the classifier and the calibrations add to findings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def graded(views: Sequence[ViewFindings], gradings: Sequence[Grading]) -> tuple[
     """The findings with malignancy score and, where the classifier places them on the BI-RADS scale, suspicion level.
 
     Args:
-        views: what was found.
+        views: the findings of each view.
         gradings: one for each finding, in the order of the views and of the findings within each.
     """
     answers = iter(gradings)
@@ -40,7 +40,7 @@ def with_probabilities(
     """The findings with the probabilities that belong to their scores; None where a score was not calibrated.
 
     Args:
-        views: what was found.
+        views: the findings of each view.
         detection: the calibration of the detection score of each route that has one.
         malignancy: the calibration of the malignancy score.
     """

@@ -1,7 +1,7 @@
 """Which candidates of the two projections of a breast show the same lesion.
 
-The detector says how likely two of its detections are one mass. Of all ways to pair the candidates of CC with those of
-MLO, or with nobody, the likeliest is chosen.
+The detector says how likely two of its detections are one mass. The likeliest of all ways to pair the candidates of CC
+with those of MLO, or with none, is chosen.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Probability = Callable[[Candidate, Candidate], float]
 
 @dataclass(frozen=True, kw_only=True)
 class Lesion:
-    """What is one mass, in one view or in both."""
+    """One mass, seen in one view or in both."""
 
     #: In CC, in MLO, or first in CC and then in MLO.
     members: tuple[Candidate, ...]
@@ -42,7 +42,7 @@ class Lesion:
 
 
 def said_by(detections: Detections) -> Probability:
-    """What a detector says of its pairs."""
+    """The probability that a detector gives to each of its pairs."""
     said = {(pair.breast, pair.cc, pair.mlo): pair.probability for pair in detections.pairs}
     return lambda cc, mlo: said.get((cc.view.laterality, cc.detection, mlo.detection), 0.0)
 

@@ -18,7 +18,7 @@ _CONNECTIVITY = 4
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NativeMask:
-    """What a segmenter marked around one finding, on the stored pixels of its image."""
+    """A segmenter's marks around one finding, on the stored pixels of its image."""
 
     #: bool [rows, columns], a part of the image.
     pixels: NDArray[np.bool_]
@@ -35,7 +35,7 @@ def outline_of(mask: NativeMask, *, box: Box) -> Outline | None:
     holes are part of it.
 
     Args:
-        mask: what was marked.
+        mask: the segmenter's marks.
         box: where the mass was found, stored pixels.
 
     Returns:
@@ -84,8 +84,8 @@ def _without_holes(piece: NDArray[np.uint8]) -> NDArray[np.bool_]:
 def _traced(framed: NDArray[np.bool_]) -> list[Point]:
     """The corners of a piece without holes, in the order of its edge, from a matrix with one pixel of margin.
 
-    Neither the piece nor what is around it hangs together by a corner alone, so its edge is one closed line that meets
-    no corner twice: along each row and each column of the lattice it runs from the first corner to the second, from the
+    Neither the piece nor its surroundings are joined by a corner alone, so its edge is one closed line that meets no
+    corner twice: along each row and each column of the lattice it runs from the first corner to the second, from the
     third to the fourth and so on.
     """
     # A corner is where an odd number of the four pixels around it belongs to the piece.

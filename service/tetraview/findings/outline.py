@@ -1,4 +1,4 @@
-"""What a segmenter adds to findings: their outlines on the stored pixels, and what is measured in them."""
+"""Additions of a segmenter to findings: their outlines on the stored pixels, and the measurements in them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tetraview.findings.size import MAX_LONG_AXIS_MM, MIN_SHARE_IN_BOX, MIN_SHAR
 def outlined(
     views: Sequence[ViewFindings], geometries: Mapping[View, ViewGeometry], masks: Sequence[NativeMask]
 ) -> tuple[ViewFindings, ...]:
-    """The findings with the segmenter's outline, long axis and area; where that is none of a mass, with the detector's.
+    """The findings with the segmenter's outline, long axis and area, or the detector's where the outline shows no mass.
 
-    Box, score, nipple distance and the match of the two projections stay those of the detection. What is marked beyond
-    the breast is no mass, nor is what is longer than masses are, lies for the most part beyond the detection's box or
-    fills next to nothing of it.
+    Box, score, nipple distance and the match of the two projections stay those of the detection. Marks beyond the
+    breast do not count. An outline shows no mass if it is longer than masses are, lies mostly beyond the detection's
+    box or fills next to nothing of it.
 
     Args:
-        views: what was found.
+        views: the findings of each view.
         geometries: how the canonical frame of each of these views lies in its image.
         masks: one for each finding, in the order of the views and of the findings within each.
     """

@@ -1,4 +1,4 @@
-"""How large a mass can be: what is larger is the gland, a fold or the breast's edge, what is smaller a speck."""
+"""How large a mass can be: larger things are the gland, a fold or the breast's edge, smaller ones are specks."""
 
 from __future__ import annotations
 

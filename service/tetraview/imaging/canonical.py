@@ -16,7 +16,7 @@ from tetraview.errors import ImageUnreadable
 from tetraview.imaging.resample import axis_weights, covered, resample
 from tetraview.imaging.upright import UprightImage, upright
 
-#: Background kept around the breast on every side but the chest wall; what lies further out, such as film borders,
+#: Background kept around the breast on every side but the chest wall; everything further out, such as film borders,
 #: markers and labels, is black.
 _MARGIN_MM = 3.0
 #: Raised whenever the same pixels give another image; caches of canonical images are named by it.
@@ -42,7 +42,7 @@ class CanonicalView:
     canonical_to_native: Affine
     #: Rows, columns of the DICOM image.
     native_shape: tuple[int, int]
-    #: What was odd about the image, plain sentences without patient data.
+    #: Oddities of the image, plain sentences without patient data.
     warnings: tuple[str, ...] = ()
 
 

@@ -1,4 +1,4 @@
-"""What a compressed frame says about its own size, read before a native decoder sees it."""
+"""The size that a compressed frame states for itself, read before a native decoder sees the frame."""
 
 from __future__ import annotations
 

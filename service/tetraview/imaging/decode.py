@@ -81,13 +81,13 @@ def cut_patches(
 ) -> dict[View, dict[str, NDArray[np.float32]]]:
     """The patches around boxes in the images of an exam.
 
-    Only views with boxes are decoded, side by side and anew: no full-size pixels wait in memory for the boxes. All
-    shapes of a view come of one decoding.
+    Only views with boxes are decoded, side by side and anew: no full-size pixels wait in memory for the boxes. One
+    decoding of a view gives all its shapes.
 
     Args:
         paths: the file of each view.
         boxes: in stored pixels, by view.
-        shapes: the size of a patch, by the name of who reads it.
+        shapes: the size of a patch, by the name of the model that reads it.
         limits: what each process may use.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What a decoding process makes, and how it travels from there: JSON and raw bytes, nothing executable."""
+"""Output of a decoding process, and the form in which it is passed on: JSON and raw bytes, nothing executable."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def read_patches(
         file: a DICOM Part 10 file, at its start.
         view: which breast and projection the image shows.
         boxes: in stored pixels.
-        shapes: the size of a patch, by the name of who reads it.
+        shapes: the size of a patch, by the name of the model that reads it.
         max_pixels: largest Rows times Columns that is decoded.
 
     Returns:

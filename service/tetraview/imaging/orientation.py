@@ -89,12 +89,12 @@ def stated_orientation(view: View, patient_orientation: tuple[str, str] | None) 
 def seen_orientation(
     mask: NDArray[np.bool_], *, stated: Orientation, warnings: tuple[str, ...]
 ) -> tuple[Orientation, tuple[str, ...]]:
-    """The stated orientation, but where the pixels show the chest wall on the other side, that.
+    """The stated orientation, mirrored where the pixels show the chest wall on the other side.
 
     Args:
         mask: bool [rows, columns], the breast in the image turned as stated, at any scale.
-        stated: what is known without the pixels.
-        warnings: what was odd about that.
+        stated: the orientation as known without the pixels.
+        warnings: oddities of the stated orientation.
     """
     if not _chest_wall_right(mask):
         return stated, warnings

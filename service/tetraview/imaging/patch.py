@@ -105,7 +105,7 @@ def cut_patch(
 def on_pixels(
     probability: NDArray[np.float32], *, square: Box, shape: tuple[int, int]
 ) -> tuple[NDArray[np.float32], tuple[int, int]]:
-    """What a network says of a patch, interpolated linearly at the centres of the stored pixels of its square.
+    """A network's output for a patch, interpolated linearly at the centres of the stored pixels of its square.
 
     Args:
         probability: float32 [size, size], turned back as the pixels are stored.

@@ -120,7 +120,7 @@ def _ask(forker: _Forker, file: BinaryIO, *, packet: bytes, limits: DecodeLimits
 
 
 def _read_all(source: socket.socket, *, deadline: float) -> bytes:
-    """Everything until the other end closes; what came until the deadline if it does not."""
+    """All bytes until the other end closes; if it does not close, those that came before the deadline."""
     chunks = []
     while (left := deadline - time.monotonic()) > 0:
         source.settimeout(left)

@@ -25,7 +25,7 @@ class UprightImage:
     spacing_mm: tuple[float, float]
     #: How the stored matrix differs from this; turns masks of the stored matrix too.
     orientation: Orientation
-    #: What was odd about the orientation, plain sentences.
+    #: Oddities of the orientation, plain sentences.
     warnings: tuple[str, ...]
 
     @property

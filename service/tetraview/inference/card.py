@@ -30,13 +30,13 @@ def operating_points(model: str) -> Mapping[str, Mapping[str, float]]:
 
 
 def shipped_training(models: Iterable[str]) -> str:
-    """What the shipped weights of some models were trained on, one sentence.
+    """One sentence on the training data of the shipped weights of some models.
 
     Args:
-        models: Triton models.
+        models: names of Triton models.
 
     Raises:
-        ModelMismatch: weights are not there, or their card says something else than data sets.
+        ModelMismatch: weights are not there, or their card does not list data sets.
     """
     try:
         names = [name for model in models for name in trained_on(data_sets_of(_card(model)))]

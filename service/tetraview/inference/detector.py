@@ -18,7 +18,7 @@ from tetraview.inference.detector_response import read_response
 
 
 class DetectorView(Protocol):
-    """What the detector needs of one view; ``tetraview.imaging``'s canonical view has it."""
+    """The part of a view that the detector needs; the canonical view of ``tetraview.imaging`` has it."""
 
     @property
     def view(self) -> View:

@@ -20,7 +20,7 @@ _NOBODY = "calibration"
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """What reads exams, by the models' names; may be shared by threads."""
+    """Clients of the models that read exams, by the models' names; threads may share them."""
 
     detectors: Mapping[str, Detector]
     #: Segmenters and classifiers.

@@ -33,14 +33,14 @@ class Masks:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PatchAnswer:
-    """What one model says of the N candidates of one exam, in the order of the request."""
+    """One model's answer for the N candidates of one exam, in the order of the request."""
 
     model: Model
     #: None where the model outlines nothing.
     masks: Masks | None
     #: None where the model grades nothing.
     gradings: tuple[Grading, ...] | None
-    #: Of the malignancy score; None where there is none or the weights were not calibrated.
+    #: Calibration of the malignancy score; None where there is no score or the weights were not calibrated.
     calibration: Platt | None = None
 
 
@@ -72,7 +72,7 @@ def read_answer(
 
 
 def _is_threshold(values: NDArray[Any]) -> bool:
-    """Whether no mask is the whole patch whatever the model says of it."""
+    """Whether no threshold makes a mask of the whole patch whatever the model says."""
     return bool((values > 0).all()) and within(values, 1)
 
 
@@ -80,7 +80,7 @@ def _is_unit(values: NDArray[Any]) -> bool:
     return within(values, 1)
 
 
-#: What has to hold for each tensor, after the fault in words.
+#: The fault in words and the condition that must hold, for each tensor.
 _RANGES: Mapping[str, tuple[str, Callable[[NDArray[Any]], bool]]] = {
     PatchResponse.PROBABILITY: ("a probability is outside [0, 1]", _is_unit),
     PatchResponse.THRESHOLD: ("a threshold is outside (0, 1]", _is_threshold),

@@ -19,7 +19,7 @@ from tetraview.inference.contract import ModelContract, TensorSpec
 
 _DTYPES = {"FP32": np.dtype(np.float32), "INT32": np.dtype(np.int32), "UINT8": np.dtype(np.uint8)}
 _MODEL_KEYS = ("name", "version", "preset", "weights_sha256", "generator_version")
-#: What single precision may add to a position on the edge of the frame, pixels, or to a score of one.
+#: Rounding error that single precision may add to a position on the edge of the frame, in pixels, or to a score of one.
 _ROUNDING = 1e-4
 
 
@@ -110,10 +110,10 @@ def read_card(text: str) -> tuple[Model, Mapping[str, Any]]:
 
 
 def platt_of(stored: Any) -> Platt | None:
-    """The calibration that is stored for one score; None where none could be fitted.
+    """The calibration stored for one score; None where none could be fitted.
 
     Raises:
-        ModelMismatch: what is stored is no calibration.
+        ModelMismatch: the stored value is not a calibration.
     """
     if not stored or (isinstance(stored, Mapping) and "slope" not in stored):
         return None

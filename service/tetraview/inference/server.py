@@ -45,7 +45,7 @@ def triton_home() -> Path:
 
 
 def model_repository() -> Path:
-    """What Triton loads: ``TETRAVIEW_MODEL_REPOSITORY``, or the repository of the checkout."""
+    """The repository that Triton loads: ``TETRAVIEW_MODEL_REPOSITORY``, or the one of the checkout."""
     return Path(os.environ.get(REPOSITORY_VARIABLE) or _CHECKOUT / "triton_models" / "repository")
 
 
@@ -281,7 +281,7 @@ def _ends_with_parent() -> list[str]:
 
 
 def _environment(home: Path) -> dict[str, str]:
-    """What the Python models need to run in the virtual environment of this process, on the cores it may use."""
+    """Environment that lets the Python models run in this process's virtual environment, on the cores it may use."""
     libraries = [str(home / "nvidia_pytriton.libs"), str(sysconfig.get_config_var("LIBDIR"))]
     inherited = os.environ.get("LD_LIBRARY_PATH")
     return {

@@ -38,7 +38,7 @@ MAX_PIXELS = 1 << 32
 
 
 class InstanceLedger(Protocol):
-    """What intake needs of the ledger.
+    """The part of the ledger that intake needs.
 
     Raises:
         StorageUnavailable: from any method, when the database is locked, full or away.
@@ -172,7 +172,7 @@ class Reception:
             self.refuse(Status.OUT_OF_RESOURCES)
 
     def finish(self) -> Status:
-        """Accept the instance and say what the sender is told."""
+        """Accept the instance; the answer for the sender."""
         status = self.refused or self._take()
         metrics = self._acceptor.metrics
         metrics.store_responses.labels(status=f"{status:04X}").inc()
@@ -272,7 +272,7 @@ def _count(dataset: Dataset, keyword: str) -> int:
 
 
 def _told(instance: Instance) -> dict[str, str | int]:
-    """What a trace says of an instance."""
+    """Attributes of an instance in a trace."""
     return {
         "called_ae_title": instance.called_ae_title,
         "decision": instance.eligibility.decision,

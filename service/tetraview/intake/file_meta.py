@@ -20,7 +20,7 @@ _GROUP_LENGTH_BYTES = 12
 
 @dataclass(frozen=True, kw_only=True)
 class StoreRequest:
-    """What a sender says about an instance before its bytes."""
+    """Statements of a sender about an instance before its bytes."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -49,7 +49,7 @@ def encode_file_meta(request: StoreRequest) -> bytes:
 
 
 def read_file_meta(path: Path) -> tuple[StoreRequest, int]:
-    """What ``encode_file_meta`` wrote, and where the data set begins.
+    """Read back the file meta information that ``encode_file_meta`` wrote, and find where the data set begins.
 
     Raises:
         AttributeError: the file meta information is not ours.

@@ -1,4 +1,4 @@
-"""Who is let in: the senders of the settings and those that a person allowed since; and a book of who called."""
+"""Senders that are let in, by the settings or by a person since; and a record of the senders that called."""
 
 from __future__ import annotations
 
@@ -26,38 +26,38 @@ _LINES, _LINES_SECONDS = 20, 10.0
 
 
 class SenderLedger(Protocol):
-    """What the gate needs of the ledger.
+    """The part of the ledger that the gate needs.
 
     Raises:
         StorageUnavailable: from any method, when the database is locked, full or away.
     """
 
     def allowed_senders(self) -> Sequence[AllowedSender]:
-        """Those that a person let in."""
+        """Senders that a person let in."""
 
     def note_rejections(self, rejections: Iterable[RejectedSender]) -> None:
-        """Add to what is known of senders that were not let in."""
+        """Add to the record of senders that were not let in."""
 
     def note_heard(self, heard: Iterable[HeardSender]) -> None:
-        """Keep when senders that were let in called last."""
+        """Keep the time at which each sender that was let in called last."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Whoever opened a connection, with what it has said so far."""
+    """The peer that opened a connection, with the names that it has given so far."""
 
     address: str
     #: Names in its certificate; none without TLS.
     names: tuple[str, ...] = ()
     calling_ae_title: str = ""
     called_ae_title: str = ""
-    #: Whether only a sender of its very AE title lets it in, since its address or certificate says too little.
+    #: Whether it is let in only as a sender of exactly its AE title, since its address or certificate says too little.
     needs_own_sender: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Rule:
-    """Of whom a sender may be."""
+    """Conditions under which one sender entry lets a caller in."""
 
     #: ``*`` is any.
     ae_title: str
@@ -79,12 +79,12 @@ class _Rule:
 
 
 class Gate:
-    """Says who may send, and remembers who was not let in.
+    """Decides which callers may send, and remembers those that were not let in.
 
     Args:
         called_ae_titles: AE titles that may be called.
-        senders: those of the settings; without any, this machine under every AE title.
-        ledger: who was allowed by hand, and where rejections are kept; None keeps none.
+        senders: senders of the settings; without any, this machine is let in under every AE title.
+        ledger: holds the senders allowed by hand and keeps rejections; None keeps none.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class Gate:
             )
 
     def flush(self) -> None:
-        """Write what was noted since the last time into the ledger.
+        """Write the notes since the last flush into the ledger.
 
         Raises:
             StorageUnavailable: the ledger does not answer; nothing is forgotten.
@@ -225,5 +225,5 @@ def _rejection(caller: Caller, reason: Refusal, detail: str) -> RejectedSender:
 
 
 def _printable(ae_title: str) -> str:
-    """What a sender said, as far as it can stand in a row and on a page."""
+    """An AE title as given by a sender, made fit for a row and a page."""
     return "".join(character if " " <= character <= "~" else "?" for character in ae_title[:16])

@@ -70,9 +70,9 @@ pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What intake knows about a data set."""
+    """Facts that intake knows about a data set."""
 
-    #: UIDs by keyword as they stand there, without padding.
+    #: UIDs by keyword as they stand in the data set, without padding.
     uids: Mapping[str, str]
     #: The attributes intake decides by, as far as they are there and can be decoded.
     dataset: Dataset
@@ -276,7 +276,7 @@ class _Walk:
         self._levels.pop()
 
 
-#: What pydicom raises for values that are not of their VR; its warnings too, where warnings are errors.
+#: Exceptions of pydicom for values that do not fit their VR; its warnings too, where warnings are errors.
 UNDECODABLE = (
     *(BytesLengthException, ValueError, TypeError, ArithmeticError, LookupError, AttributeError),
     *(NotImplementedError, UserWarning),

@@ -1,4 +1,4 @@
-"""What a sender is told: the statuses of our DIMSE answers, also the reasons of STOW-RS, each with one sentence.
+"""Answers to senders: the statuses of our DIMSE answers, which are the reasons of STOW-RS too, each with one sentence.
 
 A7xx asks the sender to try again later, and modalities do so for ever: a permanent fault never has such a status.
 """

@@ -1,4 +1,4 @@
-"""What a start does with the spool: nothing acknowledged is lost, nothing unfinished is left."""
+"""Tidying of the spool at a start: nothing acknowledged is lost, nothing unfinished is left."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, kw_only=True)
 class SweepReport:
-    """What was found."""
+    """Findings of a sweep."""
 
-    #: Unfinished files, deleted: their senders had no answer.
+    #: Unfinished files that were deleted; their senders had no answer.
     parts: int
     #: Whole files that the ledger did not know, now recorded: the service died between file and row.
     adopted: int
@@ -65,12 +65,12 @@ def sweep(spool: Spool, ledger: InstanceLedger, *, policy_of: Callable[[str], Im
 
 
 def _adopt(spool: Spool, path: str, ledger: InstanceLedger, policy_of: Callable[[str], Images]) -> bool:
-    """Record a file without a row; False where it is not what its name says."""
+    """Record a file without a row; False where its content does not fit its name."""
     with spool.held(Path(path).name):
         try:
             instance = _read_instance(spool.folder / path, policy_of)
         except FileNotFoundError:
-            # Whoever was receiving it has refused it since.
+            # The service that was receiving it has refused it since.
             return True
         except (InstanceRefused, InvalidDicomError, AttributeError, OSError, ValueError):
             return False

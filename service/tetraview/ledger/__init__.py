@@ -1,4 +1,4 @@
-"""What tetraview knows and must not forget: instances, exams, readings, deliveries."""
+"""Records that tetraview must not lose: instances, exams, readings, deliveries."""
 
 from tetraview.ledger.database import check_database, open_engine
 from tetraview.ledger.ledger import Ledger, Unsettled

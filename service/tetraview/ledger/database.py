@@ -20,7 +20,7 @@ from tetraview.storage.folders import Folders
 _MIGRATIONS = Path(__file__).parent / "migrations"
 #: Seconds a writer waits for another one before it gives up and the sender is told to try later.
 _LOCK_SECONDS = 5
-#: What a session of PostgreSQL asks for: commits are synced, and who is frozen or gone holds no lock for long.
+#: Options of a PostgreSQL session: commits are synced, and a client that is frozen or gone holds no lock for long.
 _SESSION = {
     "synchronous_commit": "on",
     "statement_timeout": "30s",
@@ -29,9 +29,9 @@ _SESSION = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
-#: How soon a server that is gone without a word is noticed: seconds, and milliseconds for what was sent.
+#: How soon a server that vanished is noticed: seconds for a silent connection, milliseconds for unacknowledged data.
 _CONNECTION = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
-#: A migration may take its time, and wait for that of another.
+#: A migration may take its time, and wait for the migration of another service.
 _PATIENCE = {"sqlite": (), "postgresql": ("SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = '10min'")}
 #: Begins a migration: whole or not at all, by one process at a time. Python's SQLite driver leaves CREATE TABLE outside
 #: of transactions unless one is begun by hand; the number is only ours.

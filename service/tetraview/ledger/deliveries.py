@@ -29,23 +29,23 @@ _FROM = {
     DeliveryState.REFUSED: (DeliveryState.PENDING, DeliveryState.DELIVERED),
     DeliveryState.COMMITTED: (DeliveryState.PENDING, DeliveryState.DELIVERED, DeliveryState.REFUSED),
 }
-#: States that what becomes of a delivery may change; an exam that is held meanwhile stays held.
+#: States of an exam that a delivery's outcome may change; an exam that is held meanwhile stays held.
 _ENDS_BY_DELIVERY = frozenset({ExamState.DELIVERING, ExamState.FAILED})
 
 
 class Deliveries(Session):
-    """What destinations are owed."""
+    """Objects that destinations are owed."""
 
     def open_deliveries(
         self, exam_id: str, generation: int, *, results: Sequence[ResultObject], destinations: Mapping[str, str]
     ) -> bool:
-        """Keep the results and owe each destination those of its output profile; doing it twice changes nothing.
+        """Keep the results and owe each destination those of its output profile; a second call changes nothing.
 
         Args:
             exam_id: the exam.
             generation: which of its generations.
-            results: of all output profiles.
-            destinations: the name of the output profile by that of the destination.
+            results: objects of all output profiles.
+            destinations: name of the output profile by name of the destination.
 
         Returns:
             Whether nothing is owed, so that the exam is now done.
@@ -70,10 +70,10 @@ class Deliveries(Session):
             return close_exam(connection, exam_id, generation)
 
     def record_delivery(self, delivery: Delivery) -> bool:
-        """Keep the outcome of one attempt; what has gone on meanwhile, by another or in a later round, stays as it is.
+        """Keep the outcome of one attempt; a delivery that has moved on meanwhile, or to a later round, stays as it is.
 
         Returns:
-            Whether it was the exam's last and the exam is now done or failed.
+            Whether it was the exam's last delivery, so that the exam is now done or failed.
         """
         row = sa.and_(is_row_of(delivery.key), deliveries.c.state.in_(_FROM[delivery.state]))
         change = {
@@ -110,14 +110,14 @@ class Deliveries(Session):
             return {row[0]: row[1] for row in rows}
 
     def oldest_pending(self) -> dict[str, datetime]:
-        """When the last image came of the oldest exam that each destination is still owed results of."""
+        """Time of the last image of the oldest exam whose results each destination is still owed."""
         query = sa.select(deliveries.c.destination, sa.func.min(exams.c.last_image_at).label("at"))
         query = query.join_from(deliveries, exams, deliveries.c.exam_id == exams.c.exam_id).where(_IS_PENDING)
         with self._begin() as connection:
             return {row.destination: row.at for row in connection.execute(query.group_by(deliveries.c.destination))}
 
     def count_refused(self) -> dict[str, int]:
-        """How many objects each destination refused that nobody has queued again."""
+        """How many objects each destination refused, without those that were queued again."""
         query = sa.select(deliveries.c.destination, sa.func.count()).where(_IS_REFUSED)
         with self._begin() as connection:
             rows = connection.execute(query.group_by(deliveries.c.destination))
@@ -126,11 +126,11 @@ class Deliveries(Session):
     # Again
 
     def requeued(self) -> list[Delivery]:
-        """What is to be sent in another round than its first."""
+        """Deliveries that are to be sent in a later round than their first."""
         return self._select(_IS_PENDING, deliveries.c.round > 0)
 
     def requeue(self, *, exam_id: str | None = None, destination: str | None = None) -> int:
-        """Give what was refused a new round, of one exam or all, of one destination or all.
+        """Give refused objects a new round, of one exam or all, of one destination or all.
 
         Returns:
             How many objects.
@@ -158,14 +158,14 @@ class Deliveries(Session):
     # Commitment
 
     def open_commitment(self, key: DeliveryKey, *, transaction_uid: str, commit_by: datetime) -> None:
-        """Keep a transaction before its destination is asked, and until when the answer is awaited."""
+        """Keep a transaction, and the time until which its answer is awaited, before its destination is asked."""
         row = {"transaction_uid": transaction_uid, "asked_at": self._now(), **asdict(key)}
         with self._begin() as connection:
             connection.execute(commitments.insert().values(row))
             connection.execute(deliveries.update().where(is_row_of(key)).values(commit_by=commit_by))
 
     def commitment(self, transaction_uid: str) -> tuple[Delivery, int] | None:
-        """What a transaction is about as it is now, and the round in which it was opened; None for an unknown one."""
+        """The delivery of a transaction as it is now, and the round in which it was opened; None for an unknown one."""
         names = ("exam_id", "generation", "destination", "sop_instance_uid")
         same = sa.and_(*(deliveries.c[name] == commitments.c[name] for name in names))
         query = sa.select(deliveries, commitments.c.round.label("asked_in"))
@@ -175,7 +175,7 @@ class Deliveries(Session):
         return None if row is None else (delivery_of(row), row.asked_in)
 
     def uncommitted(self, now: datetime) -> list[Delivery]:
-        """What should have been committed by now."""
+        """Deliveries that should have been committed by now."""
         return self._select(_AWAITS_COMMITMENT, deliveries.c.commit_by <= now)
 
     def _select(self, *conditions: Any) -> list[Delivery]:

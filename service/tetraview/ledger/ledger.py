@@ -38,11 +38,11 @@ class Unsettled:
     #: When the first of the images came that no generation has considered.
     first_image_at: datetime
     last_image_at: datetime
-    #: Whether a person asked for reading what is there.
+    #: Whether a person asked for reading the images that are there.
     forced: bool
     #: Whether its last generation has yet to come to its end.
     is_under_way: bool
-    #: What was remarked when it was last judged.
+    #: Remark of the last judgement.
     remark: Remark | None
     #: The images in force.
     instances: tuple[Instance, ...]
@@ -57,13 +57,13 @@ class Ledger(Deliveries):
 
     @property
     def workitems(self) -> Workitems:
-        """What is kept of the worklist."""
+        """The records of the worklist."""
         return Workitems(self._begin)
 
     # Intake
 
     def record_instance(self, instance: Instance) -> Recorded:
-        """Keep a received instance and mark its exam unsettled where that may change what is read."""
+        """Keep a received instance, and mark its exam unsettled where that may change the choice of images."""
         for _ in range(_TRIES):
             try:
                 return self._record_once(instance)
@@ -219,7 +219,7 @@ class Ledger(Deliveries):
         self._update_reading(exam_id, generation, stage_seconds=spent)
 
     def reading(self, exam_id: str, generation: int | None = None) -> Reading | None:
-        """What the models said in one generation, by default the newest that was read."""
+        """The models' results for one generation, by default the newest that was read."""
         query = sa.select(readings.c.reading).where(readings.c.exam_id == exam_id, readings.c.reading.is_not(sa.null()))
         if generation is not None:
             query = query.where(readings.c.generation == generation)

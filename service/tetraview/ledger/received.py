@@ -14,8 +14,8 @@ from tetraview.ledger.tables import instances
 def compare(connection: sa.Connection, instance: Instance) -> Recorded:
     """How an instance relates to those of the same SOP Instance UID sent to the same AE title.
 
-    A version that another one has superseded counts as changed when it comes again: its sender has gone back to it. Of
-    what a person discarded nothing is in force, so that anybody may send it anew.
+    A superseded version counts as changed when it comes again, because its sender has gone back to it. Instances that a
+    person discarded are no longer in force, so anybody may send them anew.
     """
     columns = (instances.c.sha256, instances.c.calling_ae_title, instances.c.superseded)
     twins = connection.execute(sa.select(*columns).where(_twins(instance))).all()

@@ -1,4 +1,4 @@
-"""Which exams a list is to hold."""
+"""Selection of the exams in a list."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tetraview.ledger.tables import exams, readings
 
 
 class Outcome(StrEnum):
-    """What the reading of an exam's newest generation came to."""
+    """Outcome of reading an exam's newest generation."""
 
     FINDINGS = "findings"
     #: Every image of the exam was read and none has a finding.
@@ -24,7 +24,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """What exams must have in common; None stands for any."""
+    """Properties that the selected exams share; None stands for any."""
 
     state: ExamState | None = None
     called_ae_title: str | None = None
@@ -49,7 +49,7 @@ _OUTCOMES = {
 
 
 def conditions(selection: Selection) -> list[sa.ColumnElement[bool]]:
-    """What holds for the rows of exams that are selected."""
+    """SQL conditions on the rows of the selected exams."""
     wanted: list[sa.ColumnElement[bool]] = []
     if selection.state is not None:
         wanted.append(exams.c.state == selection.state)

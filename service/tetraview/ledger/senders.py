@@ -76,7 +76,7 @@ class SenderBook:
             return _remove(connection, rejected_senders, *_rejected(calling_ae_title, address))
 
     def note_rejections(self, rejections: Iterable[RejectedSender]) -> None:
-        """Add to what is known of senders that were not let in, and keep the latest only."""
+        """Add to the record of senders that were not let in, and keep only the latest."""
         with transaction(self._engine) as connection:
             for rejection in rejections:
                 _note(connection, rejection)

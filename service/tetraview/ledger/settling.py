@@ -15,19 +15,19 @@ from tetraview.ledger.tables import exams
 
 
 def settle_exam(connection: sa.Connection, current: sa.Row[Any], verdict: Verdict, now: datetime) -> Exam | None:
-    """Write what a verdict makes of an exam.
+    """Write the consequences of a verdict into an exam.
 
-    An exam that must not be read, but whose last generation is under way, says so and goes on waiting: it is judged
-    again when that has come to its end.
+    An exam that must not be read while its last generation is under way gets the remark and goes on waiting: it is
+    judged again when that generation has ended.
 
     Args:
         connection: a transaction that holds the exam's row.
         current: the row.
-        verdict: what was decided.
-        now: the present.
+        verdict: the decision.
+        now: present time.
 
     Returns:
-        The next generation; None where nothing is to be read, or the choice was read already.
+        The next generation; None where nothing is to be read, or the chosen images were read already.
     """
     said = {"remark": verdict.remark or "", "detail": verdict.detail}
     settled: dict[str, Any] = {"unsettled": False, "waiting_since": None, "forced": False, **said}

@@ -49,7 +49,7 @@ class ExamSummary:
     detail: str
     #: The views of the newest reading that could not be read; none before there is one.
     failed: tuple[View, ...] = ()
-    #: What is special about the exam as a whole; None where nothing is.
+    #: Special circumstance of the exam as a whole; None without one.
     remark: Remark | None = None
 
     @property

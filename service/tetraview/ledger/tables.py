@@ -60,9 +60,9 @@ exams = sa.Table(
     sa.Column("unsettled", sa.Boolean, nullable=False, index=True),
     #: When the first image came that no generation has considered; None while there is none.
     sa.Column("waiting_since", Moment),
-    #: Whether a person asked for the reading of what is there.
+    #: Whether a person asked for reading the images that are there.
     sa.Column("forced", sa.Boolean, nullable=False, server_default=sa.false()),
-    #: What is special about the exam as a whole, a code; empty where nothing is.
+    #: Code of a special circumstance of the exam as a whole; empty without one.
     sa.Column("remark", sa.String(32), nullable=False, server_default=""),
     sa.Column("first_image_at", Moment, nullable=False),
     sa.Column("last_image_at", Moment, nullable=False),

@@ -89,14 +89,14 @@ class Workitems:
         )
 
     def withdraw(self, exam_id: str, *, detail: str) -> bool:
-        """Leave an exam unread that holds nothing but what was fetched for a workitem.
+        """Leave an exam unread if it holds nothing but images fetched for a workitem.
 
         Args:
             exam_id: the exam.
             detail: why it is not read.
 
         Returns:
-            Whether the reading has not begun; images that others sent are read in their time.
+            Whether the reading has not begun; images from other senders are read in their time.
         """
         others = sa.exists().where(instances.c.exam_id == exam_id, instances.c.calling_ae_title != FETCHED_AS)
         this = sa.and_(exams.c.exam_id == exam_id, exams.c.state == ExamState.COLLECTING, ~others)
@@ -116,12 +116,12 @@ class Workitems:
 def take_over(connection: sa.Connection, exam_id: str, instance: Instance) -> None:
     """Make an image that was fetched for a workitem the image of a sender that sends the same bytes.
 
-    It is then read whatever becomes of the workitem, also where its exam was withdrawn with one before.
+    It is then read whatever becomes of the workitem, even if its exam was withdrawn with an earlier one.
 
     Args:
         connection: a transaction that holds the exam's row.
         exam_id: the exam.
-        instance: what was sent.
+        instance: the image as sent.
     """
     if instance.calling_ae_title == FETCHED_AS:
         return

@@ -146,7 +146,7 @@ class Breast:
 class Disc:
     """The body of the gland, a cone behind the nipple, alike in both breasts."""
 
-    #: How far back it reaches, share of the breast's depth; what lies behind is fat.
+    #: How far back it reaches, share of the breast's depth; the tissue behind it is fat.
     reach: float
     #: Its half width over that of the breast.
     width: float
@@ -156,7 +156,7 @@ class Disc:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Anatomy:
-    """What the four views of a patient are made from."""
+    """Anatomy from which the four views of a patient are made."""
 
     #: BI-RADS density category, a to d.
     density: str
@@ -196,7 +196,7 @@ def sample_anatomy(seed: int) -> Anatomy:
 
 @dataclass(frozen=True, kw_only=True)
 class _Body:
-    """What both breasts of a patient have in common."""
+    """Properties that both breasts of a patient share."""
 
     exponent: float
     thickness_mm: float
@@ -235,9 +235,9 @@ def _projection(rng: np.random.Generator, seed: int, *, view: View, breast: Brea
 
 
 def _apex_rise(seed: int, view: View) -> float:
-    """How far above the nipple the outline is foremost, millimetres, drawn apart from all that must not depend on it.
+    """How far above the nipple the outline is foremost, in mm, drawn from a random stream of its own.
 
-    The outline moves, not the nipple: what lies in the breast keeps its place and its distance from the nipple.
+    Only the outline moves, not the nipple: objects in the breast keep their place and their distance from the nipple.
     """
     rng = random_stream(seed, Stream.NIPPLE, list(View).index(view))
     if view.position is ViewPosition.CC:

@@ -18,8 +18,8 @@ AREA_LIMITS_MM2: Final = (15.0, 3689.0)
 CNR_LIMITS: Final = (0.8, 2.5)
 #: How much more contrast the most suspicious object has than the least.
 CNR_GAIN: Final = 0.3
-#: A large object is left out where it finds no room, and masses are placed first. What mimics them is drawn larger by
-#: this much in area, so that the sizes that are shown do not tell them apart.
+#: A large object is left out where it finds no room, and masses are placed first. Objects that mimic masses are drawn
+#: larger by this much in area, so that the visible sizes do not tell them apart.
 MIMIC_AREA: Final = 1.11
 _GRADE_CUTS = (0.15, 0.35, 0.5, 0.65, 0.8, 0.93)
 _READER_SLIP = 0.25
@@ -29,7 +29,7 @@ _BIOPSY_SHARES = (0.3, 0.9)
 
 @dataclass(frozen=True, kw_only=True)
 class Appearance:
-    """What all views of an object have in common; the same law for masses and for what mimics them."""
+    """Properties that all views of an object share; masses and the objects that mimic them follow the same law."""
 
     area_mm2: float
     cnr: float
@@ -53,11 +53,11 @@ class Appearance:
 
 @dataclass(frozen=True, kw_only=True)
 class Assessment:
-    """What is recorded about a mass."""
+    """Records about a mass."""
 
     #: The reader's BI-RADS category.
     birads: str
-    #: What biopsy would say.
+    #: Result that a biopsy would have.
     malignant: bool
     biopsied: bool
 

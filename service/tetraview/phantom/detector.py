@@ -30,7 +30,7 @@ _SD_FLOOR = 0.025
 _LEAST_SHARE = 0.35
 _MONOCHROME1_SHARE = 0.005
 _MARKER_MM = 9.0
-#: Share of the full thickness 6 mm from the edge of a breast; what is thicker has the greys of its tone.
+#: Share of the full thickness 6 mm from the edge of a breast; thicker parts have the greys of its tone.
 _INNER = 0.7
 #: Least log attenuation between fat and dense tissue, so that a fatty breast does not look dense.
 _LEAST_WIDTH = 0.45
@@ -68,7 +68,7 @@ HELD_OUT_STYLE = STYLES[-1].name
 
 @dataclass(frozen=True, kw_only=True)
 class Processing:
-    """What all images of an exam have in common."""
+    """Properties that all images of an exam share."""
 
     style: Style
     #: Where in its style's family of tones the exam lies, standard deviations.

@@ -51,7 +51,7 @@ class PhantomObject:
     suspicion: float
     #: The BI-RADS category a reader gave a mass: 2, 3, 4A, 4B, 4C, 5 or 6.
     birads: str | None
-    #: What biopsy would say of a mass.
+    #: Result that a biopsy of a mass would have.
     malignant: bool | None
     #: Whether biopsy was done, so that ``malignant`` may be learned from.
     biopsied: bool
@@ -76,7 +76,7 @@ PATIENT_ORIENTATION = {
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PhantomView:
-    """One image with what is in it."""
+    """One image with the objects in it."""
 
     view: View
     #: uint16 [rows, columns], stored values.

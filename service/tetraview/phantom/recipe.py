@@ -74,7 +74,7 @@ RECIPES = MappingProxyType(
 
 
 class Stream(IntEnum):
-    """What a random stream is for: recipes that differ in one thing share all the others."""
+    """Purpose of a random stream: recipes that differ in one thing share the random numbers of all others."""
 
     ANATOMY = 0
     MASSES = 1

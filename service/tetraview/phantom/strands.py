@@ -1,4 +1,4 @@
-"""What is thin in a breast, drawn on the detector's own matrix.
+"""Thin structures of a breast, drawn on the detector's own matrix.
 
 Strands that run together at the nipple, ligaments, vessels, the skin and its folds, a bead of metal on the nipple.
 """

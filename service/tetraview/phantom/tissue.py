@@ -48,7 +48,7 @@ def build_tissue(seed: int, anatomy: Anatomy, projection: Projection, *, shape: 
 
     Texture is a Gaussian field with power spectrum 1/f^beta, beta about 2.75 as measured in mammograms (Burgess), as
     strong as the tissue is dense; the septa between lobules are the ridges of a band-passed field. The gland is one
-    disc behind the nipple with lobes in it. What is thinner than the grid is drawn by ``strands``.
+    disc behind the nipple with lobes in it. Structures thinner than the grid are drawn by ``strands``.
     """
     index = list(anatomy.projections).index(projection.view)
     rng = random_stream(seed, Stream.TISSUE, index)

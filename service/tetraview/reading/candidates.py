@@ -69,11 +69,11 @@ class CandidateReader:
         shapes: Shapes,
         watch: Stopwatch,
     ) -> Described:
-        """The findings outlined and graded, every model asked once about all of them, also where there are none.
+        """The findings outlined and graded; every model is asked once about all of them, even if there are none.
 
         Args:
             exam: the images.
-            found: what was found in them.
+            found: findings in them.
             geometries: how the canonical frame of each view lies in its image.
             stages: the models to ask.
             shapes: the patches that they read.

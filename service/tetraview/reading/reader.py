@@ -23,7 +23,7 @@ from tetraview.storage.stored import read_stored
 
 @dataclass(frozen=True, kw_only=True)
 class _Answer:
-    """What the models said of the views that could be decoded."""
+    """The models' answer for the views that could be decoded."""
 
     views: Mapping[View, ViewFindings]
     detector: Model | None = None

@@ -26,13 +26,13 @@ _SERIES_NUMBER = 9003
 
 
 def cad_report(exam: Exam, reading: Reading, headers: Mapping[View, Header], context: Context) -> Dataset:
-    """The report with one impression for each lesion, and what became of each detection and analysis.
+    """The report with one impression for each lesion, and the outcome of each detection and analysis.
 
     Args:
         exam: the images, all of which become evidence.
-        reading: what was read in them.
+        reading: result of reading them.
         headers: the header of each image.
-        context: what all results of the reading share.
+        context: facts that all results of the reading share.
 
     Raises:
         ReportImpossible: a code has no equivalent in the output's coding scheme.

@@ -57,7 +57,7 @@ AREA = Code("42798000", "SCT", "Area")
 DISTANCE_FROM_NIPPLE = Code("121242", "DCM", "Distance from nipple")
 IMAGE_REGION = Code("111030", "DCM", "Image Region")
 
-# Mammography CAD SR (TID 4000 and what it includes).
+# Mammography CAD SR (TID 4000 and the templates that it includes).
 MAMMOGRAPHY_CAD_REPORT = Code("111036", "DCM", "Mammography CAD Report")
 IMAGE_VIEW_MODIFIER = Code("111032", "DCM", "Image View Modifier")
 NIPPLE_IN_PROFILE = Code("442581004", "SCT", "Nipple in profile")
@@ -91,13 +91,13 @@ FAILED_ANALYSES = Code("111024", "DCM", "Failed Analyses")
 ANALYSIS_PERFORMED = Code("111004", "DCM", "Analysis Performed")
 SPATIAL_COLLOCATION_ANALYSIS = Code("133884007", "SCT", "Spatial collocation analysis")
 
-# What became of detections and analyses (CID 6042).
+# Outcomes of detections and analyses (CID 6042).
 SUCCEEDED = Code("111222", "DCM", "Succeeded")
 PARTIALLY_SUCCEEDED = Code("111223", "DCM", "Partially Succeeded")
 FAILED = Code("111224", "DCM", "Failed")
 NOT_ATTEMPTED = Code("111225", "DCM", "Not Attempted")
 
-# What the classifier adds. DICOM has no concept for a score or a level that claims neither a probability nor an
+# Additions of the classifier. DICOM has no concept for a score or a level that claims neither a probability nor an
 # assessment, so these are our own (PS3.3 8.2: private schemes begin with 99).
 SCHEME = "99TETRAVIEW"
 MALIGNANCY_SCORE = Code("MALIGNANCY_SCORE", SCHEME, "Malignancy score, not a probability")

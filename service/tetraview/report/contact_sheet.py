@@ -1,4 +1,4 @@
-"""One picture of a reading: the four views in their hanging with outlines, scores and what is missing."""
+"""One picture of a reading: the four views in their hanging, with outlines, scores and missing views."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _draw_footer(sheet: Sheet, reading: Reading) -> None:
 
 
 def _shortfall(reading: Reading) -> str:
-    """What the reading lacks, in words."""
+    """Gaps in the reading, in words."""
     present = {view.view for view in reading.views}
     missing = [view.value for row in _HANGING for view in row if view not in present]
     failed = [view.value for view in reading.failed]

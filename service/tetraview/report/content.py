@@ -38,9 +38,9 @@ def container(
 
     Args:
         name: the heading.
-        children: what is under it.
+        children: items under it.
         template: number of the DCMR template that it follows.
-        root: it is the document itself.
+        root: whether it is the document itself.
     """
     item = ContainerContentItem(
         name, is_content_continuous=False, template_id=template, relationship_type=None if root else CONTAINS

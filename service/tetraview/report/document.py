@@ -1,4 +1,4 @@
-"""What all our results have in common: whose they are, when and by what they were made, and how they reach disk."""
+"""Common parts of all our results: patient, time and device, and the way in which they are written to disk."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from tetraview.report.uid import Identity
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What every result of one reading shares."""
+    """Facts that all results of one reading share."""
 
     device: Device
     identity: Identity
     moment: Moment
     #: Name of the score thresholds that were used.
     operating_point: str
-    #: What the weights were trained on, one sentence; empty where no view could be read.
+    #: Training data of the weights, one sentence; empty where no view could be read.
     training: str
-    #: Which objects, in which form.
+    #: The objects to make, and their form.
     output: Output
-    #: By what viewers know a finding again in another object.
+    #: Identifiers by which viewers recognise a finding in another object.
     tracking: Tracking
     #: Folder of the reading's previews.
     previews: Path
@@ -47,7 +47,7 @@ class Context:
 
     @property
     def research_only(self) -> str:
-        """The clause that every object carries: that this is research, and what the weights were trained on."""
+        """The clause that every object carries: that this is research, with the training data of the weights."""
         return ascii_text(research_only(self.training))
 
     def predecessor(self, kind: ResultKind, *, study_instance_uid: str) -> list[Dataset] | None:

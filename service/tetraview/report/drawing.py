@@ -95,7 +95,7 @@ def read_preview(view: ViewReading, *, folder: Path) -> NDArray[np.uint8] | None
     """The grey preview of a view, uint8 [rows, columns]; None where there is none.
 
     Args:
-        view: what was read.
+        view: the reading of the view.
         folder: where the reading's previews are.
     """
     if view.preview is None or not (folder / view.preview).is_file():

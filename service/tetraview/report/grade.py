@@ -1,4 +1,4 @@
-"""What a report says of a finding beyond that it is there: malignancy score, suspicion level, probabilities."""
+"""Statements of a report about a finding, beyond its presence: malignancy score, suspicion level, probabilities."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tetraview.report.content import CONTAINS, MODIFIER, code, number, text
 from tetraview.report.document import Context
 from tetraview.report.equipment import Algorithm
 
-#: What the certainty of a lesion is of.
+#: Statement that the certainty of a lesion belongs to.
 ONE_MASS = "the findings in both images are one mass"
 
 #: Half-way between the places of 2, 3, 4A, 4B, 4C and 5 on the BI-RADS scale of MommiNet-v2.
@@ -26,7 +26,7 @@ def grade(finding: Finding, context: Context) -> Iterator[ContentItem]:
 
     Args:
         finding: the finding.
-        context: what all results of the reading share.
+        context: facts that all results of the reading share.
     """
     classifier, output = context.device.classifier, context.output
     if classifier is None or finding.malignancy is None:
@@ -46,8 +46,8 @@ def grade(finding: Finding, context: Context) -> Iterator[ContentItem]:
 def birads_estimate(score: float) -> Code | None:
     """The category nearest to a BI-RADS score in [0, 1], as far as an image can suggest one.
 
-    Nearest to 1 or 2 there is none: that a breast is negative or a finding surely benign is not for an algorithm that
-    looks for masses to say. A score beyond 5 is 5, since 6 is known from a biopsy.
+    A score nearest to 1 or 2 has no category: an algorithm that looks for masses cannot say that a breast is negative
+    or a finding surely benign. A score beyond 5 is 5, since 6 is known from a biopsy.
     """
     category = bisect_right(_CUT_POINTS, score)
     return (None, *codes.BIRADS.values())[category]
@@ -77,19 +77,19 @@ def probabilities(finding: Finding) -> Iterator[ContentItem]:
 
 
 def probability_of_cancer(finding: Finding) -> float | None:
-    """That it is a mass times that it is malignant given a mass, in percent; None where either is not calibrated."""
+    """Probability of a mass times that of malignancy given a mass, in percent; None where either is not calibrated."""
     if finding.calibrated is None or finding.malignancy_calibrated is None:
         return None
     return round(100 * finding.calibrated * finding.malignancy_calibrated, 1)
 
 
 def validity(finding: Finding) -> str:
-    """What a probability of a finding holds for."""
+    """The scope in which a probability of a finding holds."""
     return f"calibrated for route {finding.route}; valid at the prevalence of the exams of the calibration"
 
 
 def identification(algorithm: Algorithm, parameters: str | None = None) -> Iterator[ContentItem]:
-    """An algorithm under what it measured or assessed (PS3.16 TID 4019)."""
+    """Identification of an algorithm, for items under its measurement or assessment (PS3.16 TID 4019)."""
     yield text(MODIFIER, codes.ALGORITHM_NAME, algorithm.name)
     yield text(MODIFIER, codes.ALGORITHM_VERSION, algorithm.version)
     if parameters:

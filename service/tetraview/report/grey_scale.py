@@ -16,10 +16,10 @@ _DESCRIPTOR_VALUES = 3
 def grey_scale(dataset: Dataset) -> Dataset:
     """The Modality LUT, Softcopy VOI LUT and Softcopy Presentation LUT modules (PS3.3 C.11.1, C.11.8 and C.11.6).
 
-    As when the image is read, a VOI LUT goes before windows, and what cannot be used is left out.
+    As when the image is read, a VOI LUT goes before windows, and unusable values are left out.
 
     Args:
-        dataset: the image, no value of which is taken to be right.
+        dataset: the image; none of its values is trusted.
     """
     shown = _rescale(dataset)
     voi = _voi_luts(dataset) or _windows(dataset)

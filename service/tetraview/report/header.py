@@ -1,4 +1,4 @@
-"""What our results copy from a source image and refer to: its header, without pixels and without trust."""
+"""The header of a source image, from which results copy and to which they refer; it is read without trust or pixels."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _VIEW_MODIFIERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """One source image as its results need it; what cannot be read is None or absent."""
+    """One source image as its results need it; values that cannot be read are None or absent."""
 
     view: View
     instance: Instance
@@ -87,7 +87,7 @@ class Header:
     identity: Dataset
     #: The device that made the image.
     equipment: Dataset
-    #: What a presentation state takes over to show the image as it shows itself.
+    #: Attributes that a presentation state takes over, so that the image looks the same as without it.
     grey_scale: Dataset
     #: Lossy Image Compression (0028,2110) with ratio and method; empty for an image that never was compressed so.
     compression: Dataset
@@ -96,7 +96,7 @@ class Header:
 
     @classmethod
     def of(cls, dataset: Dataset | None, *, view: View, instance: Instance) -> Header:
-        """The header of a data set, which is of someone else's making: no value is taken to be right."""
+        """The header of a data set that somebody else made; none of its values is trusted."""
         readable, dataset = dataset is not None, dataset or Dataset()
         spacing_source, spacing_mm = _spacing(dataset)
         offset = text_of(dataset, "TimezoneOffsetFromUTC")
@@ -190,7 +190,7 @@ def _present(dataset: Dataset, keywords: Iterable[str]) -> Dataset:
 
 
 def _compression(dataset: Dataset) -> Dataset:
-    """What is derived from a lossily compressed image says so itself (PS3.3 C.8.20.2)."""
+    """Compression attributes, since results derived from a lossily compressed image must say so (PS3.3 C.8.20.2)."""
     was_lossy = text_of(dataset, "LossyImageCompression") == "01"
     return _present(dataset, _COMPRESSION) if was_lossy else Dataset()
 

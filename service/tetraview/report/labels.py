@@ -12,11 +12,11 @@ _LINE = 1.3
 
 
 def label_of(finding: Finding, *, graded: bool = True) -> str:
-    """Name and score and, where it was graded, malignancy score and, where there is one, suspicion level.
+    """Name and score; for a graded finding also its malignancy score and, if there is one, suspicion level.
 
     Args:
-        finding: what is labelled.
-        graded: say its grade.
+        finding: the finding to label.
+        graded: whether to show its grade.
     """
     label = f"{finding.label} {finding.score:.2f}"
     if finding.malignancy is None or not graded:

@@ -1,4 +1,4 @@
-"""Values of a data set of someone else's making: what is absent, broken or of the wrong kind has none."""
+"""Values of a data set that somebody else made; an attribute that is absent, broken or of the wrong kind has none."""
 
 from __future__ import annotations
 

@@ -49,9 +49,9 @@ def measurement_report(exam: Exam, reading: Reading, headers: Mapping[View, Head
 
     Args:
         exam: the images, all of which become evidence.
-        reading: what was read in them.
+        reading: result of reading them.
         headers: the header of each image.
-        context: what all results of the reading share.
+        context: facts that all results of the reading share.
     """
     first = next(header for header in headers.values() if header.readable)
     document = _REPORT_CLASS[context.output.report_class](
@@ -125,7 +125,7 @@ def _library_entry(header: Header) -> ContentItem:
 
 
 def _descriptors(header: Header) -> Iterator[ContentItem]:
-    """TID 1602 and TID 1603: what is known of an image."""
+    """TID 1602 and TID 1603: the facts known about an image."""
     yield code(ACQUISITION_CONTEXT, codes.MODALITY, codes.MAMMOGRAPHY)
     if header.shape:
         rows, columns = header.shape
@@ -170,7 +170,7 @@ def _group(finding: Finding, header: Header, context: Context) -> Iterator[Conte
 
 
 def _measurements(finding: Finding, device: Device) -> Iterator[ContentItem]:
-    """What is measured; in a segmenter's outline with the segmenter's identification, else by the group's algorithm."""
+    """Measurements; those of a segmenter's outline name the segmenter, all others belong to the group's algorithm."""
     outliner = device.outliner(finding)
     by = list(identification(outliner)) if outliner is not device.detector else []
     yield number(CONTAINS, codes.LONG_AXIS, round(finding.long_axis_mm, 1), codes.MILLIMETER, by)

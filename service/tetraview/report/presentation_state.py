@@ -33,7 +33,7 @@ _SERIES_NUMBER = 9004
 _ORANGE = CIELabColor(67.0, 43.0, 74.0)
 #: Height of a line and width of a character, text sizes; fonts are the viewer's, so this is a guess.
 _LINE, _CHARACTER = 1.3, 0.6
-#: Of a line as wide as the image.
+#: Characters in a line as wide as the image.
 _CHARACTERS = 68
 
 
@@ -41,13 +41,13 @@ def presentation_state(view: ViewReading, header: Header, context: Context) -> D
     """A Grayscale Softcopy Presentation State (PS3.3 A.33.1) of the whole image with its findings.
 
     Graphics are in units of PIXEL: column and row from the corner of the first pixel (PS3.3 C.10.5.1.2), as in the
-    measurement report. Greys are those that the image asks for. Each image has its own series, because Laterality is
-    one of a series.
+    measurement report. The image's own grey scale is used. Each image has its own series, because Laterality is an
+    attribute of the series.
 
     Args:
-        view: what was read in the image, at least one finding.
+        view: the reading of the image, with at least one finding.
         header: the image.
-        context: what all results of the reading share.
+        context: facts that all results of the reading share.
 
     Raises:
         ReportImpossible: the image does not state its size.

@@ -1,7 +1,7 @@
-"""What became of every detection and every analysis of an exam, as a CAD report has to tell it (PS3.16 TID 4000).
+"""Outcome of every detection and every analysis of an exam, as a CAD report must state it (PS3.16 TID 4000).
 
-A detection is the search of one image for masses. An analysis brings the two images of a breast together: which
-findings show the same lesion. A missing view is in neither: what was never attempted did not fail.
+A detection is the search of one image for masses. An analysis compares the two images of a breast to find out which
+findings show the same lesion. A missing view is in neither: an attempt that was never made did not fail.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STATUS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One thing that was attempted on one image or several."""
+    """One attempt on one image or several."""
 
     views: tuple[View, ...]
     #: How it was done, or why it could not be.
@@ -35,7 +35,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What succeeded and what failed of the things attempted."""
+    """Attempts that succeeded, and attempts that failed."""
 
     succeeded: tuple[Step, ...]
     failed: tuple[Step, ...]
@@ -47,7 +47,7 @@ class Outcome:
 
 
 def detections(reading: Reading) -> Outcome:
-    """The searches, those by the same route together and those that failed for the same reason together."""
+    """The searches; those by the same route stand together, as do those that failed for the same reason."""
     by_remark: dict[tuple[bool, str], list[View]] = {}
     for view in sorted(reading.views, key=lambda view: list(View).index(view.view)):
         remark = f"route {view.route}" if view.failure is None else view.failure

@@ -29,13 +29,13 @@ from tetraview.storage.durable import sync_folder, write_file
 _OfView = Callable[[ViewReading, Header, Context], Dataset]
 _OfExam = Callable[[Exam, Reading, Mapping[View, Header], Context], Dataset]
 
-#: What is made of each view with findings.
+#: Objects made for each view with findings.
 _OF_VIEW: Mapping[ResultKind, _OfView] = {
     ResultKind.SEGMENTATION: segmentation,
     ResultKind.PRESENTATION_STATE: presentation_state,
     ResultKind.SECONDARY_CAPTURE: secondary_capture,
 }
-#: What is made of each exam, also of one without findings.
+#: Objects made for each exam, even for one without findings.
 _OF_EXAM: Mapping[ResultKind, _OfExam] = {
     ResultKind.MEASUREMENT_REPORT: measurement_report,
     ResultKind.CAD_REPORT: cad_report,
@@ -63,12 +63,12 @@ def write_report(
 
     Args:
         exam: the images that were read.
-        reading: what was read in them; every image has its view there.
+        reading: result of reading them; every image has its view there.
         spool: folder that the images' paths are relative to.
         folder: where the reading's previews are; each output profile's objects go into a folder of its name there.
         outputs: the output profiles.
         time_zone: zone of the site, for studies that do not state theirs.
-        predecessors: the results of the exam's generation before, which these update.
+        predecessors: results of the exam's previous generation, which these update.
 
     Returns:
         By output profile, in its order of kinds, and within a kind in the order of the views.

@@ -36,9 +36,9 @@ def secondary_capture(view: ViewReading, header: Header, context: Context) -> Da
     Pixels are native, because not every archive takes RLE. The pictures of an exam are one series.
 
     Args:
-        view: what was read in the image, at least one finding.
+        view: the reading of the image, with at least one finding.
         header: the image.
-        context: what all results of the reading share.
+        context: facts that all results of the reading share.
 
     Raises:
         ReportImpossible: the view's preview is gone.

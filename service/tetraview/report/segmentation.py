@@ -34,16 +34,16 @@ _ORANGE = CIELabColor(67.0, 43.0, 74.0)
 
 
 def segmentation(view: ViewReading, header: Header, context: Context) -> Dataset:
-    """A BINARY Segmentation (PS3.3 A.51) with one segment a finding.
+    """A BINARY Segmentation (PS3.3 A.51) with one segment for each finding.
 
     The source has no Frame of Reference, so each pixel corresponds to a pixel of the source image (A.51.5); the output
     profile may add a plane for viewers that need one. Masks are disjoint, the higher score wins: some viewers refuse
     segments that overlap.
 
     Args:
-        view: what was read in the image, at least one finding.
+        view: the reading of the image, with at least one finding.
         header: the image.
-        context: what all results of the reading share.
+        context: facts that all results of the reading share.
 
     Raises:
         ReportImpossible: the image does not state its size.

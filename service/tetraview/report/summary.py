@@ -1,4 +1,4 @@
-"""What became of an exam in one code and a few sentences."""
+"""The outcome of an exam in one code and a few sentences."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def summary_code(reading: Reading) -> Code:
 
 
 def sentences(exam: Exam, reading: Reading, *, output: Output) -> Iterator[str]:
-    """What a reader has to know beside the findings: the statement, what read, each view, warnings, what is missing."""
+    """Sentences that a reader needs beside the findings: statement, models, each view, warnings, missing views."""
     yield ascii_text(f"{research_only(reading.training)}.")
     if reading.model is not None:
         yield ascii_text(f"{_model(reading.model)}, operating point {reading.operating_point}.")

@@ -27,20 +27,20 @@ def derived_uid(*key: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What distinguishes the results of one reading from those of another.
+    """Properties that distinguish the results of one reading from those of another.
 
-    A Tracking UID holds as long as study, software, AE title called and models do, a Series UID as long as the form of
-    the output does too. A SOP Instance UID also changes with the images and with the reading itself, so that no UID is
-    ever used for different bytes; destinations that get the same form get the same object.
+    A Tracking UID stays the same as long as study, software, called AE title and models do, and a Series UID as long as
+    the form of the output does too. A SOP Instance UID also changes with the images and with the reading itself, so
+    that no UID is ever used for different bytes; destinations that get the same form get the same object.
     """
 
     #: Study Instance UID.
     study: str
     #: Software, AE title called, models with weights, and operating point.
     configuration: str
-    #: What shapes objects for those who get them.
+    #: Output profile, which gives the objects their form.
     output: Output
-    #: Digest of the images and of all that was read in them.
+    #: Digest of the images and of the whole reading.
     content: str
 
     @classmethod
@@ -70,7 +70,7 @@ class Identity:
         """The UID of a series of ours.
 
         Args:
-            kind: what the series holds.
+            kind: kind of the objects in the series.
             source: SOP Instance UID of the image it is about, where it is about one.
         """
         return derived_uid("series", kind, self.study, self.configuration, self._form(kind), source)
@@ -79,9 +79,9 @@ class Identity:
         """The UID of an object of ours.
 
         Args:
-            kind: what it is.
+            kind: kind of the object.
             source: SOP Instance UID of the image it is about, where it is about one.
-            picture: digest of what it shows beside what was read, where it shows pixels.
+            picture: digest of its pixels, which show more than the reading, where it has any.
         """
         form = self._form(kind)
         return derived_uid("instance", kind, self.study, self.configuration, form, self.content, source, picture)

@@ -1,4 +1,4 @@
-"""How long the queues are, how old what waits in them is, and how much room is left: looked up again and again."""
+"""Length of the queues, age of the work that waits in them, and room left on the disk, looked up again and again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PAUSE_SECONDS = 1.0
 
 
 class Gauges:
-    """Brings what is shown of the ledger and the disk up to date."""
+    """Keeps the metrics of the ledger and the disk up to date."""
 
     def __init__(
         self,

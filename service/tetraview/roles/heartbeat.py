@@ -1,4 +1,4 @@
-"""How services that share a database know of each other: each says every few seconds that it lives."""
+"""How services that share a database know of each other: each reports every few seconds that it lives."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from tetraview.ledger import DEAD_SECONDS, ServiceBook
 
 _log = structlog.get_logger()
 
-#: Pause between two looks at what the others say, and at what is being sent here.
+#: Pause between two looks at the reports of other services, and at the exams being sent here.
 _STEP_SECONDS = 1.0
-#: Longest silence of a service that lives, and pause between two looks for work of those who do not.
+#: Longest silence of a service that lives, and pause between two looks for the work of services that have stopped.
 _BEAT_SECONDS = 5.0
-#: Longest time between two looks after which what others have not said meanwhile means something.
+#: Longest time between two looks after which the silence of other services in between means something.
 _GAP_SECONDS = DEAD_SECONDS / 2
 #: How long a stop waits for a database that does not answer.
 _STOP_SECONDS = 5.0
 
 
 class Heartbeat:
-    """Says that this service lives and what is being sent to it, and knows the same of the others.
+    """Reports that this service lives and which exams are being sent to it, and knows the same of the others.
 
     Args:
-        book: where all of them say it.
-        service: this one.
+        book: where all services report it.
+        service: this service.
         sending: the exams that are being sent here.
         go_on: goes on with the work of another, by its name; None for a service that does not take over.
         clock: seconds that never go back.
@@ -51,21 +51,21 @@ class Heartbeat:
         self._service = service
         self._sending = sending
         self._clock = clock
-        #: When this was said last, when the others were looked at, and since when the database has answered in time.
+        #: When we reported last, when we looked at the others last, and since when the database has answered in time.
         self._beaten_at = float("-inf")
         self._looked_at = self._answers_since = clock()
-        #: What fails, each of which is told once.
+        #: Names of failing threads; each failure is logged once.
         self._troubled: set[str] = set()
         #: The services that live, as of the last look.
         self.alive: tuple[RunningService, ...] = ()
         self._stopping = threading.Event()
         self._threads = [self._thread("heartbeat", self.step, _STEP_SECONDS)]
         if go_on is not None:
-            # Beside the other: to go on may take long, and this service lives meanwhile.
+            # In a thread of its own: the work of another may take long, and this service must report meanwhile.
             self._threads.append(self._thread("take-over", partial(self.take_over, go_on), _BEAT_SECONDS))
 
     def start(self) -> None:
-        """Say it for the first time, before any work of this name is continued.
+        """Report for the first time, before any work of this name is continued.
 
         Raises:
             StorageUnavailable: the ledger does not answer.
@@ -74,15 +74,15 @@ class Heartbeat:
         self.alive = tuple(self._book.alive())
 
     def keep_going(self) -> None:
-        """Go on saying it, and take over from those who have stopped."""
+        """Keep reporting, and take over from services that have stopped."""
         for thread in self._threads:
             thread.start()
 
     def stop(self, *, is_idle: bool = True) -> None:
-        """Say that this service has stopped; where it cannot be said, the others find out.
+        """Report that this service has stopped; if that fails, the others find out by themselves.
 
         Args:
-            is_idle: whether that is so; else it is not said, and the others wait.
+            is_idle: whether nothing runs any more; otherwise nothing is reported, and the others wait.
         """
         self._stopping.set()
         for thread in self._threads:
@@ -102,12 +102,12 @@ class Heartbeat:
     def reachable_since(self, now: datetime) -> datetime:
         """Since when senders have had a service that receives; now while there is none.
 
-        Before that they could not reach us, so that what is missing may still come.
+        Before that they could not reach us, so missing images may still come.
         """
         return min((service.started_at for service in self.alive if service.receives), default=now)
 
     def step(self) -> None:
-        """Say it, if it is time, and look at what the others say.
+        """Report, if it is time, and look at the reports of the others.
 
         Raises:
             StorageUnavailable: the ledger does not answer.
@@ -118,11 +118,11 @@ class Heartbeat:
         now, last = self._clock(), self._looked_at
         self._looked_at = now
         if now - last > _GAP_SECONDS:
-            # Whatever held us up, the database or the machine, may have kept the others from saying anything.
+            # The cause of our delay, the database or the machine, may have kept the others from reporting, too.
             self._answers_since = now
 
     def take_over(self, go_on: Callable[[str], None]) -> None:
-        """Go on with the work of those who have stopped.
+        """Go on with the work of services that have stopped.
 
         Args:
             go_on: goes on with the work of another, by its name.
@@ -137,7 +137,7 @@ class Heartbeat:
 
     @property
     def silent_seconds(self) -> float:
-        """Since when this service has not been able to say that it lives."""
+        """Seconds since this service last reported that it lives."""
         return self._clock() - self._beaten_at
 
     def _beat(self) -> None:
@@ -149,7 +149,7 @@ class Heartbeat:
         return threading.Thread(target=self._keep, args=(name, work, pause_seconds), name=name, daemon=True)
 
     def _keep(self, name: str, work: Callable[[], None], pause_seconds: float) -> None:
-        """Do it again and again."""
+        """Repeat a piece of work until the stop."""
         while not self._stopping.wait(pause_seconds):
             try:
                 work()

@@ -45,7 +45,7 @@ class ListenerRole:
         clock: Callable[[], datetime],
     ) -> None:
         self._settings = settings
-        #: Who was let in and who was not.
+        #: Senders that were let in and senders that were not.
         self.senders = SenderBook(engine, clock=clock)
         self._gate = Gate(settings.called_ae_titles, senders=settings.senders, ledger=self.senders, metrics=metrics)
         self._listener = Listener(
@@ -62,7 +62,7 @@ class ListenerRole:
         )
         self._worklist = self._open_worklist(ledger, metrics, clock)
         self.checks: dict[str, Callable[[], None]] = {"listener": self._check}
-        #: What is to be done in every round of the service.
+        #: Tasks for every round of the service.
         self.chores: tuple[Callable[[], None], ...] = (self._gate.flush,)
 
     @property

@@ -32,9 +32,8 @@ class WorkerRole:
     Args:
         settings: all that is set.
         ledger: where exams are kept.
-        outbox: what destinations are owed.
-        metrics: where all of it is counted.
-        engine: the database of the durable workflow.
+        outbox: sends the objects that destinations are owed.
+        metrics: counts all of it. engine: the database of the durable workflow.
         sending: the exams that are being sent to any service.
         reachable_since: since when senders have been able to reach one.
         clock: tells the time.
@@ -71,7 +70,7 @@ class WorkerRole:
         self._stopping = threading.Event()
         self._watch = threading.Thread(target=self._watch_triton, name="triton-watch", daemon=True)
         self.checks: dict[str, Callable[[], None]] = {"triton": self._check_triton}
-        #: What is to be done in every round of the service.
+        #: Tasks for every round of the service.
         self.chores: tuple[Callable[[], None], ...] = (
             self._workflow.settle_due_exams,
             self._workflow.deliver_again,
@@ -79,7 +78,7 @@ class WorkerRole:
         )
 
     def check_calibration(self) -> None:
-        """Refuse to call uncalibrated scores probabilities; where Triton is away, readings show what is calibrated.
+        """Refuse to call uncalibrated scores probabilities; where Triton is away, readings show calibrated scores only.
 
         Raises:
             SettingsInvalid: probabilities are asked for that nobody calibrated.
@@ -92,16 +91,16 @@ class WorkerRole:
             _log.warning("calibration_unchecked", reason=str(fault))
 
     def start(self) -> None:
-        """Continue what was under way, and begin what is due."""
+        """Continue the work that was under way, and begin the work that is due."""
         self._workflow.launch(self._engine, executor_id=self._settings.executor_id)
         self._watch.start()
 
     def go_on(self, executor_id: str) -> None:
-        """Continue what a service that has stopped had under way."""
+        """Continue the work of a service that has stopped."""
         self._workflow.go_on(executor_id)
 
     def stop(self) -> bool:
-        """Stop between two steps; what is under way continues with the next start, or with another worker.
+        """Stop between two steps; work under way continues with the next start, or in another worker.
 
         Returns:
             Whether nothing runs any more, so that another may go on at once.
@@ -134,7 +133,7 @@ class WorkerRole:
 
 
 def open_models(settings: Settings, *, metrics: Metrics | None = None) -> Models:
-    """Every model of Triton that reads what is sent to one of our AE titles."""
+    """Every model of Triton that reads exams sent to one of our AE titles."""
     stages = [settings.stages_of(ae_title) for ae_title in settings.called_ae_titles]
     return Models.of(settings.triton, stages=stages, metrics=metrics)
 

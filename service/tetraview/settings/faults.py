@@ -1,4 +1,4 @@
-"""What is wrong with settings, in the words of those who wrote them."""
+"""Faults in settings, in the words of the people who wrote them."""
 
 from __future__ import annotations
 

@@ -24,5 +24,5 @@ class Imaging(Section):
 
     @property
     def limits(self) -> DecodeLimits:
-        """What decoding one image may use."""
+        """Resources that decoding one image may use."""
         return DecodeLimits(**self.model_dump())

@@ -1,4 +1,4 @@
-"""Further AE titles of ours, and what is different there."""
+"""Further AE titles of ours, and their differences from the default one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tetraview.settings.triton import ClassifierName, DetectorName, SegmenterNam
 
 
 class Profile(Section):
-    """A further AE title of ours: what is sent to it is read by models and rules of its own."""
+    """A further AE title of ours: exams sent to it are read by models and rules of its own."""
 
     ae_title: AETitle
     """AE title that is called."""
@@ -38,7 +38,7 @@ class Profile(Section):
     device_action: Action | None = None
     """Images of a device that is not in `devices`."""
     purpose: Purpose | None = None
-    """What exams sent here are for."""
+    """Purpose of the exams sent here."""
     diagnostic_words: tuple[Word, ...] | None = None
     """Words in descriptions that mean a diagnostic exam."""
     screening_words: tuple[Word, ...] | None = None

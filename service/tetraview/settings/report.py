@@ -1,4 +1,4 @@
-"""What the results say, and which objects who gets."""
+"""Content of the results, and the objects that each destination gets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tetraview.settings.section import Section, ShortName
 
 
 class Report(Section):
-    """What the results say, whoever gets them."""
+    """Content of the results at all destinations."""
 
     operating_point: Literal["high_sensitivity", "balanced", "high_specificity"] = "balanced"
     """Named thresholds stored with the weights."""
@@ -35,12 +35,12 @@ class Report(Section):
 
 
 class OutputProfile(Section):
-    """An output profile of your own: like a built-in one but for what is set here."""
+    """An output profile of your own: like a built-in one except for the settings given here."""
 
     name: ShortName
     """Name that destinations refer to."""
     like: Literal["pacs", "workstation", "ohif", "slicer", "air"] = "pacs"
-    """Built-in profile that says what is not set here."""
+    """Built-in profile that gives the settings left out here."""
     objects: Annotated[tuple[ResultKind, ...], Field(min_length=1)] | None = None
     """Kinds of objects: SR is TID 1500, PR a presentation state, SC a picture with the outlines burned in."""
     report_class: ReportClass | None = None
@@ -50,7 +50,7 @@ class OutputProfile(Section):
     coding_scheme: CodingScheme | None = None
     """Codes of the CAD SR; `SRT` is for workstations that know SNOMED-RT only."""
     tracking_scope: TrackingScope | None = None
-    """What has a Tracking UID of its own: a finding in each view, or a lesion in all views."""
+    """Scope of a Tracking UID: a finding in one view, or a lesion in all views."""
     emit_malignancy: bool | None = None
     """As in `report`, for this profile."""
     emit_birads: bool | None = None

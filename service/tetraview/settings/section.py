@@ -1,4 +1,4 @@
-"""What all sections have in common, and the kinds of values in them."""
+"""Base of all sections, and the kinds of values in them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Section(BaseModel):
 
 
 def keep_token_secret(url: str) -> None:
-    """See that a token that is sent to an address cannot be read on its way.
+    """Check that a token cannot be read on its way to an address.
 
     Raises:
-        ValueError: it can.
+        ValueError: it can be read.
     """
     parts = urlsplit(url)
     if parts.scheme != "https" and not is_this_machine(parts.hostname or ""):

@@ -1,4 +1,4 @@
-"""Who may send."""
+"""Senders that are let in."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ port = {port}
 _LISTS = frozenset({"destinations", "outputs", "profiles", "senders"})
 
 
-#: What stands between user and host of a URL.
+#: The text between user and host of a URL.
 _PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
 
 
@@ -81,13 +81,13 @@ def _section(section: BaseModel, path: tuple[str, ...]) -> Iterator[str]:
 
 
 def _table_of(annotation: Any) -> type[BaseModel] | None:
-    """The section that a setting is where it is set."""
+    """The section that the value of a setting is, where it is set."""
     kinds = (kind for kind in get_args(annotation) if isinstance(kind, type) and issubclass(kind, BaseModel))
     return next(kinds, None)
 
 
 def _example(heading: str, section: type[BaseModel]) -> Iterator[str]:
-    """A section that may be added, commented out, and within it once more what may be left out."""
+    """A section that may be added, commented out; within it, settings that may be left out are commented out twice."""
     yield f"\n# {section.__doc__}"
     yield f"# {heading}"
     for key, field in section.model_fields.items():

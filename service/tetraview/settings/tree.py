@@ -95,7 +95,7 @@ class Settings(BaseSettings):
 
     @property
     def model_names(self) -> tuple[str, ...]:
-        """Every Triton model that reads what is sent to us, each once."""
+        """Every Triton model that reads exams sent to us, each once."""
         read_by = (self.stages_of(ae_title).names for ae_title in self.called_ae_titles)
         return tuple(dict.fromkeys(name for names in read_by for name in names))
 
@@ -139,10 +139,10 @@ class Settings(BaseSettings):
         raise SettingsInvalid(f"no destination is called {name}: add it to [[destinations]] ({known})")
 
     def stages_of(self, ae_title: str) -> Stages:
-        """The models that read what is sent to one of our AE titles.
+        """The models that read exams sent to one of our AE titles.
 
         Raises:
-            SettingsInvalid: it is none of ours, or is no longer.
+            SettingsInvalid: it is not one of our AE titles, or is no longer.
         """
         if ae_title not in self.called_ae_titles:
             raise SettingsInvalid(

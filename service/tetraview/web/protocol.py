@@ -41,7 +41,7 @@ class WebLedger(Protocol):
         """Put every image of an exam out of force; whether there is such an exam at rest."""
 
     def reading(self, exam_id: str, generation: int | None = None) -> Reading | None:
-        """What the models said in one generation, by default the newest that was read."""
+        """The models' results for one generation, by default the newest that was read."""
 
     def results(self, exam_id: str, generation: int) -> Sequence[ResultObject]:
         """The result objects of one generation; none before they are written."""

@@ -1,7 +1,7 @@
-"""What tetraview and Triton agree on, one module an agreement: tensor names, types, shapes and parameters.
+"""Agreements between tetraview and Triton, one in each module: tensor names, types, shapes and parameters.
 
-The same facts stand in each model's ``config.pbtxt`` under ``triton_models/repository``; a test holds both to each
-other. Text is UTF-8 in UINT8 tensors: the Python backend of Triton before 24.11 cannot hand BYTES to a model beside
+The same facts stand in each model's ``config.pbtxt`` under ``triton_models/repository``; a test checks that both agree.
+Text is UTF-8 in UINT8 tensors: the Python backend of Triton before 24.11 cannot hand BYTES to a model together with
 numpy 2.
 """
 

@@ -1,7 +1,7 @@
 """The contract of ``mommi_classifier``: patches of one exam's candidates in, how malignant each looks out.
 
-One request carries the N candidates of one exam, none included. A patch is S×S pixels of presentation values, brighter
-is denser, cut upright as ``tetraview.imaging.patch`` says; S is the dims of ``patch``.
+One request carries the N candidates of one exam; N may be 0. A patch is S×S pixels of presentation values, brighter is
+denser, cut upright as ``tetraview.imaging.patch`` says; S is the dims of ``patch``.
 
 Request:
     ``exam_id``  UINT8  [E]        any text; comes back unchanged

@@ -79,7 +79,7 @@ class DetectorParameter(StrEnum):
     SPACING_MM = "spacing_mm"
 
 
-#: What the numbers of ``view`` and ``route`` mean.
+#: Meaning of the numbers in ``view`` and ``route``.
 VIEWS = (View.R_CC, View.L_CC, View.R_MLO, View.L_MLO)
 ROUTES = (Route.TRI, Route.IPSI, Route.BI, Route.SINGLE)
 

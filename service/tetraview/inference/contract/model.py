@@ -39,7 +39,7 @@ def _admits(agreed: int | str, found: int | str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelContract:
-    """What one Triton model takes, gives and is configured by."""
+    """Inputs, outputs and parameters of one Triton model."""
 
     #: The tensors of a request by name.
     request: Mapping[str, TensorSpec]
@@ -51,7 +51,7 @@ class ModelContract:
     def differences(
         self, *, inputs: Mapping[str, TensorSpec], outputs: Mapping[str, TensorSpec], parameters: Collection[str]
     ) -> list[str]:
-        """What differs between the agreement and what a model says of itself, in words."""
+        """Differences between the contract and a model's description of itself, in words."""
         missing = [f"parameter {name} is missing" for name in self.parameters if name not in parameters]
         return [*_differences(self.request, inputs), *_differences(self.response, outputs), *missing]
 

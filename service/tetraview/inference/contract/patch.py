@@ -1,8 +1,8 @@
-"""What the contracts of all models that read patches share.
+"""The common part of the contracts of all models that read patches.
 
-One request carries the N candidates of one exam, none included. A patch is S×S pixels of presentation values, brighter
-is denser, cut upright as ``tetraview.imaging.patch`` says. S is the dims of ``patch``; each model has its
-own, and its own margin.
+One request carries the N candidates of one exam; N may be 0. A patch is S×S pixels of presentation values, brighter is
+denser, cut upright as ``tetraview.imaging.patch`` says. S comes from the dims of ``patch``; each model has its own S
+and its own margin.
 """
 
 from __future__ import annotations

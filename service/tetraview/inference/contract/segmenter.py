@@ -1,7 +1,7 @@
 """The contract of ``unetpp_segmenter`` and ``crunet_segmenter``: patches in, where in each its mass is out.
 
-One request carries the N candidates of one exam, none included. A patch is S×S pixels of presentation values, brighter
-is denser, cut upright as ``tetraview.imaging.patch`` says; S is the dims of ``patch``.
+One request carries the N candidates of one exam; N may be 0. A patch is S×S pixels of presentation values, brighter is
+denser, cut upright as ``tetraview.imaging.patch`` says; S is the dims of ``patch``.
 
 Request:
     ``exam_id``  UINT8  [E]        any text; comes back unchanged

@@ -1,8 +1,8 @@
 """The contract of ``dualcore`` and ``rescunet``: patches in, where in each its mass is and how malignant it looks out.
 
-One request carries the N candidates of one exam, none included. A patch is S×S pixels of presentation values, brighter
-is denser, cut upright as ``tetraview.imaging.patch`` says; S is the dims of ``patch``. One pass through
-the network gives both answers, so that one request serves whoever wants either.
+One request carries the N candidates of one exam; N may be 0. A patch is S×S pixels of presentation values, brighter is
+denser, cut upright as ``tetraview.imaging.patch`` says; S is the dims of ``patch``. One pass through the network gives
+both answers, so that one request serves whoever wants either.
 
 Request:
     ``exam_id``  UINT8  [E]        any text; comes back unchanged

@@ -51,9 +51,9 @@ _CLOSE_SECONDS = 2.0
 _SILENT = frozenset(
     {Outcome.CLOSED_BY_SENDER, Outcome.ABORTED_BY_SENDER, Outcome.IDLE, Outcome.STALLED, Outcome.TLS_FAILED}
 )
-#: Outcomes that go without saying, or have been said.
+#: Outcomes that need no log line, or have had one.
 _TOLD = frozenset({Outcome.RELEASED, Outcome.CLOSED_BY_SENDER, Outcome.REJECTED, Outcome.TLS_FAILED})
-#: What a sender is told that is not let in: nothing about whether its AE title is known from elsewhere.
+#: Answers to senders that are not let in; they do not tell whether the AE title is known from elsewhere.
 _REJECTIONS = {
     Refusal.UNKNOWN_SENDER: Rejection.CALLING_AE_TITLE_UNKNOWN,
     Refusal.WRONG_ADDRESS: Rejection.CALLING_AE_TITLE_UNKNOWN,
@@ -61,7 +61,7 @@ _REJECTIONS = {
     Refusal.WRONG_CALLED_AE_TITLE: Rejection.CALLED_AE_TITLE_UNKNOWN,
 }
 _MAX_REQUEST_BYTES = 1 << 17
-#: What a request is answered with of which no data set is taken; any other is no operation of ours.
+#: Answers to requests whose data set is not taken; any other request is not an operation of ours.
 _WITHOUT_DATA_SET: dict[int | None, Status] = {
     Field.C_ECHO_RQ: Status.SUCCESS,
     Field.C_STORE_RQ: Status.NOT_PARSABLE,
@@ -77,7 +77,7 @@ class Association:
     Args:
         address: IP address of the sender.
         gate: says who is let in.
-        quota: of log lines that a peer can provoke.
+        quota: limits the log lines that a peer can provoke.
         take_commitment: keeps reports of storage commitment.
         admit: asked once the sender has said who it is; a rejection, or None with a place taken.
         dismiss: told when the place is free again.
@@ -296,13 +296,13 @@ class Association:
             raise Ended(Outcome.CLOSED_BY_SENDER) from error
 
     def _tell(self, log: Callable[..., object], event: str, **fields: object) -> None:
-        """Log, unless peers have just made the log long enough; the next line counts what was left out."""
+        """Log, unless peers have just made the log long enough; the next line counts the lines that were left out."""
         left_out = self._quota.take()
         if left_out is not None:
             log(event, count=left_out + 1, **fields)
 
     def _say_goodbye(self, end: Ended) -> None:
-        """Send what the sender is due, its place being free already."""
+        """Send the sender its last answer; its place is free already."""
         if end.outcome not in _TOLD:
             self._tell(_log.info, "association_ended", state=end.outcome)
         with suppress(Ended):
@@ -322,7 +322,7 @@ class _Message:
     #: The command set so far.
     encoded: bytearray = field(default_factory=bytearray)
     command: Command | None = None
-    #: Where the data set goes; None where it is dropped.
+    #: Receiver of the data set; None where it is dropped.
     reception: Reception | ReportReception | None = None
 
     @property
@@ -334,7 +334,7 @@ class _Message:
             self.reception.write(span)
 
     def finish(self) -> Status:
-        """What the sender is told."""
+        """End the message; the status that the sender is told."""
         if self.reception is not None:
             return self.reception.finish()
         field = None if self.command is None else self.command.field

@@ -162,7 +162,7 @@ def certificate_names(certificate: Any) -> tuple[str, ...]:
 
 
 def _words(error: ssl.SSLError) -> str:
-    """What OpenSSL calls the fault, for example ``certificate verify failed: certificate has expired``."""
+    """OpenSSL's words for the fault, for example ``certificate verify failed: certificate has expired``."""
     reason = (error.reason or type(error).__name__).lower().replace("_", " ")
     message = getattr(error, "verify_message", "")
     return f"{reason}: {message}" if message else reason

@@ -100,7 +100,7 @@ def _text(values: dict[int, bytes], element: int) -> str:
 
 
 def _uid(uid: str) -> bytes:
-    """A UID to be repeated in an answer; what is not a UID is not repeated."""
+    """A UID to be repeated in an answer; a text that is not a UID is not repeated."""
     return _even(uid.encode(), b"\0") if is_uid(uid) else b""
 
 

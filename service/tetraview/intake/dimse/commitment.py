@@ -1,8 +1,8 @@
-"""Storage commitment reports that come over associations which a destination opens to us (PS3.4 J.3.3).
+"""Storage commitment reports that arrive over associations which a destination opens to us (PS3.4 J.3.3).
 
-We commit to nothing ourselves: a spool is emptied some day, and who deletes images because we promised to keep them
-would lose them. So nobody is accepted as SCU of storage commitment, and a peer that sends an N-ACTION all the same is
-told that it is no operation that was agreed on (0x0211, PS3.7 C.5.16).
+We never commit to storage ourselves: a spool is emptied some day, and a sender that deletes images because we promised
+to keep them would lose them. So no peer is accepted as SCU of storage commitment, and a peer that sends an N-ACTION all
+the same is told that the operation was not agreed on (0x0211, PS3.7 C.5.16).
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class Listener:
         self._spool = spool
         self._ledger = ledger
         self._policy_of = policy_of
-        #: Takes what is received; STOW-RS has the same one.
+        #: Takes received instances; STOW-RS uses the same acceptor.
         self.acceptor = Acceptor(
             spool, ledger, max_object_bytes=settings.max_object_bytes, metrics=metrics, policy_of=policy_of
         )

@@ -1,4 +1,4 @@
-"""What an association is about: SOP classes and transfer syntaxes."""
+"""Negotiation of an association: SOP classes and transfer syntaxes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tetraview.domain.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VE
 from tetraview.intake.dimse.upper_layer import Rejection
 from tetraview.settings import Dicom
 
-#: In the order in which we choose: what decodes fastest first, what lost something last.
+#: In the order in which we choose: fastest decoding first, lossy compression last.
 TRANSFER_SYNTAXES = (
     uid.ExplicitVRLittleEndian,
     uid.ImplicitVRLittleEndian,
@@ -65,7 +65,7 @@ _APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """What both sides agreed on."""
+    """The outcome of a negotiation that both sides agreed on."""
 
     calling_ae_title: str
     called_ae_title: str

@@ -42,7 +42,7 @@ def is_low_energy(dataset: Dataset) -> bool:
 
 
 def synthetic_because(dataset: Dataset) -> str:
-    """What says that the image was computed from a tomosynthesis; empty where nothing does (PS3.3 C.8.11.7)."""
+    """The sign that the image was computed from a tomosynthesis; empty where there is none (PS3.3 C.8.11.7)."""
     if SYNTHETIC_TYPE in texts(dataset, "ImageType")[2:]:
         return stated("ImageType", SYNTHETIC_TYPE)
     if text(dataset, "VolumetricProperties") in _NOT_EXPOSED:

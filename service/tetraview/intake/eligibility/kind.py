@@ -1,4 +1,4 @@
-"""What kind of object it is: our own result, another's result, a mammogram of the right intent."""
+"""Kind of an object: our own result, another's result, a mammogram of the right intent."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def against_laterality(dataset: Dataset, position: ViewPosition | None) -> Itera
 
 
 def _sides(dataset: Dataset, position: ViewPosition | None) -> Iterator[tuple[str, str]]:
-    """What each attribute says, in the order in which they are believed."""
+    """The side that each attribute states, most trusted attribute first."""
     for keyword in ("ImageLaterality", "Laterality"):
         if side := text(dataset, keyword):
             yield keyword, side

@@ -56,7 +56,7 @@ def _spacing_keyword(dataset: Dataset) -> str:
 
 
 def _spacing(dataset: Dataset) -> list[float]:
-    """Of rows and columns, in mm; empty where it is unknown or cannot be right."""
+    """Spacing of rows and columns in mm; empty where it is unknown or cannot be right."""
     spacing = numbers(dataset, _spacing_keyword(dataset))
     least, most = SPACING_MM
     return spacing if len(spacing) == 2 and least <= min(spacing) and max(spacing) <= most else []  # noqa: PLR2004

@@ -42,14 +42,14 @@ def is_purpose_known(dataset: Dataset, policy: Images) -> bool:
 
 
 def _described(dataset: Dataset, words: Collection[str]) -> str:
-    """The first description with one of a site's words in it; empty where none has. What else it says is not told."""
+    """Attribute of the first description with one of a site's words in it, never its text; empty where none has one."""
     wanted = [word.casefold() for word in words]
     said = ((keyword, text(dataset, keyword).casefold()) for keyword in _DESCRIPTIONS)
     return next((keyword for keyword, description in said if any(word in description for word in wanted)), "")
 
 
 def _coded(dataset: Dataset) -> Iterator[tuple[str, str]]:
-    """Codes of a purpose and where they stand: in the image itself or in the request that it answers."""
+    """Codes of a purpose and their attributes, in the image itself or in the request that it answers."""
     for holder in (dataset, *items(dataset, "RequestAttributesSequence")):
         for keyword in _SEQUENCES:
             for code in codes(holder, keyword):

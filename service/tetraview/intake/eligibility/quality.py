@@ -1,4 +1,4 @@
-"""What spoils the pixels for reading, and what is no breast of a patient."""
+"""Images whose pixels are spoilt for reading, and images that do not show a patient's breast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the attributes of a mammogram can say, as data: classes, image types, views, modifiers, paddles, purposes."""
+"""Possible values of a mammogram's attributes, as data: classes, image types, views, modifiers, paddles, purposes."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ PROJECTIONS = (
 
 
 class Effect(Enum):
-    """What a view modifier makes of a standard view."""
+    """Effect of a view modifier on a standard view."""
 
     EXTRA = auto()
     DISPLACED = auto()
@@ -146,7 +146,7 @@ PADDLES: dict[str, Decision] = {
 PROJECTION_OF_CODE = {code: view for view in PROJECTIONS for code in (view.code, view.old_code)}
 PROJECTION_OF_WORD = {view.word: view for view in PROJECTIONS if view.word}
 MODIFIER_OF_CODE = {code: modifier for modifier in MODIFIERS for code in (modifier.code, modifier.old_code)}
-#: What the codes of all tables mean.
+#: Meanings of the codes of all tables.
 MEANINGS = (
     PURPOSES
     | {code: view.meaning for code, view in PROJECTION_OF_CODE.items()}

@@ -22,7 +22,7 @@ _WINDOW_MM = (30, 120)
 
 
 def against_technique(dataset: Dataset, policy: Images) -> Iterator[Objection]:
-    """What makes an extra view of a standard projection."""
+    """Techniques that turn a standard projection into an extra view."""
     for modifier in _modifiers(dataset):
         known = MODIFIER_OF_CODE.get(modifier)
         if known is None or known.effect is Effect.EXTRA:

@@ -16,7 +16,7 @@ from pydicom.uid import UID
 from tetraview.domain.instance import Decision
 from tetraview.intake.eligibility.tables import CODING_SCHEMES, MEANINGS, TERMS
 
-#: What stands against reading an image, and the attribute that says so.
+#: Reason against reading an image, and the attribute that gives it.
 Objection = tuple[Decision, str]
 
 _NUMERIC = frozenset({"DS", "IS", "US", "FL", "FD"})

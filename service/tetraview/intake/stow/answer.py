@@ -1,4 +1,4 @@
-"""What STOW-RS answers: the Store Instances Response Module (PS3.18 I.2) and the HTTP status (PS3.18 10.5.3.1)."""
+"""Answers of STOW-RS: the Store Instances Response Module (PS3.18 I.2) and the HTTP status (PS3.18 10.5.3.1)."""
 
 from __future__ import annotations
 

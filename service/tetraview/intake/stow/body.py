@@ -23,17 +23,17 @@ MAX_BOUNDARY = 256
 
 
 class Body(Protocol):
-    """What comes in a request.
+    """Body of a request, taken apart as its bytes come.
 
     Raises:
-        RequestRefused: from ``write`` and ``finish``, when it is not what it should be; the rest cannot be understood.
+        RequestRefused: from ``write`` and ``finish``, when it is malformed; the rest of it cannot be understood.
     """
 
     def write(self, data: bytes) -> None:
         """Take the next bytes."""
 
     def finish(self) -> list[Answer]:
-        """What became of each file, once all bytes have come."""
+        """The outcome of each file, once all bytes have come."""
 
     def abandon(self) -> None:
         """Forget the file that is not whole."""
@@ -89,7 +89,7 @@ class MultipartBody:
             raise RequestRefused(HTTPStatus.BAD_REQUEST, "the body is not multipart/related as announced") from error
 
     def finish(self) -> list[Answer]:
-        """What became of each file."""
+        """The outcome of each file."""
         if self._parser.state != MultipartState.END:
             raise RequestRefused(HTTPStatus.BAD_REQUEST, "the body ends before its last boundary")
         if not self._answers:
@@ -135,7 +135,7 @@ class SingleBody:
         self._file.write(memoryview(data))
 
     def finish(self) -> list[Answer]:
-        """What became of the file."""
+        """The outcome of the file."""
         return [self._file.finish()]
 
     def abandon(self) -> None:

@@ -27,26 +27,26 @@ _MAX_META_BYTES = 1 << 16
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What became of one file."""
+    """The outcome of one file."""
 
     status: Status
-    #: As the file meta information says; empty where it does not say so in a way that can be repeated.
+    #: As stated by the file meta information; empty where that states nothing that can be repeated.
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
 
 
 class FileReception:
-    """One file while its bytes come; a fault is kept until the sender can be told.
+    """One file whose bytes are arriving; a fault is kept until the sender can be told.
 
     Args:
         acceptor: takes the data set.
-        request: what is known before the file comes; its file meta information says the rest.
+        request: facts known before the file comes; its file meta information gives the rest.
     """
 
     def __init__(self, acceptor: Acceptor, request: StoreRequest) -> None:
         self._acceptor = acceptor
         self._request = request
-        #: Preamble and file meta information so far, and how much of them is known to come.
+        #: Preamble and file meta information so far, and their length as far as it is known.
         self._head, self._head_bytes = bytearray(), _START.size
         self._reception: Reception | None = None
         self._refused: Status | None = None
@@ -63,7 +63,7 @@ class FileReception:
             self._reception.write(data)
 
     def finish(self) -> Answer:
-        """Accept the instance and say what the sender is told."""
+        """Accept the instance; the answer for the sender."""
         if self._reception is not None:
             status = self._reception.finish()
         else:
@@ -125,7 +125,7 @@ def _meta_bytes(start: bytearray) -> int:
 
 
 def _uids(encoded: bytes) -> dict[str, str]:
-    """What file meta information without its group length says of the instance.
+    """UIDs of the instance in file meta information without its group length.
 
     Raises:
         InstanceRefused: it cannot be parsed or lacks one.

@@ -30,10 +30,10 @@ from tetraview.settings import Dicom
 _log = structlog.get_logger()
 
 JSON_TYPE = "application/dicom+json"
-#: Header fields by which a proxy says that it is not the client (RFC 7239, and what was usual before).
+#: Header fields by which a proxy says that it is not the client (RFC 7239, and the usual field before it).
 _FORWARDED = frozenset({"forwarded", "x-forwarded-for"})
 _ACCEPTED = frozenset({JSON_TYPE, "application/json", "application/*", "*/*"})
-#: Bytes handed to a thread at once; also what has to come within `dicom.idle_seconds`.
+#: Bytes handed to a thread at once; so many must also come within `dicom.idle_seconds`.
 _BATCH_BYTES = 1 << 19
 #: So many of the largest objects make the largest body.
 _OBJECTS_PER_BODY = 4
@@ -49,7 +49,7 @@ class StoreService:
     """Receives instances over HTTP.
 
     Args:
-        settings: those of the listener, whose limits hold here, too.
+        settings: settings of the listener, whose limits hold here too.
         acceptor: takes the instances.
         gate: says who is let in, and to which AE titles; each is a tenant with an address of its own.
         is_open: whether instances may be received now.
@@ -107,7 +107,7 @@ class StoreService:
         )
 
     def _check(self, request: Request, sender: StoreRequest) -> None:
-        """Refuse what can be refused before the body comes."""
+        """Refuse a request, where its header is reason enough, before the body comes."""
         if sender.study_instance_uid is not None and not is_uid(sender.study_instance_uid):
             raise RequestRefused(HTTPStatus.BAD_REQUEST, "the study of the address is no UID")
         if request.headers.get("content-encoding", "identity").lower() != "identity":
@@ -121,7 +121,7 @@ class StoreService:
             raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, "nothing can be received now; send again later")
 
     def _let_in(self, request: Request, sender: StoreRequest) -> None:
-        """Refuse a client that may not send: only its address and the AE title we give it are known of it."""
+        """Refuse a client that may not send; we know only its address and the AE title that we give it."""
         is_forwarded = not _FORWARDED.isdisjoint(request.headers.keys())
         caller = Caller(
             address=request.client.host if request.client else "",

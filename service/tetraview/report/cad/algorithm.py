@@ -20,7 +20,7 @@ class AlgorithmIdentification:
 
     name: str
     version: str
-    #: What its result depends on and how far it goes.
+    #: Settings that its result depends on, and the limits of the result.
     parameters: str
 
     @classmethod

@@ -16,7 +16,7 @@ from tetraview.report.text import ascii_text
 
 @dataclass(frozen=True, kw_only=True)
 class ImageLibraryEntry:
-    """TID 4020, CAD Image Library Entry: an image with what is known of it."""
+    """TID 4020, CAD Image Library Entry: an image with the facts known about it."""
 
     header: Header
 

@@ -1,4 +1,4 @@
-"""What was attempted and what became of it (PS3.16 TID 4015 to 4018)."""
+"""Attempted detections and analyses, and their outcome (PS3.16 TID 4015 to 4018)."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class _Performed(ABC):
     context: Context
 
     def node(self) -> Node:
-        """The item under those that went the same way."""
+        """The item, to stand with those of the same outcome."""
         images = [Reference(relationship=PROPERTIES, target=self.library[view].node) for view in self.step.views]
         return code(CONTAINS, self.NAME, self.KIND, [*self._algorithm().nodes(), *images])
 
     @abstractmethod
     def _algorithm(self) -> AlgorithmIdentification:
-        """What made the attempt, and how or why not."""
+        """The algorithm that made the attempt, and how it succeeded or why it failed."""
 
 
 class DetectionPerformed(_Performed):
@@ -52,8 +52,8 @@ class DetectionPerformed(_Performed):
 class AnalysisPerformed(_Performed):
     """TID 4018, CAD Analysis Performed: which findings in the two images of a breast are one lesion.
 
-    That a detector looks at both breasts is no asymmetric breast tissue analysis, and is not called one: without a
-    finding of asymmetry a reader would take it that there is none.
+    A detector that looks at both breasts makes no asymmetric breast tissue analysis, and its work is not called one:
+    without a finding of asymmetry a reader would take it that there is none.
     """
 
     NAME, KIND = codes.ANALYSIS_PERFORMED, codes.SPATIAL_COLLOCATION_ANALYSIS

@@ -57,7 +57,7 @@ def container(relationship: str | None, name: Code, children: Children, *, templ
     Args:
         relationship: to its parent.
         name: the heading.
-        children: what is under it.
+        children: items under it.
         template: number of the DCMR template that the document follows.
     """
     value: dict[str, Any] = {"ContinuityOfContent": "SEPARATE"}

@@ -1,4 +1,4 @@
-"""What validators miss and viewers rely on, checked before a document is written."""
+"""Checks, before a document is written, of rules that validators miss and viewers rely on."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tetraview.errors import ReportImpossible
 from tetraview.report import codes
 from tetraview.report.content import INFERRED_FROM, PROPERTIES, SELECTED_FROM
 
-#: By which an item in another place may be related in a Mammography CAD SR (PS3.3 A.35.5.3.1.2).
+#: Relationships to an item in another place that a Mammography CAD SR may have (PS3.3 A.35.5.3.1.2).
 _BY_REFERENCE = frozenset({PROPERTIES, INFERRED_FROM, SELECTED_FROM})
 _SUMMARIES = frozenset({codes.SUMMARY_OF_DETECTIONS.value, codes.SUMMARY_OF_ANALYSES.value})
 _SUCCESSES = frozenset({codes.SUCCESSFUL_DETECTIONS.value, codes.SUCCESSFUL_ANALYSES.value})
 _FAILURES = frozenset({codes.FAILED_DETECTIONS.value, codes.FAILED_ANALYSES.value})
-#: Whether successes and failures are listed, by the status of what was attempted (CID 6042).
+#: Whether successes and failures are listed, by the status of the attempts (CID 6042).
 _LISTED = {
     codes.SUCCEEDED.value: (True, False),
     codes.PARTIALLY_SUCCEEDED.value: (True, True),
@@ -25,7 +25,7 @@ _LISTED = {
 
 
 def verify(document: Dataset) -> None:
-    """Hold a Mammography CAD SR to its own statements.
+    """Check that a Mammography CAD SR does not contradict itself.
 
     Raises:
         ReportImpossible: it contradicts itself.
@@ -37,8 +37,9 @@ def verify(document: Dataset) -> None:
 def faults(document: Dataset) -> Iterator[str]:
     """Each contradiction in plain words.
 
-    An item by reference that does not lead to an image, an image that is not in the evidence, a graphic on no image, a
-    text that not every Specific Character Set can write, a status that does not fit what is listed under it.
+    Contradictions are: an item by reference that does not lead to an image, an image that is not in the evidence, a
+    graphic on no image, a text that not every Specific Character Set can write, and a status that does not fit the
+    items listed under it.
     """
     evidence = set(_evidence(document))
     for item in _items(document):

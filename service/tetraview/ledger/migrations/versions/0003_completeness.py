@@ -1,4 +1,4 @@
-"""What decides when an exam is read and which of its images are."""
+"""Facts that decide when an exam is read, and which of its images."""
 
 import sqlalchemy as sa
 from alembic import op
