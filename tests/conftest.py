@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from tests.support.orthanc import running_orthanc
 from tests.support.postgresql import new_database, postgresql_programs, running_postgresql
 from tests.support.servers import PATIENCE_SECONDS, eventually, missing, serving
@@ -24,6 +25,10 @@ from tetraview.ledger import ExamSummary, Ledger, open_engine
 from tetraview.phantom import DEMO_SEED, RECIPES, generate
 from tetraview.phantom.dicom import write_exam
 from tetraview.tools.demo.pacs import Pacs
+
+# No limit of time for an example: a busy machine is no fault.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 STORESCU = Path("/usr/bin/storescu")
 _SOP_CLASS = {

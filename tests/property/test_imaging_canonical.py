@@ -16,7 +16,7 @@ from tetraview.domain.view import Laterality, View, ViewPosition
 from tetraview.imaging.canonical import CanonicalView, to_canonical
 
 FRAME = Frame(height=256, width=128, spacing_mm=0.9)
-SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ from tetraview.report.outline import paint
 
 FRAME = Frame(height=256, width=128, spacing_mm=0.9)
 SHAPE = PatchShape(size=48, margin=1.5, min_side_mm=25.0)
-SLOW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,24 +88,8 @@ class Stored:
         return patch
 
     def painted(self) -> NDArray[np.bool_]:
-<<<<<<< HEAD
-        """The stored pixels within the outline of a network that marks what is bright in its patch."""
-        finding = a_finding(self.view, box=self.box)
-=======
         """The stored pixels within the outline of a network that marks the bright pixels of its patch."""
-        finding = Finding(
-            label="L1-CC",
-            lesion="L1",
-            view=self.view,
-            box=self.box,
-            outline=self.box.corners,
-            score=0.5,
-            route=Route.SINGLE,
-            long_axis_mm=9.0,
-            area_mm2=9.0,
-            nipple_distance_mm=None,
-        )
->>>>>>> fe5c0b838b1d2628541a48bb788a2e0f0ade16cb
+        finding = a_finding(self.view, box=self.box)
         outline = outline_of(_native_mask(self.patch(), 0.6, finding, self.canonical(), SHAPE), box=self.box)
         assert outline is not None
         painted = np.zeros(self.pixels.shape, np.uint8)

@@ -17,7 +17,7 @@ WAVE_MM = 10.0
 
 
 @given(seed=SEEDS, recipe=st.sampled_from(sorted(RECIPES)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_objects_never_overlap_or_leave_the_breast(seed: int, recipe: str) -> None:
     """For any seed and recipe, objects lie apart from each other, under the skin and on the detector."""
     anatomy = sample_anatomy(seed)
@@ -33,7 +33,7 @@ def test_objects_never_overlap_or_leave_the_breast(seed: int, recipe: str) -> No
 
 
 @given(seed=SEEDS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_nipple_is_on_the_skin_and_the_detector(seed: int) -> None:
     """For any seed, the nipple of each view lies on the outline, and both lie on the detector."""
     heights = np.arange(0, FIELD_MM[0], 0.5, dtype=np.float32)
@@ -46,7 +46,7 @@ def test_the_nipple_is_on_the_skin_and_the_detector(seed: int) -> None:
 
 
 @given(seed=SEEDS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_nipple_lies_below_the_foremost_point_in_mlo(seed: int) -> None:
     """For any seed, the outline is foremost up to 35 mm above the nipple in MLO, and near the nipple in CC."""
     heights = np.arange(0, FIELD_MM[0], 0.5, dtype=np.float32)
@@ -58,7 +58,7 @@ def test_the_nipple_lies_below_the_foremost_point_in_mlo(seed: int) -> None:
 
 
 @given(seed=SEEDS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_any_seed_gives_a_whole_exam(seed: int) -> None:
     """For any seed, all four images show every planned object, with a truth mask for each."""
     exam = generate(seed)

@@ -613,7 +613,7 @@ POLICIES = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(junk(_KEYWORDS), st.sampled_from([{}, mammogram()]), st.sampled_from([0, 32]), POLICIES)
 def test_no_input_is_left_without_a_decision(
     damage: Dataset, base: Dataset | dict[str, Any], pixel_bytes: int, policy: Images

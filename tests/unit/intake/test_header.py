@@ -144,7 +144,7 @@ def test_a_value_that_is_not_of_its_vr_is_left_out() -> None:
     assert "BitsStored" not in header.dataset
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.sampled_from(SYNTAXES),
     st.lists(st.tuples(st.integers(0, 10_000), st.binary(min_size=1, max_size=4)), min_size=1, max_size=8),
