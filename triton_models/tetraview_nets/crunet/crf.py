@@ -46,7 +46,7 @@ BANDWIDTHS = Bandwidths()
 
 
 class MeanField(nn.Module):
-    """What both forms share; their weights fit each other."""
+    """Common base of both forms, so that the weights of one fit the other."""
 
     #: float32 [2], w1 of appearance and w2 of nearness.
     weights: nn.Parameter

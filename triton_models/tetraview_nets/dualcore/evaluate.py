@@ -31,7 +31,7 @@ class Figure:
     """One figure; NaN ends where no interval is made."""
 
     measure: str
-    #: Of what, read in which boxes.
+    #: The cases that are measured, and the boxes they are read in.
     of: str
     patients: int
     cases: int

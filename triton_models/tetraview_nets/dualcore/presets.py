@@ -78,7 +78,7 @@ SLIM = DualPreset(
     features=128,
     dropout=0.1,
 )
-# What a CPU trains in a minute or two; claim 9 is studied with it.
+# A size that a CPU trains in a minute or two; claim 9 is studied with it.
 SMALL = DualPreset(
     name="small",
     size=80,

@@ -104,7 +104,7 @@ class Draw:
         """Sort views by source, and those with a mass by its size.
 
         Args:
-            exams: what is drawn from.
+            exams: those to draw from.
             shares: how often each source is drawn, by ``CanonicalExam.source``; None for all alike.
             usable: which views of an exam are drawn, bool [4]; None for all that are there.
 

@@ -77,7 +77,7 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """What may be said of it."""
+        """The conclusion that the interval allows."""
         if self.low <= 0 <= self.high:
             return "inconclusive"
         return "higher" if self.difference > 0 else "lower"

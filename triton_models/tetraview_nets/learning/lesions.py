@@ -1,7 +1,7 @@
-"""Phantom lesions and what mimics them, with their truth, rendered once and kept on disk.
+"""Phantom lesions and their mimics, with their truth, rendered once and kept on disk.
 
 A tile holds the tissue around one object in its upright view at the detector's own resolution, wide enough for every
-box that ``tetraview_nets.learning.crops`` draws. What a network reads is cut from the tile by
+box that ``tetraview_nets.learning.crops`` draws. The patch that a network reads is cut from the tile by
 ``tetraview.imaging.patch``, the code that serving runs.
 """
 
@@ -64,7 +64,7 @@ class Lesion:
     kind: int
     #: The reader's category as an index into ``CATEGORIES``, or ``UNASSESSED``.
     birads: int
-    #: What biopsy would say; False of what is no mass.
+    #: Result that a biopsy would have; False where the object is no mass.
     malignant: bool
     #: Whether training may know ``malignant``: a mass only after biopsy, anything else always.
     known: bool

@@ -39,7 +39,7 @@ class Paired:
     effects: Floats
     #: Their mean in resampled patients: float [R].
     samples: Floats
-    #: Who was read, rising: int [P].
+    #: The patients that were read, rising: int [P].
     patients: Integers
 
     @property
