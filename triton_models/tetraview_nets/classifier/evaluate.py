@@ -85,7 +85,7 @@ def figures(heads: Mapping[str, Scored], lesions: LesionSet, *, platt: Platt | N
     """Every head's answer to every question.
 
     Args:
-        heads: what ``read`` gave for these lesions.
+        heads: the result of ``read`` for these lesions.
         lesions: the same lesions.
         platt: the map of the malignancy head for masses, if there is one.
     """

@@ -26,7 +26,7 @@ _READING = (
 
 
 class Pixels(StrEnum):
-    """Whose pixels are counted."""
+    """The pixels that are counted."""
 
     #: Those of the image around the mass, as the product outlines it.
     IMAGE = "image"

@@ -35,7 +35,7 @@ class DualPreset:
     segmenter: CruPreset
     #: Side that the soft mask is brought to, pixels.
     mask_size: int
-    #: As for the locality preserving learner, of the stack that reads the soft mask.
+    #: Sizes of the stack that reads the soft mask, as for the locality preserving learner.
     graph_entry: tuple[int, ...]
     graph_middle: int
     #: Features of each learner.

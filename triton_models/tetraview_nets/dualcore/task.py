@@ -94,7 +94,7 @@ class ReadingTask:
         return {"classification": masked_mean(entropy, batch.known), **self._outline_losses(found, batch)}
 
     def _outline_losses(self, found: DualOutput, batch: Batch) -> dict[str, Tensor]:
-        """Those of the segmenter on masses: none where the network outlines nothing, zero where no mass has a mask."""
+        """Losses of the segmenter on masses: none where the network outlines nothing, zero where no mass has a mask."""
         if found.unary is None or found.refined is None:
             return {}
         any_outlined = bool(batch.outlined.any())

@@ -136,7 +136,7 @@ def window_of(sample: ViewSample, size: tuple[int, int], generator: np.random.Ge
     Args:
         sample: the view.
         size: rows and columns of the window.
-        generator: of the random numbers.
+        generator: source of the random numbers.
     """
     whole, part = np.array(sample.image.shape[::-1]), np.array(size[::-1])
     if len(sample.boxes):

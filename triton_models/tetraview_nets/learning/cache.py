@@ -134,7 +134,7 @@ class TrueView:
 
     canonical: CanonicalView
     objects: Sequence[TrueObject]
-    #: In stored pixels; None where nobody marked it.
+    #: The nipple in stored pixels; None where nobody marked it.
     nipple: Point | None = None
     #: Whether it can be seen in profile.
     nipple_in_profile: bool = False

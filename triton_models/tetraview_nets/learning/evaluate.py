@@ -95,7 +95,7 @@ def image_result(
     """Detections of one view beside its truth, without those that count neither way.
 
     Args:
-        exam: whose truth.
+        exam: the exam with the truth.
         view: which of its views.
         found: boxes [N, 4] and scores [N].
         overlaps: [N, M] of the detections with the view's masses where another than that of boxes decides.

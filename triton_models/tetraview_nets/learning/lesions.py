@@ -54,7 +54,7 @@ class Lesion:
     box: Box
     #: Row and column spacing of the tile.
     spacing_mm: tuple[float, float]
-    #: Which patient.
+    #: Seed of the phantom, or number of the patient.
     seed: int
     #: The object's label, the same in both views of its breast.
     label: str
@@ -176,17 +176,17 @@ class LesionSet(Sequence[Lesion]):
 
     @property
     def outlined(self) -> Self:
-        """Those that somebody outlined."""
+        """The lesions that somebody outlined."""
         return replace(self, lesions=tuple(lesion for lesion in self.lesions if lesion.outlined))
 
     @property
     def masked(self) -> Self:
-        """Those with a mask to learn from, drawn by somebody or weak."""
+        """The lesions with a mask to learn from, drawn by somebody or weak."""
         return replace(self, lesions=tuple(lesion for lesion in self.lesions if lesion.mask.any()))
 
     @property
     def classed(self) -> Self:
-        """Those whose class is known."""
+        """The lesions whose class is known."""
         return replace(self, lesions=tuple(lesion for lesion in self.lesions if lesion.known))
 
     def __len__(self) -> int:

@@ -15,9 +15,9 @@ from tetraview_nets.learning.lesions import LesionSet
 class ExamMaterial:
     """Exams of one or more sources."""
 
-    #: To learn from.
+    #: Exams to learn from.
     train: Sequence[CanonicalExam]
-    #: For operating points, calibration and the looks that a training takes at itself.
+    #: Exams for operating points, calibration and the looks that a training takes at itself.
     validation: Sequence[CanonicalExam]
     #: How often each source is drawn, by ``CanonicalExam.source``; None for all alike.
     shares: Mapping[str, float] | None = None
@@ -31,9 +31,9 @@ class ExamMaterial:
 class LesionMaterial:
     """Lesions of one or more sources."""
 
-    #: To learn from.
+    #: Lesions to learn from.
     train: LesionSet
-    #: For calibration, and for the looks that a training takes at itself.
+    #: Lesions for calibration, and for the looks that a training takes at itself.
     validation: LesionSet
     #: The data sets of the lesions, those to learn from and those to choose numbers on.
     data_sets: tuple[TrainingData, ...] = ()

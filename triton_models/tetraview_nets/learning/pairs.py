@@ -31,7 +31,7 @@ def known_pairs(exam: CanonicalExam, *, cc: int, marks: Sequence[Floats]) -> Int
     it are the same, one on it and one beside it are not, and two beside it may be the same normal tissue.
 
     Args:
-        exam: any.
+        exam: any exam.
         cc: the CC view; the breast's MLO view must be there too.
         marks: boxes [N, 4] in CC and [M, 4] in MLO, canonical pixels.
     """

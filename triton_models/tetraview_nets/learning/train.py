@@ -232,9 +232,9 @@ def averaged(folder: Path, name: str, schedule: Schedule) -> dict[str, Tensor]:
     """The averaged weights that a training left.
 
     Args:
-        folder: of the checkpoint.
-        name: of the training.
-        schedule: whose end it must have reached.
+        folder: folder of the checkpoint.
+        name: name of the training.
+        schedule: the schedule that it must have completed.
 
     Raises:
         NotTrained: there is no checkpoint at the schedule's end.

@@ -163,7 +163,7 @@ class RoIHead(nn.Module):
 
         Args:
             x: [B, R, C * 49], without relation blocks followed by as many of the ``counterparts``.
-            rois: where they were pooled.
+            rois: those that were pooled.
             companions: which view accompanies which.
         """
         geometry = self._geometry(rois, companions)

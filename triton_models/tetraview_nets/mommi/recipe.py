@@ -165,7 +165,7 @@ _PAPER = TrainingRecipe(
     },
 )
 
-#: By the name of the preset.
+#: Recipes by the name of the preset.
 RECIPES: Mapping[str, TrainingRecipe] = MappingProxyType(
     {"tiny": _TINY, "slim": _SLIM, "light": _LIGHT, "medium": _MEDIUM, "paper": _PAPER}
 )

@@ -51,7 +51,7 @@ def soft_target(logits: Tensor, masks: Tensor, classes: Classes) -> Tensor:
     Args:
         logits: [B, S, S].
         masks: bool [B, S, S].
-        classes: of the B masses.
+        classes: classes of the B masses.
     """
     known = torch.where(classes.malignant, 1.0, BENIGN)[:, None, None]
     either = logits.detach().sigmoid().clamp(BENIGN, 1)
@@ -76,7 +76,7 @@ def loss_terms(
     Args:
         logits: [B, S, S].
         masks: bool [B, S, S].
-        classes: of the B masses.
+        classes: classes of the B masses.
         mixed: whether the class is painted into the mask.
         mass_term: whether mixed supervision has the second term.
         learnt: bool [B], whether the mask is known; None where all are.

@@ -35,7 +35,7 @@ class Candidates:
     sizes: NDArray[np.int64]
 
     def of_size(self, size: int) -> Candidates:
-        """Those found at one size."""
+        """The candidates found at one size."""
         chosen = self.sizes == size
         return Candidates(boxes=self.boxes[chosen], scores=self.scores[chosen], sizes=self.sizes[chosen])
 
@@ -89,7 +89,7 @@ def components(candidates: Candidates, raster: Raster, *, sizes: int, level: flo
 
     Args:
         candidates: the findings at each size, after suppression.
-        raster: where boxes are added up.
+        raster: the grid on which boxes are added up.
         sizes: how many sizes were read, N.
         level: λ.
     """
