@@ -2,7 +2,7 @@
 
 A score says only which of two detections of one route is the surer one. A Platt map (Platt 1999, Probabilistic outputs
 for support vector machines) over the log odds of the score turns it into the probability that the detection lies on a
-mass, fitted on validation exams. What it gives is valid **at the stored prevalence only**: the share of detections that
+mass, fitted on validation exams. The result is valid **at the stored prevalence only**: the share of detections that
 hit a mass on exams like those of the fit. Phantom exams have a prevalence of their own, so a map fitted on them says
 nothing about the chance that a person has a mass. ``prior_corrected`` moves a calibrated value to another prevalence.
 

@@ -111,11 +111,11 @@ def breasts(outputs: Sequence[ViewOutput]) -> list[tuple[int, int]]:
 
 
 def linked(views: Sequence[ViewInput], outputs: Sequence[ViewOutput]) -> list[ViewOutput]:
-    """The outputs of a detector that reads each view by itself, with what their geometry says of pairs.
+    """The outputs of a detector that reads each view by itself, with the chance that two marks are one mass.
 
     Args:
-        views: what was read.
-        outputs: one for each of them, in the same order.
+        views: those that were read.
+        outputs: one for each view, in the same order.
     """
     found = list(outputs)
     for cc, mlo in breasts(outputs):

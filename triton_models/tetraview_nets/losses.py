@@ -17,7 +17,7 @@ def focal(logits: Tensor, target: Tensor, *, alpha: float = ALPHA, gamma: float 
     """Focal loss of each element, ``-alpha_t (1 - p_t)^gamma log p_t`` (Lin and others, ICCV 2017, eq. 5).
 
     Args:
-        logits: any shape.
+        logits: of any shape.
         target: 0 or 1, the same shape.
         alpha: weight of the positives; the negatives weigh ``1 - alpha``.
         gamma: how strongly easy elements are discounted.
@@ -50,7 +50,7 @@ def told_apart(logits: Tensor, mass: Tensor, mimic: Tensor) -> Tensor:
     one of the kinds is missing there is nothing to tell apart, and the loss is zero.
 
     Args:
-        logits: any shape.
+        logits: of any shape.
         mass: bool, the same shape.
         mimic: bool, the same shape.
     """

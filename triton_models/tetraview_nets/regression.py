@@ -1,4 +1,4 @@
-"""Logistic regression of few columns, for what is weighed after networks are trained."""
+"""Logistic regression of few columns, to weigh evidence after networks are trained."""
 
 from __future__ import annotations
 

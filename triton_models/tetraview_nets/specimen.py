@@ -11,7 +11,7 @@ from tetraview.domain.frame import Frame
 from tetraview.domain.view import View
 from tetraview_nets.system import ViewInput
 
-#: Of the frame, which the chest wall halves.
+#: Radius of the disc as a share of the frame's width and of half its height; the chest wall halves the disc.
 _RADIUS = 0.9
 
 

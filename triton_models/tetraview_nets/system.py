@@ -1,4 +1,4 @@
-"""What networks that read views or patches are given and give, and how one is found and built by its name."""
+"""Inputs and outputs of networks that read views or patches, and how a network is found and built by its name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tetraview.domain.frame import Frame
 from tetraview.domain.patch import PatchShape
 from tetraview.domain.view import Route, View
 
-#: A detector gives no more of a view.
+#: Most detections that a detector gives of a view.
 MAX_DETECTIONS = 20
 
 
@@ -31,10 +31,10 @@ class ViewInput:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ViewOutput:
-    """What was found in one view; boxes, scores and outlines belong together, best first."""
+    """Findings in one view; boxes, scores and outlines belong together, best first."""
 
     view: View
-    #: With which companions the view was read.
+    #: The companions with which the view was read.
     route: Route
     #: x and y in canonical pixels and the nipple network's confidence, 0 where the place is not to be trusted.
     nipple: tuple[float, float, float]
@@ -54,7 +54,7 @@ class ViewOutput:
 
 
 class PatchReading(NamedTuple):
-    """What a network says of N patches of S×S pixels; None for what it does not say."""
+    """A network's answer about N patches of S×S pixels; None for the parts that it does not give."""
 
     #: float32 [N, S, S], how likely each pixel is part of the mass, in [0, 1].
     probability: Tensor | None = None
@@ -71,7 +71,7 @@ class PatchPreset(Protocol):
 
     @property
     def name(self) -> str:
-        """Of the preset."""
+        """Name of the preset."""
 
     @property
     def patch(self) -> PatchShape:
@@ -82,9 +82,9 @@ class PatchPreset(Protocol):
 class PatchSystem:
     """One network that Triton serves on patches."""
 
-    #: Of the Triton model.
+    #: Name of the Triton model.
     name: str
-    #: Of the weights that are trained now.
+    #: Version of the weights that are trained now.
     version: str
     presets: Mapping[str, PatchPreset]
     #: The network of a preset, whose ``read(patches)`` takes float32 [N, S, S] in [0, 1] and gives a ``PatchReading``.
@@ -98,7 +98,7 @@ class ExamPreset(Protocol):
 
     @property
     def name(self) -> str:
-        """Of the preset."""
+        """Name of the preset."""
 
     @property
     def frame(self) -> Frame:
@@ -109,9 +109,9 @@ class ExamPreset(Protocol):
 class ExamSystem:
     """One detector that Triton serves on the views of an exam."""
 
-    #: Of the Triton model.
+    #: Name of the Triton model.
     name: str
-    #: In the card of its weights.
+    #: Its name in the card of its weights.
     card_name: str
     presets: Mapping[str, ExamPreset]
     #: The network of a preset, whose ``read(views)`` takes ``ViewInput`` and gives ``ViewOutput``, each.

@@ -17,7 +17,7 @@ from tetraview_nets.unetpp.system import SYSTEM as UNETPP
 from tetraview_nets.weights import WeightsCard, load_network
 from tetraview_nets.yolo_msp.system import SYSTEM as YOLO_MSP
 
-#: What Triton loads.
+#: The model repository that Triton loads.
 REPOSITORY = Path(__file__).parents[1] / "repository"
 
 DETECTORS: Mapping[str, ExamSystem] = MappingProxyType({system.name: system for system in (MOMMI_DETECTOR, YOLO_MSP)})

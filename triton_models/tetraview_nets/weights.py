@@ -34,7 +34,7 @@ class WeightsInvalid(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsCard:
-    """What is known of a set of weights."""
+    """The card of a set of weights."""
 
     #: The model's name in the service.
     name: str
@@ -44,7 +44,7 @@ class WeightsCard:
     preset: str
     #: The phantom generator, of the phantoms among the training exams.
     generator_version: str
-    #: What the weights were made of; all that is said anywhere of their training follows from this.
+    #: Data that the weights were made of; every statement about their training follows from this.
     training_data: tuple[TrainingData, ...] = ()
     #: The command lines that made the file, in order, without where folders lay.
     commands: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class WeightsCard:
 
     @property
     def trained(self) -> str:
-        """What the weights were trained on, one sentence."""
+        """The training data of the weights, in one sentence."""
         return training_sentence(trained_on(self.training_data))
 
     @classmethod
@@ -84,7 +84,7 @@ def save(path: Path, network: nn.Module, card: WeightsCard) -> WeightsCard:
     """Write a network's weights with their card; the file appears whole or not at all.
 
     Returns:
-        The card with the digest of what was stored.
+        The card with the digest of the stored tensors.
     """
     tensors = {name: _stored(tensor) for name, tensor in network.state_dict().items()}
     written = WeightsCard(**{**vars(card), "weights_sha256": digest(tensors)})

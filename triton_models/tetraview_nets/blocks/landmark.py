@@ -15,18 +15,18 @@ from torch import Tensor
 
 from tetraview.domain.view import ViewPosition
 
-#: A nipple is believed from here on: of the lowest confidences at which no nipple of the validation images of CDD-CESM
-#: was more than 15 mm off (0.2 to 0.4 found as many), the middle.
+#: Least confidence of a nipple that is believed: the middle of the lowest confidences at which no nipple of the
+#: validation images of CDD-CESM was more than 15 mm off (0.2 to 0.4 found as many).
 MIN_CONFIDENCE = 0.3
 #: Contour points this close to the furthest one, measured from the chest wall, form the apex band.
 BAND_MM = 2.0
-#: A nipple further than this from the apex band is implausible. Of the nipples marked with certainty in CDD-CESM, 99 %
-#: of 175 in CC and all 91 in MLO lie within, the furthest at 64 mm; those of phantoms lie within 20 mm.
+#: A nipple further than this from the apex band is implausible. In CDD-CESM, 99 % of the 175 nipples marked with
+#: certainty in CC and all 91 in MLO lie within, the furthest at 64 mm; those of phantoms lie within 20 mm.
 MAX_APEX_MM = {ViewPosition.CC: 25.0, ViewPosition.MLO: 65.0}
-#: So is one further than this from the skin: in CDD-CESM nipples in profile lie within 8 mm of it, nine in ten of the
-#: others within 22 mm.
+#: A nipple further than this from the skin is implausible too: in CDD-CESM nipples in profile lie within 8 mm of it,
+#: nine in ten of the others within 22 mm.
 MAX_SKIN_MM = 25.0
-#: An apex band that reaches further than this from its middle does not tell the nipple.
+#: An apex band that reaches further than this from its middle does not tell where the nipple is.
 MAX_BAND_MM = 25.0
 
 
@@ -37,11 +37,11 @@ class Landmark:
     #: x and y in canonical pixels.
     x: float
     y: float
-    #: Of the detector, in [0, 1].
+    #: Confidence of the detector, in [0, 1].
     confidence: float
     #: Good enough for the geometry of the relation blocks and for registration.
     trusted: bool
-    #: What a person should know, or None.
+    #: Warning for the reader, or None.
     warning: str | None
 
     @property

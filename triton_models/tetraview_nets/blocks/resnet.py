@@ -67,7 +67,7 @@ class ResNet(nn.Module):
         self.stages = nn.ModuleList(stages)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """What is seen in images [B, 1, H, W]: [B, C_k, H / 4·2**k, W / 4·2**k], finest first."""
+        """Features of images [B, 1, H, W]: [B, C_k, H / 4·2**k, W / 4·2**k], finest first."""
         x = functional.relu(self.stem(images.contiguous(memory_format=torch.channels_last)))
         found = []
         for stage in self.stages:

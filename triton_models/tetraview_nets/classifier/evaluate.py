@@ -31,7 +31,7 @@ _READING = (
 
 
 class Question(StrEnum):
-    """What is asked."""
+    """A question that each head is asked."""
 
     MASSES = "masses in each view"
     LESIONS = "masses, mean of views"
@@ -52,7 +52,7 @@ class Scored:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """What one head answers to one question, each figure with its 95 % patient bootstrap interval."""
+    """One head's figures for one question, each with its 95 % patient bootstrap interval."""
 
     head: str
     question: str
@@ -62,7 +62,8 @@ class Figures:
     auc: float
     auc_low: float
     auc_high: float
-    #: Of calibrated malignancy of masses; NaN where nothing is calibrated for the question.
+    #: Brier score and calibration error (``ece``) of the calibrated malignancy of masses; NaN where nothing is
+    #: calibrated for the question.
     brier: float
     ece: float
     ece_low: float
@@ -84,7 +85,7 @@ def figures(heads: Mapping[str, Scored], lesions: LesionSet, *, platt: Platt | N
     """Every head's answer to every question.
 
     Args:
-        heads: what ``read`` gave for these lesions.
+        heads: the result of ``read`` for these lesions.
         lesions: the same lesions.
         platt: the map of the malignancy head for masses, if there is one.
     """

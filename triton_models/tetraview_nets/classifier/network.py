@@ -26,7 +26,7 @@ WEIGHTS_RATE = 10.0
 
 
 class Grades(NamedTuple):
-    """What the network says of N patches."""
+    """The network's answer about N patches."""
 
     #: float32 [N], softmax of the class *malignant*.
     malignancy: Tensor
@@ -95,7 +95,7 @@ class DenseNet(nn.Module):
 
     @property
     def log_variance(self) -> Tensor:
-        """Of classification and regression, float32 [2]."""
+        """Log variances of classification and regression, float32 [2]."""
         return WEIGHTS_RATE * self.uncertainty
 
     def forward(self, patches: Tensor) -> tuple[Tensor, Tensor]:

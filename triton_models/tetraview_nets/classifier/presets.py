@@ -30,7 +30,7 @@ class ClassifierPreset:
 PAPER = ClassifierPreset(name="paper", growth=32, blocks=(6, 12, 24, 16), stem=64, size=448)
 # 112 pixels on 25 mm are 0.22 mm each: the thinnest spicules (0.35 mm) still show.
 SLIM = ClassifierPreset(name="slim", growth=16, blocks=(6, 12, 24, 16), stem=32, size=112)
-# What a CPU trains in half a minute; claim 11 is studied with it.
+# A size that a CPU trains in half a minute; claim 11 is studied with it.
 SMALL = ClassifierPreset(name="small", growth=12, blocks=(2, 2, 2, 2), stem=16, size=64)
 TINY = ClassifierPreset(name="tiny", growth=4, blocks=(2, 2, 2, 2), stem=8, size=56)
 

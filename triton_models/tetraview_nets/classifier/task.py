@@ -1,4 +1,4 @@
-"""What the classifier learns from, and how it is watched while it learns."""
+"""The classifier's training task, and how the network is watched while it learns."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHUNK = 64
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Labels:
-    """What is known of B patches."""
+    """Labels of B patches, and which of them are known."""
 
     #: int64 [B], 1 is malignant.
     malignant: Tensor
@@ -47,7 +47,7 @@ def loss_terms(
     Args:
         logits: [B, 2].
         level: [B], the regressed suspicion.
-        labels: what is known of the batch.
+        labels: those of the batch.
         weighting: how both losses are added up.
         log_variance: [2], learnt.
     """
@@ -62,7 +62,7 @@ def loss_terms(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Material:
-    """What a training is given."""
+    """Input of a training."""
 
     preset: ClassifierPreset
     recipe: ClassifierRecipe

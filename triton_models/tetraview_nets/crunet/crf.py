@@ -46,7 +46,7 @@ BANDWIDTHS = Bandwidths()
 
 
 class MeanField(nn.Module):
-    """What both forms share; their weights fit each other."""
+    """Common base of both forms, so that the weights of one fit the other."""
 
     #: float32 [2], w1 of appearance and w2 of nearness.
     weights: nn.Parameter
@@ -59,12 +59,12 @@ class MeanField(nn.Module):
         self.weights = nn.Parameter(torch.full((2,), INITIAL_WEIGHT))
 
     def forward(self, unary: Tensor, grey: Tensor, *, passes: int = READING_PASSES) -> Tensor:
-        """Let the pixels talk.
+        """Let pixels influence each other.
 
         Args:
             unary: float32 [N, S, S], log odds of *mass* from a network.
             grey: float32 [N, S, S], intensity in [0, 1].
-            passes: of mean field.
+            passes: number of mean field passes.
 
         Returns:
             Log odds of *mass* after the last pass, float32 [N, S, S].

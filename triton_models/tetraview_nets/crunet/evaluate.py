@@ -26,7 +26,7 @@ _READING = (
 
 
 class Pixels(StrEnum):
-    """Whose pixels are counted."""
+    """The pixels that are counted."""
 
     #: Those of the image around the mass, as the product outlines it.
     IMAGE = "image"
@@ -47,7 +47,7 @@ class Figures:
     dice: float
     dice_low: float
     dice_high: float
-    #: Of all pixels together.
+    #: Dice of all pixels together.
     pooled: float
     pooled_low: float
     pooled_high: float

@@ -87,7 +87,7 @@ class CruNet(nn.Module):
         self.apply(_initialised)
 
     def forward(self, patches: Tensor) -> Tensor:
-        """What the network says before its pixels have talked.
+        """The network's answer before the random field lets pixels influence each other.
 
         Args:
             patches: float32 [N, 1, S, S], intensity in [0, 1].

@@ -1,4 +1,4 @@
-"""What CRU-Net's paper reports, and where its text does not agree with itself; none of these figures is ours."""
+"""Figures of CRU-Net's paper, and where its text does not agree with itself; none of these figures is ours."""
 
 from __future__ import annotations
 

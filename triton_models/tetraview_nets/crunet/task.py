@@ -1,4 +1,4 @@
-"""What CRU-Net learns from, and how it is watched while it learns."""
+"""CRU-Net's training task, and how the network is watched while it learns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tetraview_nets.metrics import Confusion, mean_per_roi
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Material:
-    """What a training is given."""
+    """Input of a training."""
 
     recipe: CruRecipe
     #: Masses the network learns from.

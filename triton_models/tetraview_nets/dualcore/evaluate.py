@@ -31,7 +31,7 @@ class Figure:
     """One figure; NaN ends where no interval is made."""
 
     measure: str
-    #: Of what, read in which boxes.
+    #: The cases that are measured, and the boxes they are read in.
     of: str
     patients: int
     cases: int
@@ -44,8 +44,8 @@ def figures(network: DualCoreNet, lesions: LesionSet, *, graded: LesionSet, plat
     """Dice of masses in both kinds of boxes, and how malignancy ranks in detected ones.
 
     Args:
-        network: whose readings.
-        lesions: whose masses are outlined.
+        network: the network that reads them.
+        lesions: those whose masses are outlined.
         graded: the lesions whose class is known, masses and what mimics them.
         platt: the map from malignancy scores of masses to probabilities, if there is one.
     """

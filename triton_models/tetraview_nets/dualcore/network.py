@@ -38,7 +38,7 @@ LEAST_DEVIATION = 0.02
 
 
 class Path(NamedTuple):
-    """What one path makes of N patches."""
+    """Output of one path for N patches."""
 
     #: float32 [N, F].
     features: Tensor
@@ -49,7 +49,7 @@ class Path(NamedTuple):
 
 
 class DualOutput(NamedTuple):
-    """What a network with one or both paths says of N patches."""
+    """Output of a network with one or both paths for N patches."""
 
     #: float32 [N, 2], logits of *not malignant* and *malignant*.
     logits: Tensor
@@ -126,7 +126,7 @@ class SinglePath(nn.Module):
         self.path, self.head = path, nn.Linear(preset.features, 2)
 
     def forward(self, patches: Tensor) -> DualOutput:
-        """What the path alone says of context patches [N, 1, S, S]."""
+        """Output of the path alone for context patches [N, 1, S, S]."""
         found = self.path(patches)
         return DualOutput(logits=self.head(found.features), unary=found.unary, refined=found.refined)
 

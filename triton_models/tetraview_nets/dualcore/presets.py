@@ -35,7 +35,7 @@ class DualPreset:
     segmenter: CruPreset
     #: Side that the soft mask is brought to, pixels.
     mask_size: int
-    #: As for the locality preserving learner, of the stack that reads the soft mask.
+    #: Sizes of the stack that reads the soft mask, as for the locality preserving learner.
     graph_entry: tuple[int, ...]
     graph_middle: int
     #: Features of each learner.
@@ -78,7 +78,7 @@ SLIM = DualPreset(
     features=128,
     dropout=0.1,
 )
-# What a CPU trains in a minute or two; claim 9 is studied with it.
+# A size that a CPU trains in a minute or two; claim 9 is studied with it.
 SMALL = DualPreset(
     name="small",
     size=80,

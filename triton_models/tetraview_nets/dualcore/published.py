@@ -1,4 +1,4 @@
-"""What the DualCoreNet paper reports; none of these figures is ours."""
+"""Figures of the DualCoreNet paper; none of these figures is ours."""
 
 from __future__ import annotations
 

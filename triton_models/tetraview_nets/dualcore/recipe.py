@@ -18,8 +18,8 @@ class Stage(StrEnum):
     JOINT = "joint"
 
 
-#: What the segmentation loss weighs beside that of the classes: with a path alone, and in joint training, where it
-#: keeps the soft mask from turning into something else than an outline.
+#: Weight of the segmentation loss beside that of the classes: with a path alone, and in joint training, where it keeps
+#: the soft mask from turning into something other than an outline.
 SEGMENTATION_PARTS: Mapping[Stage, float] = MappingProxyType({Stage.LOCAL: 0.0, Stage.GRAPH: 1.0, Stage.JOINT: 0.5})
 
 
@@ -39,7 +39,7 @@ class DualRecipe:
 
     @property
     def schedule(self) -> Schedule:
-        """Of the training that ends in the whole network."""
+        """Schedule of the training that ends in the whole network."""
         return self.schedules[Stage.JOINT]
 
 

@@ -1,4 +1,4 @@
-"""What both paths learn from, and how they are watched while they learn."""
+"""The training task of both paths, and how the networks are watched while they learn."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tetraview_nets.metrics import Confusion, auc, mean_per_roi
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Batch:
-    """Patches with what is known of them."""
+    """Patches with their masks and labels, and which of these may be learnt from."""
 
     #: float32 [B, 1, S, S].
     patches: Tensor
@@ -40,7 +40,7 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Material:
-    """What a training is given."""
+    """Input of a training."""
 
     preset: DualPreset
     recipe: DualRecipe
@@ -94,7 +94,7 @@ class ReadingTask:
         return {"classification": masked_mean(entropy, batch.known), **self._outline_losses(found, batch)}
 
     def _outline_losses(self, found: DualOutput, batch: Batch) -> dict[str, Tensor]:
-        """Those of the segmenter on masses: none where the network outlines nothing, zero where no mass has a mask."""
+        """Losses of the segmenter on masses: none where the network outlines nothing, zero where no mass has a mask."""
         if found.unary is None or found.refined is None:
             return {}
         any_outlined = bool(batch.outlined.any())
@@ -123,7 +123,7 @@ class ReadingTask:
 
 @torch.no_grad()
 def read_all(network: SinglePath | DualCoreNet, patches: Tensor, *, device: torch.device) -> DualOutput:
-    """What a network says of patches [N, S, S], in pieces, on the CPU."""
+    """A network's output for patches [N, S, S], read in pieces, on the CPU."""
     pieces = [network(piece[:, None].to(device)) for piece in torch.split(patches, CHUNK)]
     logits, unary, refined = zip(*pieces, strict=True)
     return DualOutput(logits=torch.cat(logits).cpu(), unary=joined(unary), refined=joined(refined))

@@ -1,1 +1,1 @@
-"""What every training and every evaluation needs: exams, lesions, schedules, runs, tables of figures."""
+"""Common parts of every training and every evaluation: exams, lesions, schedules, runs, tables of figures."""

@@ -45,7 +45,7 @@ class DiceFigures:
     dice: float
     dice_low: float
     dice_high: float
-    #: Of all pixels together.
+    #: Dice of all pixels together.
     pooled: float
     pooled_low: float
     pooled_high: float

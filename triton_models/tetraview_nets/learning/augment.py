@@ -56,7 +56,7 @@ class ViewSample:
 
 @dataclass(frozen=True, kw_only=True)
 class ExamChange:
-    """What is drawn once for an exam."""
+    """The change that is drawn once for an exam."""
 
     #: Magnification of the anatomy.
     scale: float = 1.0
@@ -75,7 +75,7 @@ class ExamChange:
         )
 
     def linear(self, view: int) -> NDArray[np.float64]:
-        """What the change does to directions in a view: [2, 2], pixels before to pixels after."""
+        """How the change maps directions in a view: [2, 2], pixels before to pixels after."""
         angle, flip = np.radians(self.turn), self.flip_cc and VIEWS[view].position is ViewPosition.CC
         turned = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         return np.asarray(self.scale * np.array([[1.0], [-1.0 if flip else 1.0]]) * turned)
@@ -136,7 +136,7 @@ def window_of(sample: ViewSample, size: tuple[int, int], generator: np.random.Ge
     Args:
         sample: the view.
         size: rows and columns of the window.
-        generator: of the random numbers.
+        generator: source of the random numbers.
     """
     whole, part = np.array(sample.image.shape[::-1]), np.array(size[::-1])
     if len(sample.boxes):
@@ -195,8 +195,8 @@ def new_greys(plane: NDArray[np.uint8], generator: np.random.Generator) -> NDArr
     """Gamma 0.7 to 1.4, contrast ±20 %, blur or sharpening, white noise up to 2 %, inside the breast crop only.
 
     Args:
-        plane: uint8 [h, w]; what is black stays black.
-        generator: of the random numbers.
+        plane: uint8 [h, w]; black stays black.
+        generator: source of the random numbers.
 
     Returns:
         float32 [h, w] in [0, 1].

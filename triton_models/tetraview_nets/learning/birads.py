@@ -1,7 +1,7 @@
 """BI-RADS categories as distances on a line, so that a network can regress them (MommiNet-v2).
 
 Neighbouring categories are not equally far apart: from 1 to 6 the steps are 1.0, 1.5, 2.0, 1.5, 1.5, 1.8 and 1.5, each
-divided by their sum. What a network makes of an image is an estimated suspicion level, never a patient's assessment.
+divided by their sum. A network's answer about an image is an estimated suspicion level, never a patient's assessment.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class Split(StrEnum):
 class CanonicalExam:
     """One exam in the canonical frame; coordinates are continuous canonical pixels of their view."""
 
-    #: What generated a phantom; the number of the patient in a data set.
+    #: Seed that generated a phantom; in a data set, the number of the patient.
     seed: int
     #: uint8 [4, H, W], 255 is intensity 1; views in the order of ``VIEWS``.
     images: NDArray[np.uint8]
@@ -113,11 +113,11 @@ class TrueObject(Protocol):
 
     @property
     def kind(self) -> ObjectKind:
-        """What it is."""
+        """Kind of the object."""
 
     @property
     def label(self) -> str:
-        """The same in all views of the exam that show the object."""
+        """Label of the object, the same in all views of the exam that show it."""
 
     @property
     def box(self) -> Box:
@@ -134,7 +134,7 @@ class TrueView:
 
     canonical: CanonicalView
     objects: Sequence[TrueObject]
-    #: In stored pixels; None where nobody marked it.
+    #: The nipple in stored pixels; None where nobody marked it.
     nipple: Point | None = None
     #: Whether it can be seen in profile.
     nipple_in_profile: bool = False
@@ -240,7 +240,7 @@ def _canonical_mask(canonical: CanonicalView, native: NDArray[np.bool_]) -> NDAr
 
 @dataclass(frozen=True, kw_only=True)
 class CacheKey:
-    """What decides the content of a cache."""
+    """Everything that decides the content of a cache."""
 
     recipe: str
     frame: Frame

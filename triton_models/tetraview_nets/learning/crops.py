@@ -96,8 +96,8 @@ def on_tile(probability: Patch, lesion: Lesion, box: Box, shape: PatchShape) -> 
 
     Args:
         probability: float32 [S, S].
-        lesion: whose tile.
-        box: whose patch, in pixels of the tile.
+        lesion: the lesion of the tile.
+        box: the box of the patch, in pixels of the tile.
         shape: how the box became the patch.
     """
     square = shape.square(box, spacing_mm=lesion.spacing_mm)

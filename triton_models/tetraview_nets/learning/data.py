@@ -104,7 +104,7 @@ class Draw:
         """Sort views by source, and those with a mass by its size.
 
         Args:
-            exams: what is drawn from.
+            exams: those to draw from.
             shares: how often each source is drawn, by ``CanonicalExam.source``; None for all alike.
             usable: which views of an exam are drawn, bool [4]; None for all that are there.
 
@@ -215,7 +215,7 @@ def _ignored(sample: ViewSample) -> NDArray[np.bool_]:
 
 
 def mimics(views: Views) -> Tensor:
-    """Where views show what looks like a mass and is none, as the ellipses in its boxes: bool [B, 1, H, W]."""
+    """Where views show objects that look like masses and are none, as the ellipses in its boxes: bool [B, 1, H, W]."""
     rows, columns = (torch.arange(size, device=views.mass.device) + 0.5 for size in views.mass.shape[-2:])
     near = torch.zeros_like(views.mass)
     for view, boxes in enumerate(views.mimics):

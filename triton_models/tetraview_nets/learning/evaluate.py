@@ -29,7 +29,7 @@ IGNORED_PART = 0.3
 
 
 class Detector(Protocol):
-    """What can be evaluated."""
+    """A detector that can be evaluated."""
 
     def read(self, exam: CanonicalExam, views: Sequence[int]) -> list[Detections]:
         """Boxes [N, 4] and scores [N] for each of the views, seeing only these views."""
@@ -69,12 +69,12 @@ def companies(route: Route) -> list[tuple[int, ...]]:
 def read_exams(
     detector: Detector, exams: Iterable[CanonicalExam], route: Route, *, done: Callable[[], None] = lambda: None
 ) -> list[ImageResult]:
-    """Read every view of all exams by one route, or by what is left of it where an exam lacks views.
+    """Read every view of all exams by one route, or by the rest of it where an exam lacks views.
 
     Args:
-        detector: what reads.
+        detector: the detector that reads.
         exams: the exams.
-        route: how; a view whose companions are absent is read without them.
+        route: the route; a view whose companions are absent is read without them.
         done: called after each exam.
     """
     results = []
@@ -95,7 +95,7 @@ def image_result(
     """Detections of one view beside its truth, without those that count neither way.
 
     Args:
-        exam: whose truth.
+        exam: the exam with the truth.
         view: which of its views.
         found: boxes [N, 4] and scores [N].
         overlaps: [N, M] of the detections with the view's masses where another than that of boxes decides.
@@ -148,7 +148,7 @@ def recalls(
 def view_results(
     exams: Iterable[CanonicalExam], read: Callable[[CanonicalExam], list[tuple[Tensor, Tensor]]]
 ) -> list[ImageResult]:
-    """What a network says about the views that exams have, beside the truth: boxes [N, 4] and scores [N] of each."""
+    """A network's boxes [N, 4] and scores [N] for each view that exams have, beside the truth."""
     return [
         image_result(exam, view, (boxes.cpu().double().numpy(), scores.cpu().double().numpy()))
         for exam in exams

@@ -77,7 +77,7 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """What may be said of it."""
+        """The conclusion that the interval allows."""
         if self.low <= 0 <= self.high:
             return "inconclusive"
         return "higher" if self.difference > 0 else "lower"
@@ -102,7 +102,7 @@ def markdown(rows: Sequence[FrocRow], compared: Sequence[Difference], *, command
     Args:
         rows: as ``froc_rows`` gives them.
         compared: as ``differences`` gives them; may be empty.
-        command: what made them.
+        command: the command that made them.
         source: which exams and which weights.
     """
     rates = sorted({row.fppi for row in rows})

@@ -1,7 +1,7 @@
-"""Phantom lesions and what mimics them, with their truth, rendered once and kept on disk.
+"""Phantom lesions and their mimics, with their truth, rendered once and kept on disk.
 
 A tile holds the tissue around one object in its upright view at the detector's own resolution, wide enough for every
-box that ``tetraview_nets.learning.crops`` draws. What a network reads is cut from the tile by
+box that ``tetraview_nets.learning.crops`` draws. The patch that a network reads is cut from the tile by
 ``tetraview.imaging.patch``, the code that serving runs.
 """
 
@@ -54,7 +54,7 @@ class Lesion:
     box: Box
     #: Row and column spacing of the tile.
     spacing_mm: tuple[float, float]
-    #: Which patient.
+    #: Seed of the phantom, or number of the patient.
     seed: int
     #: The object's label, the same in both views of its breast.
     label: str
@@ -64,7 +64,7 @@ class Lesion:
     kind: int
     #: The reader's category as an index into ``CATEGORIES``, or ``UNASSESSED``.
     birads: int
-    #: What biopsy would say; False of what is no mass.
+    #: Result that a biopsy would have; False where the object is no mass.
     malignant: bool
     #: Whether training may know ``malignant``: a mass only after biopsy, anything else always.
     known: bool
@@ -176,17 +176,17 @@ class LesionSet(Sequence[Lesion]):
 
     @property
     def outlined(self) -> Self:
-        """Those that somebody outlined."""
+        """The lesions that somebody outlined."""
         return replace(self, lesions=tuple(lesion for lesion in self.lesions if lesion.outlined))
 
     @property
     def masked(self) -> Self:
-        """Those with a mask to learn from, drawn by somebody or weak."""
+        """The lesions with a mask to learn from, drawn by somebody or weak."""
         return replace(self, lesions=tuple(lesion for lesion in self.lesions if lesion.mask.any()))
 
     @property
     def classed(self) -> Self:
-        """Those whose class is known."""
+        """The lesions whose class is known."""
         return replace(self, lesions=tuple(lesion for lesion in self.lesions if lesion.known))
 
     def __len__(self) -> int:

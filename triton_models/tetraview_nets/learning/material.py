@@ -1,4 +1,4 @@
-"""What a training is given: exams to learn from, exams to choose numbers on, and the words of its card."""
+"""Input of a training: exams to learn from, exams to choose numbers on, and the words of its card."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tetraview_nets.learning.lesions import LesionSet
 class ExamMaterial:
     """Exams of one or more sources."""
 
-    #: To learn from.
+    #: Exams to learn from.
     train: Sequence[CanonicalExam]
-    #: For operating points, calibration and the looks that a training takes at itself.
+    #: Exams for operating points, calibration and the looks that a training takes at itself.
     validation: Sequence[CanonicalExam]
     #: How often each source is drawn, by ``CanonicalExam.source``; None for all alike.
     shares: Mapping[str, float] | None = None
-    #: The data sets that the exams are of, those to learn from and those to choose numbers on.
+    #: The data sets of the exams, those to learn from and those to choose numbers on.
     data_sets: tuple[TrainingData, ...] = ()
-    #: What the card says of them besides.
+    #: Further entries about them on the card.
     described: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -31,11 +31,11 @@ class ExamMaterial:
 class LesionMaterial:
     """Lesions of one or more sources."""
 
-    #: To learn from.
+    #: Lesions to learn from.
     train: LesionSet
-    #: For calibration, and for the looks that a training takes at itself.
+    #: Lesions for calibration, and for the looks that a training takes at itself.
     validation: LesionSet
-    #: The data sets that the lesions are of, those to learn from and those to choose numbers on.
+    #: The data sets of the lesions, those to learn from and those to choose numbers on.
     data_sets: tuple[TrainingData, ...] = ()
-    #: What the card says of them besides.
+    #: Further entries about them on the card.
     described: Mapping[str, Any] = field(default_factory=dict)

@@ -12,26 +12,26 @@ from tetraview_nets.learning.evaluate import is_ignored
 from tetraview_nets.metrics import IOU_CRITERION, iou_matrix
 from tetraview_nets.metrics.arrays import Booleans, Floats, Integers
 
-#: What is known of a pair.
+#: Labels of a pair: one object, two objects, or not known.
 SAME, DIFFERENT, UNKNOWN = 1, 0, -1
-#: What a mark is of where it is of no object, and where nobody knows.
+#: Object of a mark that lies on none, and of a mark about which nobody knows.
 _NOTHING, _ANYTHING = "", "?"
 
 
 def tells(exam: CanonicalExam) -> bool:
-    """Whether anything is known of the pairs of an exam: of phantoms all, of others see ``known_pairs``."""
+    """Whether anything is known of the pairs of an exam: everything of phantoms; for others see ``known_pairs``."""
     of_cc = (view for view, slot in enumerate(VIEWS) if slot.position is ViewPosition.CC)
     return any(exam.present[list(_both(cc))].all() and _told(exam, cc) for cc in of_cc)
 
 
 def known_pairs(exam: CanonicalExam, *, cc: int, marks: Sequence[Floats]) -> Integers:
-    """What is known of the marks of one breast: int [N, M] of ``SAME``, ``DIFFERENT`` and ``UNKNOWN``.
+    """Labels of all pairs of marks of one breast: int [N, M] of ``SAME``, ``DIFFERENT`` and ``UNKNOWN``.
 
-    All is known of phantoms. Of real breasts only those with one mass in each view tell something: both marks on it are
-    the same, one on it and one beside it are not, and two beside it may be the same normal tissue.
+    Everything is known of phantoms. Real breasts tell something only if they have one mass in each view: both marks on
+    it are the same, one on it and one beside it are not, and two beside it may be the same normal tissue.
 
     Args:
-        exam: any.
+        exam: any exam.
         cc: the CC view; the breast's MLO view must be there too.
         marks: boxes [N, 4] in CC and [M, 4] in MLO, canonical pixels.
     """
@@ -49,7 +49,7 @@ def known_pairs(exam: CanonicalExam, *, cc: int, marks: Sequence[Floats]) -> Int
 def masses_in_both(exam: CanonicalExam, *, cc: int, marks: Sequence[Floats]) -> list[Booleans]:
     """For each mass that is marked in both views of a breast, the pairs that mark it, bool [N, M]; as ``known_pairs``.
 
-    Of real breasts only those with one mass in each view count.
+    Real breasts count only if they have one mass in each view.
     """
     labels = [set(exam.labels[exam.masses(view)].tolist()) for view in _both(cc)]
     if not _told(exam, cc):

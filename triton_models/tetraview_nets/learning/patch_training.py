@@ -41,7 +41,7 @@ class PatchRecipe(Protocol):
 
     @property
     def schedule(self) -> Schedule:
-        """Of the run that ends in the whole network."""
+        """Schedule of the run that ends in the whole network."""
 
 
 Preset = TypeVar("Preset", bound=PatchPreset)
@@ -50,7 +50,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class Judgement(NamedTuple):
-    """What validation lesions say of a trained network."""
+    """A trained network's results on validation lesions."""
 
     figures: dict[str, float]
     #: The map for the malignancy of masses, where there is one.
@@ -139,7 +139,7 @@ class PatchTraining(ABC, Generic[Preset, Recipe, Network]):
 
     @property
     def _lesions_described(self) -> Mapping[str, Any]:
-        """What was learnt from, as the card tells it."""
+        """The lesions learnt from, as the card describes them."""
         return self.material.described if self.material else {"phantom_recipe": PHANTOM_RECIPE}
 
     @property
@@ -161,7 +161,7 @@ class PatchTraining(ABC, Generic[Preset, Recipe, Network]):
 
     @property
     def _data_sets(self) -> tuple[TrainingData, ...]:
-        """What the network learns from, and what its figures are chosen on."""
+        """The data sets that the network learns from, and those that its figures are chosen on."""
         if self.material is not None:
             return self.material.data_sets
         return phantoms(self.recipe.exams), phantoms(self.recipe.validation_exams, role=Role.VALIDATION)
@@ -180,11 +180,11 @@ class PatchTraining(ABC, Generic[Preset, Recipe, Network]):
 
     @abstractmethod
     def _task(self) -> Task:
-        """What the network learns; the network is made here."""
+        """The network's training task; the network is made here."""
 
     @abstractmethod
     def _judged(self, network: Network, lesions: LesionSet) -> Judgement:
-        """What the validation lesions say of the trained network."""
+        """The trained network's results on the validation lesions."""
 
 
 def judged_outlines(probability: Tensor, threshold: float, masses: LesionSet, shape: PatchShape) -> Judgement:

@@ -15,7 +15,7 @@ CHUNK = 64
 
 
 def read_patches(network: Any, patches: Tensor, *, device: torch.device) -> PatchReading:
-    """What a network's ``read`` says of patches [N, S, S], N at least 1, on the CPU."""
+    """Result of a network's ``read`` for patches [N, S, S], N at least 1, on the CPU."""
     pieces = [network.read(piece.to(device)) for piece in torch.split(patches, CHUNK)]
     return PatchReading(*(joined(column) for column in zip(*pieces, strict=True)))
 

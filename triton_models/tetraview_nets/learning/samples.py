@@ -1,4 +1,4 @@
-"""What a system is shown to be traced, compared and timed: random pixels, or the demo's phantom."""
+"""Sample inputs to trace, compare and time a system: random pixels, or the demo's phantom."""
 
 from __future__ import annotations
 

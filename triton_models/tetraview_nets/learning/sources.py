@@ -1,7 +1,7 @@
-"""What a training learnt from and by which commands, noted beside its checkpoints until a card tells it.
+"""Data and commands of a training, noted beside its checkpoints until a card tells them.
 
-Stages of one network may be trained on different days from different data; what was not noted then cannot be told when
-the weights file is written.
+Stages of one network may be trained on different days from different data; anything that was not noted then cannot be
+told when the weights file is written.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Sources:
 
 
 def note(folder: Path, training: str, data: Sequence[TrainingData], *, init: Path | None = None) -> None:
-    """Note what a training learns from; noted again it adds to that, as earlier steps stay in the weights.
+    """Note the data of a training; a later note adds to an earlier one, as earlier steps stay in the weights.
 
     Args:
-        folder: of its checkpoints.
+        folder: the folder of its checkpoints.
         training: its name.
         data: the data sets.
-        init: the weights file that it begins with; what that has learnt from counts too.
+        init: the weights file that it begins with; the data behind those weights count too.
 
     Raises:
         WeightsInvalid: that file is not usable.
@@ -60,7 +60,7 @@ def note(folder: Path, training: str, data: Sequence[TrainingData], *, init: Pat
 
 
 def noted(folder: Path) -> Sources:
-    """What was noted of all trainings in a folder, and the command that runs now."""
+    """The notes about all trainings in a folder, and the command that runs now."""
     found = Sources()
     for entry in _entries(folder):
         found += _told(entry)
@@ -68,7 +68,7 @@ def noted(folder: Path) -> Sources:
 
 
 def _told(entry: Mapping[str, Any]) -> Sources:
-    """What an entry tells."""
+    """Data and commands of an entry."""
     return Sources(training_data=data_sets_of(entry), commands=tuple(entry["commands"]))
 
 

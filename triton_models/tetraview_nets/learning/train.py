@@ -19,7 +19,7 @@ from tetraview_nets.learning.curves import draw_curves
 from tetraview_nets.learning.distributed import ALONE, Workers
 from tetraview_nets.learning.schedule import USUAL, Rhythm, Schedule
 
-#: Of stochastic gradient descent.
+#: Momentum of stochastic gradient descent.
 MOMENTUM = 0.9
 
 
@@ -117,7 +117,7 @@ class Run:
             while self.step < self.schedule.steps:
                 self._tick()
                 progress.update(bar, completed=self.step)
-        # What comes next may read this checkpoint, so nobody goes on before it is written.
+        # Code that follows may read this checkpoint, so no process goes on before it is written.
         self.workers.wait()
         self.task.network.load_state_dict(self.average.state)
         return self.task.network.eval()
@@ -232,9 +232,9 @@ def averaged(folder: Path, name: str, schedule: Schedule) -> dict[str, Tensor]:
     """The averaged weights that a training left.
 
     Args:
-        folder: of the checkpoint.
-        name: of the training.
-        schedule: whose end it must have reached.
+        folder: folder of the checkpoint.
+        name: name of the training.
+        schedule: the schedule that it must have completed.
 
     Raises:
         NotTrained: there is no checkpoint at the schedule's end.

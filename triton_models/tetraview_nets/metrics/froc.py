@@ -31,7 +31,7 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageResult:
-    """What a detector said about one image, beside the truth; boxes are x0, y0, x1, y1 in the same pixels.
+    """A detector's answer about one image, beside the truth; boxes are x0, y0, x1, y1 in the same pixels.
 
     Raises:
         ValueError: an array does not have its shape.

@@ -39,7 +39,7 @@ class Paired:
     effects: Floats
     #: Their mean in resampled patients: float [R].
     samples: Floats
-    #: Who was read, rising: int [P].
+    #: The patients that were read, rising: int [P].
     patients: Integers
 
     @property
@@ -103,12 +103,12 @@ def paired_recall(
     """Compare recall at each FPPI.
 
     Args:
-        first: what each training of the first way said, one sequence of images for each training.
+        first: the answers of each training of the first way, one sequence of images for each training.
         second: the same of the second way, as many trainings, in the same order of seeds.
         fppi: false positives per image.
         any_view: a mass seen in two views counts once.
         resamples: bootstrap resamples.
-        seed: of the resampling.
+        seed: seed of the resampling.
 
     Raises:
         NotComparable: trainings, patients, images or masses differ.
@@ -133,10 +133,10 @@ def mean_precision(
     """Average precision, held against none.
 
     Args:
-        trainings: what each training said, one sequence of images for each.
+        trainings: the answers of each training, one sequence of images for each.
         iou: a detection hits above this.
         resamples: bootstrap resamples.
-        seed: of the resampling.
+        seed: seed of the resampling.
     """
     ranked = [Precision.of(results, iou=iou) for results in trainings]
     patients = np.unique([result.patient for result in trainings[0]])
@@ -161,9 +161,9 @@ def paired_auc(
         first: float [seeds, N], scores of each training of the first way.
         second: float [seeds, N], the same of the second way, in the same order of seeds.
         labels: bool [N].
-        patients: int [N], whose each item is.
+        patients: int [N], the patient of each item.
         resamples: bootstrap resamples; those without both labels are left out.
-        seed: of the resampling.
+        seed: seed of the resampling.
 
     Raises:
         NotComparable: the shapes do not fit each other.
@@ -191,9 +191,9 @@ def paired_mean(
     Args:
         first: float [seeds, N], the figure under each training of the first way.
         second: float [seeds, N], the same of the second way, in the same order of seeds.
-        patients: int [N], whose each item is.
+        patients: int [N], the patient of each item.
         resamples: bootstrap resamples.
-        seed: of the resampling.
+        seed: seed of the resampling.
 
     Raises:
         NotComparable: the shapes do not fit each other.
@@ -213,7 +213,7 @@ def _same_number(first: Sequence[object] | Floats, second: Sequence[object] | Fl
 
 
 def _read(results: Sequence[ImageResult]) -> tuple[tuple[int, tuple[str, ...]], ...]:
-    """Which patients' images with which masses were read, in any order."""
+    """The patients, images and masses that were read, in any order."""
     return tuple(sorted((result.patient, tuple(sorted(result.lesions))) for result in results))
 
 

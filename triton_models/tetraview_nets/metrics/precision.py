@@ -13,7 +13,7 @@ from tetraview_nets.metrics.froc import Froc, ImageResult, assign
 
 
 class OperatingPair(NamedTuple):
-    """What a detector does at one threshold."""
+    """A detector's figures at one threshold."""
 
     #: Hit masses divided by all masses.
     recall: float

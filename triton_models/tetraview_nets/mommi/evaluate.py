@@ -51,7 +51,7 @@ def read_routes(
     *,
     done: Callable[[], None] = lambda: None,
 ) -> dict[Route, list[ImageResult]]:
-    """What ``read_exams`` gives for several routes, views passing the backbones once for all of them."""
+    """The results of ``read_exams`` for several routes; views pass the backbones once for all of them."""
     results: dict[Route, list[ImageResult]] = {route: [] for route in routes}
     for exam in exams:
         for route, views in detector.read_routes(exam, routes).items():

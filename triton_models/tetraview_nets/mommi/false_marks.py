@@ -1,7 +1,7 @@
-"""What a detector takes for masses in exams that it learns from: mimics of real tissue.
+"""A detector's false marks in exams that it learns from: mimics of real tissue.
 
-Phantoms say which of their objects are no masses; in patients nobody does. The highest false marks of the network that
-has learnt single findings are what the networks that compare views have to tell from masses.
+Phantoms say which of their objects are no masses; in patients nobody does. The networks that compare views have to
+tell masses from the highest false marks of the network that has learnt single findings.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def with_false_marks(exams: Iterable[CanonicalExam], network: IpsiDualNet, devic
     """Exams with the highest false marks of a network in their patients' views as decoys; phantoms stay as they are.
 
     Args:
-        exams: what it has learnt from.
-        network: a trained one; it reads every view alone, as what is learnt next is what the other views tell.
-        device: where it is.
+        exams: those it has learnt from.
+        network: a trained one; it reads every view alone, as the next stage learns from the other views.
+        device: where the network is.
     """
     network = network.eval()
     return [exam if exam.source == PHANTOM else _marked(exam, network, device) for exam in exams]

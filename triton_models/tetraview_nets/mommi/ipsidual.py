@@ -78,7 +78,7 @@ class RoIs:
 
 
 class Judged(NamedTuple):
-    """What the head says of the RoIs of a batch."""
+    """The head's answer about the RoIs of a batch."""
 
     #: Mass logits [B, R].
     logits: Tensor
@@ -106,7 +106,7 @@ class RoIReading:
 
     @property
     def detections(self) -> tuple[Tensor, Tensor]:
-        """What remains after suppression: boxes [N, 4] and scores [N] by falling score."""
+        """The marks that suppression leaves: boxes [N, 4] and scores [N] by falling score."""
         return _final(self.boxes, self.scores)
 
 
@@ -163,7 +163,7 @@ class RoIHead(nn.Module):
 
         Args:
             x: [B, R, C * 49], without relation blocks followed by as many of the ``counterparts``.
-            rois: where they were pooled.
+            rois: those that were pooled.
             companions: which view accompanies which.
         """
         geometry = self._geometry(rois, companions)
@@ -324,12 +324,12 @@ class IpsiDualNet(nn.Module):
 
 
 def detections(logits: Tensor, deltas: Tensor, rois: RoIs, *, height: int, width: int) -> list[tuple[Tensor, Tensor]]:
-    """What the head found in each view, after suppression: boxes [N, 4] and scores [N] by falling score.
+    """The head's findings in each view, after suppression: boxes [N, 4] and scores [N] by falling score.
 
     Args:
         logits: [B, R].
         deltas: [B, R, 4].
-        rois: what the head read.
+        rois: those that the head read.
         height: rows of the image.
         width: columns of the image.
     """

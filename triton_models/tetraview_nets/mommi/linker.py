@@ -1,7 +1,7 @@
-"""One probability that a mark in CC and one in MLO are one mass: a logistic regression over all that tells.
+"""The probability that a mark in CC and one in MLO are one mass, by logistic regression over all evidence.
 
-What the relation blocks learnt to look at, what the head makes of the RoIs that became both marks, and the geometry of
-the marks. MommiNet-v2 shows maps of its attention and links nothing; linking by them is ours.
+The evidence is the attention of the relation blocks, the head's features of the RoIs that became both marks, and the
+geometry of the marks. MommiNet-v2 shows maps of its attention and links nothing; linking by them is ours.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Source:
 
     @classmethod
     def of(cls, reading: RoIReading, boxes: Tensor) -> Self:
-        """Of marks [N, 4], by where the RoIs mark a mass."""
+        """The source of marks [N, 4], by where the RoIs mark a mass."""
         return cls(reading=reading, members=iou_matrix(boxes.reshape(-1, 4), reading.boxes) > SAME_IOU)
 
     @property
@@ -57,11 +57,11 @@ class Source:
 
 
 def relations(cc: Source, mlo: Source) -> Tensor:
-    """What the head says of the marks of two views: [N, M, 2 + 2 K].
+    """The head's evidence about the marks of two views: [N, M, 2 + 2 K].
 
-    Whether both marks have RoIs; and, where they do, the cosine of their appearances and the logarithms of the
-    attention of CC's for MLO's by block, and of the reverse. The mean of a block's heads tells as much as all of them:
-    on 3,678 pairs of phantoms log loss .179 against .180, in five parts each left out once.
+    The columns are whether both marks have RoIs and, where they do, the cosine of their appearances and the logarithms
+    of the attention of CC's for MLO's by block, and of the reverse. The mean of a block's heads tells as much as all of
+    them: on 3,678 pairs of phantoms log loss .179 against .180, in five parts each left out once.
     """
     seen = (cc.members.any(dim=1)[:, None] & mlo.members.any(dim=1)).float()
     looks = torch.cat([cc.attention(mlo), mlo.attention(cc).transpose(1, 2)])

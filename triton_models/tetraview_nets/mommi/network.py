@@ -62,7 +62,7 @@ class Opposite:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Look:
-    """What the networks see in the views of one exam before any route is chosen; all by view, in the order of View."""
+    """The networks' first look at one exam's views, before any route is chosen; all by view, in the order of View."""
 
     views: Sequence[ViewInput]
     landmarks: Sequence[Landmark]
@@ -71,13 +71,13 @@ class Look:
     pyramid: Sequence[Tensor]
     #: Its anchors.
     ranked: Ranked
-    #: What the fusion network reads, [V, C, H/4, W/4].
+    #: Features that the fusion network reads, [V, C, H/4, W/4].
     features: Tensor
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evidence:
-    """What the single branches say about one view."""
+    """The single branches' answers about one view."""
 
     route: Route
     #: Boxes [N, 4] and scores [N] of the ipsilateral network; empty where it does not take part.
@@ -147,7 +147,7 @@ class MommiNet(nn.Module):
 
     @torch.inference_mode()
     def conclude(self, look: Look, *, furthest: Route = Route.TRI) -> list[ViewOutput]:
-        """Weigh what was seen: the second part of ``read``, one output per view of the look.
+        """Weigh the evidence of a look: the second part of ``read``, one output per view of the look.
 
         Args:
             look: the views.
@@ -164,7 +164,7 @@ class MommiNet(nn.Module):
         ]
 
     def marks(self, look: Look, evidence: Sequence[Evidence]) -> list[ViewOutput]:
-        """What is found in every view of a look, by the evidence of its branches, before views are compared."""
+        """The findings in every view of a look, by the evidence of its branches, before views are compared."""
         seen = zip(look.views, look.landmarks, look.opposites, evidence, self.fuse(look, evidence), strict=True)
         return [self._output(*each) for each in seen]
 
@@ -200,7 +200,7 @@ class MommiNet(nn.Module):
         return Opposite(bi_map=self.bi(view.image[None, None], warped)[0, 0].sigmoid())
 
     def evidence(self, look: Look, *, furthest: Route = Route.TRI) -> list[Evidence]:
-        """What the ipsilateral and bilateral networks say about every view of a look."""
+        """The ipsilateral and bilateral networks' answers about every view of a look."""
         present = frozenset(v.view for v in look.views)
         ipsilateral = furthest in WITH_IPSILATERAL
         readings = self.ipsi.read_ranked(look.pyramid, look.ranked, _companions(look, ipsilateral=ipsilateral))
@@ -297,7 +297,7 @@ def candidates(evidence: Evidence, fusion_map: Tensor, *, spacing_mm: float) -> 
 
 
 def branch_scores(boxes: Tensor, evidence: Evidence, fusion_map: Tensor) -> Tensor:
-    """What each branch says about boxes [N, 4]: [N, 3] in [0, 1], columns as in ``scorer.BRANCHES``."""
+    """Each branch's scores of boxes [N, 4]: [N, 3] in [0, 1], columns as in ``scorer.BRANCHES``."""
     own, scores = evidence.ipsi
     overlapping = (iou_matrix(boxes, own) > SAME_IOU) * scores
     values = [probability.cpu().numpy() for probability in (evidence.bi_map, fusion_map)]

@@ -17,7 +17,7 @@ def with_found_nipples(exam: CanonicalExam, network: NippleNet) -> CanonicalExam
     """An exam whose unmarked nipples are those that are found and trusted, as in serving; the others stay unknown.
 
     Args:
-        exam: any.
+        exam: any exam.
         network: a trained one, in ``eval`` mode.
     """
     unmarked = np.flatnonzero(exam.present & ~exam.nipple_known)

@@ -57,7 +57,7 @@ class MommiPreset:
     concat_stage: Literal[1, 2, 3] = 3
     #: Relation blocks; without them the two RoI streams are concatenated after RoIAlign.
     relation: bool = True
-    #: What the relation gate compares.
+    #: Geometry that the relation gate compares.
     geometry: Geometry = "nipple"
     #: A learnt key and value to attend to when no counterpart exists (not in the paper).
     null_token: bool = True

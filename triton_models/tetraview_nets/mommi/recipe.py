@@ -30,7 +30,8 @@ class TrainingRecipe:
     exams: int
     #: Exams of the crowded phantom recipe that the bilateral network sees besides.
     crowded_exams: int
-    #: Of the first training exams, this many; those with a mass train the relation stage, their features in memory.
+    #: This many of the first training exams are for the relation stage; those with a mass train it, with their features
+    #: in memory.
     relation_exams: int
     #: Exams whose maps train the fusion network: maps of exams a network has learnt by heart are over-confident.
     fusion_exams: int
@@ -93,8 +94,8 @@ _SLIM = TrainingRecipe(
     },
 )
 
-# What decides on real mammograms is how many masses and how much tissue the detector has seen: sixteen windows cost
-# what four whole pairs do. Views are compared by the relation stage alone, so that takes more steps, as fusion does.
+# On real mammograms the result depends on how many masses and how much tissue the detector has seen: sixteen windows
+# cost as much as four whole pairs. The relation stage alone compares views, so it takes more steps, as fusion does.
 _LIGHT = replace(
     _SLIM,
     window=(256, 192),
@@ -164,7 +165,7 @@ _PAPER = TrainingRecipe(
     },
 )
 
-#: By the name of the preset.
+#: Recipes by the name of the preset.
 RECIPES: Mapping[str, TrainingRecipe] = MappingProxyType(
     {"tiny": _TINY, "slim": _SLIM, "light": _LIGHT, "medium": _MEDIUM, "paper": _PAPER}
 )

@@ -50,7 +50,7 @@ def nipple_ratios(
     Args:
         main: RoIs of the view that is read, [B, R, 4] in its pixels.
         aux: RoIs of the other view, [B, A, 4] in its pixels.
-        points: the nipple, or what stands for it, in main and aux, [B, 2] each.
+        points: the nipple, or the point that stands for it, in main and aux, [B, 2] each.
         spacing: millimetres per pixel of main and aux, [B] each.
 
     Returns:
@@ -73,7 +73,7 @@ def box_ratios(main: Tensor, aux: Tensor, *, spacing: tuple[Tensor, Tensor]) -> 
 
 
 class RelationBlock(nn.Module):
-    """What the RoIs of the main view gain from those of the auxiliary view."""
+    """The gain of the main view's RoIs from those of the auxiliary view."""
 
     def __init__(self, *, width: int, heads: int, geometry: int, null_token: bool) -> None:
         super().__init__()
@@ -115,10 +115,10 @@ class RelationBlock(nn.Module):
         return torch.cat([logits, null], dim=-1).softmax(dim=-1)
 
     def forward(self, weights: Tensor, aux: Tensor) -> Tensor:
-        """What main gains from what it looks at.
+        """The gain of main from the RoIs that it looks at.
 
         Args:
-            weights: of ``attention``.
+            weights: those of ``attention``.
             aux: features [B, A, D].
 
         Returns:

@@ -46,14 +46,14 @@ _DECOY = KINDS.index(ObjectKind.DECOY)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PooledViews:
-    """What the frozen network gives the head about V views; all views of an exam follow each other."""
+    """The frozen network's output about V views, which the head reads; all views of an exam follow each other."""
 
     #: float16 [V, R, C * 49].
     features: Tensor
     rois: RoIs
     #: Masses of each view, [n, 4] canonical pixels.
     masses: list[Tensor]
-    #: Superpositions that look like masses, [n, 4]: what the other view of the breast can tell.
+    #: Superpositions that look like masses, [n, 4]; the other view of the breast can tell them from masses.
     decoys: list[Tensor]
     #: float32 [V, 2], canonical pixels.
     nipple: Tensor

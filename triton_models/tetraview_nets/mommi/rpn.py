@@ -80,7 +80,7 @@ class ProposalNet(nn.Module):
         """Focal loss over all anchors and distance-IoU loss over the positive ones, per positive anchor.
 
         Args:
-            ranked: what ``forward`` answered for B images.
+            ranked: the result of ``forward`` for B images.
             truth: the masses of each image, [n, 4], n may be 0.
             ignored: bool [B, 1, H, W], where nothing is background; None where all that is no mass is.
         """

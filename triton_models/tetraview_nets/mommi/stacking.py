@@ -45,12 +45,12 @@ def exam_candidates(network: MommiNet, exam: CanonicalExam, routes: Sequence[Rou
 def fit_linker(
     network: MommiNet, exams: Iterable[CanonicalExam], thresholds: Mapping[str, float]
 ) -> dict[str, dict[str, int]]:
-    """Weigh what tells whether marks in CC and MLO are one mass by what is known of them.
+    """Fit the weights that tell whether marks in CC and MLO are one mass to pairs that are known.
 
     Args:
-        network: scorer fitted.
+        network: one whose scorer is fitted.
         exams: phantoms or real ones.
-        thresholds: least score of a mark by route; what no reader sees teaches nothing.
+        thresholds: least score of a mark by route; marks that no reader sees teach nothing.
 
     Returns:
         The pairs that it learnt from by source, and how many of them are one mass.

@@ -1,4 +1,4 @@
-"""What each network of MommiNet-v2 learns from, and how it is watched while it learns."""
+"""The training task of each network of MommiNet-v2, and how the network is watched while it learns."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ STREAMS = MappingProxyType({stage: number for number, stage in enumerate(Stage)}
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TaskSet:
-    """What all tasks of a run share."""
+    """Input that all tasks of a run share."""
 
     preset: MommiPreset
     #: Exams the network learns from.
@@ -129,7 +129,7 @@ def cut_short(sample: ViewSample, generator: np.random.Generator) -> ViewSample:
 class WindowTask:
     """Find masses in windows of single views, of which a step sees many for the cost of few pairs.
 
-    What the other view of the breast tells is left to the relation stage.
+    The other view of the breast is left to the relation stage.
     """
 
     def __init__(self, given: TaskSet) -> None:
@@ -218,7 +218,7 @@ class BiTask:
         self._draw = Draw(
             [reduced(exam, given.preset.bi_reduction) for exam in given.exams],
             shares=given.shares,
-            # What is laid on the other breast needs both nipples, and the other breast.
+            # A view laid on the other breast needs both nipples, and the other breast.
             usable=partial(with_companion, ipsilateral=False),
         )
 
@@ -261,7 +261,7 @@ def views_of(exam: CanonicalExam, views: Sequence[int], device: torch.device) ->
 
 
 def ipsi_companions(exam: CanonicalExam, views: Views) -> Companions:
-    """Who accompanies whom in an exam, with true nipples; a view that is not there accompanies none."""
+    """The companion of each view of an exam, with true nipples; an absent view accompanies none."""
     partner = torch.tensor([companion(view, ipsilateral=True) for view in range(len(VIEWS))])
     known = torch.from_numpy(exam.nipple_known)
     return Companions(
@@ -279,10 +279,10 @@ def ipsi_boxes(network: nn.Module, exam: CanonicalExam, device: torch.device) ->
 
 
 def bi_maps(network: nn.Module, exam: CanonicalExam, device: torch.device) -> tuple[Tensor, Tensor]:
-    """What the bilateral network makes of an exam's views, with true nipples.
+    """The bilateral network's maps of an exam's views, with true nipples.
 
     Returns:
-        Probability maps, float32 [4, H, W], zero where a view cannot be compared, and where it can: bool [4].
+        Probability maps, float32 [4, H, W], zero where a view cannot be compared, and which views can: bool [4].
     """
     able = with_companion(exam, ipsilateral=False)
     maps = torch.zeros(exam.images.shape, device=device)
@@ -297,7 +297,7 @@ def bi_maps(network: nn.Module, exam: CanonicalExam, device: torch.device) -> tu
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evidence:
-    """What the fusion network is given about V views, in 8 or 16 bits to save memory."""
+    """The fusion network's input about V views, in 8 or 16 bits to save memory."""
 
     #: float16 [V, C, H/4, W/4], frozen; None where they are all branches of a backbone, too large to be kept.
     features: Tensor | None
@@ -329,7 +329,7 @@ def _images(planes: Tensor, device: torch.device) -> Tensor:
 
 
 def _evidence(network: MommiNet, exam: CanonicalExam, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Planes, masses, what is ignored of the views that an exam has, and which were compared with the other breast."""
+    """Planes, masses and ignored pixels of an exam's views, and which views were compared with the other breast."""
     views = views_of(exam, range(len(VIEWS)), device)
     height, width = views.image.shape[-2:]
     found = ipsi_boxes(network.ipsi, exam, device)

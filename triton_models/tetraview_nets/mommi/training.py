@@ -38,7 +38,7 @@ MODEL, VERSION = "mommi", "0.4.0"
 #: The operating point whose marks teach how to link, that of the service by default: the lower the scores, the fewer
 #: pairs are one mass, and probabilities hold where they were fitted.
 USUAL_POINT = "balanced"
-#: Of given exams every so manieth is kept for the fusion network.
+#: One in this many of the given exams is kept for the fusion network.
 FUSION_STEP = 10
 
 
@@ -54,7 +54,7 @@ class Training:
     #: The phantom cache's root; None for the default.
     cache: Path | None = None
     workers: Workers = ALONE
-    #: What is learnt from in place of the recipe's phantoms.
+    #: Exams to learn from in place of the recipe's phantoms.
     material: ExamMaterial | None = None
     #: Weights that every stage begins with; the ipsilateral backbone alone may begin as
     #: that of the plain network.
@@ -103,7 +103,7 @@ class Training:
 
     @property
     def _data_sets(self) -> tuple[TrainingData, ...]:
-        """What all stages learn from."""
+        """The data sets that all stages learn from."""
         if self.material is not None:
             return self.material.data_sets
         return (phantoms(self.recipe.exams + self.recipe.crowded_exams),)
@@ -114,13 +114,13 @@ class Training:
         return () if self.material else (phantoms(self.recipe.validation_exams, role=Role.VALIDATION),)
 
     def _watched(self) -> list[CanonicalExam]:
-        """What a training looks at while it goes on."""
+        """Exams that a training looks at while it goes on."""
         if self.material is not None:
             return list(self.material.validation)
         return list(self.exams(Split.VALIDATION, self.recipe.watched_exams))
 
     def _own_exams(self, stage: Stage) -> list[CanonicalExam]:
-        """What a stage learns from; fusion keeps exams for itself, and what compares views is told false marks."""
+        """Exams that a stage learns from; fusion has its own, and stages that compare views are told false marks."""
         if self.material is not None:
             given = _of_stage(self.material.train, stage)
             if stage not in {Stage.RELATION, Stage.BI}:
@@ -178,7 +178,7 @@ class Training:
 
     @property
     def _described(self) -> dict[str, Any]:
-        """What was learnt from in place of phantoms."""
+        """Description of the exams learnt from in place of phantoms."""
         return dict(self.material.described) if self.material else {}
 
     def _validation_parts(self) -> tuple[list[CanonicalExam], list[CanonicalExam], list[CanonicalExam]]:
@@ -255,7 +255,7 @@ class Training:
 
 
 def _of_stage(exams: Sequence[CanonicalExam], stage: Stage) -> list[CanonicalExam]:
-    """What a stage learns of given exams: fusion every tenth, the others the rest; the relation stage pairs alone."""
+    """The given exams of a stage: fusion every tenth, the others the rest; the relation stage pairs alone."""
     if stage is Stage.FUSION:
         return list(exams[::FUSION_STEP])
     rest = [exam for i, exam in enumerate(exams) if i % FUSION_STEP]

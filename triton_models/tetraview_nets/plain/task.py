@@ -1,4 +1,4 @@
-"""What the plain network learns from: windows of augmented views, a bell on every mass, and its box."""
+"""The plain network's training task: windows of augmented views, a bell on every mass, and its box."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BOXED = 0.5
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Target:
-    """What one window should give."""
+    """Wanted output for one window."""
 
     #: float32 [h, w], 1 on the centres of masses.
     bell: Tensor

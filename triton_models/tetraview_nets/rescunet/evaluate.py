@@ -17,10 +17,10 @@ from tetraview_nets.rescunet.otsu import Otsu
 from tetraview_nets.rescunet.outcome import Outcome
 
 Floats = NDArray[np.float64]
-#: Figure from how often each mass counts, int [N].
+#: A figure as a function of how often each mass counts, int [N].
 Figure = Callable[[NDArray[np.int64]], float]
 
-#: What the paper prints, in per cent.
+#: Figures that the paper prints, in per cent.
 DICE, ACCURACY, CLASS_AUC, PIXEL_AUC = 91.78, 94.12, 96.16, 94.57
 PAPER = """The paper (Shen and others, IEEE Signal Processing Letters 27, 2020) trained and tested on the 112 masses of
 INbreast that it used of 116, in three folds of 38, 37 and 37, cut out by their true boxes and resized to 256×256
@@ -43,7 +43,7 @@ class Row:
     value: float
     low: float
     high: float
-    #: What the paper prints; NaN where it prints nothing.
+    #: Figure that the paper prints; NaN where it prints none.
     paper: float = np.nan
 
 

@@ -98,8 +98,8 @@ class Decoder(nn.Module):
     def close_skip(self) -> None:
         """Let training begin without the encoder's features.
 
-        What is joined in at every stage drowns what comes from below, where the class is told, and so much that it is
-        not learnt for long.
+        The features joined in at every stage drown those from below, where the class is told, so much that the class
+        is not learnt for a long time.
         """
         if self.skips:
             weight = self.join[0].weight

@@ -1,8 +1,8 @@
 """Mask and class of a mass from its discriminative map: Otsu's threshold twice, the second time guarded.
 
 The map M is grey 0 on normal tissue, 128 on a benign mass and 255 on a malignant one. The first threshold λ1 parts the
-mass from the rest; the second, λ2, parts the mass into what looks benign and what looks malignant, and the larger part
-decides. The paper prints its algorithm as a picture; this is a reconstruction from its text.
+mass from the rest; the second, λ2, parts the mass into a part that looks benign and one that looks malignant, and
+the larger part decides. The paper prints its algorithm as a picture; this is a reconstruction from its text.
 
 Otsu's threshold always parts, also a mass of one class: there it cuts the blurred rim off the body, the body is the
 brighter part, and a benign mass is called malignant. The guard refuses a second threshold whose parts lie less than
@@ -39,7 +39,7 @@ class Otsu(StrEnum):
 
     #: As the paper prints it.
     LITERAL = "literal"
-    #: Replaced where it parts what is one class.
+    #: Replaced where it parts a mass of one class.
     GUARDED = "guarded"
 
 
@@ -65,18 +65,18 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What a map says of its mass."""
+    """A map's answer about its mass."""
 
     #: λ1: the mass is where the map is brighter.
     threshold: int
-    #: λ2: what of the mass is brighter looks malignant.
+    #: λ2: the brighter part of the mass looks malignant.
     class_threshold: int
     #: ω3: the share of the mass that looks malignant; 0 without a mass.
     malignant_share: float
 
     @property
     def malignant(self) -> bool:
-        """Benign is what has ω2 > ω3; a tie is malignant."""
+        """Whether the mass is malignant: it is benign if ω2 > ω3, and malignant at a tie."""
         return self.malignant_share >= 1 / 2
 
 
@@ -155,7 +155,7 @@ def malignancy(map_: Map, threshold: int) -> float:
 
 
 def eroded(mask: Mask, by: int) -> Mask:
-    """What of a mask [H, W] lies at least ``by`` pixels inside it, along rows, columns and diagonals.
+    """The part of a mask [H, W] that lies at least ``by`` pixels inside it, along rows, columns and diagonals.
 
     The mask goes on beyond the edges of the map.
     """

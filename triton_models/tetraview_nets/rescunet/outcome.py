@@ -1,4 +1,4 @@
-"""What ResCU-Net makes of masses, beside the truth, for evaluation and studies."""
+"""ResCU-Net's results on masses, beside the truth, for evaluation and studies."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from tetraview.domain.patch import PatchShape
 
 
 class Architecture(StrEnum):
-    """What joins the encoder to its mirror image."""
+    """How the encoder is joined to its mirror image."""
 
     #: Features are put back where they were pooled from; nothing else passes.
     SEGNET = "segnet"
@@ -41,7 +41,7 @@ class RescunetPreset:
 PAPER = RescunetPreset(name="paper", widths=(64, 128, 256, 512, 512), size=256)
 # Without the last stage and with VGG-11's depths, which a CPU trains in minutes; 64 pixels on 25 mm are 0.39 mm each.
 SLIM = RescunetPreset(name="slim", widths=(8, 16, 32, 64), depths=(1, 1, 2, 2), size=64)
-# What a CPU trains in half a minute; claim 10 is studied with it.
+# A size that a CPU trains in half a minute; claim 10 is studied with it.
 SMALL = RescunetPreset(name="small", widths=(8, 16, 32, 64), depths=(1, 1, 1, 1), size=48)
 TINY = RescunetPreset(name="tiny", widths=(4, 4, 8, 8, 8), depths=(1, 1, 1, 1, 1), size=32)
 

@@ -1,4 +1,4 @@
-"""What ResCU-Net learns from, and how it is watched while it learns."""
+"""ResCU-Net's training task, and how the network is watched while it learns."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BENIGN = BENIGN_GREY / MALIGNANT_GREY
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Classes:
-    """What is known of the classes of B patches."""
+    """Classes of B patches, and which of them are known."""
 
     #: bool [B].
     malignant: Tensor
@@ -51,7 +51,7 @@ def soft_target(logits: Tensor, masks: Tensor, classes: Classes) -> Tensor:
     Args:
         logits: [B, S, S].
         masks: bool [B, S, S].
-        classes: of the B masses.
+        classes: classes of the B masses.
     """
     known = torch.where(classes.malignant, 1.0, BENIGN)[:, None, None]
     either = logits.detach().sigmoid().clamp(BENIGN, 1)
@@ -76,7 +76,7 @@ def loss_terms(
     Args:
         logits: [B, S, S].
         masks: bool [B, S, S].
-        classes: of the B masses.
+        classes: classes of the B masses.
         mixed: whether the class is painted into the mask.
         mass_term: whether mixed supervision has the second term.
         learnt: bool [B], whether the mask is known; None where all are.
@@ -101,7 +101,7 @@ def _pixels(logits: Tensor, target: Tensor, counted: Tensor) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Material:
-    """What a training is given."""
+    """Input of a training."""
 
     preset: RescunetPreset
     recipe: RescunetRecipe
@@ -142,7 +142,7 @@ class MapTask:
         patches, masks = (torch.from_numpy(np.stack(each)).to(device) for each in zip(*drawn, strict=True))
         logits = self._net(patches[:, None])[:, 0]
         classes = Classes.of(lesions, device=device)
-        # A mass without a mask was not outlined; what is no mass has none to learn.
+        # A mass without a mask was not outlined; an object that is no mass needs no mask.
         learnt = torch.tensor([lesion.kind > 0 or bool(lesion.mask.any()) for lesion in lesions], device=device)
         recipe = self.given.recipe
         return loss_terms(

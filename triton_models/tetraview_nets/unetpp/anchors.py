@@ -42,7 +42,7 @@ GROUPS = ("one stage", "two stages", "two stages, multi-scale")
 
 
 def page() -> list[str]:
-    """The paper's two tables and what does not fit together in them, as lines of Markdown."""
+    """The paper's two tables and where they do not fit together, as lines of Markdown."""
     splits = [f"T{i}" for i in range(1, 6)]
     patches = [
         f"| {name} | {' | '.join(f'{dice:.2f}' for dice in found)} | {sum(found) / len(found):.2f} |"

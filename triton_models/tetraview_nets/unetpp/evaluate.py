@@ -43,7 +43,7 @@ class Figure:
 
     #: ``true`` or ``detected``.
     boxes: str
-    #: Which masses.
+    #: Name of the masses.
     masses: str
     averaged: str
     figure: str

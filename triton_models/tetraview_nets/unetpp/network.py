@@ -59,7 +59,7 @@ class Encoder(nn.Module):
 
 
 class Node(nn.Module):
-    """A node of a decoder: two normalised convolutions of what is on its level and the node below, enlarged."""
+    """A node of a decoder: two normalised convolutions of the nodes on its level and of the one below, enlarged."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()

@@ -34,7 +34,7 @@ class SegmenterPreset:
 
     @property
     def stride(self) -> int:
-        """What the sides of every input must be a multiple of."""
+        """The number of pixels that divides the sides of every input."""
         return int(2 ** (len(self.widths) - 1))
 
 
@@ -53,7 +53,7 @@ PAPER = SegmenterPreset(
     name="paper", widths=(64, 128, 256, 512, 512), depths=VGG19, patch=_patch(256), normalised=False
 )
 SLIM = SegmenterPreset(name="slim", widths=(8, 16, 32, 64, 64), depths=VGG19, patch=_patch(96))
-# What a CPU trains in half a minute; claims 6 and 7 are studied with it.
+# A size that a CPU trains in half a minute; claims 6 and 7 are studied with it.
 SMALL = SegmenterPreset(name="small", widths=(4, 8, 16, 32, 32), depths=VGG19, patch=_patch(48))
 TINY = SegmenterPreset(name="tiny", widths=(4, 8, 8), depths=(1, 1, 1), patch=_patch(32))
 

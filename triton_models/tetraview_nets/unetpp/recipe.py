@@ -45,7 +45,7 @@ _PAPER = SegmenterRecipe(
 )
 
 _BY_SIZE = {"tiny": _TINY, "small": _SMALL, "slim": _SLIM, "paper": _PAPER}
-#: By the name of the preset; both architectures of a size are trained alike.
+#: Recipes by the name of the preset; both architectures of a size are trained alike.
 RECIPES: Mapping[str, SegmenterRecipe] = MappingProxyType({name: _BY_SIZE[name.split("_")[0]] for name in PRESETS})
-#: Of the one-stage system of claim 6, on whole views.
+#: Schedule of the one-stage system of claim 6, on whole views.
 WHOLE_VIEWS = Schedule(steps=120, batch=8, learning_rate=4e-3, warm_up=30, average=0.98)

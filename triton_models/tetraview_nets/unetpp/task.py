@@ -1,4 +1,4 @@
-"""What the segmenter learns from, and how it is watched while it learns."""
+"""The segmenter's training task, and how the network is watched while it learns."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tetraview_nets.unetpp.recipe import SegmenterRecipe
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Material:
-    """What a training is given."""
+    """Input of a training."""
 
     preset: SegmenterPreset
     recipe: SegmenterRecipe
-    #: What the network learns from; masses alone, as nobody outlines what it should not be shown.
+    #: Masses that the network learns from; masses alone, as nobody outlines objects that it should not be shown.
     masses: Sequence[Lesion]
     #: Masses it is watched on, in boxes as a detector draws them.
     watched: LesionSet

@@ -22,7 +22,7 @@ from tetraview_nets.unetpp.task import Material, OutlineTask
 class SegmenterTraining(PatchTraining[SegmenterPreset, SegmenterRecipe, Segmenter]):
     """One training of one preset, in one folder."""
 
-    #: Whose outlines to teach; None for those of the masses themselves.
+    #: Lesions whose outlines to teach; None for those of the masses themselves.
     outlined: Sequence[Lesion] | None = None
 
     system = SYSTEM

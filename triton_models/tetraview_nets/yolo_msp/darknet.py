@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from tetraview_nets.yolo_msp.presets import YoloPreset
 
-#: Of the three heads, in the order they answer.
+#: Strides of the three heads, in the order they answer.
 STRIDES = (32, 16, 8)
 ANCHORS_PER_HEAD = 3
 #: tx, ty, tw, th, objectness, mass.
@@ -92,7 +92,7 @@ class Neck(nn.Module):
 
 
 class Head(nn.Module):
-    """What a cell predicts."""
+    """The predictors of a cell."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ class YoloV3(nn.Module):
         self.joints = nn.ModuleList(convolution(deep >> i, deep >> i + 1, kernel=1) for i in range(len(STRIDES) - 1))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What the cells predict.
+        """The predictions of all cells.
 
         Args:
             images: float32 [B, 1, H, W] in [0, 1], H and W multiples of 32.

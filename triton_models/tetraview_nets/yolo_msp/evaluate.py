@@ -28,7 +28,7 @@ PUBLISHED_AP: Final = (0.7864, 0.7024, 0.7611, 0.7905, 0.7328)
 
 @dataclass(frozen=True, kw_only=True)
 class PairRow:
-    """What one rule does without any threshold on its score; a box hits at IoU 0.5."""
+    """One rule's figures without any threshold on its score; a box hits at IoU 0.5."""
 
     rule: str
     images: int

@@ -23,7 +23,7 @@ IGNORED_IOU = 0.7
 
 
 class Targets(NamedTuple):
-    """What T responsible predictors should say."""
+    """Wanted answers of T responsible predictors."""
 
     #: int64 [T], the image of each.
     image: Tensor

@@ -1,4 +1,4 @@
-"""Multi-scale prediction: what is found at several sizes of one image becomes one map (Yan and others, Eq. 1).
+"""Multi-scale prediction: findings at several sizes of one image become one map (Yan and others, Eq. 1).
 
 M_s = Σ M_i / (N · max c), where M_i is a box filled with its confidence c, N the number of sizes and the maximum that
 of the image; a detection is a component of M_s >= λ with its tight box.
@@ -25,7 +25,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Candidates:
-    """What was found in one view, at all sizes."""
+    """Findings in one view, at all sizes."""
 
     #: float32 [K, 4], x0 y0 x1 y1, half open, in canonical pixels.
     boxes: Floats
@@ -35,7 +35,7 @@ class Candidates:
     sizes: NDArray[np.int64]
 
     def of_size(self, size: int) -> Candidates:
-        """Those found at one size."""
+        """The candidates found at one size."""
         chosen = self.sizes == size
         return Candidates(boxes=self.boxes[chosen], scores=self.scores[chosen], sizes=self.sizes[chosen])
 
@@ -88,8 +88,8 @@ def components(candidates: Candidates, raster: Raster, *, sizes: int, level: flo
     """Multi-scale prediction of one view, best first.
 
     Args:
-        candidates: what was found at each size, after suppression.
-        raster: where boxes are added up.
+        candidates: the findings at each size, after suppression.
+        raster: the grid on which boxes are added up.
         sizes: how many sizes were read, N.
         level: λ.
     """

@@ -82,7 +82,7 @@ class YoloMsp(nn.Module):
 
     @torch.inference_mode()
     def look(self, images: Tensor) -> tuple[list[Candidates], Tensor]:
-        """What is found at every size.
+        """The findings at every size.
 
         Args:
             images: float32 [V, 1, H, W] in [0, 1].

@@ -1,4 +1,4 @@
-"""Ways to make detections of what was found at five sizes: the paper's and those it is compared with."""
+"""Ways to turn findings at five sizes into detections: the paper's and those it is compared with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tetraview_nets.yolo_msp.network import SUPPRESSED_IOU, YoloMsp
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Seen:
-    """One view and what was found in it at all sizes."""
+    """One view and the findings in it at all sizes."""
 
     exam: CanonicalExam
     #: Position in ``VIEWS``.
@@ -28,11 +28,11 @@ class Seen:
 
 
 class Rule(Protocol):
-    """One way."""
+    """One way to turn findings into detections."""
 
     @property
     def name(self) -> str:
-        """Of its rows."""
+        """Name of its rows."""
 
     def __call__(self, candidates: Candidates) -> Detections:
         """Boxes [N, 4] and scores [N] of one view."""
@@ -52,7 +52,7 @@ class MultiScale:
 
     @property
     def name(self) -> str:
-        """Of its rows."""
+        """Name of its rows."""
         return f"λ={self.level:g}{' by M_s' if self.relative else ''}"
 
     def __call__(self, candidates: Candidates) -> Detections:
@@ -71,7 +71,7 @@ class OneSize:
     name: str = "one size"
 
     def __call__(self, candidates: Candidates) -> Detections:
-        """What that size found."""
+        """The findings at that size."""
         own = candidates.of_size(self.size)
         return own.boxes.astype(np.float64), own.scores.astype(np.float64)
 
@@ -95,7 +95,7 @@ def multi_scale(network: YoloMsp, *, level: float, relative: bool = False) -> Mu
 
 
 def see(network: YoloMsp, exams: Iterable[CanonicalExam], *, done: Callable[[], None] = lambda: None) -> list[Seen]:
-    """What a network finds at all sizes in every view of exams."""
+    """A network's findings at all sizes in every view of exams."""
     device = next(network.parameters()).device
     seen = []
     for exam in exams:

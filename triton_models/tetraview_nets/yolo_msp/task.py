@@ -1,4 +1,4 @@
-"""What the detector learns from, and how it is watched while it learns.
+"""The detector's training task, and how the network is watched while it learns.
 
 The paper trains on images with a mass; here most windows show one, but normal tissue is drawn too, as the product meets
 it. A new input size is drawn every ten steps (multi-scale training).
@@ -43,7 +43,7 @@ class YoloDetector:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Material:
-    """What a training is given."""
+    """Input of a training."""
 
     preset: YoloPreset
     #: Exams the network learns from.

@@ -28,7 +28,7 @@ from tetraview_nets.yolo_msp.task import Material, YoloDetector, YoloTask
 
 #: Name of the checkpoint and its tables.
 RUN = "yolo"
-#: Of the nipple network among MommiNet-v2's tensors, and of YOLOv3 among the detector's.
+#: Prefixes of the nipple network among MommiNet-v2's tensors, and of YOLOv3 among the detector's.
 NIPPLE, YOLO = "nipple.", "yolo."
 
 
@@ -43,7 +43,7 @@ class YoloTraining:
     device: torch.device
     #: The phantom cache's root; None for the default.
     cache: Path | None = None
-    #: What is learnt from in place of the recipe's phantoms.
+    #: Exams to learn from in place of the recipe's phantoms.
     material: ExamMaterial | None = None
     #: Weights of this detector to begin with; None for new ones.
     init: Path | None = None

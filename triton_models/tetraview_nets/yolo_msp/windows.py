@@ -1,4 +1,4 @@
-"""What the detector trains on: windows of single views, at the size of a step.
+"""The detector's training windows: parts of single views, at the size of a step.
 
 YOLOv3 crops at random as well. A window shows more mass and less background than a view for the same work, and a
 network without fully connected layers reads whole views all the same. Scale, turn, flips and greys change as in
@@ -73,7 +73,7 @@ def draw_window(draw: Draw, generator: np.random.Generator, shape: WindowShape) 
 
 
 def _halved(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Half as many rows and columns, so that what is shrunk further does not alias."""
+    """Half as many rows and columns, so that shrinking further does not alias."""
     return np.asarray(cv2.resize(np.asarray(plane), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
