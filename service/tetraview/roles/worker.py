@@ -30,7 +30,7 @@ class WorkerRole:
     """Takes exams from their images to delivered results.
 
     Args:
-        settings: all that is set.
+        settings: all settings.
         ledger: where exams are kept.
         outbox: sends the objects that destinations are owed.
         metrics: counts all of it. engine: the database of the durable workflow.
@@ -142,7 +142,7 @@ def open_reader(settings: Settings, models: Models, *, probabilities: bool) -> E
     """The reader that these settings describe.
 
     Args:
-        settings: all that is set.
+        settings: all settings.
         models: the models of Triton.
         probabilities: whether calibrated scores become probabilities of the findings.
     """

@@ -80,7 +80,7 @@ class Collector(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """Send nothing more, and give up what is being tried."""
+        """Send nothing more, and give up the present try."""
         self._otlp.shutdown()  # type: ignore[no-untyped-call]
 
 

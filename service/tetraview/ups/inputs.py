@@ -22,7 +22,7 @@ from tetraview.ups.workitem import Input, Workitem
 
 #: Instances in the syntax in which they are stored.
 _ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
-#: What a study may hold beside its images, and images that another sender brought in another form.
+#: Statuses that do no harm: of other objects in a study, and of images that another sender brought in another form.
 _LEFT_OUT = frozenset({Status.SUCCESS, Status.SOP_CLASS_NOT_SUPPORTED, Status.NOT_AUTHORISED})
 #: Longest time that one answer may take in whole, and the most bytes that it may have.
 _ANSWER_SECONDS = 600.0

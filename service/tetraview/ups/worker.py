@@ -66,7 +66,7 @@ class WorklistWorker:
         self._thread.start()
 
     def stop(self) -> None:
-        """End them; what is under way continues with the next start. A server that is silent is not waited for."""
+        """End both threads; work under way continues with the next start. A silent server is not waited for."""
         self._stopping.set()
         self._events.stop(seconds=_STOP_SECONDS)
         if self._thread.is_alive():
@@ -116,7 +116,7 @@ def open_worklist(
         destinations: where results go.
         acceptor: takes images.
         ledger: keeps claims and exams.
-        metrics: where workitems are counted.
+        metrics: counts workitems.
         clock: tells the time.
 
     Raises:

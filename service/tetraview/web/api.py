@@ -57,7 +57,7 @@ class _Api:
         return {**_exam_document.dump_python(summary, mode="json"), "deliveries": deliveries}
 
     def read(self, exam_id: str) -> RedirectResponse:
-        """Have an exam read at once from what is there; a browser is led back to its page."""
+        """Have an exam read at once from the images that are there; a browser is led back to its page."""
         if not self._ledger.force(exam_id):
             raise HTTPException(HTTPStatus.NOT_FOUND)
         return RedirectResponse(f"/exams/{exam_id}", HTTPStatus.SEE_OTHER)
@@ -70,7 +70,7 @@ class _Api:
         return RedirectResponse(f"/exams/{exam_id}", HTTPStatus.SEE_OTHER)
 
     def requeue(self, exam_id: str) -> RedirectResponse:
-        """Send again what destinations refused of an exam; a browser is led back to its page."""
+        """Send refused objects of an exam again; a browser is led back to its page."""
         if self._ledger.exam(exam_id) is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         self._ledger.requeue(exam_id=exam_id)

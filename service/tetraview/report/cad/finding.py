@@ -74,7 +74,7 @@ class SingleImageFinding:
         yield number(PROPERTIES, codes.AREA, round(finding.area_mm2, 1), codes.SQUARE_MILLIMETER)
 
     def _algorithm(self) -> AlgorithmIdentification:
-        """Who found it; the template has no other place for who outlined it."""
+        """The algorithm that found it, and the one that outlined it: the template has no other place for the latter."""
         device, finding = self.context.device, self.finding
         return AlgorithmIdentification.of_detector(
             self.context,

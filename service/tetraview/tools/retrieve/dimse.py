@@ -39,7 +39,7 @@ _STOP_SECONDS = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Moved:
-    """What an archive says it sent: sub-operations of C-MOVE (PS3.4 C.4.2.1.6)."""
+    """Counts of the sub-operations of C-MOVE that an archive reports (PS3.4 C.4.2.1.6)."""
 
     completed: int = 0
     failed: int = 0

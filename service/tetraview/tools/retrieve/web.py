@@ -65,7 +65,7 @@ class WebArchive:
 
     @contextmanager
     def _client(self) -> Iterator[DICOMwebClient]:
-        """A client of this service only; what goes wrong is said in a sentence."""
+        """A client of this service only; every fault is turned into a sentence."""
         there = self._destination
         with requests.Session() as session:
             session.trust_env = False
