@@ -33,7 +33,8 @@ class WorkerRole:
         settings: all settings.
         ledger: where exams are kept.
         outbox: sends the objects that destinations are owed.
-        metrics: counts all of it. engine: the database of the durable workflow.
+        metrics: counts all of it.
+        engine: the database of the durable workflow.
         sending: the exams that are being sent to any service.
         reachable_since: since when senders have been able to reach one.
         clock: tells the time.

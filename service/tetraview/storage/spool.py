@@ -166,7 +166,7 @@ class Spool:
 
     Args:
         folder: the folder.
-        service: who receives here; no other of those who share the folder has this name.
+        service: name of the service that receives here; no other service that shares the folder has it.
 
     Raises:
         StorageUnavailable: the folders cannot be made.

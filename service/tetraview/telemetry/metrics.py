@@ -47,7 +47,7 @@ class Metrics:
         self._gauge = partial(Gauge, namespace="tetraview", registry=registry)
         self._histogram = partial(Histogram, namespace="tetraview", registry=registry)
         self._devices = Devices()
-        #: Destinations that are or were owed anything: those that are owed nothing more fall back to 0.
+        #: Destinations that are or were owed anything; destinations that are owed nothing more fall back to 0.
         self._seen: set[str] = set()
         self._define_intake()
         self._define_web()

@@ -59,7 +59,7 @@ class Diagnosis:
 
     health: Health
     what: str
-    #: What to fix; empty where nothing is.
+    #: The thing to fix; empty where there is none.
     sentence: str = ""
 
 
@@ -71,7 +71,7 @@ def examine(settings: Settings) -> Iterator[Diagnosis]:
     """Check after check, as each is done.
 
     Args:
-        settings: those that the service runs with.
+        settings: settings that the service runs with.
     """
     for what, check in _checks(settings):
         try:

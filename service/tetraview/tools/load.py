@@ -1,4 +1,4 @@
-"""Synthetic exams sent at random moments, so many an hour: what a department would send, to size an installation."""
+"""Synthetic exams sent at random moments, as many an hour as a department would send, to size an installation."""
 
 from __future__ import annotations
 

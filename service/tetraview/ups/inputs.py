@@ -71,7 +71,7 @@ class InputFetcher:
                 self._fetch(url, source.study_instance_uid, go_on)
 
     def _addresses(self, source: Input, received: Collection[str]) -> Iterator[str]:
-        """What to ask for: each instance that is referenced and not here, else the whole study or series.
+        """Resources to ask for: each referenced instance that is not here, else the whole study or series.
 
         Raises:
             InputsUnobtainable: there is no address, or none that images may be fetched from.

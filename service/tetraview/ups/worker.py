@@ -34,7 +34,7 @@ class WorklistWorker:
 
     Args:
         performer: does the work.
-        events: what the worklist says by itself.
+        events: messages that the worklist sends by itself.
         changed: set by an event.
         stopping: tells performer and events to end.
         poll_seconds: pause between two searches.
@@ -111,7 +111,7 @@ def open_worklist(
     """The performer of a worklist with all that it needs, not started.
 
     Args:
-        settings: those of the worklist.
+        settings: settings of the worklist.
         ae_title: our AE title that exams are read as.
         destinations: where results go.
         acceptor: takes images.

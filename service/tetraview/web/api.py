@@ -1,4 +1,4 @@
-"""The exams as JSON, for scripts and monitoring: what the pages show and nothing that names a patient."""
+"""The exams as JSON, for scripts and monitoring: the content of the pages, and nothing that names a patient."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class _Api:
         return RedirectResponse(f"/exams/{exam_id}", HTTPStatus.SEE_OTHER)
 
     def discard(self, exam_id: str) -> RedirectResponse:
-        """Discard the images of an exam that is not being read, so that it can be sent anew by whoever has it right."""
+        """Discard the images of an exam that is not being read, so that the right images can be sent anew."""
         if not self._ledger.discard(exam_id):
             raise HTTPException(HTTPStatus.NOT_FOUND)
         _log.warning("images_discarded", exam_id=exam_id)

@@ -18,7 +18,7 @@ from tetraview.web.pages import senders_page
 
 _log = structlog.get_logger()
 
-#: Told to all who cannot change who may send: whoever reaches the pages could let itself in.
+#: Told to people who cannot change the senders: otherwise any machine that reaches the pages could let itself in.
 CHANGED_HERE = (
     "Who may send is changed on the machine of the service only: run tetraview senders allow AE@ADDRESS there, "
     "or come through a proxy on it that asks for a login."
@@ -61,7 +61,7 @@ def add_sender_pages(app: FastAPI, book: SenderBook, *, senders: Sequence[Sender
     Args:
         app: gets the page and what its buttons do.
         book: the ledger's part about senders.
-        senders: those of the settings, who are shown.
+        senders: senders of the settings, which are shown.
     """
     pages = _Pages(book, senders)
     app.add_api_route("/senders", pages.senders, response_class=HTMLResponse)

@@ -1,4 +1,4 @@
-"""Our side of HTTP to services of others: who we are, and whom we trust."""
+"""Our side of HTTP to other services: our identity, and the servers that we trust."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def http_client(
     certificate: Path | None = None,
     key: Path | None = None,
 ) -> httpx.Client:
-    """A client that asks no other server than it is told to: it follows no proxy of the environment and no redirect.
+    """A client that asks only the server it is told to: it uses no proxy of the environment and follows no redirect.
 
     Files are read now, so a renewed file counts from the next client on.
 

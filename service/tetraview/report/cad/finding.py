@@ -25,7 +25,7 @@ class TrackingIdentification:
     uid: str
 
     def nodes(self) -> Iterator[Node]:
-        """By what viewers know the finding again in another object."""
+        """Identifiers by which viewers recognise the finding in another object."""
         yield text(OBSERVATION_CONTEXT, codes.TRACKING_IDENTIFIER, self.identifier)
         yield uid(OBSERVATION_CONTEXT, codes.TRACKING_UNIQUE_IDENTIFIER, self.uid)
 

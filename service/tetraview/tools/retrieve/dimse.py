@@ -60,7 +60,7 @@ class DicomArchive:
     Args:
         destination: with AE title, host and port.
         dicom: our own AE title and where we listen.
-        senders: who may send to us beside the archive, which may from the addresses of its host.
+        senders: senders that are let in beside the archive, which may send from the addresses of its host.
     """
 
     def __init__(self, destination: Destination, dicom: Dicom, *, senders: Sequence[Sender] = ()) -> None:
