@@ -239,7 +239,7 @@ def traced(settings: Settings) -> AbstractContextManager[None]:
     """Exams are traced, where a collector is set.
 
     Raises:
-        SettingsInvalid: what sends traces is not installed.
+        SettingsInvalid: the package that sends traces is not installed.
     """
     if settings.traces is None:
         return nullcontext()

@@ -42,7 +42,7 @@ def ask_for_commitment(
     Args:
         transaction_uid: a new one.
         result: the object, which the destination has.
-        destination: who is asked.
+        destination: the destination to ask.
         take: keeps a report that comes within this association.
         answered: set when the report has come, also by another association.
         calling_ae_title: our AE title.

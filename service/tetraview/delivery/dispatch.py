@@ -20,8 +20,8 @@ def deliver(path: Path, result: ResultObject, destination: Destination, *, calli
 
     Args:
         path: the DICOM file (PS3.10).
-        result: what it holds.
-        destination: who gets it.
+        result: the object that it holds.
+        destination: receiver of the object.
         calling_ae_title: our AE title, where the protocol has such.
 
     Returns:
@@ -45,7 +45,7 @@ def deliver_files(
 
     Args:
         files: DICOM files (Part 10).
-        destination: who gets them.
+        destination: receiver of the objects.
         calling_ae_title: our AE title, where the protocol has such.
 
     Yields:

@@ -56,8 +56,8 @@ def deliver(path: Path, result: ResultObject, destination: Destination, *, calli
 
     Args:
         path: the DICOM file (PS3.10).
-        result: what it holds.
-        destination: who gets it.
+        result: the object that it holds.
+        destination: receiver of the object.
         calling_ae_title: our AE title.
 
     Returns:

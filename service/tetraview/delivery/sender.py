@@ -63,7 +63,7 @@ def store_files(files: Sequence[Path], receiver: Destination, *, calling_ae_titl
 
     Args:
         files: DICOM files (Part 10).
-        receiver: who gets them.
+        receiver: receiver of the files.
         calling_ae_title: AE title to send as.
 
     Yields:

@@ -34,9 +34,9 @@ def store(path: Path, destination: Destination, *, sop_instance_uid: str, what: 
 
     Args:
         path: the DICOM file (PS3.10).
-        destination: who gets it.
+        destination: receiver of the object.
         sop_instance_uid: of the object.
-        what: what people call such an object.
+        what: name that people use for such an object.
 
     Returns:
         The answer in words: the destination has the object.
@@ -105,7 +105,7 @@ class _Sent:
         return self._failed(_number(self._item(_FAILED), _FAILURE_REASON))
 
     def verified(self, client: httpx.Client) -> str:
-        """That the destination has the object, whatever it said when it was sent (QIDO-RS, PS3.18 10.6)."""
+        """Make sure that the destination has the object, whatever it answered to the request (QIDO-RS, PS3.18 10.6)."""
         query = {"SOPInstanceUID": self.sop_instance_uid, "limit": "1"}
         found = ask(client, client.build_request("GET", "instances", params=query), self.destination)
         items = _json(found) if found.status == HTTPStatus.OK else None

@@ -12,7 +12,7 @@ from tetraview.domain.delivery import ResultKind
 class SegmentationGeometry(StrEnum):
     """Plane groups of a Segmentation, whose source has no Frame of Reference (PS3.3 A.51.5)."""
 
-    #: No plane groups: what the standard asks for.
+    #: No plane groups, as the standard asks.
     NONE = "none"
     #: Plane Orientation and Pixel Measures only: a workaround that OHIF needs, though nothing in them is patient space.
     ORIENTATION_ONLY = "orientation_only"
@@ -66,7 +66,7 @@ class Output:
     emit_probability: bool = False
 
     def form_of(self, kind: ResultKind) -> Mapping[str, str | bool]:
-        """All that shapes the bytes of objects of a kind, whoever gets them."""
+        """All settings that shape the bytes of objects of a kind, at every destination."""
         return {name: getattr(self, name) for name in _SHAPED_BY[kind]}
 
 
@@ -89,7 +89,7 @@ _ALL_READABLE = (ResultKind.SEGMENTATION, ResultKind.MEASUREMENT_REPORT, ResultK
 _MEASURED = (ResultKind.SEGMENTATION, ResultKind.MEASUREMENT_REPORT)
 #: The name of the output that a destination gets unless something else is said for it.
 DEFAULT_OUTPUT = "pacs"
-#: Those that need no section in the settings.
+#: Output profiles that need no section in the settings.
 OUTPUTS: Mapping[str, Output] = {
     output.name: output
     for output in (

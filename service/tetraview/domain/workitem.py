@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-#: Calling AE title of whatever is fetched for a workitem.
+#: Calling AE title of images fetched for a workitem.
 FETCHED_AS = "UPS"
 
 
@@ -35,7 +35,7 @@ class Claim:
 
     #: SOP Instance UID of the workitem.
     workitem_uid: str
-    #: Transaction UID (0008,1195): whoever knows it holds the workitem (PS3.4 CC.1.1).
+    #: Transaction UID (0008,1195): a performer that knows it holds the workitem (PS3.4 CC.1.1).
     transaction_uid: str
     #: The exam that its images make.
     exam_id: str

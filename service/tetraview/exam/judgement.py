@@ -20,7 +20,7 @@ def judge(instances: Sequence[Instance], *, requires: Requires = "any", forced: 
     """Whether an exam is read and from which images.
 
     Args:
-        instances: those in force.
+        instances: the instances in force.
         requires: the slots that must be filled: all ``four``, both of each breast that was imaged (``per_breast``) or
             ``any`` of them.
         forced: whether a person asked for reading what there is, which lifts the requirement and nothing else.

@@ -88,7 +88,7 @@ def _candidates(view: ViewDetections, geometry: ViewGeometry, *, threshold: floa
 
 
 def _distinct(marked: Sequence[Candidate]) -> list[Candidate]:
-    """Those of the size of a mass that mark different ones, best first."""
+    """Candidates of the size of a mass that mark different masses, best first."""
     kept: list[Candidate] = []
     for candidate in marked:
         if candidate.is_mass_sized and not any(same_mass(candidate.outline, better.outline) for better in kept):
@@ -97,7 +97,7 @@ def _distinct(marked: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _unlike_masses(count: int) -> tuple[str, ...]:
-    """What to say of marks that are larger or smaller than any mass."""
+    """Warnings about marks that are larger or smaller than any mass."""
     if not count:
         return ()
     marks = "1 mark is" if count == 1 else f"{count} marks are"
@@ -105,7 +105,7 @@ def _unlike_masses(count: int) -> tuple[str, ...]:
 
 
 def _left_out(count: int) -> tuple[str, ...]:
-    """What to say of candidates that are not shown."""
+    """Warnings about candidates that are not shown."""
     if count <= 0:
         return ()
     candidates = "1 further candidate" if count == 1 else f"{count} further candidates"

@@ -36,7 +36,7 @@ def decode_view(path: Path, *, view: View, frame: Frame, limits: DecodeLimits) -
         path: the file.
         view: which breast and projection the image shows.
         frame: the canonical matrix to fill.
-        limits: what the process may use.
+        limits: resources that the process may use.
 
     Raises:
         ImageUnreadable: the image cannot be decoded within the limits; the message names the reason.
@@ -56,7 +56,7 @@ def decode_views(
     Args:
         paths: the file of each view.
         frame: the canonical matrix to fill.
-        limits: what each process may use.
+        limits: resources that each process may use.
 
     Raises:
         StorageUnavailable: a file exists but cannot be opened.
@@ -88,7 +88,7 @@ def cut_patches(
         paths: the file of each view.
         boxes: in stored pixels, by view.
         shapes: the size of a patch, by the name of the model that reads it.
-        limits: what each process may use.
+        limits: resources that each process may use.
 
     Returns:
         By view with boxes and by name, float32 [boxes, size, size] in [0, 1], upright.

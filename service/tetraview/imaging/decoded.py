@@ -79,7 +79,7 @@ def unpack_patches(answer: bytes, *, count: int, sizes: Mapping[str, int]) -> di
     """The patches that a decoding process sent; its answer is not trusted.
 
     Args:
-        answer: what it sent.
+        answer: the bytes that it sent.
         count: how many boxes it was asked about.
         sizes: rows and columns of a patch by name.
 

@@ -1,4 +1,4 @@
-"""Which way round a mammogram is stored: what the header says, checked against the side that holds the breast."""
+"""Which way round a mammogram is stored: the header's statement, checked against the side that holds the breast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From stored values to presentation values: what a workstation would show, brighter is denser."""
+"""From stored values to presentation values, as a workstation would show them: brighter is denser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Model cards that are shipped with weights: what a Triton model says of itself once it runs, without running it."""
+"""Model cards shipped with weights: they tell, without running it, what a Triton model says of itself once it runs."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Models:
     detectors: Mapping[str, Detector]
     #: Segmenters and classifiers.
     patch_models: Mapping[str, PatchModel]
-    #: Those of the patch models that grade for somebody.
+    #: Patch models that grade for at least one AE title.
     classifiers: frozenset[str]
 
     @classmethod

@@ -1,4 +1,4 @@
-"""A model's answer, believed only where it keeps the contract: what all models share."""
+"""Checks that all models share: a model's answer is believed only where it keeps the contract."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class TritonServer:
     Args:
         home: the installation; see ``triton_home``.
         repository: the models; see ``model_repository``.
-        models: those to load, each some hundred megabytes of memory; none named loads all.
+        models: models to load, each some hundred megabytes of memory; without names all are loaded.
         host: address to listen on. There is no authentication: keep it on loopback.
         grpc_port: port of gRPC; 0 takes a free one.
         metrics_port: port of Triton's own metrics; 0 takes a free one, None serves none.

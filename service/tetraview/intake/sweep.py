@@ -25,7 +25,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, kw_only=True)
 class SweepReport:
-    """Findings of a sweep."""
+    """Results of a sweep."""
 
     #: Unfinished files that were deleted; their senders had no answer.
     parts: int

@@ -21,8 +21,8 @@ _IS_PENDING = deliveries.c.state == DeliveryState.PENDING
 _IS_REFUSED = deliveries.c.state == DeliveryState.REFUSED
 _AWAITS_COMMITMENT = sa.and_(deliveries.c.state == DeliveryState.DELIVERED, deliveries.c.commit_by.is_not(None))
 
-#: From which state each outcome of an attempt follows: who is late, since another has gone on with its work, changes no
-#: more than it knows.
+#: States that each outcome of an attempt may follow: a service that is late, since another has gone on with its work,
+#: changes no more than it knows.
 _FROM = {
     DeliveryState.PENDING: (DeliveryState.PENDING,),
     DeliveryState.DELIVERED: (DeliveryState.PENDING, DeliveryState.DELIVERED, DeliveryState.REFUSED),

@@ -162,7 +162,7 @@ class Ledger(Deliveries):
             return settle_exam(connection, current, verdict, self._now())
 
     def force(self, exam_id: str) -> bool:
-        """Ask for the reading of what an exam holds now, whatever is missing; whether there is such an exam."""
+        """Ask for a reading of the images that an exam holds now, complete or not; whether there is such an exam."""
         this = exams.c.exam_id == exam_id
         waiting_since = sa.func.coalesce(exams.c.waiting_since, sa.literal(self._now(), Moment))
         asked = {"forced": True, "unsettled": True, "waiting_since": waiting_since}
@@ -186,7 +186,7 @@ class Ledger(Deliveries):
             return True
 
     def unread(self) -> list[Exam]:
-        """The settled exams that have no result yet: what a start has to make sure is under way."""
+        """The settled exams that have no result yet; a start must make sure that they are under way."""
         open_states = (ExamState.READING, ExamState.DELIVERING)
         joined = readings.join(
             exams, sa.and_(exams.c.exam_id == readings.c.exam_id, exams.c.generation == readings.c.generation)

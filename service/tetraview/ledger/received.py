@@ -1,4 +1,4 @@
-"""Rows of received instances: what an exam holds, and how a new instance relates to it."""
+"""Rows of received instances: the content of an exam, and how a new instance relates to it."""
 
 from __future__ import annotations
 

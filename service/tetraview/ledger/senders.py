@@ -40,7 +40,7 @@ class SenderBook:
         self._now = clock
 
     def allowed_senders(self) -> Sequence[AllowedSender]:
-        """Those that a person let in, by AE title."""
+        """Senders that a person let in, by AE title."""
         query = sa.select(allowed_senders).order_by(allowed_senders.c.ae_title, allowed_senders.c.address)
         with transaction(self._engine) as connection:
             return [AllowedSender(**row._asdict()) for row in connection.execute(query)]
@@ -65,7 +65,7 @@ class SenderBook:
             return _remove(connection, allowed_senders, *_allowed(ae_title, address))
 
     def rejected_senders(self) -> Sequence[RejectedSender]:
-        """Those that were not let in, latest first."""
+        """Senders that were not let in, latest first."""
         query = sa.select(rejected_senders).order_by(rejected_senders.c.last_at.desc())
         with transaction(self._engine) as connection:
             return [_rejection(row) for row in connection.execute(query)]
@@ -86,7 +86,7 @@ class SenderBook:
                 _remove(connection, rejected_senders, rejected_senders.c.last_at < oldest)
 
     def heard_senders(self) -> Sequence[HeardSender]:
-        """Those that were let in, latest first."""
+        """Senders that were let in, latest first."""
         query = sa.select(heard_senders).order_by(heard_senders.c.last_at.desc())
         with transaction(self._engine) as connection:
             return [HeardSender(**row._asdict()) for row in connection.execute(query)]

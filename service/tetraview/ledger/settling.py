@@ -1,4 +1,4 @@
-"""Rows of an exam that has waited long enough: what becomes of it."""
+"""Rows of an exam that has waited long enough, and the change of its state."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ rejected_senders = sa.Table(
     sa.Column("last_at", Moment, nullable=False, index=True),
 )
 
-#: Those that were let in, one row an AE title and address.
+#: Senders that were let in, one row for each AE title and address.
 heard_senders = sa.Table(
     "heard_senders",
     metadata,

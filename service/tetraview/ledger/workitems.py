@@ -46,7 +46,7 @@ class Workitems:
             return [_claim(row) for row in connection.execute(query)]
 
     def find(self, workitem_uid: str) -> Claim | None:
-        """Our hold on a workitem, whatever came of it; None where we never tried."""
+        """Our claim on a workitem, whatever its outcome; None where we never tried."""
         query = sa.select(workitems).where(workitems.c.workitem_uid == workitem_uid)
         with self._begin() as connection:
             row = connection.execute(query).one_or_none()

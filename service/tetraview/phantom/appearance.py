@@ -79,7 +79,7 @@ def sample_appearance(rng: np.random.Generator, *, recipe: PhantomRecipe, depth_
 
 
 def sample_benign_appearance(rng: np.random.Generator, *, recipe: PhantomRecipe, depth_mm: float) -> Appearance:
-    """The looks of an object that is no mass: those of benign masses, so that looks alone cannot tell them apart."""
+    """The looks of an object that is no mass: it looks like a benign mass, so looks alone cannot tell them apart."""
     recipe = replace(recipe, area_median_mm2=MIMIC_AREA * recipe.area_median_mm2)
     while True:
         appearance = sample_appearance(rng, recipe=recipe, depth_mm=depth_mm)

@@ -16,13 +16,13 @@ from tetraview.phantom.recipe import PhantomRecipe
 class ObjectKind(StrEnum):
     """Why an object that looks like a mass is in the image."""
 
-    #: In both views of one breast: what a reader must find.
+    #: Seen in both views of one breast; a reader must find it.
     MASS = "mass"
-    #: In all four views, mirrored: only the other breast tells that it is none.
+    #: Seen in all four views, mirrored; only the other breast tells that it is not a mass.
     ISLAND = "island"
-    #: In one view by superposition: only the other view of the breast tells that it is none.
+    #: Seen in one view by superposition; only the other view of the breast tells that it is not a mass.
     DECOY = "decoy"
-    #: In both views of one breast, benign: nothing in the images tells that it is none.
+    #: Seen in both views of one breast, benign; nothing in the images tells that it is not a mass.
     ASYMMETRY = "asymmetry"
 
 

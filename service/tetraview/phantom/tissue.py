@@ -1,4 +1,4 @@
-"""The breast without objects: what each ray meets, as a map of x-ray attenuation."""
+"""The breast without objects, as a map of the x-ray attenuation along each ray."""
 
 from __future__ import annotations
 

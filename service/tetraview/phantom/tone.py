@@ -57,7 +57,7 @@ def toned(signal: Floats, inner: Floats, *, tone: Tone, turn: float, least_width
         inner: float32 [n], the signal in the inner breast.
         tone: the family.
         turn: where the exam lies in it.
-        least_width: what the inner pixels are taken to span at least, so that a fatty breast does not look dense.
+        least_width: least span that the inner pixels are taken to have, so that a fatty breast does not look dense.
 
     Returns:
         float32 [h, w] in [0, 1].

@@ -42,7 +42,7 @@ class CandidateReader:
     Args:
         models: the models of Triton.
         spool: folder that the paths of instances are relative to.
-        limits: what decoding one image may use.
+        limits: resources that decoding one image may use.
     """
 
     def __init__(self, models: Models, *, spool: Path, limits: DecodeLimits) -> None:

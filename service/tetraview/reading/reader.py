@@ -38,7 +38,7 @@ class ExamReader:
         models: the models of Triton, all that exams are read by.
         stages_of: which of them read an exam.
         spool: folder that the paths of instances are relative to.
-        limits: what decoding one image may use.
+        limits: resources that decoding one image may use.
         operating_point: name of the thresholds to use, one of those stored with the weights.
         probabilities: whether calibrated scores become probabilities of the findings.
     """

@@ -26,7 +26,7 @@ def contact_sheet(reading: Reading, *, folder: Path) -> bytes:
     Right breast on the left and chest walls in the middle, as images are usually stored; the views are not turned.
 
     Args:
-        reading: what the models said.
+        reading: the models' results.
         folder: where the reading's previews are.
     """
     sheet = Sheet(width=2 * _PANEL_WIDTH, height=_HEADER + 2 * _PANEL_HEIGHT + _FOOTER)

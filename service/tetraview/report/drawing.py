@@ -67,7 +67,7 @@ class Sheet:
 
         Args:
             findings: the most important first.
-            texts: what their labels say.
+            texts: texts of their labels.
             to_sheet: stored pixels to this picture.
             place: where the image of the findings is; labels stay inside.
         """

@@ -78,7 +78,7 @@ class Device:
 
     @property
     def algorithms(self) -> list[Algorithm]:
-        """Those that ran, one that outlines and grades once."""
+        """The algorithms that ran; an algorithm that outlines and grades is listed once."""
         all_set = (self.detector, self.segmenter, self.classifier)
         return list(dict.fromkeys(algorithm for algorithm in all_set if algorithm and algorithm.model))
 

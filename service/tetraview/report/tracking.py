@@ -1,4 +1,4 @@
-"""By what viewers know a finding again in another object: Tracking ID and UID (PS3.3 C.8.20.4, PS3.16 TID 4108)."""
+"""How viewers recognise a finding in another object: Tracking ID and UID (PS3.3 C.8.20.4, PS3.16 TID 4108)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two halves of the service, which run in one process or apart: what receives, and what reads and delivers."""
+"""The two halves of the service, which run in one process or apart: one receives, the other reads and delivers."""
 
 from tetraview.roles.listener import ListenerRole
 from tetraview.roles.worker import WorkerRole, open_models, open_reader

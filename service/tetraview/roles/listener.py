@@ -24,7 +24,7 @@ class ListenerRole:
     """Lets senders in and keeps what they send.
 
     Args:
-        settings: all that is set.
+        settings: all settings.
         spool: where files are kept.
         ledger: where rows are kept.
         engine: its database.

@@ -30,10 +30,11 @@ class WorkerRole:
     """Takes exams from their images to delivered results.
 
     Args:
-        settings: all that is set.
+        settings: all settings.
         ledger: where exams are kept.
         outbox: sends the objects that destinations are owed.
-        metrics: counts all of it. engine: the database of the durable workflow.
+        metrics: counts all of it.
+        engine: the database of the durable workflow.
         sending: the exams that are being sent to any service.
         reachable_since: since when senders have been able to reach one.
         clock: tells the time.
@@ -142,7 +143,7 @@ def open_reader(settings: Settings, models: Models, *, probabilities: bool) -> E
     """The reader that these settings describe.
 
     Args:
-        settings: all that is set.
+        settings: all settings.
         models: the models of Triton.
         probabilities: whether calibrated scores become probabilities of the findings.
     """

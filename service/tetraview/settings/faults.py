@@ -16,9 +16,9 @@ def faults_in(error: ValidationError, settings: type[BaseModel], values: Mapping
     """Each fault with its place, a section of a list called by its name: ``destinations.pacs.port: …``.
 
     Args:
-        error: what pydantic says.
+        error: pydantic's error.
         settings: the tree that was to be filled.
-        values: what it was to be filled with.
+        values: the values it was to be filled with.
     """
     return [
         ": ".join(filter(None, (".".join(_named(fault["loc"], values)), _words(fault, settings))))

@@ -36,7 +36,7 @@ class Images(Section):
     device_action: Action = "flag"
     """Images of a device that is not in `devices`."""
     purpose: Purpose = "unknown"
-    """What exams sent here are for; `unknown` goes by procedure codes, then by the words below, and else reads."""
+    """Purpose of exams sent here; `unknown` goes by procedure codes, then by the words below, else exams are read."""
     diagnostic_words: tuple[Word, ...] = ()
     """Words in descriptions of study or procedure that mean a diagnostic exam, in any case of letters."""
     screening_words: tuple[Word, ...] = ()

@@ -38,7 +38,7 @@ class Profile(Section):
     device_action: Action | None = None
     """Images of a device that is not in `devices`."""
     purpose: Purpose | None = None
-    """Purpose of the exams sent here."""
+    """Purpose of exams sent here."""
     diagnostic_words: tuple[Word, ...] | None = None
     """Words in descriptions that mean a diagnostic exam."""
     screening_words: tuple[Word, ...] | None = None

@@ -1,1 +1,1 @@
-"""The data folder: its layout, durable writes, what is stored."""
+"""The data folder: its layout, durable writes and stored files."""

@@ -14,7 +14,8 @@ from tetraview.errors import StorageUnavailable
 def write_file(path: Path, content: bytes) -> None:
     """Put a file in its place whole or not at all, readable by its owner only, on stable storage when this returns.
 
-    What a process that died has left of the same file goes. Who writes it at the same time may fail, and tries again.
+    Parts of the same file that a dead process left behind are deleted. Another process that writes the file at the same
+    time may fail and should try again.
 
     Raises:
         StorageUnavailable: the folder cannot be written.

@@ -1,6 +1,6 @@
-"""The data folder: where the service keeps its files, and who may use it.
+"""The data folder: where the service keeps its files, and which services may use it.
 
-<data_dir>/lock, lock-<executor>        who uses the folder
+<data_dir>/lock, lock-<executor>        services that use the folder
 <data_dir>/log.key                      key of the hashes in the log
 <data_dir>/spool/                       received instances
 <data_dir>/results/<exam>/<generation>/ previews and result objects
@@ -72,7 +72,7 @@ class Folders:
 
     @property
     def workflow(self) -> Path:
-        """What the workflow remembers of its steps, unless PostgreSQL keeps it."""
+        """Database of the workflow's steps, unless PostgreSQL keeps it."""
         return self.data / "workflow.sqlite"
 
     @property

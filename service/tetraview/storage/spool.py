@@ -88,13 +88,13 @@ class Part:
                 self._flush()
 
     def finish(self) -> str:
-        """Write what is pending; the SHA-256 of the data set, hexadecimal."""
+        """Write the pending bytes; the SHA-256 of the data set, hexadecimal."""
         self._flush()
         return self._digest.hexdigest()
 
     @contextmanager
     def mapped(self) -> Iterator[mmap]:
-        """The file's bytes once it is finished, without reading what is not looked at."""
+        """The bytes of the finished file, of which only those looked at are read from disk."""
         with _storage(), mmap(self._descriptor, 0, access=ACCESS_READ) as buffer:
             yield buffer
 
@@ -166,7 +166,7 @@ class Spool:
 
     Args:
         folder: the folder.
-        service: who receives here; no other of those who share the folder has this name.
+        service: name of the service that receives here; no other service that shares the folder has it.
 
     Raises:
         StorageUnavailable: the folders cannot be made.
@@ -223,15 +223,15 @@ class Spool:
         (self.folder / path).unlink(missing_ok=True)
 
     def delete_parts(self, *, service: str | None = None) -> int:
-        """Delete what was being received when a process died: it was never acknowledged.
+        """Delete files that were being received when a process died; they were never acknowledged.
 
         Args:
-            service: who received it; by default this one.
+            service: the service that received them; by default this one.
 
         Returns:
             The number of files deleted.
         """
-        # A name without a service is of a version that had a spool for itself.
+        # A name without a service comes from a version that had a spool for itself.
         owners = {service or self._service, ""}
         parts = [path for path in (self.folder / _INCOMING).glob("*.part") if path.name.rpartition("+")[0] in owners]
         for path in parts:
@@ -239,7 +239,7 @@ class Spool:
         return len(parts)
 
     def delete_locks(self) -> None:
-        """Leave nothing but what was received, in a folder that nobody uses any more."""
+        """Delete everything but the received files, in a folder that nobody uses any more."""
         for path in (self.folder / _LOCKS).iterdir():
             path.unlink()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tetraview.errors import ImageUnreadable, StorageUnavailable
 
-#: Where the value of File Meta Information Group Length (0002,0000) stands and what lies before the group it counts
+#: Place of the value of File Meta Information Group Length (0002,0000), and the bytes before the group that it counts
 #: (PS3.10 7.1).
 _META_LENGTH = slice(140, 144)
 

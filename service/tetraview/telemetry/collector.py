@@ -38,7 +38,7 @@ def sending_spans(exporter: SpanExporter, *, share: float, resource: dict[str, s
     Args:
         exporter: takes them.
         share: part of the traces that are sent, chosen by their identifiers.
-        resource: what this process is.
+        resource: description of this process.
     """
     provider = TracerProvider(
         sampler=TraceIdRatioBased(share),
@@ -80,7 +80,7 @@ class Collector(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """Send nothing more, and give up what is being tried."""
+        """Send nothing more, and give up the present try."""
         self._otlp.shutdown()  # type: ignore[no-untyped-call]
 
 

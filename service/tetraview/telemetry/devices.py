@@ -8,9 +8,9 @@ import re
 _MOST = 20
 _LONGEST = 64
 _UNPLAIN = re.compile(r"[^a-z0-9./+-]+")
-#: Of a header that says neither maker nor model, or of an image of before these were kept.
+#: Label of a header without maker and model, or of an image from before these were kept.
 UNKNOWN = "unknown"
-#: Of all devices after the first.
+#: Label of all devices after the first ones.
 OTHER = "other"
 
 
@@ -24,7 +24,7 @@ class Devices:
         """The label of a device.
 
         Args:
-            device: manufacturer and model as their header says, for example ``HOLOGIC, Inc./Selenia Dimensions``.
+            device: manufacturer and model as in the header, for example ``HOLOGIC, Inc./Selenia Dimensions``.
         """
         plain = _UNPLAIN.sub("_", (device or "").casefold()).strip("_/")[:_LONGEST] or UNKNOWN
         if plain not in self._known and len(self._known) >= _MOST:

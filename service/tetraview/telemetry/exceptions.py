@@ -1,4 +1,4 @@
-"""An exception as log fields: what and where, never the values it quotes."""
+"""An exception as log fields: its kind and place, never the values that it quotes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Logs: one JSON object a line, made only of fields that are known to be harmless.
 
 An event is a fixed lower-case name and fields: ``log.info("image_stored", exam_id=exam_id)``. A field that nobody has
-declared harmless is replaced by a keyed hash. What libraries say may quote a data set: of their messages only the
-logger and the place remain.
+declared harmless is replaced by a keyed hash. Messages of libraries may quote a data set, so only their logger and
+place are kept.
 """
 
 from __future__ import annotations

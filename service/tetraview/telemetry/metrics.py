@@ -1,4 +1,4 @@
-"""What Prometheus is told. No metric has a label that could name a patient, an image or an exam."""
+"""Metrics for Prometheus. No metric has a label that could name a patient, an image or an exam."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Metrics:
         self._gauge = partial(Gauge, namespace="tetraview", registry=registry)
         self._histogram = partial(Histogram, namespace="tetraview", registry=registry)
         self._devices = Devices()
-        #: Destinations that are or were owed anything: those that are owed nothing more fall back to 0.
+        #: Destinations that are or were owed anything; destinations that are owed nothing more fall back to 0.
         self._seen: set[str] = set()
         self._define_intake()
         self._define_web()
@@ -277,12 +277,12 @@ class Metrics:
             self.exam_oldest_seconds.labels(queue=queue).set(seconds)
 
     def note_reading(self, reading: Reading, *, devices: Mapping[View, str | None], ae_title: str) -> None:
-        """Count what was found, and keep the scores by the device of each image.
+        """Count the findings, and keep the scores by the device of each image.
 
         Args:
-            reading: what the models said.
+            reading: the models' results.
             devices: manufacturer and model by view; None where they are not known.
-            ae_title: the one of ours that the exam was sent to.
+            ae_title: our AE title that the exam was sent to.
         """
         for stage, seconds in reading.stage_seconds.items():
             self.stage_seconds.labels(stage=stage).observe(seconds)
@@ -299,7 +299,7 @@ class Metrics:
 
     @contextmanager
     def request_to_triton(self, model: str) -> Iterator[None]:
-        """Time a request to a model and count what came of it."""
+        """Time a request to a model and count its outcome."""
         with _timed(self.triton_request_seconds.labels(model=model).observe):
             try:
                 yield
@@ -311,7 +311,7 @@ class Metrics:
 
     @contextmanager
     def attempt_to_deliver(self, destination: str) -> Iterator[None]:
-        """Time an attempt to send an object, by what came of it."""
+        """Time an attempt to send an object, by its outcome."""
         outcome, started = "answered", time.monotonic()
         try:
             yield

@@ -38,19 +38,19 @@ ROOT: ContextVar[SpanContext | None] = ContextVar("root", default=None)
 
 
 class _Tracing:
-    """Where spans go. Not OpenTelemetry's own place for that, where libraries would add theirs, which we cannot vet."""
+    """Tracer of our spans. We avoid OpenTelemetry's global one, where libraries would add spans that we cannot vet."""
 
     tracer: Tracer | None = None
 
 
 def trace_with(tracer: Tracer | None) -> None:
-    """Make spans of this process with a tracer from now on, or none."""
+    """Make the spans of this process with a tracer from now on, or make none."""
     _Tracing.tracer = tracer
 
 
 @contextmanager
 def exam_span(name: str, exam_id: str, **attributes: AttributeValue) -> Iterator[None]:
-    """What is done for an exam meanwhile: a part of what is under way for it in this thread, else of the exam."""
+    """A span for work on an exam; its parent is the exam's span under way in this thread, or else the exam itself."""
     root = _root(exam_id)
     current = get_current_span()
     parent = current if current.get_span_context().trace_id == root.trace_id else NonRecordingSpan(root)
@@ -60,7 +60,7 @@ def exam_span(name: str, exam_id: str, **attributes: AttributeValue) -> Iterator
 
 @contextmanager
 def span(name: str, **attributes: AttributeValue) -> Iterator[None]:
-    """A part of what is under way in this thread; nothing where that is not traced."""
+    """A span within the one under way in this thread; nothing where none is traced."""
     parent = get_current_span()
     traced = parent.get_span_context().is_valid
     with _under_way(_begin(name, parent, attributes) if traced else INVALID_SPAN):
@@ -68,13 +68,13 @@ def span(name: str, **attributes: AttributeValue) -> Iterator[None]:
 
 
 def record_span(name: str, exam_id: str, *, since: datetime, **attributes: AttributeValue) -> None:
-    """What was done for an exam until now."""
+    """Record a span for work on an exam that ends now."""
     root = NonRecordingSpan(_root(exam_id))
     _begin(name, root, {"exam_id": exam_id, **attributes}, since=since).end()
 
 
 def record_exam(exam_id: str, *, since: datetime, **attributes: AttributeValue) -> None:
-    """The span that all others of an exam are parts of, once: later ones go on after its end."""
+    """Record the root span of an exam, once; later spans of the exam go on after its end."""
     token = ROOT.set(_root(exam_id))
     try:
         _begin("exam", INVALID_SPAN, {"exam_id": exam_id, **attributes}, since=since).end()
@@ -83,7 +83,7 @@ def record_exam(exam_id: str, *, since: datetime, **attributes: AttributeValue) 
 
 
 def traceparent() -> dict[str, str]:
-    """The header by which another program joins what is under way here (W3C Trace Context); empty without that."""
+    """The header by which another program joins the present span (W3C Trace Context); empty without a span."""
     carrier: dict[str, str] = {}
     TraceContextTextMapPropagator().inject(carrier)
     return carrier
@@ -108,7 +108,7 @@ def _begin(name: str, parent: Span, attributes: dict[str, AttributeValue], *, si
 
 @contextmanager
 def _under_way(begun: Span) -> Iterator[None]:
-    # What OpenTelemetry would note of an exception by itself quotes values.
+    # OpenTelemetry's own notes on an exception would quote values.
     with use_span(begun, end_on_exit=True, record_exception=False, set_status_on_exception=False):
         try:
             yield

@@ -1,4 +1,4 @@
-"""What the service needs, looked at one by one, each with a sentence that says what to fix."""
+"""Checks of the things that the service needs, each with a sentence that says what to fix."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses th
 
 
 class Health(StrEnum):
-    """What a check came to; the value is the mark people see."""
+    """Outcome of a check; the value is the mark that people see."""
 
     GOOD = "✓"
     #: Something to know; the service runs.
@@ -60,7 +60,7 @@ class Diagnosis:
 
     health: Health
     what: str
-    #: What to fix; empty where nothing is.
+    #: The thing to fix; empty where there is none.
     sentence: str = ""
 
 
@@ -72,7 +72,7 @@ def examine(settings: Settings) -> Iterator[Diagnosis]:
     """Check after check, as each is done.
 
     Args:
-        settings: those that the service runs with.
+        settings: settings that the service runs with.
     """
     for what, check in _checks(settings):
         try:
@@ -108,7 +108,7 @@ def _checks(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
 
 
 def _check_data(settings: Settings) -> None:
-    """The folder is there, has room, and what is written reaches the disk."""
+    """Check that the folder is there and has room, and that written bytes reach the disk."""
     Folders(data=settings.data_dir).make()
     free = shutil.disk_usage(settings.data_dir).free
     if free < _MIN_FREE_BYTES:
@@ -119,7 +119,7 @@ def _check_data(settings: Settings) -> None:
 
 
 def _check_clock() -> None:
-    """Times of results are compared with those of other machines; adjtimex(2) changes nothing when it is asked."""
+    """Check the clock, since result times are compared with other machines'; adjtimex(2) is only asked, not changed."""
     state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
     if state == _TIME_ERROR:
         raise _Remark("the clock of this machine is not synchronised: set up chrony or another NTP client")
@@ -135,9 +135,9 @@ def _check_triton(settings: Settings) -> None:
 
 
 def _check_listener(settings: Settings) -> None:
-    """Our own listener answers at the address that senders use, if the service runs.
+    """Check that our own listener answers at the address that senders use, if the service runs.
 
-    Where this machine may not send, or has to show a certificate, it is only connected to.
+    Where this machine may not send, or has to show a certificate, we only connect to the listener.
     """
     dicom = settings.dicom
     if not dicom.port:
@@ -164,7 +164,7 @@ def _check_tls(tls: Tls) -> None:
 
 
 def _exposure(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
-    """What the network can see or do, and what it cannot although somebody may expect it."""
+    """Things that the network can see or do, and things that it cannot although somebody may expect it."""
     dicom, web = settings.dicom, settings.web
     if not is_this_machine(dicom.host):
         if dicom.tls is None:

@@ -36,7 +36,7 @@ SAME_INSTANCE = "another file holds the same SOP instance"
 
 @dataclass(frozen=True, kw_only=True)
 class FileExams:
-    """What a set of files holds."""
+    """The exams that a set of files holds."""
 
     exams: tuple[Exam, ...]
     #: Files that are not read, and why.
@@ -46,12 +46,12 @@ class FileExams:
 def find_exams(
     paths: Iterable[Path], *, called_ae_title: str = Dicom().ae_title, policy: Images | None = None
 ) -> FileExams:
-    """The exams in files and folders, one a study, each with the images that would be read.
+    """The exams in files and folders, one for each study, each with the images that would be read.
 
     Args:
         paths: files and folders of any depth.
         called_ae_title: our AE title that they are taken to be sent to.
-        policy: which images are read; None for what is usual.
+        policy: which images are read; None for the usual ones.
     """
     instances: list[Instance] = []
     left_out: list[tuple[Path, str]] = []
@@ -123,9 +123,9 @@ def instance_of(path: Path, *, called_ae_title: str, policy: Images, digest: boo
 
 
 def _request(path: Path, called_ae_title: str) -> tuple[StoreRequest, int]:
-    """What a sender of the file would say about it, and where its data set begins."""
+    """The request that a sender of the file would make, and where the file's data set begins."""
     with warnings.catch_warnings():
-        # pydicom quotes what is wrong with a file.
+        # Warnings of pydicom would quote faulty values of a file.
         warnings.simplefilter("ignore")
         meta = read_file_meta_info(path)
         request = StoreRequest(

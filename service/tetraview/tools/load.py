@@ -1,4 +1,4 @@
-"""Synthetic exams sent at random moments, so many an hour: what a department would send, to size an installation."""
+"""Synthetic exams sent at random moments, as many an hour as a department would send, to size an installation."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Stores = Callable[[Sequence[Path]], Iterator[tuple[Path, str]]]
 
 @dataclass(frozen=True, kw_only=True)
 class SentExam:
-    """What became of one exam."""
+    """The outcome of one exam."""
 
     study_instance_uid: str
     #: SOP Instance UIDs that were answered with success.
     stored: tuple[str, ...]
-    #: What was answered to the others, or why they were not sent.
+    #: Answers to the other files, or why they were not sent.
     faults: tuple[str, ...]
     #: From the first request until the last answer.
     seconds: float
@@ -90,19 +90,19 @@ def send_load(
     seed: int,
     stop: threading.Event,
 ) -> Iterator[SentExam]:
-    """Send exams one after the other at the moments of a Poisson process.
+    """Send exams one after the other, at the moments of a Poisson process.
 
     Args:
         exams: copies of these are sent, in turn.
         store: sends the files of one exam over an association of its own.
         rate: exams an hour on average; a department's modalities do not wait for each other.
-        count: how many.
-        senders: how many are sent at the same time at most.
-        seed: of the moments.
+        count: number of exams.
+        senders: most exams that are sent at the same time.
+        seed: seed of the moments.
         stop: ends it early.
 
     Yields:
-        What became of each, in the order in which they ended within the order of their beginning.
+        The outcome of each, in the order in which they ended within the order of their beginning.
     """
     moments = random.Random(seed)  # noqa: S311 - not for secrets
     began, due = time.monotonic(), 0.0
@@ -124,7 +124,7 @@ def _send_at(exam: Sequence[Dataset], store: Stores, *, due: float) -> SentExam:
 
 
 def summary(sent: Sequence[SentExam], *, seconds: float) -> list[tuple[str, str]]:
-    """What was sent, and how fast it was taken: names and values for a table."""
+    """Sent exams, and how fast they were taken: names and values for a table."""
     times = sorted(exam.seconds for exam in sent)
     stored = sum(len(exam.stored) for exam in sent)
     return [

@@ -26,7 +26,7 @@ _reading_document = TypeAdapter(Reading)
 
 @dataclass(frozen=True, kw_only=True)
 class OfflineResult:
-    """What reading one exam from files left in its folder."""
+    """Files in the folder of one exam, once it was read from files."""
 
     reading: Reading
     results: tuple[ResultObject, ...]
@@ -45,7 +45,7 @@ def read_as(
     """Settings under which files are read as if sent to one of our AE titles, which is then the only one.
 
     Args:
-        settings: all that is set.
+        settings: all settings.
         ae_title: one of our AE titles.
         outputs: the output profiles that results are written for.
         detector: model in place of the one that is set for the AE title.
@@ -77,7 +77,7 @@ def triton_at_hand(settings: Settings, *, outputs: Sequence[Output]) -> Iterator
     """Settings whose Triton answers: the one that runs already, or one started for the while.
 
     Args:
-        settings: all that is set.
+        settings: all settings.
         outputs: the output profiles that results are written for.
 
     Raises:

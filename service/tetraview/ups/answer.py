@@ -1,4 +1,4 @@
-"""What the worklist is told: progress, what was performed, and why something was not (PS3.4 Table CC.2.5-3)."""
+"""Reports to the worklist: progress, performed procedures, and reasons for cancellation (PS3.4 Table CC.2.5-3)."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ def performed(
     ended_at: datetime,
     outputs: Iterable[Dataset],
 ) -> Dataset:
-    """Unified Procedure Step Performed Procedure Sequence (0074,1216), with the progress of what is done.
+    """Unified Procedure Step Performed Procedure Sequence (0074,1216), with the progress of finished work.
 
     Args:
-        workitem_codes: what was scheduled, which is what was performed.
-        station_name: ours, as CODE^SCHEME.
-        started_at: when it was claimed.
+        workitem_codes: the scheduled codes, which are those of the performed work.
+        station_name: our station name, as CODE^SCHEME.
+        started_at: when the workitem was claimed.
         ended_at: when the results were delivered.
         outputs: items of Output Information Sequence.
     """
@@ -107,7 +107,7 @@ def outputs_of(
         results: the objects.
         deliveries: theirs.
         study_instance_uid: the study.
-        archives: how objects are had from each destination, by its name.
+        archives: ways to retrieve objects from each destination, by its name.
     """
     there: dict[str, set[Archive]] = {}
     for delivery in deliveries:

@@ -23,7 +23,7 @@ _JSON = "application/dicom+json"
 _PAGE = 100
 _PAGES = 20
 _CONNECT_SECONDS = 5.0
-#: Answers about who we are, until somebody corrects settings or rights.
+#: Answers that reject our identity, until somebody corrects settings or rights.
 UNAUTHORIZED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 #: Answers that may be others later.
 PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
@@ -80,7 +80,7 @@ class WorklistClient:
         return list(found)
 
     def _pages(self, keys: Mapping[str, str]) -> Iterator[str]:
-        """What a search with more matching keys finds, page by page as far as there are new ones."""
+        """UIDs found by a search with further matching keys, page by page as long as there are new ones."""
         seen: set[str] = set()
         for page in range(_PAGES):
             window = {"limit": str(_PAGE), "offset": str(page * _PAGE)}

@@ -32,7 +32,7 @@ class EventListener:
     """Subscribes to the worklist and listens in a thread of its own.
 
     Args:
-        settings: those of the worklist.
+        settings: settings of the worklist.
         client: subscribes.
         claims: where requests to cancel are kept.
         ae_title: ours, as subscriber.

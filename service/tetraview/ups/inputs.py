@@ -22,7 +22,7 @@ from tetraview.ups.workitem import Input, Workitem
 
 #: Instances in the syntax in which they are stored.
 _ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
-#: What a study may hold beside its images, and images that another sender brought in another form.
+#: Statuses that do no harm: of other objects in a study, and of images that another sender brought in another form.
 _LEFT_OUT = frozenset({Status.SUCCESS, Status.SOP_CLASS_NOT_SUPPORTED, Status.NOT_AUTHORISED})
 #: Longest time that one answer may take in whole, and the most bytes that it may have.
 _ANSWER_SECONDS = 600.0
@@ -71,7 +71,7 @@ class InputFetcher:
                 self._fetch(url, source.study_instance_uid, go_on)
 
     def _addresses(self, source: Input, received: Collection[str]) -> Iterator[str]:
-        """What to ask for: each instance that is referenced and not here, else the whole study or series.
+        """Resources to ask for: each referenced instance that is not here, else the whole study or series.
 
         Raises:
             InputsUnobtainable: there is no address, or none that images may be fetched from.

@@ -1,7 +1,7 @@
 """The performer of workitems (PS3.4 CC.1.1, CC.2): from SCHEDULED over our claim to COMPLETED or CANCELED.
 
-What is left to do follows from the claim's row and the exam's state, and a row is written before the worklist hears of
-it: a service that was killed goes on with the same Transaction UID, and no workitem is performed twice.
+The next step follows from the claim's row and the exam's state, and a row is written before the worklist hears of it: a
+service that was killed goes on with the same Transaction UID, and no workitem is performed twice.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _log = structlog.get_logger()
 
 #: Workitems at once whose images are being collected or read; others are left to other performers.
 _AT_ONCE = 4
-#: How long images are asked for whose server does not answer.
+#: How long we ask for images while their server does not answer.
 _INPUT_TIME = timedelta(hours=24)
 #: Longest pause of a workitem whose steps fail again and again, each pause being twice the one before.
 _LONGEST_PAUSE_SECONDS = 300.0
 _UNDER_WAY = frozenset({ExamState.COLLECTING, ExamState.READING, ExamState.DELIVERING})
-#: What a claim becomes whose workitem was ended by somebody else.
+#: State of a claim whose workitem was ended by somebody else.
 _ENDED = {COMPLETED: ClaimState.COMPLETED, CANCELED: ClaimState.CANCELED}
 
 
@@ -53,8 +53,8 @@ class Performer:
         client: talks to the worklist.
         fetcher: fetches images.
         ledger: keeps claims and exams.
-        archives: how objects are had from each destination, by its name.
-        metrics: where workitems are counted.
+        archives: ways to retrieve objects from each destination, by its name.
+        metrics: counts workitems.
         clock: tells the time.
         stopping: set when no more should be begun.
     """
@@ -97,7 +97,7 @@ class Performer:
         return frozenset() if fetching is None else frozenset({fetching})
 
     def look(self) -> None:
-        """Search the worklist and claim what is ours.
+        """Search the worklist and claim the workitems that are ours.
 
         Raises:
             WorklistUnavailable: it does not answer.
@@ -212,9 +212,9 @@ class Performer:
         return True
 
     def _collect(self, claim: Claim) -> None:
-        """Have all images here, then have the exam read."""
+        """Fetch all images, then have the exam read."""
         workitem = self._retrieve(claim)
-        # What we wrote there ourselves, before we were killed, is no request.
+        # A reason that we wrote there ourselves, before we were killed, is not a request.
         if workitem.cancellation not in {None, claim.detail}:
             self._claims.ask_to_cancel(claim.workitem_uid, workitem.cancellation or "no reason given")
         claim = self._tell(claim, ExamState.COLLECTING)
@@ -231,7 +231,7 @@ class Performer:
             self._fetching = None
 
     def _begin(self, claim: Claim, workitem: Workitem) -> None:
-        """Have the exam read; where it is not said which images there are, completeness decides when."""
+        """Have the exam read; where the workitem does not list its images, completeness decides when."""
         if workitem.sop_instance_uids or any(source.retrieve_url for source in workitem.inputs):
             self._ledger.force(claim.exam_id)
         killpoint("worklist.collected")
@@ -314,11 +314,11 @@ class Performer:
         self._end(claim, ClaimState.CANCELED, reason)
 
     def _withdraw(self, claim: Claim) -> bool:
-        """Leave what was fetched unread; whether the reading has not begun."""
+        """Leave the fetched images unread; whether the reading has not begun."""
         return self._claims.withdraw(claim.exam_id, detail="its workitem was canceled")
 
     def _retrieve(self, claim: Claim) -> Workitem:
-        """The workitem, which has to be ours.
+        """The workitem, which must be ours.
 
         Raises:
             WorkitemRefused: somebody has ended it.

@@ -34,7 +34,7 @@ class WorklistWorker:
 
     Args:
         performer: does the work.
-        events: what the worklist says by itself.
+        events: messages that the worklist sends by itself.
         changed: set by an event.
         stopping: tells performer and events to end.
         poll_seconds: pause between two searches.
@@ -66,7 +66,7 @@ class WorklistWorker:
         self._thread.start()
 
     def stop(self) -> None:
-        """End them; what is under way continues with the next start. A server that is silent is not waited for."""
+        """End both threads; work under way continues with the next start. A silent server is not waited for."""
         self._stopping.set()
         self._events.stop(seconds=_STOP_SECONDS)
         if self._thread.is_alive():
@@ -111,12 +111,12 @@ def open_worklist(
     """The performer of a worklist with all that it needs, not started.
 
     Args:
-        settings: those of the worklist.
+        settings: settings of the worklist.
         ae_title: our AE title that exams are read as.
         destinations: where results go.
         acceptor: takes images.
         ledger: keeps claims and exams.
-        metrics: where workitems are counted.
+        metrics: counts workitems.
         clock: tells the time.
 
     Raises:

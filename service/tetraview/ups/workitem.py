@@ -1,4 +1,4 @@
-"""What we look at in a workitem (PS3.3 C.30) of other people's making."""
+"""The parts that we look at in a workitem (PS3.3 C.30) that somebody else made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCHEDULED = "SCHEDULED"
 IN_PROGRESS = "IN PROGRESS"
 COMPLETED = "COMPLETED"
 CANCELED = "CANCELED"
-#: Of Input Readiness State (0040,4041).
+#: Value of Input Readiness State (0040,4041).
 READY = "READY"
 
 
@@ -25,7 +25,7 @@ class Input:
 
     study_instance_uid: str
     series_instance_uid: str
-    #: Of the instances referenced whose SOP class we take; empty where the whole study or series is meant.
+    #: UIDs of referenced instances whose SOP class we take; empty where the whole study or series is meant.
     sop_instance_uids: tuple[str, ...]
     #: Retrieve URL (0008,1190) of WADO-RS Retrieval Sequence (0040,E025); empty where there is none.
     retrieve_url: str
@@ -33,7 +33,7 @@ class Input:
 
 @dataclass(frozen=True, kw_only=True)
 class Workitem:
-    """One workitem as the worklist tells it."""
+    """One workitem as the worklist describes it."""
 
     uid: str
     #: Procedure Step State (0074,1000).
@@ -44,7 +44,7 @@ class Workitem:
     codes: frozenset[str]
     #: Scheduled Station Name Code Sequence (0040,4025) as CODE^SCHEME.
     stations: frozenset[str]
-    #: Those with anything that we take.
+    #: Inputs with anything that we take.
     inputs: tuple[Input, ...]
     #: Reason For Cancellation (0074,1238) where somebody has entered one; None where nobody asks to cancel.
     cancellation: str | None

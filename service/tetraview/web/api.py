@@ -1,4 +1,4 @@
-"""The exams as JSON, for scripts and monitoring: what the pages show and nothing that names a patient."""
+"""The exams as JSON, for scripts and monitoring: the content of the pages, and nothing that names a patient."""
 
 from __future__ import annotations
 
@@ -57,20 +57,20 @@ class _Api:
         return {**_exam_document.dump_python(summary, mode="json"), "deliveries": deliveries}
 
     def read(self, exam_id: str) -> RedirectResponse:
-        """Have an exam read at once from what is there; a browser is led back to its page."""
+        """Have an exam read at once from the images that are there; a browser is led back to its page."""
         if not self._ledger.force(exam_id):
             raise HTTPException(HTTPStatus.NOT_FOUND)
         return RedirectResponse(f"/exams/{exam_id}", HTTPStatus.SEE_OTHER)
 
     def discard(self, exam_id: str) -> RedirectResponse:
-        """Discard the images of an exam that is not being read, so that it can be sent anew by whoever has it right."""
+        """Discard the images of an exam that is not being read, so that the right images can be sent anew."""
         if not self._ledger.discard(exam_id):
             raise HTTPException(HTTPStatus.NOT_FOUND)
         _log.warning("images_discarded", exam_id=exam_id)
         return RedirectResponse(f"/exams/{exam_id}", HTTPStatus.SEE_OTHER)
 
     def requeue(self, exam_id: str) -> RedirectResponse:
-        """Send again what destinations refused of an exam; a browser is led back to its page."""
+        """Send refused objects of an exam again; a browser is led back to its page."""
         if self._ledger.exam(exam_id) is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         self._ledger.requeue(exam_id=exam_id)

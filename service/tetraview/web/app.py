@@ -62,10 +62,10 @@ def create_app(
     """The application.
 
     Args:
-        ledger: what is known of the exams.
-        results: folder with one folder an exam, in it one a generation, which holds the previews.
+        ledger: knows the exams.
+        results: folder with one folder for each exam, and in it one for each generation, which holds the previews.
         registry: the metrics that are shown.
-        checks: what must hold for the service to be ready, by name.
+        checks: conditions for the service to be ready, by name.
         routers: further addresses.
     """
     app = FastAPI(title="tetraview", docs_url=None, redoc_url=None, openapi_url=None)
@@ -96,7 +96,7 @@ def _add_probes(app: FastAPI, *, registry: CollectorRegistry, checks: Mapping[st
         return JSONResponse({"ready": ready, "checks": answers}, status_code=status)
 
     def metrics() -> Response:
-        # What is ready is shown as of now, also where nobody asks for readiness.
+        # The metrics show readiness as of now, even if nobody asks for it.
         for check in checks.values():
             _answer(check)
         return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})

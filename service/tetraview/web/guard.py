@@ -17,17 +17,17 @@ from tetraview.web.senders import CHANGED_HERE
 
 #: Methods that change nothing.
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-#: Who may ask for changes: our own pages, and a person by the browser itself.
+#: Sources that may ask for changes: our own pages, and a person by the browser itself.
 _OURS = frozenset({"same-origin", "none"})
 
 
 class Guard:
     """Refuses requests under a name that is not ours (DNS rebinding), and changes that another site asks for (CSRF).
 
-    What is no browser sends no Origin and passes. Who may send is changed from this machine only.
+    A client that is not a browser sends no Origin and passes. The list of senders is changed from this machine only.
 
     Args:
-        app: what is guarded.
+        app: application to guard.
         allowed_hosts: names that are ours beside those of this machine and the address that was called.
     """
 
@@ -66,7 +66,7 @@ def _host_name(host: str) -> str:
 
 
 def _is_same_origin(headers: Headers) -> bool:
-    """What the browser says itself counts; over plain HTTP to other machines it names the origin only."""
+    """The browser's own statement counts; over plain HTTP to other machines it names the origin only."""
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site is not None:
         return site in _OURS

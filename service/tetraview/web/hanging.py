@@ -22,7 +22,7 @@ _TEXT_SHARE = 1 / 32
 #: Mean width of a bold character in multiples of the text size; system fonts differ, this is a wide one.
 _CHARACTER = 0.66
 
-#: What stands before width and height in a PNG file, and these.
+#: The bytes before width and height in a PNG file, and these two.
 _PNG_HEADER = struct.Struct(">16x2I")
 
 

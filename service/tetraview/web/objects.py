@@ -14,7 +14,7 @@ class SentObject:
     """One result object with its way to each destination."""
 
     result: ResultObject
-    #: Of its file.
+    #: Address of its file.
     address: str
     deliveries: tuple[Delivery, ...]
 
@@ -27,13 +27,13 @@ class SentObject:
 def sent_objects(
     exam_id: str, generation: int, results: Sequence[ResultObject], deliveries: Sequence[Delivery]
 ) -> tuple[SentObject, ...]:
-    """The objects of one generation, in the order they were made, also those that nobody is owed.
+    """The objects of one generation, in the order they were made, including those that no destination is owed.
 
     Args:
         exam_id: the exam.
         generation: which of its generations.
-        results: what was made.
-        deliveries: those of the generation.
+        results: the objects that were made.
+        deliveries: deliveries of the generation.
     """
     return tuple(
         SentObject(

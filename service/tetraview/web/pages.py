@@ -71,7 +71,7 @@ def worklist_page(worklist: Worklist) -> str:
 def exam_page(
     summary: ExamSummary, reading: Reading | None, *, generation: int, objects: Sequence[SentObject], folder: Path
 ) -> str:
-    """One generation of one exam: the four views, the findings and what became of every image and result.
+    """One generation of one exam: the four views, the findings and the outcome of every image and result.
 
     Args:
         summary: the exam.
@@ -96,7 +96,7 @@ def exam_page(
 
 
 def _can_be_read(summary: ExamSummary, objects: Sequence[SentObject], *, generation: int) -> bool:
-    """Whether asking for the reading of what is there would do anything."""
+    """Whether asking for a reading of the images that are there would do anything."""
     if generation not in {0, summary.generation} or not summary.views:
         return False
     failed = summary.state is ExamState.FAILED and not objects
@@ -104,7 +104,7 @@ def _can_be_read(summary: ExamSummary, objects: Sequence[SentObject], *, generat
 
 
 def _flags(summary: ExamSummary) -> Mapping[View, tuple[str, ...]]:
-    """What is remarked of the image that fills each slot."""
+    """Remarks on the image that fills each slot."""
     by_view = dict.fromkeys(View, ())
     return by_view | {image.view: image.flags for image in summary.images if image.view and image.decision == "READ"}
 
@@ -129,7 +129,7 @@ def senders_page(
     rejected: Sequence[RejectedSender],
     heard: Sequence[HeardSender],
 ) -> str:
-    """Who may send and who was not let in.
+    """Senders that are let in, and senders that were not.
 
     Args:
         notice: why nothing can be changed here; empty where it can.

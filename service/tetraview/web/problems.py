@@ -1,4 +1,4 @@
-"""What a person sees where there is no page to show."""
+"""Page that a person sees where there is no other page to show."""
 
 from __future__ import annotations
 

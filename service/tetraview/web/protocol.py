@@ -1,4 +1,4 @@
-"""What the pages ask of the ledger."""
+"""Questions of the pages to the ledger."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tetraview.ledger.summary import ExamSummary
 
 
 class WebLedger(Protocol):
-    """The questions of the pages; ``tetraview.ledger`` answers them, in tests ``tests.support.web`` does.
+    """Questions of the pages, answered by ``tetraview.ledger`` and in tests by ``tests.support.web``.
 
     Raises:
         StorageUnavailable: from any method, when the ledger cannot be asked.
@@ -32,10 +32,10 @@ class WebLedger(Protocol):
         """One exam, or None where there is none of this identifier."""
 
     def force(self, exam_id: str) -> bool:
-        """Ask for the reading of what an exam holds now; whether there is such an exam."""
+        """Ask for a reading of the images that an exam holds now; whether there is such an exam."""
 
     def requeue(self, *, exam_id: str) -> int:
-        """Send again what was refused of an exam; how many objects."""
+        """Send refused objects of an exam again; how many objects."""
 
     def discard(self, exam_id: str) -> bool:
         """Put every image of an exam out of force; whether there is such an exam at rest."""

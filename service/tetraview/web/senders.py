@@ -1,4 +1,4 @@
-"""The page of senders: who is let in, who was not, and one click to change that."""
+"""The page of senders: those let in, those not let in, and one click to change that."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tetraview.web.pages import senders_page
 
 _log = structlog.get_logger()
 
-#: Told to all who cannot change who may send: whoever reaches the pages could let itself in.
+#: Told to people who cannot change the senders: otherwise any machine that reaches the pages could let itself in.
 CHANGED_HERE = (
     "Who may send is changed on the machine of the service only: run tetraview senders allow AE@ADDRESS there, "
     "or come through a proxy on it that asks for a login."
@@ -30,14 +30,14 @@ _Certificate = Annotated[str, Form(max_length=253)]
 
 
 class SenderBook(Protocol):
-    """What the page asks of the ledger.
+    """Questions of the page to the ledger.
 
     Raises:
         StorageUnavailable: from any method, when the ledger cannot be asked.
     """
 
     def allowed_senders(self) -> Sequence[AllowedSender]:
-        """Those that a person let in, by AE title."""
+        """Senders that a person let in, by AE title."""
 
     def allow(self, ae_title: str, address: str, *, certificate: str = "") -> None:
         """Let a sender in from now on."""
@@ -46,10 +46,10 @@ class SenderBook(Protocol):
         """Let a sender in no more."""
 
     def rejected_senders(self) -> Sequence[RejectedSender]:
-        """Those that were not let in, latest first."""
+        """Senders that were not let in, latest first."""
 
     def heard_senders(self) -> Sequence[HeardSender]:
-        """Those that were let in, latest first."""
+        """Senders that were let in, latest first."""
 
     def forget(self, calling_ae_title: str, address: str) -> bool:
         """Strike a sender off those that were not let in."""
@@ -61,7 +61,7 @@ def add_sender_pages(app: FastAPI, book: SenderBook, *, senders: Sequence[Sender
     Args:
         app: gets the page and what its buttons do.
         book: the ledger's part about senders.
-        senders: those of the settings, who are shown.
+        senders: senders of the settings, which are shown.
     """
     pages = _Pages(book, senders)
     app.add_api_route("/senders", pages.senders, response_class=HTMLResponse)

@@ -22,7 +22,7 @@ class WebServer:
     """Serves an application from ``start`` to ``stop``, once.
 
     Args:
-        app: what is served.
+        app: application to serve.
         host: address to listen on.
         port: port to listen on; 0 takes a free one.
         certificate: for HTTPS, PEM; None for HTTP.
@@ -84,7 +84,7 @@ class WebServer:
             raise SettingsInvalid(f"{where}: cannot listen there ({error.strerror}); choose another port") from error
 
     def stop(self) -> None:
-        """Answer what is under way and end; a server that does not run stays so."""
+        """Answer requests under way and end; a server that does not run stays so."""
         if self._thread is None:
             return
         self._server.should_exit = True

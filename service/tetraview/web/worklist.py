@@ -18,7 +18,7 @@ PAGE = 50
 #: The last page that is shown: a bound on what one request may ask of the ledger.
 LAST_PAGE = 200
 
-#: What a form sends for any.
+#: Value that a form sends for any.
 _Any = Literal[""]
 StateParameter = Annotated[ExamState | _Any, Query()]
 TitleParameter = Annotated[str, Query(max_length=16)]

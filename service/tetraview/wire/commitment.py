@@ -1,4 +1,4 @@
-"""Storage Commitment Push Model (PS3.4 annex J): what is asked for an object, and what the answer says."""
+"""Storage Commitment Push Model (PS3.4 annex J): the request for an object, and the answer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _REASONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class CommitmentReport:
-    """What a destination says about one transaction."""
+    """A destination's answer about one transaction."""
 
     transaction_uid: str
     #: SOP Instance UIDs that it keeps.

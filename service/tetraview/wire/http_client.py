@@ -1,4 +1,4 @@
-"""Our side of HTTP to services of others: who we are, and whom we trust."""
+"""Our side of HTTP to other services: our identity, and the servers that we trust."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def http_client(
     certificate: Path | None = None,
     key: Path | None = None,
 ) -> httpx.Client:
-    """A client that asks only whom it is told to: no proxy of the environment, no redirect is followed.
+    """A client that asks only the server it is told to: it uses no proxy of the environment and follows no redirect.
 
-    Files are read now, so that what is renewed counts from the next client on.
+    Files are read now, so a renewed file counts from the next client on.
 
     Args:
         connect_seconds: longest time to connect.
         response_seconds: longest silence of the other side.
-        base_url: what relative addresses begin with.
+        base_url: beginning of relative addresses.
         accept: media types that are taken.
         token_file: as in `authorization`.
         ca_file: as in `trust`.

@@ -146,7 +146,7 @@ def _words(error: Exception) -> str:
 
 
 def _versions(files: Sequence[Path]) -> tuple[tuple[int, int, int], ...]:
-    """What changes when any file does; a file that is gone counts too."""
+    """A value that changes when any file does; a file that is gone counts too."""
     return tuple(_version(file) for file in files)
 
 

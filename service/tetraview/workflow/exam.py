@@ -47,20 +47,20 @@ _READERS = 1
 _SENDERS = 2
 #: Exams that one service takes from the queue: those it reads and the next one. The others are for other services.
 _TAKEN = _READERS + 1
-#: Exams that could not be read yet, and objects for one destination, under way in one service: one that waits for its
-#: next try does not hold up the others.
+#: Exams that could not be read yet, and objects for one destination, under way in one service: work that waits for its
+#: next try does not hold up the rest.
 _UNDER_WAY = 32
-#: Queues of exams: those that nobody has tried to read, and those that wait for a next try.
+#: Queues of exams: those not yet tried, and those that wait for another try.
 _READ, _READ_AGAIN = "read", "read-again"
-#: How often a request for commitment is repeated; to wait for longer would hold up what is still to be sent.
+#: How often a request for commitment is repeated; a longer wait would hold up objects still to be sent.
 _ASKED_AGAIN = 1
 _QUEUE_POLL_SECONDS = 0.2
-#: Longest wait of a stop for steps that run; one that takes longer is done again by whoever goes on.
+#: Longest wait of a stop for running steps; the service that goes on repeats a step that takes longer.
 _STOP_SECONDS = 20.0
 #: A step is tried for about a day while Triton, ledger or disk are away.
 _READ_HOURS = 24.0
 _READ_RETRY_SECONDS = 2.0
-#: The pause doubles after each try up to this: whoever was away is noticed soon after coming back.
+#: The pause doubles after each try up to this, so that a peer that was away is noticed soon after it is back.
 _LONGEST_PAUSE_SECONDS = 600.0
 
 
@@ -99,21 +99,22 @@ class ExamWorkflow(DBOSConfiguredInstance):
         #: Steps that run now.
         self._running = 0
         self._ended = threading.Condition()
-        #: Exams that could not be settled, each of which is told once.
+        #: Exams that could not be settled; each is logged once.
         self._troubled: set[str] = set()
         self._readers = threading.Semaphore(_READERS)
         self._breakers = _breakers(settings.destinations)
-        #: Who stores need not answer about commitment: those requests have places and failures of their own.
+        #: A peer that stores objects need not answer about commitment, so these requests have places and failures of
+        #: their own.
         self._asking = _breakers(settings.destinations)
         #: Whether an exam may have been settled and not queued.
         self._is_unqueued = True
         #: Queues that DBOS looks at.
         self._queues: set[str] = set()
-        #: What was queued in a later round and is not there yet.
+        #: Deliveries that were queued in a later round and are not done yet.
         self._requeued: frozenset[DeliveryKey] = frozenset()
 
     def launch(self, engine: sa.Engine, *, executor_id: str) -> None:
-        """Start DBOS, which continues what was under way, and queue what was settled but never queued."""
+        """Start DBOS, which continues the work under way, and queue exams that were settled but never queued."""
         config = DBOSConfig(
             name="tetraview",
             system_database_engine=engine,
@@ -124,16 +125,16 @@ class ExamWorkflow(DBOSConfiguredInstance):
         DBOS(config=config)
         DBOS.launch()
         self._open_queue(_READ, taken=_TAKEN)
-        # What is owed to a destination that is gone from the settings ends as a dead letter.
+        # Objects owed to a destination that is gone from the settings end as dead letters.
         for queue in (_READ_AGAIN, *map(_delivery_queue, {*self._destinations, *self._ledger.count_pending()})):
             self._open_queue(queue)
         self._queue_settled()
 
     def go_on(self, executor_id: str) -> None:
-        """Continue what a service that is gone had under way; doing it twice changes nothing.
+        """Continue the work of a service that is gone; a second call changes nothing.
 
-        Should it live after all, a step may run in both. DBOS keeps the outcome of the workflow's owner only, and the
-        ledger changes nothing that has gone on meanwhile.
+        If that service lives after all, a step may run in both. DBOS keeps only the outcome of the workflow's owner,
+        and the ledger changes nothing that has moved on meanwhile.
         """
         theirs = DBOS.list_workflows(executor_id=executor_id, status="PENDING", load_input=False, load_output=False)
         by_queue: dict[str | None, list[str]] = defaultdict(list)
@@ -144,10 +145,10 @@ class ExamWorkflow(DBOSConfiguredInstance):
         self._is_unqueued = True
 
     def stop(self) -> bool:
-        """End DBOS without waiting for the next try of a step; what is under way continues with the next launch.
+        """End DBOS without waiting for the next try of a step; work under way continues with the next launch.
 
         Returns:
-            Whether the steps that ran have come to their end, so that another may go on at once.
+            Whether the running steps have ended, so that another service may go on at once.
         """
         self._stopping.set()
         for breaker in (*self._breakers.values(), *self._asking.values()):
@@ -186,7 +187,7 @@ class ExamWorkflow(DBOSConfiguredInstance):
             is_sending=is_sending,
             forced=waiting.forced,
         )
-        # What must not be read was said so before, and is settled when the reading under way has come to its end.
+        # An exam that must not be read got this remark before, and is settled when the reading under way has ended.
         said = verdict.state is not ExamState.READING and waiting.is_under_way and waiting.remark is verdict.remark
         exam = self._ledger.settle(waiting, verdict) if due and not said else None
         if exam is not None:
@@ -201,7 +202,7 @@ class ExamWorkflow(DBOSConfiguredInstance):
         return max(waiting.last_image_at, self._reachable_since(now))
 
     def deliver_again(self) -> None:
-        """Queue what a person asked for again, and what was not committed in time."""
+        """Queue deliveries that a person asked for again, and those that were not committed in time."""
         self._outbox.renew()
         requeued = frozenset(delivery.key for delivery in self._ledger.requeued())
         for key in requeued - self._requeued:
@@ -209,7 +210,7 @@ class ExamWorkflow(DBOSConfiguredInstance):
         self._requeued = requeued
 
     def _queue_settled(self) -> None:
-        """Queue what was settled and, by a death or a fault, may not have been queued."""
+        """Queue exams that were settled but, because of a crash or a fault, perhaps not queued."""
         if self._is_unqueued:
             for exam in self._ledger.unread():
                 self.enqueue(exam)
@@ -221,7 +222,7 @@ class ExamWorkflow(DBOSConfiguredInstance):
             DBOS.enqueue_workflow(_READ, self.read_exam, exam.exam_id, exam.generation)
 
     def open_destinations(self) -> dict[str, bool]:
-        """For each destination whether it is left alone but for single tries."""
+        """For each destination, whether it is left alone except for single tries."""
         return {name: breaker.is_open for name, breaker in self._breakers.items()}
 
     def _enqueue_delivery(self, key: DeliveryKey) -> None:
@@ -237,7 +238,7 @@ class ExamWorkflow(DBOSConfiguredInstance):
 
     @DBOS.workflow()
     def read_exam(self, exam_id: str, generation: int, *, again: bool = False) -> None:
-        """The way of an exam; one that has to wait for another try does so in a queue of its own."""
+        """The way of an exam; an exam that must wait for another try does so in a queue of its own."""
         key = (exam_id, generation)
         if again:
             self._wait(_READ_RETRY_SECONDS)
@@ -262,8 +263,8 @@ class ExamWorkflow(DBOSConfiguredInstance):
     ) -> None:
         """Send one result object to one destination until it is there or refused, and ask whether it is safe there.
 
-        Who cannot be asked soon has the object all the same: it is sent and asked about again when it was not committed
-        in time.
+        A destination that cannot be asked now still has the object. If it does not commit to the object in time, the
+        object is sent and asked about again.
         """
         key = DeliveryKey(
             exam_id=exam_id,
@@ -371,7 +372,7 @@ class ExamWorkflow(DBOSConfiguredInstance):
 
 
 def _trace(exam: Exam, waiting: Unsettled) -> None:
-    """Note what was waited for: the first generation is what the exam begins with."""
+    """Record the wait as a span; the first generation also begins the exam's own span."""
     if exam.generation == 1:
         record_exam(exam.exam_id, since=waiting.first_image_at, ae_title=exam.called_ae_title)
     record_span("settle", exam.exam_id, since=waiting.last_image_at, generation=exam.generation)

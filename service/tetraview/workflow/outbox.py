@@ -1,8 +1,8 @@
-"""What is owed to destinations: the steps of an object's way, and what its destination says later.
+"""Objects owed to destinations: the steps of an object's way, and the later answers of its destination.
 
-An object is sent, and where its destination commits, asked about. The answer, storage commitment (PS3.4 J), comes
-within the same association or hours later by another. Until then the object waits in the ledger and not in a workflow;
-what is not committed in time is sent again in a new round.
+An object is sent and, if its destination commits to storage, asked about. The answer, storage commitment (PS3.4 J),
+comes within the same association or hours later by another. Until then the object waits in the ledger and not in a
+workflow; an object that is not committed in time is sent again in a new round.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class AsksForCommitment(Protocol):
 
 
 class Outbox:
-    """What becomes of result objects at their destinations.
+    """Delivers result objects and keeps their states at their destinations.
 
     Args:
         results_folder: the folder of an exam's generation.
@@ -162,18 +162,18 @@ class Outbox:
         return True
 
     def refuse(self, key: DeliveryKey, reason: str) -> None:
-        """An object that its destination will not take becomes a dead letter that a person sees."""
+        """Make an object that its destination will not take a dead letter that a person sees."""
         delivery = self._ledger.delivery(key)
         if delivery is not None and delivery.is_open:
             self._give_up(delivery, reason)
 
     def take(self, report: CommitmentReport) -> bool:
-        """Keep what a destination says about a transaction; whether it is one of ours.
+        """Keep a destination's answer about a transaction; whether the transaction is one of ours.
 
         The transaction UID is a random number that only its destination was told, so that nobody else can answer.
 
         Raises:
-            StorageUnavailable: the ledger cannot be written; the destination is to say it again.
+            StorageUnavailable: the ledger cannot be written; the destination should send its answer again.
         """
         found = self._ledger.commitment(report.transaction_uid)
         if found is None:
@@ -194,7 +194,7 @@ class Outbox:
         return True
 
     def renew(self) -> None:
-        """Send again what was not committed in time, or say that it never was."""
+        """Send objects again that were not committed in time, or give them up after the last round."""
         for delivery in self._ledger.uncommitted(self._now()):
             there = self._destinations.get(delivery.destination)
             if there is not None and not there.commitment:
@@ -208,7 +208,7 @@ class Outbox:
                 )
 
     def _note_failure(self, delivery: Delivery, reason: int | None) -> None:
-        """Send again after a pause: what a destination lacks now it may only be slow to find."""
+        """Send again after a pause: a destination may only be slow to find an object that it seems to lack."""
         words = "it was left out of the report" if reason is None else reason_in_words(reason)
         there = self._destinations.get(delivery.destination)
         pause = timedelta(seconds=there.retry_seconds if there else 0.0)

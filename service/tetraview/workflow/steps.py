@@ -34,7 +34,7 @@ class ReadsExams(Protocol):
 
 
 class Steps:
-    """What the workflow does with one exam, step by step."""
+    """The steps of the workflow for one exam."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Steps:
         self._outbox = outbox
 
     def read(self, exam_id: str, generation: int) -> None:
-        """Images to reading."""
+        """Turn images into a reading."""
         folder = self._folders.results(exam_id, generation)
         killpoint("read.started")
         exam = self._ledger.settled_exam(exam_id, generation)
@@ -66,7 +66,7 @@ class Steps:
         killpoint("read.recorded")
 
     def report(self, exam_id: str, generation: int) -> None:
-        """Reading to result objects, owed to every destination; what is there stays as it is."""
+        """Turn a reading into result objects, owed to every destination; existing objects stay as they are."""
         if self._ledger.results(exam_id, generation):
             return
         reading = self._ledger.reading(exam_id, generation)

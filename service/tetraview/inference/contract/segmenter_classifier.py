@@ -2,7 +2,7 @@
 
 One request carries the N candidates of one exam; N may be 0. A patch is S×S pixels of presentation values, brighter is
 denser, cut upright as ``tetraview.imaging.patch`` says; S is the dims of ``patch``. One pass through the network gives
-both answers, so that one request serves whoever wants either.
+both answers, so that one request serves both.
 
 Request:
     ``exam_id``  UINT8  [E]        any text; comes back unchanged

@@ -83,7 +83,7 @@ class PlainChannel:
 
 
 class TlsChannel:
-    """TLS, the peer being the client. Hands are shaken by whoever receives first, so that nobody else waits for it.
+    """TLS, the peer being the client. The first thread to receive shakes hands, so that no other thread waits.
 
     Args:
         context: asked for when hands are shaken.

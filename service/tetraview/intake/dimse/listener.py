@@ -82,9 +82,9 @@ class Listener:
         self._changed = threading.Condition()
         self._draining = False
         self._connections: set[Association] = set()
-        #: Those that have not said who they are, in the order they came.
+        #: Associations whose peers have not named themselves yet, in the order they came.
         self._strangers: dict[Association, None] = {}
-        #: Those that hold a place.
+        #: Associations that hold a place.
         self._admitted: set[Association] = set()
         self._bell, self._bell_pull = socket.socketpair()
         self._thread: threading.Thread | None = None

@@ -25,7 +25,7 @@ class TrackingIdentification:
     uid: str
 
     def nodes(self) -> Iterator[Node]:
-        """By what viewers know the finding again in another object."""
+        """Identifiers by which viewers recognise the finding in another object."""
         yield text(OBSERVATION_CONTEXT, codes.TRACKING_IDENTIFIER, self.identifier)
         yield uid(OBSERVATION_CONTEXT, codes.TRACKING_UNIQUE_IDENTIFIER, self.uid)
 
@@ -74,7 +74,7 @@ class SingleImageFinding:
         yield number(PROPERTIES, codes.AREA, round(finding.area_mm2, 1), codes.SQUARE_MILLIMETER)
 
     def _algorithm(self) -> AlgorithmIdentification:
-        """Who found it; the template has no other place for who outlined it."""
+        """The algorithm that found it, and the one that outlined it: the template has no other place for the latter."""
         device, finding = self.context.device, self.finding
         return AlgorithmIdentification.of_detector(
             self.context,

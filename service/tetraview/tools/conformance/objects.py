@@ -14,7 +14,7 @@ from tetraview.domain.delivery import ResultKind
 class Made:
     """A kind of object."""
 
-    #: What it is, in a few words.
+    #: Description in a few words.
     what: str
     sop_classes: tuple[uid.UID, ...]
     #: Modality (0008,0060).

@@ -39,16 +39,16 @@ _STAGES = ("decode", "detect", "findings", "classify", "report", "deliver")
 
 
 def run_demo(folder: Path | None, *, out: Path, console: Console, stop: threading.Event) -> None:
-    """Start everything, send one exam, show what came back, and stop.
+    """Start everything, send one exam, show the results, and stop.
 
     Args:
         folder: DICOM images of one exam; None makes a synthetic one.
-        out: where everything is left; what an earlier demo left there is replaced.
+        out: folder for all files; files from an earlier demo are replaced.
         console: where progress and results are shown.
         stop: set when the person asks to stop.
 
     Raises:
-        Permanent: the folder holds no readable exam, the exam failed, or `out` holds what no demo left there.
+        Permanent: the folder holds no readable exam, the exam failed, or `out` holds files that are not from a demo.
         Transient: the exam was not done in time.
     """
     _clear(out, folder)

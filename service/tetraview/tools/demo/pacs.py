@@ -30,7 +30,7 @@ _PLUGINS = Path("/usr/share/orthanc/plugins")
 class Pacs:
     """A running PACS."""
 
-    #: What it is, for people.
+    #: Description for people.
     name: str
     #: Where tetraview delivers.
     destination: Destination

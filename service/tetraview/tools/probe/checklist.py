@@ -1,4 +1,4 @@
-"""What a viewer should show of the probe, line by line, so that a person can tick it."""
+"""Checklist of the marks that a viewer should show for the probe, line by line, for a person to tick."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _sentences(kind: ResultKind, reading: Reading, objects: Sequence[ResultObjec
 
 
 def _marks(reading: Reading) -> str:
-    """What the CAD marks of the exam are: lesions of two views are linked, others single."""
+    """The CAD marks of the exam: lesions seen in two views are linked, others are single."""
     members: dict[str, list[str]] = {}
     for finding in reading.findings:
         members.setdefault(finding.lesion, []).append(str(finding.view))

@@ -26,7 +26,7 @@ from tetraview.tools.files import find_exams
 
 #: An exam with one mass in each breast, at other heights in each view, so that a mirrored or shifted mark is seen.
 _SEED = 900015
-#: UIDs of the images follow from the recipe, so its name changes with what is drawn here.
+#: UIDs of the images follow from the recipe, so its name must change with the drawing here.
 _RECIPE = replace(RECIPES["native"], name="probe 1", mass_probability=1.0)
 #: The same whenever the probe is sent, so that sending it again makes no other objects.
 _READ_AT = datetime(2020, 1, 1, 12, tzinfo=UTC)
@@ -38,7 +38,7 @@ _MODEL = Model(
     generator_version=GENERATOR_VERSION,
     data_sets=(),
 )
-#: The view in which something is marked that no other view shows.
+#: The view with a marked object that no other view shows.
 _SINGLE = View.L_MLO
 #: Scores fall in the order of the lesions, so that a viewer that mixes marks up is seen.
 _SCORES = {"L1": 0.9, "R1": 0.8, "L2": 0.7}
@@ -84,7 +84,7 @@ def probe_exam(folder: Path) -> tuple[Exam, Reading]:
 
 
 def _marked(image: PhantomView) -> dict[str, PhantomObject]:
-    """What is marked in a view by the name of the lesion: the breast's mass, and in one view something beside it."""
+    """Marked objects of a view by lesion name: the breast's mass, and in one view another object beside it."""
     side = image.view.laterality
     spots = {f"{side}1": mass for mass in image.masses}
     if image.view is _SINGLE:

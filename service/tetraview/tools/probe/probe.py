@@ -21,15 +21,15 @@ from tetraview.tools.probe.exam import probe_exam
 
 
 def run_probe(settings: Settings, destination: Destination, *, out: Path, console: Console) -> None:
-    """Send the probe's images and results to a destination, and say what its viewers should show.
+    """Send the probe's images and results to a destination, and list the marks that its viewers should show.
 
     Sending it again sends the same objects.
 
     Args:
-        settings: all that is set.
-        destination: who gets it, in the form of its output profile.
-        out: folder for the files and a picture of what is expected.
-        console: where the list goes.
+        settings: all settings.
+        destination: receiver of the probe, which gets it in the form of its output profile.
+        out: folder for the files and a picture of the expected marks.
+        console: prints the list.
 
     Raises:
         DeliveryRefused: the destination did not take every object.

@@ -17,10 +17,10 @@ from tetraview.tools.retrieve.web import WebArchive
 
 
 class Archive(Protocol):
-    """Where studies are found and retrieved from.
+    """An archive in which studies are found, and from which they are retrieved.
 
     Raises:
-        DestinationUnavailable: from any method, where the archive does not answer or does not do what is asked.
+        DestinationUnavailable: from any method, where the archive does not answer or does not do as asked.
     """
 
     def find(self, *, study: str = "", dates: str = "") -> Iterator[Study]:
@@ -35,7 +35,7 @@ def open_archive(name_or_url: str, settings: Settings) -> Archive:
 
     Args:
         name_or_url: ``https://…/dicom-web``, or the name of a destination.
-        settings: all that is set.
+        settings: all settings.
 
     Raises:
         SettingsInvalid: there is no such destination, or this is no address that is opened.

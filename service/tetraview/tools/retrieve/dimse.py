@@ -38,7 +38,7 @@ _STOP_SECONDS = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Moved:
-    """What an archive says it sent: sub-operations of C-MOVE (PS3.4 C.4.2.1.6)."""
+    """Counts of the sub-operations of C-MOVE that an archive reports (PS3.4 C.4.2.1.6)."""
 
     completed: int = 0
     failed: int = 0
@@ -59,7 +59,7 @@ class DicomArchive:
     Args:
         destination: with AE title, host and port.
         dicom: our own AE title and where we listen.
-        senders: who may send to us beside the archive, which may from the addresses of its host.
+        senders: senders that are let in beside the archive, which may send from the addresses of its host.
     """
 
     def __init__(self, destination: Destination, dicom: Dicom, *, senders: Sequence[Sender] = ()) -> None:

@@ -21,5 +21,5 @@ class NoLedger:
         return True
 
     def paths(self) -> Iterable[str]:
-        """Nothing is known of what was there before."""
+        """No paths: nothing is known of earlier files."""
         return ()

@@ -24,7 +24,7 @@ def pull(settings: Settings, *, source: str, studies: list[str] | None, dates: s
     """Have an archive send mammograms to our AE title.
 
     Args:
-        settings: all that is set.
+        settings: all settings.
         source: name of a destination.
         studies: Study Instance UIDs; None for any.
         dates: Study Dates, such as 20260101-20260131; empty for any.

@@ -1,4 +1,4 @@
-"""What an archive says it has."""
+"""Studies as an archive describes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from tetraview.domain.uid import is_uid
 from tetraview.errors import SettingsInvalid
 
-#: Modality (0008,0060) of what is retrieved; an archive that can is asked for nothing else.
+#: Modality (0008,0060) of retrieved series; an archive that can filter is asked for nothing else.
 MODALITY = "MG"
 _DATES = re.compile(r"\d{8}(-\d{8})?|\d{8}-|-\d{8}")
 
@@ -48,7 +48,7 @@ def check_uid(uid: str) -> str:
 
 
 def study_of(answer: Dataset) -> Study | None:
-    """What an answer on the level of studies says; None where there is no mammogram in it, or no UID."""
+    """The study in an answer on the level of studies; None where it has no mammogram or no UID."""
     modalities = _texts(answer, "ModalitiesInStudy")
     uid = "".join(_texts(answer, "StudyInstanceUID")[:1])
     if (modalities and MODALITY not in modalities) or not is_uid(uid):

@@ -18,7 +18,7 @@ from tetraview.settings import Destination
 from tetraview.tools.retrieve.study import MODALITY, Study, series_of, study_of
 from tetraview.wire.http_client import authorization
 
-#: As stored: a service that is not asked so decompresses, or refuses what it cannot decompress.
+#: Asks for images as stored: otherwise a service decompresses them, or refuses those that it cannot decompress.
 _AS_STORED = (("application/dicom", "*"),)
 
 #: Studies asked for at once.
@@ -65,7 +65,7 @@ class WebArchive:
 
     @contextmanager
     def _client(self) -> Iterator[DICOMwebClient]:
-        """A client of this service only; what goes wrong is said in a sentence."""
+        """A client of this service only; every fault is turned into a sentence."""
         there = self._destination
         with requests.Session() as session:
             session.trust_env = False

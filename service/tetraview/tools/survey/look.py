@@ -40,7 +40,7 @@ def look_at(
 
 
 def exam_of(instances: list[Instance], *, requires: Requires) -> SurveyedExam:
-    """What would become of the instances of one study."""
+    """The exam that the instances of one study would become."""
     verdict = judge(instances, requires=requires)
     study = instances[0].study_instance_uid
     exam_id = exam_id_of(called_ae_title=instances[0].called_ae_title, study_instance_uid=study)

@@ -1,4 +1,4 @@
-"""What would become of an exam, of an image and of a file."""
+"""Expected outcome for an exam, an image and a file."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tetraview.domain.exam import ExamState
 
 @dataclass(frozen=True, kw_only=True)
 class SurveyedFile:
-    """A file and, where it holds an instance, what would be decided of that."""
+    """A file and, where it holds an instance, the decision that would be made about it."""
 
     path: str
-    #: The exam; empty for what is no instance.
+    #: The exam; empty for a file that is not an instance.
     exam_id: str = ""
     #: Reason code, `UNUSABLE` for a file that could not be received.
     decision: str

@@ -29,16 +29,16 @@ def run_survey(
     images: bool,
     console: Console,
 ) -> None:
-    """Say what would become of the exams in an archive.
+    """Print the expected outcome of the exams in an archive.
 
     Args:
-        files: its files, one after another; each is looked at once.
-        settings: all that is set.
+        files: files of the archive; each is looked at once.
+        settings: all settings.
         ae_title: our AE title that they are taken to be sent to.
         sheet: CSV file to write, or None.
         picture_path: SVG file to write, or None.
         images: whether to list every file.
-        console: where the result is printed.
+        console: prints the result.
 
     Raises:
         SettingsInvalid: no profile has the AE title.
