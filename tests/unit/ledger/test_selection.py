@@ -1,4 +1,4 @@
-"""Lists of exams, and what was made of them."""
+"""Lists of exams and of their results."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tetraview.ledger import EVERY, Ledger, Outcome, Selection
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 BOX = Box(1, 2, 3, 4)
-#: What is read of the two views of each study that is read at all; a view is found in, clean or unread.
+#: Outcomes of the two views of each study that is read: found (with a finding), clean or unread.
 READ = {"2.25.1": ("clean", "found"), "2.25.2": ("clean", "clean"), "2.25.3": ("unread", "clean")}
-#: By study; 2.25.4 waits, and 2.25.5 has been read without a finding but has got another image since.
+#: AE titles by study; 2.25.4 waits, and 2.25.5 has been read without a finding but has got another image since.
 CALLED = {"2.25.1": "ONE", "2.25.2": "TWO", "2.25.3": "ONE", "2.25.4": "TWO", "2.25.5": "ONE"}
 
 
@@ -123,7 +123,7 @@ def test_a_selection_is_what_fits_all_of_it(full: Ledger, selection: Selection, 
 
 
 def test_a_list_can_begin_later(full: Ledger) -> None:
-    """After leaving out the newest, as many as asked for come next."""
+    """If the newest are left out, the next ones follow, as many as requested."""
     assert [exam.exam_id for exam in full.exams(limit=2, offset=1)] == [name("2.25.4"), name("2.25.3")]
 
 
@@ -134,12 +134,12 @@ def test_a_summary_tells_which_views_could_not_be_read(full: Ledger) -> None:
 
 
 def test_ae_titles_are_told_once(full: Ledger) -> None:
-    """Every AE title that an exam was sent to is there once, by name."""
+    """Every AE title that an exam was sent to is listed once, by name."""
     assert full.called_ae_titles() == ["ONE", "TWO"]
 
 
 def test_results_are_known_without_a_destination(full: Ledger) -> None:
-    """What was made of a generation is kept also where nobody is owed it; other generations have none."""
+    """The results of a generation are kept even if they are owed to nobody; other generations have none."""
     report = ResultObject(
         kind=ResultKind.MEASUREMENT_REPORT,
         sop_class_uid="1.2",
