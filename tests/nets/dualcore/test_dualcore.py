@@ -60,7 +60,7 @@ def test_the_papers_middle_flow_has_28_pixels_a_side() -> None:
 
 
 def test_a_batch_without_masks_has_the_same_terms(found: LesionSet) -> None:
-    """Masses that nobody outlined teach the class alone; the terms of outlines stay, as zero."""
+    """Masses that nobody outlined teach the class alone; the loss terms of outlines are zero."""
     boxed = tuple(replace(each, mask=np.zeros_like(each.mask), outlined=False) for each in found)
     torch.manual_seed(0)
     network = DualCoreNet(TINY)
@@ -77,12 +77,12 @@ def test_a_batch_without_masks_has_the_same_terms(found: LesionSet) -> None:
 
 
 def test_every_preset_has_a_recipe() -> None:
-    """Whatever can be built can be trained by name."""
+    """Every preset can be trained by name."""
     assert set(RECIPES) == set(PRESETS)
 
 
 def test_the_tight_square_is_the_patch_of_a_tighter_margin(found: LesionSet) -> None:
-    """What the segmenter reads is the middle of the context patch: what a patch of the tight margin would show."""
+    """The segmenter reads the middle of the context patch, the same tissue as a patch of the tight margin."""
     lesion = max(found, key=lambda each: each.box.width)
     context = torch.from_numpy(cut(lesion, lesion.box, SLIM.patch))[None]
     shape = PatchShape(size=SLIM.segmenter.size, margin=SLIM.tight_margin, min_side_mm=1.0)
@@ -91,7 +91,7 @@ def test_the_tight_square_is_the_patch_of_a_tighter_margin(found: LesionSet) -> 
 
 
 def test_a_constant_square_stays_constant() -> None:
-    """Cutting and placing average: ones stay ones, and around the placed square there is nothing."""
+    """Cutting and placing average: ones stay ones, and pixels around the placed square are zero."""
     tight = TightSquare(outer=32, inner=10, share=0.75)
     torch.testing.assert_close(tight.cut(torch.ones(1, 32, 32)), torch.ones(1, 10, 10))
     placed = tight.place(torch.ones(1, 10, 10))
@@ -136,7 +136,7 @@ def test_a_patch_is_read_alike_alone_and_in_a_batch(network: DualCoreNet) -> Non
 
 
 def test_the_graph_learner_sees_nothing_but_the_tight_square(network: DualCoreNet) -> None:
-    """Tissue around the tight square changes what the local path makes of a patch, and nothing of the shape's."""
+    """Tissue around the tight square changes the features of the local path, and none of the shape path."""
     patches = torch.rand(1, 1, TINY.size, TINY.size)
     changed = patches.clone()
     changed[..., :3] = 0
@@ -186,7 +186,7 @@ def material(found: LesionSet, **changes: float) -> Material:
 
 
 def test_a_batch_holds_masses_and_mimics_by_the_recipe(found: LesionSet) -> None:
-    """Of eight patches five are masses, mimics are known to be not malignant, and the same numbers draw the same."""
+    """Five of eight patches are masses, mimics are known to be not malignant, and equal numbers draw equal patches."""
     given = material(found)
     first, again = (given.draw(np.random.default_rng(3), batch=8) for _ in range(2))
     assert torch.equal(first.patches, again.patches)

@@ -34,7 +34,7 @@ def exams(root: Path) -> ExamSet:
 
 
 def test_a_cached_exam_is_the_rendered_exam(exams: ExamSet) -> None:
-    """What comes back from disk is exactly what the phantom and the canonical frame give for the seed."""
+    """An exam read back from disk is exactly the one that the phantom and the canonical frame give for the seed."""
     seed = exams[3].seed
     fresh = canonical_exam(phantom.generate(seed), FRAME)
     assert seed == Split.VALIDATION.seeds[3]
@@ -59,7 +59,7 @@ def test_masks_fill_the_boxes_of_masses(exams: ExamSet) -> None:
 
 
 def test_masses_lie_in_the_breast_and_stand_out(exams: ExamSet) -> None:
-    """Masses lie inside the breast mask and are brighter than the breast on the whole."""
+    """Masses lie inside the breast mask and are brighter than the breast as a whole."""
     contrasts = []
     for exam in exams:
         for image, mask in zip(exam.images, exam.masks, strict=True):
@@ -78,7 +78,7 @@ def test_the_nipple_lies_at_the_far_end_of_the_breast(exams: ExamSet) -> None:
 
 
 def test_a_mass_has_the_same_label_in_both_views(exams: ExamSet) -> None:
-    """A label of a mass occurs in the views of one breast only, at most once in each."""
+    """The label of a mass occurs in the views of one breast only, at most once in each."""
     for exam in exams:
         found = [(str(exam.labels[i]), view) for view in range(len(VIEWS)) for i in exam.masses(view)]
         assert len(found) == len(set(found))
@@ -115,7 +115,7 @@ def test_more_exams_than_seeds_are_refused() -> None:
 
 
 def test_inverted_images_come_out_bright() -> None:
-    """An exam stored as MONOCHROME1 looks the same way round as all others: dense tissue brighter than fat."""
+    """An exam stored as MONOCHROME1 looks like all others: dense tissue is brighter than fat."""
     seed = next(s for s in range(5000) if _inverted(s))
     exam: CanonicalExam = canonical_exam(phantom.generate(seed), FRAME)
     outside = exam.images[(exam.masks & BREAST) == 0]

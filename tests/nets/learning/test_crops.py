@@ -1,4 +1,4 @@
-"""Squares of tissue with their masks: where they lie, how they come back, and how agreement is counted."""
+"""Squares of tissue with their masks: their places, their way back, and the count of agreement."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_mask_brought_back_to_its_tile_is_the_truth(lesion: Lesion) -> None:
 
 
 def test_nothing_is_found_outside_the_patch(lesion: Lesion) -> None:
-    """A patch that is mass all over is so on its own square of the tile only."""
+    """A patch that is all mass marks its own square of the tile only."""
     found = on_tile(np.ones((60, 60), np.float32), lesion, lesion.box, SHAPE)
     assert found.sum() == 60 * 60
     assert found[10:70, 20:80].all()
@@ -98,7 +98,7 @@ def test_equalised_greys_are_shares_of_darker_pixels() -> None:
 
 
 def test_paired_means_have_the_hand_made_difference() -> None:
-    """A way that is better by a tenth in every region is better by a tenth, with no doubt about it."""
+    """A method that is better by a tenth in every region is better by a tenth, with an interval of no width."""
     second = np.random.default_rng(0).uniform(0, 0.8, (3, 40))
     found = paired_mean(second + 0.1, second, np.arange(40) // 2)
     assert (found.effect, found.low, found.high) == pytest.approx((0.1, 0.1, 0.1))

@@ -20,7 +20,7 @@ def drawn(folder: Path) -> np.ndarray:
 
 
 def test_a_table_is_read_by_column(tmp_path: Path) -> None:
-    """Every column of a loss table is found under its name; a table that is not there has none."""
+    """Every column of a loss table is found under its name; a missing table has none."""
     (tmp_path / "bi.csv").write_text(LOSSES)
     table = read_table(tmp_path / "bi.csv")
     assert list(table) == ["step", "focal", "learning_rate", "seconds"]

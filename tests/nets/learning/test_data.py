@@ -1,4 +1,4 @@
-"""Training batches: reproducible, balanced, with the errors that serving will see."""
+"""Training batches are reproducible and balanced, and have the errors that serving will see."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_companions() -> None:
 
 
 def test_views_with_a_mass_are_preferred(exams: list[CanonicalExam]) -> None:
-    """More than the asked share of drawn views shows a mass, and views without one are drawn as well."""
+    """More than the requested share of drawn views shows a mass, and views without one are drawn as well."""
     draw, generator = Draw(exams), np.random.default_rng(0)
     spots = [draw.spot(generator) for _ in range(400)]
     share = np.mean([len(exams[exam].masses(view)) > 0 for exam, view in spots])

@@ -41,7 +41,7 @@ def exams() -> list[CanonicalExam]:
 
 @pytest.mark.parametrize("route", Route)
 def test_every_view_is_read_once_by_its_route(route: Route) -> None:
-    """The groups of a route cover all views once, and in each group every view's best route is the one asked for."""
+    """The groups of a route cover all views once, and in each group every view's best route is the requested one."""
     groups = companies(route)
     assert sorted(view for group in groups for view in group) == [0, 1, 2, 3]
     for group in groups:
@@ -68,7 +68,7 @@ def test_operating_points_keep_their_rates(exams: list[CanonicalExam]) -> None:
 
 
 def test_the_blob_floor_can_be_evaluated(exams: list[CanonicalExam]) -> None:
-    """The blob detector gives the same detections whatever views stand beside one."""
+    """The blob detector gives the same detections in a view whatever views stand beside it."""
     alone, together = (read_exams(BlobDetector(), exams[1:2], route) for route in (Route.SINGLE, Route.TRI))
     for a, b in zip(alone, together, strict=True):
         assert np.array_equal(a.boxes, b.boxes)
@@ -88,7 +88,7 @@ def test_tables_tell_counts_intervals_and_command(exams: list[CanonicalExam], tm
 
 
 def test_differences_are_paired(exams: list[CanonicalExam]) -> None:
-    """A reading compared with its equal differs by nothing; an oracle against silence by full recall on both ends."""
+    """A reading differs from its equal by nothing, and an oracle from silence by full recall at both ends."""
     found = read_exams(Oracle(), exams[1::2], Route.TRI)
     silent = [replace(result, boxes=np.zeros((0, 4)), scores=np.zeros(0)) for result in found]
     rows = differences({"a": found, "same": found, "silent": silent}, first="a")

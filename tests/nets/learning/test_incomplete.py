@@ -1,4 +1,4 @@
-"""Exams that lack views, marks and outlines: what is not known is never drawn, counted or compared with."""
+"""Exams that lack views, marks and outlines: unknown things are never drawn, counted or compared with."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def without(exam: CanonicalExam, *views: int) -> CanonicalExam:
 
 
 def test_a_view_that_is_not_there_is_never_drawn(whole: CanonicalExam) -> None:
-    """Of an exam with two views only these two are drawn, with and without masses."""
+    """An exam with two views has only these two drawn, with and without masses."""
     draw, generator = Draw([without(whole, L_CC, L_MLO)]), np.random.default_rng(0)
     assert {draw.spot(generator).view for _ in range(200)} == {R_CC, R_MLO}
 
 
 def test_sources_are_drawn_by_their_shares(whole: CanonicalExam) -> None:
-    """One exam of a set drawn three times as often comes three times as often as a hundred of the other."""
+    """One exam of a set with three times the share is drawn three times as often as a hundred of the other."""
     exams = [replace(whole, source="few"), *(replace(whole, source="many") for _ in range(100))]
     draw, generator = Draw(exams, shares={"few": 3, "many": 1}), np.random.default_rng(0)
     few = np.mean([draw.spot(generator).exam == 0 for _ in range(800)])
@@ -61,7 +61,7 @@ def test_sources_are_drawn_by_their_shares(whole: CanonicalExam) -> None:
 
 
 def test_a_source_without_exams_is_named(whole: CanonicalExam) -> None:
-    """A share of nothing is a mistake, told with what there is."""
+    """A share for an unknown set is an error, and the message lists the known sets."""
     with pytest.raises(ValueError, match="no exams of nothing; there are exams of phantom"):
         Draw([whole], shares={"nothing": 1.0})
 
@@ -81,7 +81,7 @@ def test_sizes_of_masses_are_drawn_alike(whole: CanonicalExam) -> None:
 
 
 def test_a_guessed_spacing_widens_the_scale(whole: CanonicalExam) -> None:
-    """Scale varies by 30 % where one view's spacing is a guess; views that are not there do not matter."""
+    """Scale varies by 30 % where one view's spacing is a guess; absent views do not matter."""
     guessed = whole.spacing_known.copy()
     guessed[L_CC] = False
     assert spread_of(whole) == KNOWN_SPREAD
@@ -99,7 +99,7 @@ def test_only_views_with_both_nipples_are_compared(whole: CanonicalExam) -> None
 
 
 def test_nipples_are_learnt_where_they_are_marked(whole: CanonicalExam) -> None:
-    """A place that nobody marked changes nothing of the loss, whatever stands in the array."""
+    """A nipple that nobody marked changes nothing in the loss, whatever its place in the array."""
     known = np.array([view == R_CC for view in range(4)])
     other = whole.nipples.copy()
     other[~known] = (1, 1, 1)
@@ -112,7 +112,7 @@ def test_nipples_are_learnt_where_they_are_marked(whole: CanonicalExam) -> None:
 
 
 def test_views_end_close_to_the_nipple_now_and_then(whole: CanonicalExam) -> None:
-    """Some views lose what lies beyond 12 mm of the nipple, and none loses the nipple."""
+    """Some views lose the tissue beyond 12 mm of the nipple, and none loses the nipple."""
     sample = Draw([whole]).sample(np.random.default_rng(1))
     sample = replace(sample, image=np.ones_like(sample.image), nipple=np.array([40, 60, 1], dtype=np.float32))
     ends = [int(cut_short(sample, np.random.default_rng(i)).image.any(axis=0).sum()) for i in range(40)]
@@ -220,7 +220,7 @@ def test_lesions_are_drawn_by_shares_and_kind() -> None:
 
 
 def test_sets_know_what_may_be_learnt() -> None:
-    """Outlined, masked and classed are three different things."""
+    """To be outlined, to have a mask and to have a class are three different things."""
     boxed = tile(outlined=False, mask=np.zeros((10, 10), np.bool_), known=False)
     found = LesionSet(split=Split.TRAIN, lesions=(tile(), boxed, tile(outlined=False)))
     assert [len(part) for part in (found.outlined, found.masked, found.classed)] == [1, 2, 2]

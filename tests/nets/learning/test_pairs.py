@@ -1,4 +1,4 @@
-"""What is known of marks in CC and MLO."""
+"""Knowledge of which marks in CC and MLO are the same mass."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MARKS = np.concatenate([BOXES, BESIDE])
 
 
 def exam(*masses: int, source: str = "phantom") -> CanonicalExam:
-    """The right breast with so many masses in CC and so many in MLO, at the same places."""
+    """The right breast with given numbers of masses in CC and in MLO, at the same places."""
     views = [view for view, count in zip((0, 2), masses, strict=True) for _ in range(count)]
     places = [i for count in masses for i in range(count)]
     return CanonicalExam(
@@ -34,14 +34,14 @@ def exam(*masses: int, source: str = "phantom") -> CanonicalExam:
 
 
 def test_all_is_known_of_phantoms() -> None:
-    """Marks of one object are the same, all others are not, also two that mark nothing."""
+    """Marks of one object are the same; all others are not, including two that mark nothing."""
     known = known_pairs(exam(2, 2), cc=0, marks=(MARKS, MARKS))
     assert known.tolist() == [[SAME, DIFFERENT, DIFFERENT], [DIFFERENT, SAME, DIFFERENT], [DIFFERENT] * 3]
     assert len(masses_in_both(exam(2, 2), cc=0, marks=(MARKS, MARKS))) == 2
 
 
 def test_real_breasts_with_one_mass_in_each_view_tell_of_that_mass() -> None:
-    """Both on it are the same and one beside it is not; two beside it may be anything."""
+    """Two marks on the mass are the same, one on it and one beside it are not, and two beside it may be either."""
     found = exam(1, 1, source="CBIS-DDSM")
     known = known_pairs(found, cc=0, marks=(MARKS[[0, 2]], MARKS[[0, 2]]))
     assert known.tolist() == [[SAME, DIFFERENT], [DIFFERENT, UNKNOWN]]
@@ -50,7 +50,7 @@ def test_real_breasts_with_one_mass_in_each_view_tell_of_that_mass() -> None:
 
 
 def test_other_real_breasts_tell_nothing() -> None:
-    """With two masses in a view, or none, nobody knows which mark is which."""
+    """With two masses in a view, or none, it is unknown which mark is which."""
     for counts in ((2, 1), (1, 0), (2, 2)):
         found = exam(*counts, source="CBIS-DDSM")
         assert not tells(found)
@@ -61,7 +61,7 @@ def test_other_real_breasts_tell_nothing() -> None:
 
 
 def test_a_mark_where_nothing_counts_is_unknown() -> None:
-    """What lies in a region that counts neither way may be anything."""
+    """A mark in an ignored region may be anything."""
     found = exam(1, 1)
     found.masks[0, 50:60, 0:8] = IGNORED
     known = known_pairs(found, cc=0, marks=(BESIDE, MARKS[[0]]))

@@ -1,4 +1,4 @@
-"""What trainings learnt from is noted beside their checkpoints."""
+"""The data sets of trainings are noted beside their checkpoints."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_stages_trained_on_different_days_are_told_together(tmp_path: Path) -> None:
-    """Each data set once for each role with its largest count; commands in order, without where folders lie."""
+    """The note has each data set once for each role with its largest count, and commands in order, without folders."""
     note(tmp_path, "nipple", [CBIS, phantoms(100)])
     note(tmp_path, "ipsi", [phantoms(300), phantoms(20, role=Role.VALIDATION)])
     found = noted(tmp_path)
@@ -32,7 +32,7 @@ def test_stages_trained_on_different_days_are_told_together(tmp_path: Path) -> N
 
 
 def test_a_training_that_goes_on_is_noted_once(tmp_path: Path) -> None:
-    """Noted again with other data both count: a training goes on from its checkpoint, and earlier steps stay."""
+    """A second note adds its data to the first: a training resumes from its checkpoint, and earlier steps stay."""
     for _ in range(2):
         note(tmp_path, "ipsi", [CBIS])
         note(tmp_path, "ipsi", [phantoms(3)])
@@ -42,7 +42,7 @@ def test_a_training_that_goes_on_is_noted_once(tmp_path: Path) -> None:
 
 
 def test_weights_that_a_training_begins_with_count(tmp_path: Path) -> None:
-    """What the first weights have seen is told of those that were made of them."""
+    """Weights made from earlier weights also name the data sets of those."""
     torch.manual_seed(0)
     card = WeightsCard(name="m", version="0", preset="tiny", generator_version="1", training_data=(CBIS,))
     save(tmp_path / "first.safetensors", nn.Linear(2, 2), card)
@@ -58,7 +58,7 @@ def test_commands_of_other_programs_are_nobody_s_business(tmp_path: Path, monkey
 
 
 def test_known_data_sets_come_with_their_terms() -> None:
-    """Licence and citation of known sets are filled in; of others it is said that none is stated."""
+    """Licence and citation of known sets are filled in; for others the note says that none is stated."""
     known, other, made = training_data(
         {
             "CBIS-DDSM": {"images": 9, "patients": 3, "masses": 9},

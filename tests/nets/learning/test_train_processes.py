@@ -37,13 +37,13 @@ def training(trained: Path, out: Path) -> subprocess.Popen[str]:
 
 
 def losses(folder: Path) -> list[list[str]]:
-    """The loss table of the ipsilateral stage without the seconds, which no run repeats."""
+    """The loss table of the ipsilateral stage without the seconds, which differ in every run."""
     with (folder / "ipsi.csv").open(newline="", encoding="utf-8") as file:
         return [row[:-1] for row in csv.reader(file)]
 
 
 def test_a_training_killed_in_the_middle_ends_with_the_same_weights(trained: Path, tmp_path: Path) -> None:
-    """After kill -9 between two checkpoints the same command goes on to the weights of a run that was left alone."""
+    """After kill -9 between two checkpoints the same command reaches the weights of an undisturbed run."""
     with training(trained, tmp_path) as killed:
         deadline = time.monotonic() + 120
         while not (tmp_path / "ipsi.pt").exists() and killed.poll() is None and time.monotonic() < deadline:
@@ -61,7 +61,7 @@ def test_a_training_killed_in_the_middle_ends_with_the_same_weights(trained: Pat
     assert losses(tmp_path) == losses(trained / "out")
 
 
-#: What each of several processes does: some steps of a stage, then some arithmetic with the others.
+#: Program of each of several processes: some steps of a stage, then some arithmetic with the others.
 PROCESS = """
 import sys
 from dataclasses import replace
@@ -98,7 +98,7 @@ with joined("cpu") as (workers, device):
 
 @pytest.fixture(scope="module")
 def pair(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a training by two CPU processes, with what each of them has at the end."""
+    """The folder of a training by two CPU processes, with the final state of each."""
     folder = tmp_path_factory.mktemp("pair")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -148,7 +148,7 @@ def test_gradients_statistics_and_losses_are_averaged(pair: Path) -> None:
 
 
 def test_a_process_without_others_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One process under torchrun trains as one that was started by itself, without meeting anybody."""
+    """One process under torchrun trains like one that was started by itself, without waiting for others."""
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "1")
     with joined("cpu") as (workers, device):

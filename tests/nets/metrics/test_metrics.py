@@ -64,7 +64,7 @@ def test_iou_of_a_box_with_a_mask() -> None:
 
 
 def test_given_overlaps_decide_instead_of_boxes() -> None:
-    """A detection hits by the overlaps it is given with, whatever the boxes' own."""
+    """A detection hits by the overlaps that are given with it, whatever the overlaps of the boxes."""
     far = image(0, {0.9: AWAY}, a=MASS)
     assert assign(far).tolist() == [-1]
     assert assign(replace(far, overlaps=np.array([[0.3]]))).tolist() == [0]

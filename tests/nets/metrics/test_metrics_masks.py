@@ -41,7 +41,7 @@ def test_figures_by_hand() -> None:
 
 
 def test_two_empty_masks_agree() -> None:
-    """Nothing found where nothing is scores 1 in every figure, and so does everything where everything is."""
+    """An empty mask for an empty region scores 1 in every figure, and so does a full mask for a full region."""
     assert set(figures(Confusion.of(EMPTY, EMPTY)).values()) == {1.0}
     assert set(figures(Confusion.of(FULL, FULL)).values()) == {1.0}
 
@@ -71,7 +71,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
 
 @given(MASKS, MASKS)
 def test_dice_is_symmetric_and_tied_to_jaccard(first: np.ndarray, second: np.ndarray) -> None:
-    """Dice, Jaccard and correlation do not know which mask is the truth, and Jaccard is Dice / (2 - Dice)."""
+    """Dice, Jaccard and correlation are the same if mask and truth are exchanged, and Jaccard is Dice / (2 - Dice)."""
     there, back = Confusion.of(first, second), Confusion.of(second, first)
     assert (there.dice, there.jaccard, there.mcc) == (back.dice, back.jaccard, back.mcc)
     assert there.jaccard == pytest.approx(there.dice / (2 - there.dice))

@@ -57,13 +57,13 @@ def test_the_effect_is_the_difference_of_means_over_trainings() -> None:
 
 
 def test_a_difference_that_all_patients_share_has_no_width() -> None:
-    """Where one way finds every mass and the other none, every resample differs by exactly 1."""
+    """Where one method finds every mass and the other none, every resample differs by exactly 1."""
     (paired,) = paired_recall([finding(PATIENTS)], [finding(0)], [1.0], resamples=50)
     assert (paired.effect, paired.low, paired.high) == (1.0, 1.0, 1.0)
 
 
 def test_each_fppi_is_compared_by_itself() -> None:
-    """Below the rate of its false positives a way that needs them has no recall to compare."""
+    """Below the rate of its false positives a method has no recall to compare."""
     shy = [image(patient, (0.9, AWAY), (0.5, MASS)) for patient in range(PATIENTS)]
     none, one = paired_recall([finding(PATIENTS)], [shy], [0.5, 1.0], resamples=50)
     assert (none.effect, one.effect) == (1.0, 0.0)
@@ -86,7 +86,7 @@ def test_training_spread_widens_the_interval() -> None:
 
 
 def test_paired_trainings_share_their_fortune() -> None:
-    """A gain that every seed shows is not hidden by seeds that are good or bad for both ways."""
+    """A gain that every seed shows is not hidden by seeds that are good or bad for both methods."""
     first = [finding(count) for count in (4, 7, 10)]
     second = [finding(count) for count in (3, 6, 9)]
     together, apart = (paired_recall(first, other, [1.0])[0] for other in (second, second[::-1]))
@@ -128,14 +128,14 @@ def test_scores_that_do_not_fit_are_refused() -> None:
 
 
 def test_undefined_resamples_are_left_out_of_an_interval() -> None:
-    """NaN figures do not count, and an interval of nothing else is NaN."""
+    """NaN figures do not count, and the interval of NaN figures alone is NaN."""
     low, high = interval(np.array([np.nan, 1.0, 2.0, np.nan, 3.0]))
     assert 1 <= low < 2 < high <= 3
     assert np.isnan(interval(np.full((4, 2), np.nan))[0]).all()
 
 
 def test_five_trainings_are_covered_as_five() -> None:
-    """Whatever part of the spread is between trainings, 95 % intervals of five of them hold the truth that often."""
+    """95 % intervals of five trainings hold the truth that often, whatever part of the spread is between trainings."""
     patients, nothing = np.arange(120), np.zeros((5, 120))
     for between, within in ((1.0, 0.0), (1.0, 8.0), (0.2, 3.0)):
         generator, held = np.random.default_rng(0), 0
@@ -167,7 +167,7 @@ def test_the_difference_of_differences_by_hand() -> None:
 
 
 def test_other_patients_are_resampled_apart() -> None:
-    """Two sets of patients vary by themselves, and so does their difference, unlike that of a set with itself."""
+    """Two sets of patients vary independently, and so their difference varies, unlike that of a set with itself."""
     values, nothing = np.array([[1.0, 1, 0, 0]]), np.zeros((1, 4))
     one, other = (paired_mean(values, nothing, np.arange(4) + first, resamples=500) for first in (0, 100))
     apart = difference(one, other)
@@ -179,7 +179,7 @@ def test_other_patients_are_resampled_apart() -> None:
 
 
 def test_average_precision_has_an_interval() -> None:
-    """Held against nothing it is the mean of the trainings' own; where all patients are alike it does not vary."""
+    """Against zero, the effect is the mean of the trainings; where all patients are alike it does not vary."""
     ways = [finding(9), finding(7)]
     found = mean_precision(ways, iou=0.5, resamples=50)
     assert found.effect == pytest.approx(np.mean([average_precision(way, iou=0.5) for way in ways]))
@@ -198,7 +198,7 @@ def test_a_resample_holds_as_many_patients_as_there_are(patients: int, resamples
 
 @given(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=3))
 def test_nothing_differs_from_itself(found: list[list[bool]]) -> None:
-    """Compared with itself any way of reading has the effect 0 and the interval from 0 to 0, exactly."""
+    """Compared with itself, any method has exactly the effect 0 and the interval from 0 to 0."""
     way = [training(hits) for hits in found]
     (paired,) = paired_recall(way, way, [0.5], resamples=20)
     assert (paired.effect, paired.low, paired.high) == (0, 0, 0)

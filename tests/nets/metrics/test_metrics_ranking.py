@@ -30,7 +30,7 @@ def columns(pairs: list[tuple[int, bool]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_auc_by_hand() -> None:
-    """Of four pairs three are in order: the area is 3/4."""
+    """The area is 3/4 if three of four pairs are in order."""
     assert auc(SCORES, LABELS) == 0.75
 
 
@@ -67,7 +67,7 @@ def test_operating_points_by_hand() -> None:
 
 
 def test_an_operating_point_is_not_interpolated() -> None:
-    """Scores that are all equal reach 90 % specificity only by silence."""
+    """Scores that are all equal reach 90 % specificity only by calling nothing positive."""
     assert sensitivity_at_specificity(np.full(4, 0.5), LABELS) == 0.0
 
 

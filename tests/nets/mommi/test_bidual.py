@@ -40,7 +40,7 @@ def train(network: nn.Module, inputs: tuple[Tensor, ...], mask: Tensor, *, steps
 
 @pytest.mark.parametrize("stage", [1, 2, 3])
 def test_map_has_the_shape_of_the_image(stage: Literal[1, 2, 3]) -> None:
-    """Whatever the stage of the join, two image pairs give two maps of their size."""
+    """For every stage of the join, two image pairs give two maps of their size."""
     network = BiDualNet(replace(TINY, concat_stage=stage))
     assert network(torch.rand(2, 1, 256, 128), torch.rand(2, 1, 256, 128)).shape == (2, 1, 256, 128)
 
@@ -56,7 +56,7 @@ def test_both_breasts_count() -> None:
 
 
 def test_bilateral_network_learns_one_image() -> None:
-    """Some steps on one pair at least halve the loss."""
+    """A few steps on one pair at least halve the loss."""
     torch.manual_seed(0)
     image, mask = image_with_mass()
     losses = train(BiDualNet(TINY), (image, torch.rand_like(image) * 0.3), mask, steps=25)

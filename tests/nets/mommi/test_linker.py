@@ -1,4 +1,4 @@
-"""Marks in CC and MLO compared by what the relation blocks look at."""
+"""Marks in CC and MLO compared by the attention of the relation blocks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def reading(attention: Tensor, appearance: Tensor | None = None) -> RoIReading:
 
 
 def columns(there: Tensor, back: Tensor) -> Tensor:
-    """Of marks in two views whose RoIs lie alike."""
+    """Columns of marks in two views whose RoIs lie alike."""
     return relations(Source.of(reading(there), MARKS), Source.of(reading(back), MARKS))
 
 
@@ -44,7 +44,7 @@ def test_the_attention_of_a_mark_is_that_of_its_rois_on_average_for_all_of_the_o
 
 
 def test_both_directions_are_told_apart() -> None:
-    """What MLO's mark looks at stands in columns of its own, at the same pair."""
+    """The attention of MLO's mark stands in columns of its own, at the same pair."""
     back = torch.zeros(1, 4, 4)
     back[0, 2, 0] = 0.4
     back[0, 2, 1] = 0.2
@@ -63,7 +63,7 @@ def test_a_mark_without_rois_says_nothing() -> None:
 
 
 def test_padding_of_the_other_view_is_not_looked_at() -> None:
-    """RoIs beyond those of the other view are padding, whatever is looked at there."""
+    """RoIs beyond those of the other view are padding, whatever attention falls on them."""
     padded = torch.cat([torch.rand(1, 4, 4), torch.full((1, 4, 3), 0.9)], dim=-1)
     assert torch.equal(columns(padded, padded), columns(padded[..., :4], padded[..., :4]))
 
@@ -91,7 +91,7 @@ def test_two_masses_at_one_distance_are_linked_right_by_attention() -> None:
 
 
 def test_a_linker_without_both_kinds_of_pairs_keeps_to_geometry() -> None:
-    """Where no pair is one mass nothing is fitted, and what is not geometry has no weight."""
+    """Where no pair is one mass nothing is fitted, and all columns but geometry have no weight."""
     linker = Linker(TINY)
     linker.fit([KnownPairs(columns=torch.rand(9, len(linker.weight)), same=torch.zeros(9, dtype=torch.bool))])
     assert torch.equal(linker.weight, Linker(TINY).weight)
@@ -100,7 +100,7 @@ def test_a_linker_without_both_kinds_of_pairs_keeps_to_geometry() -> None:
 
 
 def test_weights_of_before_there_was_a_linker_link_by_geometry(tmp_path: Path) -> None:
-    """A file without the linker's tensors is read, and the network links as one that was not fitted."""
+    """A file without the linker's tensors can be read, and the network links as one that was not fitted."""
     network = MommiNet(TINY)
     held: dict[str, Any] = {name: x for name, x in network.state_dict().items() if not name.startswith("linker.")}
     network.state_dict = lambda: held  # type: ignore[method-assign, assignment]

@@ -41,7 +41,7 @@ def test_the_order_of_candidates_does_not_matter() -> None:
 
 
 def test_no_candidates_are_no_detections() -> None:
-    """Nothing in, nothing out, in the right shapes."""
+    """No candidates give no detections, in the right shapes."""
     merged, scores = merge(torch.zeros(0, 4), torch.zeros(0), two_masses(), limit=20)
     assert merged.shape == (0, 4)
     assert scores.shape == (0,)

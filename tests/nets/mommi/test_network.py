@@ -106,7 +106,7 @@ def test_the_order_of_the_views_does_not_matter(network: MommiNet) -> None:
     ],
 )
 def test_routes_of_incomplete_exams(network: MommiNet, slots: list[View], routes: list[Route]) -> None:
-    """A view is read with the companions that are there, and its route says which."""
+    """A view is read with the companions that are present, and its route says which."""
     assert [out.route for out in network.read(exam(slots))] == routes
 
 
@@ -122,7 +122,7 @@ def test_breasts_that_do_not_register_are_not_compared(network: MommiNet) -> Non
 
 
 def test_a_missing_nipple_is_said(network: MommiNet) -> None:
-    """An untrained nipple network is not believed: the apex stands in, and a warning starts with the view's name."""
+    """An untrained nipple network is not trusted: the apex replaces it, and a warning starts with the view's name."""
     for view, out in zip(exam(), network.read(exam()), strict=True):
         assert out.nipple[2] < 0.5
         assert out.nipple[0] == pytest.approx(100, abs=1)
@@ -130,7 +130,7 @@ def test_a_missing_nipple_is_said(network: MommiNet) -> None:
 
 
 class _NippleInTheCorner(torch.nn.Module):
-    """Is sure of a nipple at the chest wall, far above the apex."""
+    """Claims with certainty a nipple at the chest wall, far above the apex."""
 
     def forward(self, image: Tensor) -> Tensor:
         heat = torch.zeros(len(image), 1, 32, 16)
@@ -139,7 +139,7 @@ class _NippleInTheCorner(torch.nn.Module):
 
 
 def test_a_nipple_that_is_not_trusted_is_told_with_no_confidence() -> None:
-    """However sure the nipple network is, a place far from the apex leaves with confidence 0 and a warning."""
+    """A place far from the apex gets confidence 0 and a warning, however sure the nipple network is."""
     network = detector()
     network.nipple = _NippleInTheCorner()  # type: ignore[assignment]
     for view, out in zip(exam(), network.read(exam()), strict=True):

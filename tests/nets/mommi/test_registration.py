@@ -56,7 +56,7 @@ def test_nipples_are_aligned() -> None:
 
 
 def test_stretch_is_held() -> None:
-    """A much thinner breast is stretched by no more than the allowed ratio, and the overlap tells it."""
+    """A much thinner breast is stretched by no more than the allowed ratio, and the overlap shows it."""
     thin = breast(depth=15, middle=64, half=55)
     registration = register(MAIN, thin)
     step = (registration.grid[0, 64, 1, 0] - registration.grid[0, 64, 0, 0]).item() * WIDTH / 2

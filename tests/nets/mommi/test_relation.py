@@ -21,7 +21,7 @@ def block(*, null_token: bool, geometry: int = 48) -> RelationBlock:
 
 
 def attend(built: RelationBlock, main: Tensor, aux: Tensor, *, valid: Tensor, ok: bool = True) -> Tensor:
-    """What main gains from aux, with some fixed geometry."""
+    """Features that main gains from aux, with some fixed geometry."""
     generator = torch.Generator().manual_seed(3)
     geometry = torch.randn(1, main.shape[1], aux.shape[1], 48, generator=generator)
     weights = built.attention(main, aux, aux_valid=valid, geometry=geometry, geometry_ok=torch.tensor([ok]))

@@ -34,12 +34,12 @@ def exams(tmp_path_factory: pytest.TempPathFactory) -> list[CanonicalExam]:
 
 
 def given(exams: list[CanonicalExam], schedule: Schedule) -> TaskSet:
-    """Four exams to learn from and one to be watched on."""
+    """Four exams to learn from and one for validation."""
     return TaskSet(preset=TINY, exams=exams, watched=exams[:1], schedule=schedule, device=CPU)
 
 
 def test_only_the_head_behind_its_first_layer_learns(exams: list[CanonicalExam], tmp_path: Path) -> None:
-    """Backbone, proposals and first layer are what they were; relation blocks and classifier are not."""
+    """Backbone, proposals and first layer are unchanged; relation blocks and classifier are not."""
     torch.manual_seed(0)
     network = IpsiDualNet(TINY)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -100,7 +100,7 @@ class _Says:
 
 
 def test_false_marks_in_patients_become_decoys(exams: list[CanonicalExam]) -> None:
-    """The highest marks that touch no mass are told; marks on a mass, faint ones and those of phantoms are not."""
+    """The highest marks that touch no mass are listed; marks on a mass, faint ones and those of phantoms are not."""
     mass = np.array([[10, 10, 30, 30]], dtype=np.float32)
     real = replace(
         exams[0],

@@ -18,7 +18,7 @@ def candidates(route: Route, *, column: int, number: int = 400) -> Candidates:
 
 
 def test_a_scorer_that_was_not_fitted_repeats_the_fusion_map() -> None:
-    """Before it is fitted, the score is the third column whatever the route."""
+    """Before the fit, the score is the third column for every route."""
     evidence = torch.tensor([[0.9, 0.1, 0.3], [0.2, 0.8, 0.7]])
     for route in Route:
         assert torch.allclose(Scorer()(evidence, route), evidence[:, 2])
@@ -33,7 +33,7 @@ def test_the_branch_that_knows_is_believed() -> None:
 
 
 def test_a_branch_that_takes_no_part_in_a_route_has_no_weight() -> None:
-    """However well the bilateral map knows, the ipsilateral route does not listen to it."""
+    """The ipsilateral route ignores the bilateral map, however well the map knows the truth."""
     scorer = Scorer()
     scorer.fit([candidates(Route.IPSI, column=1)])
     assert scorer.weight[list(Route).index(Route.IPSI), 1].abs() < 1e-4

@@ -1,6 +1,6 @@
-"""What each part of MommiNet-v2 depends on, and what it must not depend on: shown by changing one input at a time.
+"""Each part of MommiNet-v2 depends on its own inputs and on no others, shown by changing one input at a time.
 
-The networks are untrained; their last layers are spread out, so that whatever is read shows in what comes out.
+The networks are untrained; their last layers are spread out, so that every input they read shows in their output.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ R_CC, L_CC, R_MLO, L_MLO = View.R_CC, View.L_CC, View.R_MLO, View.L_MLO
 
 
 def noise(*shape: int, seed: int) -> Tensor:
-    """The same numbers in [0, 1] whatever ran before."""
+    """The same numbers in [0, 1], whatever code ran before."""
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """What the head reads of the two views of one breast: row 0 is the view asked for, row 1 the other."""
+    """Input of the head from the two views of one breast: row 0 is the view asked for, row 1 the other."""
 
     #: [2, R, C * 49].
     features: Tensor
@@ -44,8 +44,8 @@ class Pair:
     nipple: Tensor
     #: [2] millimetres per pixel.
     spacing: Tensor
-    #: Index of the other view of each view. The other view has none itself: otherwise whatever is changed in it would
-    #: reach the view asked for by way of the first relation block, though the second read its own.
+    #: Index of the other view of each view. The other view has none itself: otherwise any change in it would reach the
+    #: view asked for through the first relation block, even if the second read its own.
     partner: tuple[int, int] = (1, -1)
     geometry_ok: bool = True
 
@@ -123,7 +123,7 @@ def test_the_head_reads_all_of_its_own_view(changed: str) -> None:
 
 @pytest.mark.parametrize("changed", OTHER_VIEW)
 def test_a_missing_view_is_not_read(changed: str) -> None:
-    """Where the other view is missing, nothing that stands in its place in the batch changes a logit."""
+    """Where the other view is missing, no value in its place in the batch changes a logit."""
     alone, filled = (replace(seen, partner=(-1, -1)) for seen in (pair(), OTHER_VIEW[changed]))
     assert torch.equal(judged(head(), alone), judged(head(), filled))
 
@@ -131,7 +131,7 @@ def test_a_missing_view_is_not_read(changed: str) -> None:
 @pytest.mark.parametrize("changed", ["boxes", "nipple", "spacing"])
 @pytest.mark.parametrize("side", [OTHER_VIEW, OWN_VIEW], ids=["other", "own"])
 def test_geometry_that_is_not_trusted_is_not_read(side: dict[str, Pair], changed: str) -> None:
-    """Where a nipple is not to be trusted, neither places nor lengths of either view change a logit."""
+    """Where a nipple cannot be trusted, neither places nor lengths of either view change a logit."""
     usual, untrusted = (replace(seen, geometry_ok=False) for seen in (pair(), side[changed]))
     assert torch.equal(judged(head(), usual), judged(head(), untrusted))
 
@@ -144,7 +144,7 @@ def test_an_ablation_without_nipples_reads_none(side: dict[str, Pair], geometry:
 
 
 def test_the_head_tells_the_views_apart() -> None:
-    """Equal boxes at equal nipples but other features in the other view do not read as equal views do."""
+    """Views with equal boxes and nipples but different features are not read as equal views."""
     seen = pair()
     alike = replace(seen, features=seen.features[:1].repeat(2, 1, 1))
     assert differ(judged(head(), seen), judged(head(), alike))
@@ -152,7 +152,7 @@ def test_the_head_tells_the_views_apart() -> None:
 
 @pytest.mark.parametrize("gained", [0.1, -0.1])
 def test_a_relation_is_added_before_the_relu(gained: float) -> None:
-    """What a RoI gains from the other view is added to its features before they are rectified, in both layers."""
+    """A RoI's gain from the other view is added to its features before they are rectified, in both layers."""
     built = head()
     made: list[Tensor] = []
     read: list[Tensor] = []
@@ -195,7 +195,7 @@ def test_the_fusion_network_reads_all_evidence(changed: int) -> None:
 
 
 def exam(slots: Iterable[View], *, changed: View | None = None) -> list[ViewInput]:
-    """Noise in a breast, another for each view; one view's noise can be another than usual."""
+    """Noise in a breast, different in each view; one view's noise can be changed."""
     y, x = torch.meshgrid(torch.arange(HEIGHT) + 0.5, torch.arange(WIDTH) + 0.5, indexing="ij")
     breast = (x / 100) ** 2 + ((y - 128) / 70) ** 2 <= 1
     return [
@@ -211,7 +211,7 @@ def exam(slots: Iterable[View], *, changed: View | None = None) -> list[ViewInpu
 
 @pytest.fixture(scope="module")
 def network() -> MommiNet:
-    """An untrained detector whose branches all say something."""
+    """An untrained detector whose branches all find something."""
     torch.manual_seed(4)
     built = MommiNet(TINY).eval()
     for layer in (built.fusion.logit, built.bi.head.logit, built.ipsi.head.classifier):
@@ -232,7 +232,7 @@ def test_a_view_is_compared_with_the_opposite_breast_only(network: MommiNet) -> 
 
 @pytest.mark.parametrize("changed", [R_CC, L_CC])
 def test_the_opposite_breast_reaches_the_fused_map(network: MommiNet, changed: View) -> None:
-    """Of two opposite views, a change in either changes the fused map of both."""
+    """A change in either of two opposite views changes the fused map of both."""
     slots = (R_CC, L_CC)
     usual, other = (network.read(exam(slots, changed=view)) for view in (None, changed))
     assert all(found.route is Route.BI for found in usual)

@@ -93,7 +93,7 @@ def test_a_checkpoint_older_than_a_field_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
-    """The error names network, step and terms; neither checkpoint nor table know the step."""
+    """The error names network, step and terms; neither checkpoint nor table contains the step."""
     with pytest.raises(LossNotFinite, match=r"line: the loss at step 30 is inf from \{'error': inf\}"):
         Run("line", Line(breaks_at=30), SCHEDULE, tmp_path).finish()
     assert not (tmp_path / "line.pt").exists()
@@ -131,7 +131,7 @@ def test_the_law_of_steps_falls_to_a_tenth_twice() -> None:
 
 
 def test_gradient_descent_with_momentum_learns(tmp_path: Path) -> None:
-    """The other optimiser is as the schedule says and reduces the loss."""
+    """The other optimiser has the parameters of the schedule and reduces the loss."""
     schedule = replace(SCHEDULE, optimiser="sgd", law="steps", weight_decay=1e-4)
     (group,) = optimiser_of(Line().network, schedule).param_groups
     assert (group["momentum"], group["weight_decay"]) == (0.9, 1e-4)
@@ -142,7 +142,7 @@ def test_gradient_descent_with_momentum_learns(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_has_a_recipe(preset: str) -> None:
-    """A recipe has a schedule for each stage, exams for fusion alone and exams for watching and for calibration."""
+    """A recipe has a schedule for each stage, exams for fusion alone, and exams for validation and for calibration."""
     recipe = RECIPES[preset]
     assert set(recipe.schedules) == set(Stage)
     assert 0 < recipe.fusion_exams < recipe.exams

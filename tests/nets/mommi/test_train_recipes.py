@@ -1,4 +1,4 @@
-"""Recipes that are too large for a test, on small exams; and what a weights file is made from."""
+"""Recipes that are too large for a test, on small exams, and the making of a weights file."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_losses_are_single_precision_whatever_the_convolutions_are(stage: Stage,
             terms.append(task.losses(0))
     for name, loss in terms[1].items():
         assert loss.dtype == torch.float32
-        # Which RoIs are drawn hangs on the last digits of their scores, so their losses may differ.
+        # The draw of RoIs depends on the last digits of their scores, so their losses may differ.
         if not name.startswith("roi"):
             assert loss.item() == pytest.approx(terms[0][name].item(), rel=0.05)
 
@@ -108,7 +108,7 @@ def test_the_light_backbone_begins_as_that_of_the_plain_network(tmp_path: Path) 
 
 
 def test_a_process_draws_its_own_part_of_a_batch(exams: list[CanonicalExam]) -> None:
-    """The first process draws from the numbers of a process alone, the second from others; each draws half."""
+    """The first process draws from the same numbers as a single process, the second from others; each draws half."""
     schedule = RECIPES["tiny"].schedules[Stage.BI]
     sets = [
         TaskSet(preset=PRESETS["tiny"], exams=exams, watched=[], schedule=schedule, device=CPU, workers=workers)

@@ -91,7 +91,7 @@ def test_random_fields_and_relations_keep_full_precision() -> None:
 
 
 def test_a_part_that_nothing_calls_is_an_error() -> None:
-    """A network whose reading goes around one of its parts is not written without it in silence."""
+    """A network whose reading bypasses one of its parts is not silently written without that part."""
     network = network_of("crunet_segmenter")
     with pytest.raises(ValueError, match="nothing calls its part field"):
         recorded(network, PLACES["crunet_segmenter"], lambda: network(torch.zeros(2, 1, 32, 32)))
@@ -119,13 +119,13 @@ def _config(folder: Path) -> ModelConfig:
     ids=["unknown", "elsewhere"],
 )
 def test_what_cannot_be_exported_is_told_in_a_sentence(arguments: list[str], said: str, tmp_path: Path) -> None:
-    """A model without weights is named beside those that there are."""
+    """A model without weights is refused by name, beside the models that have some."""
     with pytest.raises(ExportUnusable, match=said):
         CliRunner().invoke(app, ["export", "--out", str(tmp_path), *arguments], catch_exceptions=False)
 
 
 def test_an_export_never_mixes_with_what_is_there(tmp_path: Path) -> None:
-    """A folder that holds something is not written into."""
+    """A folder that is not empty is not written into."""
     (tmp_path / "something").touch()
     with pytest.raises(ExportUnusable, match="is not empty"):
         CliRunner().invoke(app, ["export", "--out", str(tmp_path)], catch_exceptions=False)

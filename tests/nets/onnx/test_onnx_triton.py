@@ -56,7 +56,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def client(shipped: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[triton.InferenceServerClient]:
-    """A client of a Triton that serves what ``export`` wrote."""
+    """A client of a Triton that serves the files of ``export``."""
     if not triton_home().exists():
         (pytest.fail if os.environ.get("CI") else pytest.skip)("Triton is missing (deploy/triton-setup)")
     out = tmp_path_factory.mktemp("exported")
@@ -98,6 +98,6 @@ def test_an_exam_without_candidates_asks_no_part(client: triton.InferenceServerC
 
 
 def test_a_bad_request_is_refused_as_by_the_shipped_model(client: triton.InferenceServerClient) -> None:
-    """The stage keeps its own checks: what is no patch never reaches a part."""
+    """The stage keeps its own checks: invalid patches never reach a part."""
     with pytest.raises(InferenceServerException, match=r"\[0, 1\] and be finite"):
         ask(client, noise(1) * 2)

@@ -57,7 +57,7 @@ def test_every_mass_has_one_centre_and_its_box() -> None:
 
 
 def test_where_nothing_counts_nothing_is_learnt() -> None:
-    """Ignored cells have no loss whatever they say, but a mass within them is still learnt."""
+    """Ignored cells have no loss for any output, but a mass within them is still learnt."""
     target = target_of(sample([[8, 40, 32, 64]], (slice(0, 80), slice(0, 64))))
     assert target.ignored[:12].all()
     assert not target.ignored[13, 5]
@@ -70,7 +70,7 @@ def test_where_nothing_counts_nothing_is_learnt() -> None:
 
 
 def test_the_losses_are_least_where_they_should() -> None:
-    """A right map and right boxes cost nothing; an empty view costs what is falsely marked and no box."""
+    """A right map and right boxes cost nothing; an empty view costs its false marks and no box."""
     target = target_of(sample([[8, 40, 32, 64]]))
     right = torch.logit(target.bell.clamp(1e-6, 1 - 1e-6))[None]
     nothing = torch.zeros_like(target.ignored)[None]
@@ -82,7 +82,7 @@ def test_the_losses_are_least_where_they_should() -> None:
 
 
 def test_windows_show_a_mass_and_move_its_box() -> None:
-    """Whatever is drawn, the window holds a mass whole, and its box lies on the same tissue."""
+    """Any drawn window holds a mass whole, and the mass's box lies on the same tissue."""
     view = sample([[40, 100, 60, 120]])
     view.image[100:120, 40:60] = 1
     for seed in range(20):
@@ -107,7 +107,7 @@ def test_forward_says_what_its_docstring_says(preset: object) -> None:
 
 
 def test_a_view_is_read_the_same_in_any_company(network: PlainNet, exam: CanonicalExam) -> None:
-    """No view sees another: read together or alone the boxes are the same, at most twenty, best first."""
+    """Views are read independently: together or alone the boxes are the same, at most twenty, best first."""
     together = PlainDetector(network).read(exam, [0, 1, 2, 3])
     for view, (boxes, scores) in enumerate(together):
         alone = PlainDetector(network).read(exam, [view])[0]
@@ -119,7 +119,7 @@ def test_a_view_is_read_the_same_in_any_company(network: PlainNet, exam: Canonic
 
 
 def test_it_learns_one_view(exam: CanonicalExam) -> None:
-    """Sixty steps on one view find its mass with the best box."""
+    """After sixty steps on one view its best box finds the mass."""
     torch.manual_seed(0)
     network, view = PlainNet(TINY), int(exam.box_views[0])
     shown, target = plain(exam, view), target_of(plain(exam, view))

@@ -45,12 +45,12 @@ def calls(grey: int, rule: Otsu) -> float:
 
 
 def test_the_first_threshold_parts_two_greys() -> None:
-    """Every threshold from the lower grey on parts as well; the lowest is taken."""
+    """Every threshold from the lower grey on separates them equally well; the lowest is taken."""
     assert otsu_threshold(counts(g10=5, g200=3)) == 10
 
 
 def test_the_threshold_has_the_largest_variance_between_its_parts() -> None:
-    """Of greys 0, 100 and 140 with 6, 2 and 2 pixels the first is parted from the others: 24 * 120² > 16 * 115²."""
+    """Greys 0, 100 and 140 with 6, 2 and 2 pixels are split after the first: 24 * 120² > 16 * 115²."""
     assert otsu_threshold(counts(g0=6, g100=2, g140=2)) == 0
     assert otsu_threshold(counts(g0=6, g20=2, g140=2)) == 20
 
@@ -62,7 +62,7 @@ def test_one_grey_is_not_parted(histogram: np.ndarray) -> None:
 
 
 def test_large_maps_do_not_overflow() -> None:
-    """Counts whose product passes a 32-bit integer are parted all the same."""
+    """Counts whose product exceeds a 32-bit integer are split correctly."""
     assert otsu_threshold(counts(g10=2_000_000_000, g240=2_000_000_000)) == 10
 
 
@@ -88,7 +88,7 @@ def test_a_sliver_is_no_class() -> None:
 
 
 def test_the_printed_algorithm_is_unsound_on_benign_masses() -> None:
-    """Of uniformly benign masses with a blurred rim the literal second threshold gets hardly one in twenty right."""
+    """The literal second threshold gets hardly one in twenty uniformly benign masses with a blurred rim right."""
     assert calls(128, Otsu.LITERAL) > 0.95
 
 
@@ -115,14 +115,14 @@ def test_the_score_is_the_mean_grey_of_the_mass_without_its_rim(grey: int, score
 
 
 def test_a_thin_mass_is_scored_by_its_rim() -> None:
-    """Where nothing is left inside the rim the whole mask counts."""
+    """Where no pixels remain inside the rim, the whole mask counts."""
     map_ = np.zeros((32, 32), dtype=np.uint8)
     map_[10, 5:15] = 255
     assert malignancy(map_, 100) == 1
 
 
 def test_erosion_takes_a_square_from_every_edge_but_the_maps() -> None:
-    """The mask loses what lies nearer than two pixels to its edge, also along diagonals, and none at the map's edge."""
+    """The mask loses all pixels within two of its edge, also along diagonals, but none at the map's edge."""
     mask = np.random.default_rng(0).random((30, 40)) < 0.9
     mask[:12, :12] = True
     expected = binary_erosion(mask, np.ones((5, 5)), border_value=1)

@@ -63,7 +63,7 @@ def found() -> LesionSet:
 
 @pytest.mark.parametrize("greys", [2, 1000])
 def test_unpooling_by_place_is_unpooling_by_index(greys: int) -> None:
-    """Pooled and put back values are bit for bit those of pooling indices, ties included."""
+    """Values pooled and put back are bit for bit those of pooling indices, ties included."""
     x = torch.randint(greys, (3, 5, 8, 12)).float() / greys
     pooled, places = max_pool(x)
     expected, indices = functional.max_pool2d(x, 2, return_indices=True)
@@ -89,7 +89,7 @@ def test_the_paper_preset_has_the_parameters_of_its_layers() -> None:
 
 
 def test_every_preset_has_a_recipe() -> None:
-    """Whatever can be built can be trained by name."""
+    """Every preset can be trained by name."""
     assert set(RECIPES) == set(PRESETS)
 
 
@@ -120,7 +120,7 @@ def test_a_patch_is_read_alike_alone_and_in_a_batch(architecture: Architecture) 
 
 @pytest.mark.parametrize("architecture", [Architecture.UNET, Architecture.RESCUNET])
 def test_skips_begin_closed_and_open_by_learning(architecture: Architecture) -> None:
-    """The encoder's features count for nothing in a decoder at first, but their weights have a gradient."""
+    """The encoder's features have no effect in a decoder at first, but their weights have a gradient."""
     torch.manual_seed(0)
     decoder = RescuNet(replace(TINY, architecture=architecture)).decoder[0]
     x, skipped = torch.rand(2, TINY.widths[0], 4, 4), torch.rand(2, TINY.widths[0], 8, 8)
@@ -154,7 +154,7 @@ def test_the_target_paints_the_class_into_the_mask() -> None:
 
 
 def test_a_mass_of_unknown_class_may_be_either() -> None:
-    """Its pixels have no gradient between benign and malignant, and are pulled up from below."""
+    """Pixels of a mass of unknown class have no gradient between benign and malignant, and are pulled up from below."""
     logits = torch.tensor([[[-1.0, 0.5, 3.0]]], requires_grad=True)
     classes = Classes(malignant=torch.tensor([True]), known=torch.tensor([False]))
     target = soft_target(logits, torch.ones(1, 1, 3, dtype=torch.bool), classes)
@@ -165,7 +165,7 @@ def test_a_mass_of_unknown_class_may_be_either() -> None:
 
 
 def test_a_mass_has_the_target_of_its_pixels_as_a_whole() -> None:
-    """The second term is that of the mean log odds inside each mass of known class; without mixed supervision none."""
+    """The second term is of the mean log odds inside each mass of known class, with mixed supervision only."""
     logits = torch.tensor([[[0.0, 2.0, -9.0]], [[1.0, 1.0, 1.0]]])
     masks = torch.tensor([[[True, True, False]], [[True, True, True]]])
     classes = Classes(malignant=torch.tensor([True, False]), known=torch.tensor([True, False]))
@@ -250,7 +250,7 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
 
 
 def write(root: Path, split: Split) -> None:
-    """Put 25 exams with a mass each into a cache."""
+    """Put 25 exams with one mass each into a cache."""
     masses = [of(split.seeds[i], malignant=i < 12) for i in range(25)]
     folder = folder_of(split, root)
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What served models share, as far as it needs no Triton."""
+"""The code that served models share, tested without Triton."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CARD = WeightsCard(name="unetpp_segmenter", version="1", preset="slim", generato
 
 
 def configuration(**parameters: str) -> Configuration:
-    """What Triton hands over for a model that reads patches of 64 pixels."""
+    """The configuration that Triton hands to a model that reads patches of 64 pixels."""
     said = {"weights": "weights.safetensors", "weights_sha256": "ab", "preset": "slim", "margin": "1.5"} | parameters
     config = {
         "name": "unetpp_segmenter",
@@ -71,7 +71,7 @@ def test_as_many_threads_as_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_specimens_are_what_models_accept() -> None:
-    """What models are warmed up with lies in [0, 1], and every view shows a breast."""
+    """The inputs that warm models up lie in [0, 1], and every view shows a breast."""
     views = exam_specimen(Frame(height=64, width=32, spacing_mm=1.0))
     assert len({view.view for view in views}) == 4
     assert all(view.breast_mask.sum() > 100 and 0 <= view.image.min() < view.image.max() <= 1 for view in views)

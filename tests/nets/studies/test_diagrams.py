@@ -19,7 +19,7 @@ DRAWN = [(name, preset) for name in SYSTEMS for preset in ("tiny", "paper")]
 
 
 def test_every_system_has_a_diagram() -> None:
-    """What Triton serves can be drawn."""
+    """Every system that Triton serves can be drawn."""
     assert set(SYSTEMS) <= set(DIAGRAMS)
 
 
@@ -44,7 +44,7 @@ def test_every_preset_can_be_read(name: str, preset: str) -> None:
 
 
 def test_a_diagram_follows_its_preset() -> None:
-    """Other channels give other words in the picture."""
+    """Different channels give different words in the picture."""
     texts = {block.text for block in crunet(SLIM).blocks.values()}
     assert "layer 4\n128 × 5×5" in texts
     assert "random field\n7×7 neighbours\n10 passes" in texts

@@ -26,7 +26,7 @@ from tetraview_nets.yolo_msp import presets as yolo
 from tetraview_nets.yolo_msp.network import YoloMsp
 
 FRAME = Frame(height=64, width=32, spacing_mm=2.0)
-#: Of each split.
+#: Number of exams in each split.
 EXAMS = 25
 
 
@@ -70,7 +70,7 @@ def test_every_mass_of_a_view_becomes_a_crop() -> None:
 
 
 def test_two_stages_outline_inside_their_crops_alone() -> None:
-    """Without a box nothing is outlined; two boxes give what either gives, as the greater probability counts."""
+    """Without a box nothing is outlined; two boxes give the outlines of both, as the greater probability counts."""
     torch.manual_seed(0)
     network, exam = Segmenter(TINY).eval(), exam_of(1)
     first, second = Box(6, 20, 18, 32), Box(12, 24, 26, 38)
@@ -187,7 +187,7 @@ def test_the_effort_is_equal(study: StageStudy) -> None:
 
 
 def test_an_ended_training_is_not_repeated(study: StageStudy) -> None:
-    """What a training left is read again, also by another process."""
+    """The results of an ended training are read again, also by another process."""
     before = {path: path.stat().st_mtime_ns for path in study.folder.rglob("*") if path.is_file()}
     replace(study).train()
     assert before == {path: path.stat().st_mtime_ns for path in study.folder.rglob("*") if path.is_file()}

@@ -51,7 +51,7 @@ def test_the_papers_sizes_have_its_number_of_parameters() -> None:
 
 
 def test_the_plain_network_has_the_same_encoder_and_fewer_nodes() -> None:
-    """Of four levels of skips v19U-Net++ has ten nodes and four heads, the U-Net four nodes and one head."""
+    """With four levels of skips v19U-Net++ has ten nodes and four heads, and the U-Net four nodes and one head."""
     with torch.device("meta"):
         nested, simple = Segmenter(PAPER).network, Segmenter(plain(PAPER)).network
     assert [sum("convolutions.0.weight" in name for name in net.state_dict()) for net in (nested, simple)] == [10, 4]
@@ -61,7 +61,7 @@ def test_the_plain_network_has_the_same_encoder_and_fewer_nodes() -> None:
 
 
 def test_every_preset_can_be_trained_and_read_at_its_size() -> None:
-    """Whatever can be built has a recipe and a patch that its pooling divides."""
+    """Every preset has a recipe and a patch that its pooling divides."""
     assert set(RECIPES) == set(PRESETS) == set(SYSTEM.presets)
     assert all(preset.patch.size % preset.stride == 0 for preset in PRESETS.values())
 
@@ -81,7 +81,7 @@ def test_patches_are_read_alone_as_in_a_batch(preset: SegmenterPreset) -> None:
 
 
 def test_a_reading_does_not_depend_on_the_grey_curve() -> None:
-    """What keeps the order of greys keeps the outline, as each patch is equalised by itself."""
+    """A change that keeps the order of greys keeps the outline, as each patch is equalised by itself."""
     network = Segmenter(TINY).eval()
     patches = torch.randint(0, 6, (2, 32, 32)) / 5
     bright, dark = (network.read(each).probability for each in (patches, 0.1 + 0.5 * patches**2))
@@ -118,7 +118,7 @@ def material(masses: LesionSet, outlined: list[Lesion] | None = None) -> Materia
 
 
 def test_the_control_teaches_other_outlines_of_the_same_pictures(masses: LesionSet) -> None:
-    """Dealing keeps every outline once, leaves the first patch of a draw as it is and changes what is outlined."""
+    """Dealing keeps every outline once, leaves the first patch of a draw as it is and changes its outline."""
     given = dealt(masses)
     assert sorted(map(id, given)) == sorted(map(id, masses))
     own, other = OutlineTask(material(masses)), OutlineTask(material(masses, given))
@@ -163,7 +163,7 @@ def everywhere(preset: SegmenterPreset) -> Segmenter:
 
 
 def test_figures_of_a_network_that_outlines_whole_patches(masses: LesionSet) -> None:
-    """All of every mass is found, Dice is that of the square with the mass, and masses are grouped by their size."""
+    """Every mass is found whole, Dice is that of the square with the mass, and masses are grouped by size."""
     network = everywhere(TINY)
     rows = {(row.boxes, row.masses, row.averaged, row.figure): row for row in figures(network, masses, device=CPU)}
     whole = rows["true", "all", MEAN, "dice"]
@@ -196,7 +196,7 @@ def mass_of(seed: int) -> Lesion:
 
 
 def test_the_study_compares_what_its_trainings_left(tmp_path: Path) -> None:
-    """Architectures are contrasted by the seeds that both have ended; what the control still gains is said."""
+    """Architectures are contrasted by the seeds that both have ended; the control's remaining gain is reported."""
     shown = [mass_of(Split.TEST.seeds[i]) for i in range(25)]
     folder = folder_of(Split.TEST, tmp_path)
     folder.mkdir(parents=True)

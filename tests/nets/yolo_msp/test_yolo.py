@@ -199,7 +199,7 @@ def test_a_reading_is_whole() -> None:
 
 
 def test_views_are_read_by_themselves() -> None:
-    """What is found in a view does not depend on the views beside it."""
+    """The detections in a view do not depend on the views beside it."""
     network = detector()
     together = network.read(exam())
     for view, out in zip(exam(), together, strict=True):
@@ -218,7 +218,7 @@ def test_views_are_read_by_themselves() -> None:
     ids=["none", "twice", "small"],
 )
 def test_what_is_no_exam_is_refused(views: list[ViewInput], said: str) -> None:
-    """No view, a view twice or another frame raises an error that says what is read."""
+    """No view, a view twice or another frame raises an error that names the input which can be read."""
     with pytest.raises(ValueError, match=said):
         detector().read(views)
 
@@ -255,7 +255,7 @@ def test_the_input_size_changes_every_ten_steps() -> None:
 
 
 def test_boxes_of_a_window_lie_on_its_masses() -> None:
-    """Whatever is drawn, box and bright square of an exam coincide: shifted, turned upside down and scaled."""
+    """In every drawn window, box and bright square of an exam coincide: shifted, turned upside down and scaled."""
     images, masks = np.full((4, 256, 128), 20, np.uint8), np.ones((4, 256, 128), np.uint8)
     images[:, 60:90, 20:60] = 220
     exam = CanonicalExam(
@@ -283,7 +283,7 @@ def test_boxes_of_a_window_lie_on_its_masses() -> None:
 
 @pytest.mark.parametrize("name", ["tiny", "slim", "fine"])
 def test_presets_that_are_trained_here_read_the_frames_of_mommi(name: str) -> None:
-    """The nipple network that is taken over sees what it was trained on, and detectors can be compared on one cache."""
+    """The adopted nipple network sees the frame it was trained on, and detectors can be compared on one cache."""
     mommi = MOMMI[PRESETS[name].mommi]
     assert PRESETS[name].frame == mommi.frame
     assert PRESETS[name].nipple_backbone == mommi.nipple_backbone
@@ -312,7 +312,7 @@ def run(*arguments: object) -> str:
 
 @pytest.fixture(scope="module")
 def study(trained: Path) -> Path:
-    """The folder of the tiny trainings, with two of this detector and the claims they were compared for."""
+    """The folder of the tiny trainings, with two trainings of this detector and the claims they were compared for."""
     seeds, places = ("--seed", 0, "--seed", 1), ("--out", trained / "yolo", "--cache-root", trained / "cache")
     run("study", "--preset", "tiny", "--exams", 8, "--control-exams", 8, *seeds, *places)
     return trained

@@ -41,7 +41,7 @@ def test_the_map_adds_up_filled_boxes_over_the_number_of_sizes() -> None:
 
 
 def test_at_level_zero_everything_above_zero_hangs_together() -> None:
-    """λ = 0 keeps what is above 0, not the whole image: overlapping boxes become their union, the third its own."""
+    """λ = 0 keeps pixels above 0, not the whole image: overlapping boxes become their union, the third stays alone."""
     first, second = read(THREE, level=0.0)
     assert first.box == (2, 2, 10, 10)
     assert second.box == (12, 12, 16, 16)
@@ -98,7 +98,7 @@ def test_boxes_come_back_in_canonical_pixels() -> None:
 
 
 def test_an_image_without_candidates_has_no_detections() -> None:
-    """Nothing found, nothing reported, at any level."""
+    """Without candidates nothing is reported, at any level."""
     assert read(candidates(), level=0.0) == read(candidates(), level=0.6) == []
 
 
@@ -110,7 +110,7 @@ def test_an_outline_runs_along_the_edges_of_pixels() -> None:
 
 
 def test_ties_are_ordered_by_place() -> None:
-    """Equal scores come from left to right, whatever the order of the candidates."""
+    """Components of equal score come from left to right, whatever the order of the candidates."""
     left, right = ((1, 5, 4, 8), 0.5), ((12, 5, 15, 8), 0.5)
     for found in (candidates(left, right), candidates(right, left)):
         assert [each.box[0] for each in read(found, level=0.0)] == [1, 12]

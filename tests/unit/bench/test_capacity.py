@@ -35,7 +35,7 @@ def test_the_recursion_agrees_with_the_formula() -> None:
 
 
 def test_a_plan_keeps_a_reserve_and_a_short_wait() -> None:
-    """There are workers enough for the rate with a reserve, and one less would not do."""
+    """The plan has enough workers for the rate with a reserve, and one less would not do."""
     wanted = {"rate": 2.8, "service": 4.0, "variation": 0.3, "longest_wait": 30.0}
     assert workers_for(**wanted) == 16
     assert workers_for(**(wanted | {"longest_wait": 0.01})) > 16

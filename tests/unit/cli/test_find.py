@@ -52,7 +52,7 @@ def tetraview(folder: Path, *arguments: str) -> Result:
 
 
 def test_a_study_leads_to_its_exams(data: Path, image: Instance) -> None:
-    """Each of our AE titles that a study was sent to has an exam, told with state, remark, reading and page."""
+    """Each of our AE titles that a study was sent to has an exam, listed with state, remark, reading and page."""
     shown = tetraview(data, image.study_instance_uid).stdout
     study = image.study_instance_uid
     for title in ("TETRAVIEW", "TETRA_B"):
@@ -73,7 +73,7 @@ def test_an_accession_number_leads_to_its_exams(data: Path, image: Instance) -> 
 
 @pytest.mark.parametrize("arguments", [("2.25.99",), ("--accession", "A 18")])
 def test_what_has_not_come_is_said(data: Path, arguments: tuple[str, ...]) -> None:
-    """A study or order without an image here is a sentence that says where to look next."""
+    """A study or order without an image here gets a sentence that says where to look next."""
     ran = tetraview(data, *arguments)
     assert isinstance(ran.exception, SettingsInvalid)
     assert "`tetraview senders`" in str(ran.exception)

@@ -36,7 +36,7 @@ ANSWER = "north refused the SEG object: 0x0122 SOP class not supported"
 
 @pytest.fixture
 def exams(tmp_path: Path) -> list[str]:
-    """Two exams, each with an object that the PACS refused and one that another destination is owed."""
+    """Two exams, each with an object that the PACS refused and one that is owed to another destination."""
     engine = open_engine(f"sqlite:///{tmp_path}/ledger.sqlite")
     ledger = Ledger(engine, clock=lambda: NOW)
     found = []
@@ -93,7 +93,7 @@ def test_jobs_lists_what_waits_and_what_was_refused(tmp_path: Path, exams: list[
 
 
 def test_jobs_fit_a_terminal_of_80_columns(exams: list[str], ledger: Ledger) -> None:
-    """A terminal gets a table whose last answer is wrapped between words, and nothing of it is cut."""
+    """A terminal gets a table whose last answer is wrapped between words and not cut."""
     terminal = Console(width=80, file=StringIO())
     terminal.print(jobs_table(ledger.jobs()))
     shown = terminal.file.getvalue()  # type: ignore[attr-defined]
@@ -105,7 +105,7 @@ def test_jobs_fit_a_terminal_of_80_columns(exams: list[str], ledger: Ledger) -> 
 
 
 def test_requeue_takes_one_exam_one_destination_or_all(tmp_path: Path, exams: list[str], ledger: Ledger) -> None:
-    """Only what is named is queued again, and the answer says how much that was."""
+    """Only the named objects are queued again, and the answer says how many."""
     assert "0 objects queued again" in tetraview(tmp_path, "requeue", "--destination", "south").stdout
     assert "1 object queued again" in tetraview(tmp_path, "requeue", exams[0]).stdout
     assert refused(ledger) == [exams[1]]
@@ -116,7 +116,7 @@ def test_requeue_takes_one_exam_one_destination_or_all(tmp_path: Path, exams: li
 
 
 def test_requeue_of_nothing_in_particular_is_a_mistake(tmp_path: Path, exams: list[str], ledger: Ledger) -> None:
-    """Without a word nothing is sent to anybody."""
+    """Without an argument nothing is queued again."""
     ran = tetraview(tmp_path, "requeue")
     assert ran.exit_code == 2
     assert "--all" in ran.stderr

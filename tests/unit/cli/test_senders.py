@@ -1,4 +1,4 @@
-"""Senders on the command line, and what the doctor says of them."""
+"""Senders on the command line, and the doctor's remarks on them."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_senders_are_shown_allowed_and_forgotten(config: Path) -> None:
 
 
 def test_a_sender_can_be_let_in_before_the_service_runs(tmp_path: Path) -> None:
-    """Where there is no ledger yet one is made, and its place and the settings file are said."""
+    """Where there is no ledger yet one is made, and its place and the settings file are printed."""
     file = tmp_path / "tetraview.toml"
     file.write_text('data_dir = "data"\n')
     said = run(file, "senders", "allow", "CT@10.0.0.5")
@@ -76,7 +76,7 @@ def test_a_sender_can_be_let_in_before_the_service_runs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sender", ["CT", "CT@host", "*@10.0.0.5", "@10.0.0.5"])
 def test_a_sender_that_cannot_be_is_told(config: Path, sender: str) -> None:
-    """What is no AE title at an IP address is an error of one sentence."""
+    """A sender that is no AE title at an IP address is refused in one sentence."""
     with pytest.raises(SettingsInvalid, match="is no AE title of one sender"):
         run(config, "senders", "allow", sender)
     with pytest.raises(SettingsInvalid, match="no sender"):
@@ -86,7 +86,7 @@ def test_a_sender_that_cannot_be_is_told(config: Path, sender: str) -> None:
 # pynetdicom leaves a socket that was never connected to the garbage collector, which closes it at once.
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 def test_the_doctor_warns_of_what_the_network_can_see(config: Path, tmp_path: Path) -> None:
-    """Open to the network without TLS or senders the doctor remarks on it; certificates that do not fit are a fault."""
+    """The doctor remarks on a port that is open without TLS or senders; certificates that do not fit are a fault."""
     assert {"network", "senders", "pages"}.isdisjoint(remarks(config))
     config.write_text(config.read_text() + '[dicom]\nhost = "0.0.0.0"\nport = 1\n[web]\nhost = "::"\n')
     said = remarks(config)

@@ -38,7 +38,7 @@ RESULT = ResultObject(
 
 @pytest.fixture(autouse=True)
 def _collected() -> Iterator[None]:
-    """What pynetdicom left is collected here, not in the middle of another file's test."""
+    """Sockets that pynetdicom left are collected here, not in the middle of another file's test."""
     yield
     gc.collect()
 
@@ -49,7 +49,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Pacs:
-    """A pynetdicom SCP of storage commitment that notes what it was asked and how its reports were answered."""
+    """A pynetdicom SCP of storage commitment that notes the requests and the answers to its reports."""
 
     def __init__(self, *, status: int = 0x0000, reports: int = 0, failed: int | None = None) -> None:
         self.asked: list[Dataset] = []
@@ -108,7 +108,7 @@ class Pacs:
 
 
 class Outbox:
-    """Notes the reports and says that the first has come."""
+    """Notes the reports and signals that the first has come."""
 
     def __init__(self) -> None:
         self.reports: list[CommitmentReport] = []
@@ -157,7 +157,7 @@ def test_a_report_within_the_association_is_taken(outbox: Outbox, failed: int | 
 
 @pytest.mark.parametrize("status", [0x0110, 0x0213])
 def test_a_pacs_in_trouble_is_asked_later(outbox: Outbox, status: int) -> None:
-    """Processing failures and lack of resources pass."""
+    """Processing failures and lack of resources are temporary."""
     pacs = Pacs(status=status)
     with pacs.serving() as destination, pytest.raises(DestinationUnavailable, match=f"0x{status:04X}"):
         ask(destination, outbox)
@@ -165,20 +165,20 @@ def test_a_pacs_in_trouble_is_asked_later(outbox: Outbox, status: int) -> None:
 
 @pytest.mark.parametrize("status", [0x0118, 0x0124, 0x0211])
 def test_a_pacs_that_refuses_is_not_asked_again(outbox: Outbox, status: int) -> None:
-    """Who knows no storage commitment, or does not allow it to us, is final."""
+    """A refusal by a PACS that knows no storage commitment, or does not allow it to us, is final."""
     pacs = Pacs(status=status)
     with pacs.serving() as destination, pytest.raises(DeliveryRefused, match=f"0x{status:04X}"):
         ask(destination, outbox)
 
 
 def test_a_pacs_without_storage_commitment_is_told_with_the_remedy(outbox: Outbox) -> None:
-    """Where the presentation context is not accepted, people read what to do."""
+    """Where the presentation context is not accepted, the message says what to do."""
     with Pacs().serving(Verification) as destination, pytest.raises(DeliveryRefused, match="commitment = false"):
         ask(destination, outbox)
 
 
 def test_a_pacs_that_is_away_is_asked_later(outbox: Outbox) -> None:
-    """A refused connection is no answer."""
+    """A refused connection counts as no answer."""
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         there = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=reserved.getsockname()[1])

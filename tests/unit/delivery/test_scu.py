@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:py
 
 @pytest.fixture(autouse=True)
 def _collected() -> Iterator[None]:
-    """What pynetdicom left is collected here, not in the middle of another file's test."""
+    """Sockets that pynetdicom left are collected here, not in the middle of another file's test."""
     yield
     gc.collect()
 
@@ -125,7 +125,7 @@ def acceptance(file: Path) -> bytes:
     ("status", "answer"), [(0xB000, ""), (0x0111, ""), (0xA700, "answered 0xA700 out of resources")]
 )
 def test_files_that_a_receiver_keeps_count_as_stored(file: Path, status: int, answer: str) -> None:
-    """Stored with a warning is stored, as for results; what was not is told in words."""
+    """A file stored with a warning counts as stored, as for results; a file not stored is reported in words."""
     with pacs(lambda _: status) as port:
         sent = list(store_files([file], destination(port), calling_ae_title="TEST"))
     assert sent == [(file, answer)]
@@ -190,14 +190,14 @@ def test_we_call_and_are_called_by_our_titles(file: Path) -> None:
 
 @pytest.mark.parametrize("status", [0x0000, 0xB000, 0xB006, 0xB007, 0x0111])
 def test_success_warning_and_duplicate_mean_delivered(file: Path, status: int) -> None:
-    """The destination has the object, and the words say with which remark."""
+    """The destination has the object, and the message says with which remark."""
     with pacs(lambda _: status) as port:
         assert deliver(file, RESULT, destination(port)).startswith(f"0x{status:04X} ")
 
 
 @pytest.mark.parametrize("status", [0xA700, 0xA701, 0x0110, 0x0213])
 def test_a_destination_in_trouble_is_tried_again(file: Path, status: int) -> None:
-    """Out of resources and processing failures pass."""
+    """Lack of resources and processing failures are temporary."""
     with pacs(lambda _: status) as port, pytest.raises(DestinationUnavailable, match=f"0x{status:04X}"):
         deliver(file, RESULT, destination(port))
 
@@ -210,7 +210,7 @@ def test_an_object_that_is_refused_is_not_tried_again(file: Path, status: int) -
 
 
 def test_only_listed_statuses_mean_delivered() -> None:
-    """Of all 65536 statuses just five say that the destination has the object."""
+    """Just five of all 65536 statuses say that the destination has the object."""
     delivered = [status for status in range(0x10000) if outcome_of(status)[0] is Outcome.DELIVERED]
     assert delivered == [0x0000, 0x0111, 0xB000, 0xB006, 0xB007]
     refused = {status for status in range(0x10000) if outcome_of(status)[0] is Outcome.REFUSED}
@@ -219,7 +219,7 @@ def test_only_listed_statuses_mean_delivered() -> None:
 
 
 def test_a_class_that_is_not_accepted_is_refused(file: Path) -> None:
-    """A destination without our SOP class says so for good."""
+    """A destination without our SOP class is a permanent fault."""
     with pacs(sop_class=str(SegmentationStorage)) as port, pytest.raises(DeliveryRefused, match="does not accept SR"):
         deliver(file, RESULT, destination(port))
 
@@ -233,7 +233,7 @@ def test_a_wrong_called_title_is_refused(file: Path) -> None:
 
 
 def test_a_transient_rejection_is_tried_again(file: Path) -> None:
-    """A destination that is full for the moment (A-ASSOCIATE-RJ 2/3/2) passes."""
+    """A rejection by a destination that is full for the moment (A-ASSOCIATE-RJ 2/3/2) is temporary."""
     rejection = bytes((3, 0, 0, 0, 0, 4, 0, 2, 3, 2))
 
     def reject(connection: socket.socket) -> None:
@@ -258,7 +258,7 @@ def test_nobody_listening_is_tried_again(file: Path) -> None:
 
 
 def test_a_host_without_an_address_is_tried_again(file: Path) -> None:
-    """A name that cannot be resolved may be resolved tomorrow."""
+    """A name that cannot be resolved is a temporary fault, since it may be resolved tomorrow."""
     with pytest.raises(DestinationUnavailable, match=r"no host pacs\.invalid"):
         deliver(file, RESULT, destination(104, host="pacs.invalid"))
 
@@ -333,13 +333,13 @@ def test_without_an_answer_nobody_knows_and_the_object_is_sent_again(
 
 
 def test_a_file_that_is_gone_is_a_fault_of_our_storage(tmp_path: Path) -> None:
-    """No destination is blamed for our own disk."""
+    """A fault of our own disk is not blamed on the destination."""
     with pytest.raises(StorageUnavailable, match=r"sr\.dcm"):
         deliver(tmp_path / "sr.dcm", RESULT, destination(104))
 
 
 def test_no_error_names_the_patient(file: Path) -> None:
-    """What a destination's refusal says can be logged, even when its own comment could not."""
+    """The message of a destination's refusal can be logged, even when the destination's own comment could not."""
     status = Dataset()
     status.Status, status.ErrorComment = 0xC000, "bad patient ZZCANARY"
     with pacs(lambda _: status) as port, pytest.raises(DeliveryRefused) as caught:

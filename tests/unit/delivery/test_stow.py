@@ -37,7 +37,7 @@ def module(*, stored: str = "", reason: int | None = None, warning: int | None =
 
 @dataclass
 class Archive:
-    """A DICOMweb service that answers as told, and remembers what it was asked."""
+    """A DICOMweb service that answers as told, and remembers the requests."""
 
     #: Status and content of the answer to a store.
     status: int = 200
@@ -120,7 +120,7 @@ def test_an_object_is_sent_as_its_file_is(archive: Archive, file: Path) -> None:
 
 
 def test_a_warning_is_a_delivery(archive: Archive, file: Path) -> None:
-    """An object that was stored with a warning was stored, and the warning is kept in words."""
+    """An object that was stored with a warning counts as stored, and the warning is kept in words."""
     archive.status, archive.content = 202, module(warning=0xB000)
     assert deliver(file, RESULT, there(archive)) == "202 0xB000 stored, data elements coerced"
 
@@ -128,7 +128,7 @@ def test_a_warning_is_a_delivery(archive: Archive, file: Path) -> None:
 @pytest.mark.parametrize("reason", [0xA900, 0xC000, 0x0122, 0x0124, 0xC122])
 @pytest.mark.parametrize("status", [202, 409])
 def test_a_permanent_reason_is_a_dead_letter(archive: Archive, file: Path, status: int, reason: int) -> None:
-    """What a service will never store is refused for good, with its reason."""
+    """An object that a service will never store is refused for good, with the reason."""
     archive.status, archive.content = status, module(reason=reason)
     with pytest.raises(DeliveryRefused, match=f"web refused the SR object: {status}, 0x{reason:04X}"):
         deliver(file, RESULT, there(archive))
@@ -136,7 +136,7 @@ def test_a_permanent_reason_is_a_dead_letter(archive: Archive, file: Path, statu
 
 @pytest.mark.parametrize("reason", [0xA700, 0x0110])
 def test_a_passing_reason_is_tried_again(archive: Archive, file: Path, reason: int) -> None:
-    """What a service cannot store now is sent again later."""
+    """An object that a service cannot store now is sent again later."""
     archive.status, archive.content = 409, module(reason=reason)
     with pytest.raises(DestinationUnavailable, match=f"0x{reason:04X}"):
         deliver(file, RESULT, there(archive))
@@ -159,7 +159,7 @@ def test_what_people_can_put_right_is_tried_again(archive: Archive, file: Path, 
 
 
 def test_a_service_is_left_alone_as_long_as_it_asks(archive: Archive, file: Path) -> None:
-    """Retry-After is kept with the fault, for whoever decides when to try again."""
+    """Retry-After is kept with the fault, for the decision when to try again."""
     archive.status, archive.headers = 503, {"Retry-After": "120"}
     with pytest.raises(DestinationUnavailable) as caught:
         deliver(file, RESULT, there(archive))
@@ -168,7 +168,7 @@ def test_a_service_is_left_alone_as_long_as_it_asks(archive: Archive, file: Path
 
 @pytest.mark.parametrize("reason", [0x0111, 45070, 45071])
 def test_a_duplicate_is_delivered_only_if_it_is_found(archive: Archive, file: Path, reason: int) -> None:
-    """A service that says it has the object already is asked for it; only its answer counts."""
+    """A service that claims to have the object already is asked for it, and only its answer counts."""
     archive.status, archive.content = 409, module(reason=reason)
     with pytest.raises(DestinationUnavailable, match="did not say for sure"):
         deliver(file, RESULT, there(archive))
@@ -222,7 +222,7 @@ def test_a_token_is_read_for_each_object(archive: Archive, file: Path, tmp_path:
 
 
 def test_a_token_that_cannot_be_read_now_is_waited_for(archive: Archive, file: Path, tmp_path: Path) -> None:
-    """Nothing is sent without the token, which is being renewed or is a fault that the doctor names."""
+    """Nothing is sent without the token; a missing one is being renewed or is a fault that the doctor names."""
     token = tmp_path / "absent"
     destination = there(archive, token_file=token)
     with pytest.raises(DestinationUnavailable, match=r"token_file .*absent cannot be read"):
@@ -251,7 +251,7 @@ def test_certificates_are_checked(file: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n", b"nonsense\r\n\r\n"])
 def test_a_service_that_stops_talking_is_given_up(file: Path, said: bytes) -> None:
-    """Silence before or within an answer ends within the time that is set."""
+    """A request that meets silence before or within an answer ends within the configured time."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         held: list[socket.socket] = []
@@ -272,21 +272,21 @@ def test_a_service_that_stops_talking_is_given_up(file: Path, said: bytes) -> No
 
 
 def test_an_endless_answer_is_not_read(archive: Archive, file: Path) -> None:
-    """An answer is read as far as a reasonable one goes."""
+    """An answer is read only up to a reasonable length."""
     archive.content = bytes(2 << 20)
     with pytest.raises(DestinationUnavailable, match="too much"):
         deliver(file, RESULT, there(archive))
 
 
 def test_a_result_that_is_gone_is_not_the_destinations_fault(archive: Archive, tmp_path: Path) -> None:
-    """A file that cannot be read is a fault of ours and is said before anything is sent."""
+    """A file that cannot be read is a fault of ours and is reported before anything is sent."""
     with pytest.raises(StorageUnavailable, match="absent"):
         deliver(tmp_path / "absent.dcm", RESULT, there(archive))
     assert archive.requests == []
 
 
 def test_the_doctor_asks_without_storing(archive: Archive) -> None:
-    """Whether a service is there is found out by a query for one study."""
+    """A query for one study shows whether a service is there."""
     echo(there(archive))
     assert [path for path, _, _ in archive.requests] == ["/dicom-web/studies?limit=1"]
 
@@ -306,6 +306,6 @@ def test_the_doctor_asks_without_storing(archive: Archive) -> None:
     ],
 )
 def test_an_address_that_cannot_be_one_is_a_sentence(fields: dict[str, Any], sentence: str) -> None:
-    """A destination has one address of one kind, and what is wrong with it is said."""
+    """A destination has one address of one kind, and a sentence names any fault in it."""
     with pytest.raises(ValueError, match=sentence):
         Destination(name="web", **fields)

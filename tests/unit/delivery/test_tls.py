@@ -37,7 +37,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.Pyte
 
 @pytest.fixture(autouse=True)
 def _collected() -> Iterator[None]:
-    """What pynetdicom left is collected here, not in the middle of another file's test."""
+    """Sockets that pynetdicom left are collected here, not in the middle of another file's test."""
     yield
     gc.collect()
 
@@ -112,7 +112,7 @@ def test_an_object_is_delivered_by_tls(folder: Path, pacs: Destination) -> None:
     ],
 )
 def test_nothing_is_sent_where_tls_does_not_hold(folder: Path, pacs: Destination, what: str, reason: str) -> None:
-    """Without TLS or our certificate, or to a peer that is untrusted or of another name, delivery fails with why."""
+    """Delivery without TLS or our certificate, or to an untrusted or misnamed peer, fails with the reason."""
     changes: dict[str, object] = {
         "plain": {"tls_ca_file": None, "tls_certificate": None, "tls_key": None},
         "without ours": {"tls_certificate": None, "tls_key": None},
@@ -136,7 +136,7 @@ def test_certificates_that_cannot_be_read_now_are_waited_for(folder: Path) -> No
 
 
 def test_a_peer_without_tls_is_told(folder: Path) -> None:
-    """Where TLS is set and the peer speaks plain DICOM, that is what is said."""
+    """Where TLS is set and the peer speaks plain DICOM, the message says so."""
     entity = AE("PACS")
     entity.add_supported_context(Verification)
     server = entity.start_server(("127.0.0.1", 0), block=False)
@@ -171,6 +171,6 @@ def test_files_are_sent_by_tls(folder: Path, pacs: Destination) -> None:
 
 @pytest.mark.parametrize("to", ["PACS", "PACS@host", "PACS@host:0", "PACS@host:70000", "SEVENTEEN LETTERS@host:104"])
 def test_a_receiver_is_written_in_one_way(to: str) -> None:
-    """What is not AETITLE@host:port is refused in a sentence."""
+    """A receiver that is not AETITLE@host:port is refused in a sentence."""
     with pytest.raises(SettingsInvalid, match="is not AETITLE@host:port"):
         receiver_of(to)

@@ -17,7 +17,7 @@ boxes = st.builds(
 
 @given(affines, number, number)
 def test_an_affine_map_is_undone_by_its_inverse(affine: Affine, x: float, y: float) -> None:
-    """There and back again is the same point."""
+    """A point mapped there and back is the same point."""
     assert affine.inverse(affine((x, y))) == pytest.approx((x, y), abs=1e-6)
 
 
@@ -72,5 +72,5 @@ def test_views_know_their_companions(view: View) -> None:
     ],
 )
 def test_the_route_follows_the_views_present(missing: set[View], route: Route) -> None:
-    """A view is read with the companions that are there."""
+    """A view is read with the companions that are present."""
     assert Route.of(View.L_CC, frozenset(set(View) - missing)) is route

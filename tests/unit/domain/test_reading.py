@@ -15,7 +15,7 @@ MODEL = {
     "generator_version": "1",
     "training_data": "synthetic phantom",
 }
-#: As it was written before there were segmenters.
+#: A document as it was written before there were segmenters.
 FINDING = {
     "label": "L1-CC",
     "lesion": "L1",
@@ -57,7 +57,7 @@ def test_a_reading_of_an_earlier_version_is_still_read() -> None:
 
 
 def test_the_models_of_a_reading_are_those_that_ran_in_order() -> None:
-    """One that outlined and graded stands there once; a reading of no view names none."""
+    """A model that outlined and graded is named once; a reading of no view names none."""
     reading = TypeAdapter(Reading).validate_python(READING | {"segmenter": MODEL | {"name": "mommi_classifier"}})
     assert [model.name for model in reading.models] == ["mommi", "mommi_classifier"]
     nothing = TypeAdapter(Reading).validate_python(READING | {"model": None, "classifier": None})
@@ -66,7 +66,7 @@ def test_the_models_of_a_reading_are_those_that_ran_in_order() -> None:
 
 
 def test_a_reading_says_what_all_its_models_were_trained_on_and_keeps_the_words() -> None:
-    """Detector and classifier have seen different data: the sentence names both, and is stored as it was."""
+    """Where detector and classifier have seen different data, the sentence names both, and is stored unchanged."""
     adapter = TypeAdapter(Reading)
     real = MODEL | {"data_sets": ["CDD-CESM", "CBIS-DDSM"]}
     reading = adapter.validate_python(READING | {"model": real})

@@ -1,4 +1,4 @@
-"""What is said of the training of weights."""
+"""Statements about the training of weights."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_one_sentence_is_made_of_all_names(names: list[str], sentence: str) -> N
 
 
 def test_data_that_only_chose_thresholds_was_not_trained_on() -> None:
-    """The sentence is about what weights were fitted to."""
+    """The sentence is about the data that weights were fitted to."""
     assert trained_on([CBIS, phantoms(5, role=Role.VALIDATION)]) == ("CBIS-DDSM",)
     assert trained_on([]) == (UNNAMED,)
 
@@ -54,13 +54,13 @@ def test_data_that_only_chose_thresholds_was_not_trained_on() -> None:
     ],
 )
 def test_a_card_that_does_not_describe_data_sets_is_refused(stored: dict[str, object]) -> None:
-    """A model's answer is not trusted: what is not a description of data sets is told as such."""
+    """A model's answer is not trusted: one that does not describe data sets is refused as such."""
     with pytest.raises(ValueError, match=r"data set|numbers|Role"):
         data_sets_of(stored)
 
 
 def test_an_older_card_with_words_of_its_own_names_nothing() -> None:
-    """Only the words of our own older cards stand for phantoms."""
+    """Only the wording of our own older cards stands for phantoms."""
     assert data_sets_of({"training_data": "synthetic phantom", "training": {"exams": 3}}) == (phantoms(3),)
     assert data_sets_of({"training_data": "somebody's images"}) == ()
     assert data_sets_of({}) == ()

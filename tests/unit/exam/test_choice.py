@@ -30,7 +30,7 @@ WHOLE = {"field_mm2": 72000.0, "acquired_at": "20260102101500"}
 def test_the_better_of_two_images_fills_the_slot(
     image: Any, better: dict[str, Any], worse: dict[str, Any], reason: str
 ) -> None:
-    """Of two images for one slot the better one is read, in either order, and the other is told why it is not."""
+    """The better of two images for one slot is read, in either order, and the other has a reason."""
     first, second = image(View.L_CC, uid="2", **(WHOLE | better)), image(View.L_CC, uid="1", **(WHOLE | worse))
     for order in permutations([first, second]):
         choice = choose_images(order)
@@ -56,7 +56,7 @@ def test_synthetic_images_fill_slots_only_among_themselves(image: Any) -> None:
 
 
 def test_parts_of_a_breast_are_a_mosaic(image: Any) -> None:
-    """Several images that each show a part fill no slot; one that shows a part alone, or a whole one beside, does."""
+    """Several images that each show a part fill no slot; a single partial image, or a whole one beside them, does."""
     tiles = [image(View.R_MLO, uid=uid, partial=True) for uid in "12"]
     choice = choose_images(tiles)
     assert (choice.images, choice.mosaics) == ({}, (View.R_MLO,))
@@ -82,7 +82,7 @@ FACTS = st.tuples(st.booleans(), st.booleans(), FIELDS, st.sampled_from("abc"))
 def test_none_of_the_best_images_was_acquired_later_than_the_one_read(
     image: Any, facts: list[tuple[bool, bool, float, str]]
 ) -> None:
-    """Whatever comes, every image is read or told why not, and of the best ones the latest is read."""
+    """Every image is read or has a reason why not, and the latest of the best ones is read."""
     images = [
         image(View.L_CC, uid=f"{n}", partial=partial, displaced=displaced, field_mm2=field, acquired_at=moment)
         for n, (partial, displaced, field, moment) in enumerate(facts)

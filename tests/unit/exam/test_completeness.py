@@ -12,7 +12,7 @@ SETTINGS = Completeness(quiet_seconds=20, timeout_seconds=300, longest_seconds=3
 
 
 def due(*, filled: int, silence: float, age: float | None = None, **facts: bool) -> bool:
-    """Whether an exam is due whose first image is of an age and whose last one came so long ago, seconds."""
+    """Whether an exam is due, given the age of its first image and the time since its last one, seconds."""
     first = START - timedelta(seconds=silence if age is None else age)
     last = START - timedelta(seconds=silence)
     return is_due(filled=filled, first_image_at=first, last_image_at=last, now=START, settings=SETTINGS, **facts)
@@ -29,17 +29,17 @@ def test_an_exam_is_due_when_quiet_or_timed_out(*, filled: int, silence: float, 
 
 @pytest.mark.parametrize("filled", [2, 4])
 def test_an_exam_that_is_being_sent_waits(filled: int) -> None:
-    """As long as an association is open that sends the exam it is not closed, however quiet it is."""
+    """While an association that sends the exam is open, the exam is not closed, however quiet it is."""
     assert not due(filled=filled, silence=1000, is_sending=True)
 
 
 @pytest.mark.parametrize("filled", [2, 4])
 def test_no_exam_waits_for_ever(filled: int) -> None:
-    """An hour after its first image an exam is read although images keep coming and a sender is at it."""
+    """An hour after its first image an exam is read even if images keep coming and an association is open."""
     assert not due(filled=filled, silence=1, age=3599.9, is_sending=True)
     assert due(filled=filled, silence=1, age=3600, is_sending=True)
 
 
 def test_a_person_can_have_an_exam_read_at_once() -> None:
-    """Whoever asks for a reading does not wait."""
+    """A person who asks for a reading does not wait."""
     assert due(filled=1, silence=0, forced=True, is_sending=True)

@@ -44,7 +44,7 @@ def test_an_exam_is_read_as_far_as_its_policy_goes(
 
 
 def test_a_person_can_have_an_exam_read_that_its_policy_skips(image: Any) -> None:
-    """Asking for the reading lifts the requirement, and the exam still says what is missing."""
+    """A request for the reading lifts the requirement, and the exam still names the missing views."""
     verdict = judge([image(view, uid=str(view)) for view in THREE], requires="four", forced=True)
     assert (verdict.state, verdict.remark) == (ExamState.READING, Remark.INCOMPLETE)
 
@@ -56,7 +56,7 @@ def test_tomosynthesis_alone_is_skipped(image: Any) -> None:
 
 
 def test_tomosynthesis_beside_images_that_are_not_read_is_no_reason(image: Any) -> None:
-    """An exam that has two-dimensional images, which are not read, is not said to be tomosynthesis only."""
+    """An exam with two-dimensional images that are not read is not called tomosynthesis only."""
     decisions = (Decision.TOMOSYNTHESIS, Decision.IMPLANT)
     verdict = judge([image(None, decision=decision, uid=decision) for decision in decisions])
     assert (verdict.state, verdict.remark) == (ExamState.SKIPPED, Remark.NO_IMAGE)
@@ -82,7 +82,7 @@ def test_a_mosaic_is_said_where_it_leaves_a_slot_empty(image: Any) -> None:
 )
 @pytest.mark.parametrize("forced", [False, True])
 def test_images_of_two_identities_are_held(image: Any, facts: dict[str, str], attribute: str, *, forced: bool) -> None:
-    """An exam whose images disagree about patient, order or day is never read, whoever asks for it."""
+    """An exam whose images disagree about patient, order or day is never read, even on request."""
     known = {"accession_key": "a", "study_date_key": "a"}
     images = [image(View.L_CC, uid="1", **known), image(View.R_CC, uid="2", **(known | facts))]
     verdict = judge(images, forced=forced)
@@ -91,7 +91,7 @@ def test_images_of_two_identities_are_held(image: Any, facts: dict[str, str], at
 
 
 def test_an_image_that_is_not_read_can_have_an_exam_held(image: Any) -> None:
-    """Also an ineligible mammogram of another patient shows that a study is mixed up; a foreign report does not."""
+    """An ineligible mammogram of another patient also shows that a study is mixed up; a foreign report does not."""
     ours = image(View.L_CC, uid="1")
     assert judge([ours, image(None, uid="2", patient_key="q")]).state is ExamState.HELD
     noted = image(None, uid="2", patient_key="q", decision=Decision.NOT_MAMMOGRAPHY)
@@ -107,7 +107,7 @@ def test_an_empty_order_or_date_contradicts_nothing(image: Any, keys: dict[str, 
 
 
 def test_images_of_an_exam_that_is_not_read_say_so(image: Any) -> None:
-    """No image of a held or skipped exam is said to be read, and each names the reason of its exam."""
+    """No image of a held or skipped exam is marked as read, and each names the reason of its exam."""
     for verdict in (
         judge([image(View.L_CC, uid="1"), image(View.R_CC, uid="2", patient_key="q")]),
         judge([image(View.L_CC, uid="1"), image(View.R_CC, uid="2")], requires="four"),
@@ -118,13 +118,13 @@ def test_images_of_an_exam_that_is_not_read_say_so(image: Any) -> None:
 
 
 def test_what_an_earlier_version_did_not_keep_contradicts_nothing(image: Any) -> None:
-    """Images that were recorded before identities were kept are of no other patient for that."""
+    """Images that were recorded before identities were kept are not taken for another patient's."""
     older = image(View.L_CC, uid="1", patient_key=None, accession_key=None, study_date_key=None)
     assert judge([older, image(View.R_CC, uid="2", accession_key="a", study_date_key="d")]).state is ExamState.READING
 
 
 def test_a_view_that_came_and_is_not_read_is_not_said_to_be_missing(image: Any) -> None:
-    """An exam with an implant view and a tomosynthesis in place of two views names both, and what did not come."""
+    """An exam with an implant view and a tomosynthesis in place of two views names both, and the missing view."""
     images = [
         image(View.R_CC, uid="1", shows=View.R_CC),
         image(None, uid="2", decision=Decision.IMPLANT, shows=View.L_CC),

@@ -25,7 +25,7 @@ SPACING_MM = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
-    """How a canonical frame of 400×200 pixels lies in an image."""
+    """Position of a canonical frame of 400×200 pixels in an image."""
 
     spacing_mm: float = SPACING_MM
     canonical_to_native: Affine
@@ -78,7 +78,7 @@ def test_only_detections_at_the_threshold_of_their_route_become_findings() -> No
 
 
 def test_an_operating_point_that_the_weights_lack_is_named() -> None:
-    """A name without thresholds is a mismatch that lists what there is."""
+    """A name without thresholds is a mismatch that lists the known names."""
     with pytest.raises(ModelMismatch, match="operating point other, they have: balanced"):
         find(exam(), GEOMETRIES, operating_point="other")
 
@@ -142,7 +142,7 @@ def test_an_unsure_nipple_is_none_and_gives_no_distance() -> None:
 
 
 def test_the_same_mass_in_both_projections_is_one_lesion() -> None:
-    """What the detector takes for one mass in CC and MLO is one lesion, and its findings say how surely."""
+    """Marks in CC and MLO that the detector takes for one mass are one lesion, and its findings give the certainty."""
     cc, mlo, other = mass(100, 240, score=0.7), mass(100, 250, score=0.8), mass(100, 350, score=0.9)
     found = findings(
         view(View.L_CC, cc), view(View.L_MLO, mlo, other), pairs=(pair(cc, mlo, 0.93), pair(cc, other, 0.04))
@@ -155,7 +155,7 @@ def test_the_same_mass_in_both_projections_is_one_lesion() -> None:
 
 
 def test_a_pair_is_linked_without_a_nipple() -> None:
-    """Where the nipple was not found in a view, the detector's word is as good as elsewhere."""
+    """Where the nipple was not found in a view, the detector's pairs count as elsewhere."""
     cc, mlo = mass(100, 240), mass(100, 250)
     found = findings(view(View.L_CC, cc), view(View.L_MLO, mlo, nipple=0.1), pairs=(pair(cc, mlo, 0.8),))
     assert {(finding.lesion, finding.lesion_certainty) for finding in found} == {("L1", 0.8)}
@@ -164,7 +164,7 @@ def test_a_pair_is_linked_without_a_nipple() -> None:
 
 @pytest.mark.parametrize(("probability", "lesions"), [(0.49, 2), (0.5, 2), (0.51, 1)])
 def test_nothing_is_linked_at_even_odds_or_below(probability: float, lesions: int) -> None:
-    """To have no partner is as good as even odds, so that a pair must be better than that."""
+    """To have no partner counts as even odds, so that a pair must be better than that."""
     cc, mlo = mass(100, 240), mass(100, 250)
     found = findings(view(View.L_CC, cc), view(View.L_MLO, mlo), pairs=(pair(cc, mlo, probability),))
     assert len({finding.lesion for finding in found}) == lesions
@@ -189,7 +189,7 @@ def test_the_likeliest_pairing_of_all_is_chosen() -> None:
 
 
 def test_a_pair_below_even_odds_is_left_out_of_a_likely_pairing() -> None:
-    """A candidate whose only partner left is unlikely has none, and takes none from another."""
+    """A candidate whose only remaining partner is unlikely gets none, and takes none from another."""
     cc, second, mlo, other = mass(100, 240), mass(50, 240), mass(100, 260), mass(50, 260)
     said = (pair(cc, mlo, 0.9), pair(second, other, 0.3), pair(cc, other, 0.2), pair(second, mlo, 0.7))
     found = findings(view(View.L_CC, cc, second), view(View.L_MLO, mlo, other), pairs=said)
@@ -197,7 +197,7 @@ def test_a_pair_below_even_odds_is_left_out_of_a_likely_pairing() -> None:
 
 
 def test_equal_marks_in_the_other_breast_are_not_meant() -> None:
-    """A pair is of its breast, even where both breasts have marks that are equal to the last digit."""
+    """A pair belongs to its breast, even where both breasts have marks that are equal to the last digit."""
     cc, mlo = mass(100, 240), mass(100, 250)
     views = [view(slot, cc if slot.position is ViewPosition.CC else mlo) for slot in View]
     found = findings(*views, pairs=(pair(cc, mlo, 0.9),))
@@ -214,14 +214,14 @@ def test_the_breasts_are_numbered_apart() -> None:
 
 
 def test_a_view_shows_its_three_best_findings() -> None:
-    """Of many detections in a view, the three of the highest scores remain."""
+    """The three detections of the highest scores in a view remain."""
     found = findings(view(View.L_CC, *(mass(20 * i, 300, score=(50 + i) / 100) for i in range(8))))
     assert [finding.score for finding in found] == [0.57, 0.56, 0.55]
 
 
 @pytest.mark.parametrize(("count", "said"), [(3, ()), (4, ("1 further candidate ",)), (8, ("5 further candidates ",))])
 def test_candidates_that_are_not_shown_are_counted(count: int, said: tuple[str, ...]) -> None:
-    """A view with more candidates than are shown says how many more reached the operating point."""
+    """A view with more candidates than it shows says how many more reached the operating point."""
     (reading,) = find(
         exam(view(View.L_CC, *(mass(20 * i, 300) for i in range(count)))), GEOMETRIES, operating_point="balanced"
     )
@@ -243,7 +243,7 @@ def test_candidates_that_are_not_shown_are_counted(count: int, said: tuple[str, 
     ids=["59.4 mm", "across", "along", "the box alone", "2.5 mm", "a line", "a speck"],
 )
 def test_what_no_mass_measures_is_no_finding(detection: Detection, *, is_finding: bool) -> None:
-    """No mark is longer than 60 mm or narrower than 2.5; that one is not shown is said, and others are."""
+    """No mark is longer than 60 mm or narrower than 2.5; a mark left out is reported, and others are shown."""
     small = mass(170, 20, score=0.6)
     (found,) = find(exam(view(View.L_CC, detection, small)), GEOMETRIES, operating_point="balanced")
     assert len(found.findings) == 1 + is_finding
@@ -253,7 +253,7 @@ def test_what_no_mass_measures_is_no_finding(detection: Detection, *, is_finding
 
 
 def test_one_mass_outlined_twice_is_one_finding() -> None:
-    """Of detections with the same outline the best remains, whatever their boxes; neighbours that touch are two."""
+    """The best of the detections with one outline remains, whatever their boxes; neighbours that touch are two."""
     best = mass(50, 200, score=0.9)
     again = Detection(box=Box(70, 200, 90, 220), outline=best.outline, score=0.8)
     beside = mass(62, 200, score=0.7)
@@ -285,7 +285,7 @@ exams = st.lists(st.sampled_from(list(View)), min_size=1, max_size=4, unique=Tru
 
 
 def test_detections_that_the_edge_cuts_to_one_box_have_an_order() -> None:
-    """Two that reach beyond the image by different lengths are one mark there; which is kept follows from no order."""
+    """Two marks that reach beyond the image by different lengths are one in it, and the choice depends on no order."""
     two = mass(0, 390, width=30, height=20), mass(0, 390, width=30, height=40)
     assert by_view([view(View.L_MLO, *two)]) == by_view([view(View.L_MLO, *two[::-1])])
 
@@ -336,7 +336,7 @@ def test_stored_outlines_map_back_to_the_canonical_ones(points: list[tuple[float
 
 
 def by_view(views: Any) -> dict[View, ViewFindings]:
-    """Findings where marks are the likelier one mass, the nearer their rows."""
+    """Findings where two marks are the likelier one mass, the nearer their rows."""
     found = {one.view: one.detections for one in views}
     pairs = tuple(
         pair(cc, mlo, 1 / (1 + abs(cc.box.y0 - mlo.box.y0) / 100), breast=slot.laterality)

@@ -29,7 +29,7 @@ def test_grades_go_to_the_findings_in_order() -> None:
 
 
 def test_without_a_birads_score_there_is_no_suspicion_level() -> None:
-    """A classifier of malignancy alone gives its score and nothing that follows from another."""
+    """A classifier of malignancy alone gives its score and nothing that follows from a BI-RADS category."""
     ((finding,),) = (view.findings for view in graded((view(View.L_CC, 0.5),), (Grading(malignancy=0.75),)))
     assert (finding.malignancy, finding.birads_score, finding.suspicion) == (0.75, None, None)
 

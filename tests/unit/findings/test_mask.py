@@ -8,7 +8,7 @@ from tetraview.domain.geometry import Box, Outline
 from tetraview.findings import NativeMask
 from tetraview.findings.mask import outline_of
 
-#: Holds the whole of the masks below.
+#: A box that holds the whole of the masks below.
 ALL = Box(0, 0, 100, 100)
 
 
@@ -46,7 +46,7 @@ def test_a_mask_of_one_pixel_has_four_points() -> None:
 
 
 def test_holes_are_part_of_the_mass() -> None:
-    """What the mass encloses does not show in its outline, nor does what is joined to the outside by a corner alone."""
+    """Holes in the mass do not show in its outline, nor do gaps joined to the outside by a corner alone."""
     mask = drawn(
         "####.",
         "#..#.",
@@ -73,7 +73,7 @@ def test_holes_are_part_of_the_mass() -> None:
     ],
 )
 def test_the_mass_is_the_piece_in_the_middle_of_the_box(box: Box, left: float) -> None:
-    """Of several pieces the one with most pixels in the middle of the box counts, else the one with most in the box."""
+    """The piece with most pixels in the middle of the box counts, else the one with most in the box."""
     mask = drawn(
         ".........###",
         "...##....###",

@@ -66,7 +66,7 @@ def test_an_outline_is_measured_by_the_spacing_of_rows_and_of_columns() -> None:
 
 
 def test_an_empty_mask_keeps_what_the_detector_said() -> None:
-    """The finding is as it was, and a sentence names it; its neighbour with a mask is outlined."""
+    """The finding is unchanged, and a sentence names it; its neighbour with a mask is outlined."""
     empty, marked = block(slice(0, 0), slice(0, 0)), block(slice(20, 40), slice(10, 40))
     view = described(empty, marked)
     assert view.findings[0] == finding()
@@ -97,7 +97,7 @@ def test_an_outline_that_fills_the_middle_which_alone_is_read_says_so() -> None:
 
 
 def test_an_outline_of_the_gland_gives_way_to_the_detector_s() -> None:
-    """A mask of 40 by 46 mm, 61 mm long, is no mass: outline, long axis and area stay the detector's, as is said."""
+    """A mask of 40 by 46 mm, 61 mm long, is no mass: outline, long axis and area stay the detector's, with a remark."""
     mask = NativeMask(pixels=np.ones((230, 400), np.bool_), corner=(0, 0), reach=Box(0, 0, 400, 300))
     view = described(mask)
     assert view.findings == (finding(),)
@@ -107,7 +107,7 @@ def test_an_outline_of_the_gland_gives_way_to_the_detector_s() -> None:
 
 
 def test_an_outline_that_leaves_its_box_by_far_gives_way_too() -> None:
-    """A mask five times as large as the box of the finding is another thing's; one three times as large is kept."""
+    """A mask five times as large as the finding's box belongs to something else; one three times as large is kept."""
     wide, narrow = (
         NativeMask(pixels=np.ones((size, size), np.bool_), corner=(90, 90), reach=Box(80, 80, 200, 200))
         for size in (45, 34)
@@ -131,7 +131,7 @@ def test_an_outline_that_is_a_speck_gives_way_too() -> None:
 
 
 def test_a_mass_that_is_outlined_in_two_boxes_is_outlined_once() -> None:
-    """Where a segmenter marks the same in a second box, that finding keeps the detector's outline, as is said."""
+    """Where a segmenter marks one area in two boxes, the second finding keeps the detector's outline, with a remark."""
     view = described(block(slice(20, 40), slice(10, 40)), block(slice(20, 41), slice(10, 40)))
     assert [finding.outlined_by for finding in view.findings] == [Stage.SEGMENTER, Stage.DETECTOR]
     sentence = "R2-CC: the segmenter marked R1-CC in its box; the outline is the detector's."

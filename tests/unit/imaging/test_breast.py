@@ -1,4 +1,4 @@
-"""The breast is found in phantoms and in images with everything else that detectors and people leave on them."""
+"""The breast is found in phantoms and in images with all that detectors and people leave on them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def overlap(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
 
 
 def test_the_whole_breast_is_found(image: NDArray[np.float32], truth: NDArray[np.bool_]) -> None:
-    """Fat and gland alike belong to the mask, background does not."""
+    """Both fat and gland belong to the mask, background does not."""
     assert overlap(breast_mask(image), truth) > 0.97
 
 

@@ -1,4 +1,4 @@
-"""Decoding in disposable processes: every transfer syntax, every refusal, every way a decoder may die."""
+"""Decoding in disposable processes: every transfer syntax, every refusal, and every death of a decoder."""
 
 from __future__ import annotations
 
@@ -518,6 +518,6 @@ def test_patches_of_several_shapes_come_of_one_decoding(make_image: Any, save: A
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 7, b"\0" * 4 * 17, np.full(18, 2.0, np.float32).tobytes()])
 def test_patches_that_are_not_those_asked_for_are_refused(content: bytes) -> None:
-    """An answer of another length, or with values that are no intensities, is not believed."""
+    """An answer of another length, or with values that are no intensities, is refused."""
     with pytest.raises(ImageUnreadable, match="not a decoded image"):
         unpack_patches(pack_facts({}) + content, count=2, sizes={"it": 3})

@@ -18,7 +18,7 @@ LATERALITY_WRONG = "The breast lies on the other side than laterality says: the 
 def stored_orientation(
     mask: NDArray[np.bool_], *, view: View, patient_orientation: tuple[str, str] | None
 ) -> tuple[Orientation, tuple[str, ...]]:
-    """What header and pixels say together of an image with this breast in the stored matrix."""
+    """Orientation by header and pixels together of an image with this breast in the stored matrix."""
     stated, warnings = stated_orientation(view, patient_orientation)
     return seen_orientation(stated.turned(mask), stated=stated, warnings=warnings)
 
@@ -77,14 +77,14 @@ def test_without_a_usable_header_the_usual_hanging_is_assumed(header: tuple[str,
 
 @pytest.mark.parametrize(("view", "header"), [(View.L_MLO, ("P", "FL")), (View.R_MLO, ("A", "FR"))])
 def test_an_oblique_view_of_the_other_breast_is_not_taken_silently(view: View, header: tuple[str, str]) -> None:
-    """Foot is medial in an MLO view: a direction that says lateral contradicts the laterality, and warnings say so."""
+    """Foot is medial in an MLO view, so a lateral direction there contradicts the laterality, and warnings say so."""
     mask = breast_on("right" if header[0] == "P" else "left")
     found = stored_orientation(mask, view=view, patient_orientation=header)
     assert found == (Orientation(mirrored=header[0] == "P"), (MISFIT, LATERALITY_WRONG))
 
 
 def test_pixels_beat_the_header() -> None:
-    """Where the breast plainly lies on the other side the pixels are believed, and a warning is left."""
+    """Where the breast plainly lies on the other side, the pixels win over the header, with a warning."""
     found = stored_orientation(breast_on("right"), view=View.L_CC, patient_orientation=("A", "L"))
     assert found == (Orientation(mirrored=True, upside_down=True), (HEADER_WRONG,))
 

@@ -1,4 +1,4 @@
-"""A patch shows the right tissue at the right size, and what is said of it goes back to where it was cut."""
+"""A patch shows the right tissue at the right size, and its results map back to the place where it was cut."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_patch_holds_the_means_of_the_areas_it_covers() -> None:
 
 
 def test_outside_of_the_image_is_zero_even_where_black_is_not() -> None:
-    """What lies beyond the image's edge is 0, also when the window makes a stored zero brighter than that."""
+    """Pixels beyond the image's edge are 0, also when the window makes a stored zero brighter than that."""
     pixels = np.full((40, 40), 0.5, dtype=np.float32)
     shape = PatchShape(size=10, margin=1.0, min_side_mm=1.0)
     window = GreyWindow(low=-1.0, high=1.0)
@@ -47,7 +47,7 @@ def test_outside_of_the_image_is_zero_even_where_black_is_not() -> None:
 
 
 def test_a_box_beyond_the_image_gives_an_empty_patch() -> None:
-    """Nothing is shown of a place that the image does not hold."""
+    """A patch of a place outside the image shows nothing."""
     pixels = np.ones((40, 40), dtype=np.float32)
     shape = PatchShape(size=10, margin=1.0, min_side_mm=1.0)
     boxes = Box(100, 100, 120, 120), Box(-50, -50, -30, -30)

@@ -83,7 +83,7 @@ def test_an_exam_without_detections_is_an_answer(detector: Detector, fake: Any, 
 
 
 NAN = float("nan")
-#: Fault by fault: the tensor, what is in it instead, and what the message says.
+#: Faults by name: the tensor, its faulty content, and the words of the message.
 FAULTS: dict[str, tuple[str, Any, str]] = {
     "E7 another exam": ("exam_id", text("exan"), "another exam"),
     "E7 a longer exam": ("exam_id", text("exams"), "exam_id"),
@@ -129,7 +129,7 @@ FAULTS: dict[str, tuple[str, Any, str]] = {
 def test_an_answer_that_breaks_the_contract_is_refused_by_name(
     detector: Detector, fake: Any, views: Any, fault: tuple[str, Any, str]
 ) -> None:
-    """Whatever is wrong in an answer, no detection comes of it and the fault is named."""
+    """A fault anywhere in an answer leaves no detection and is named."""
     name, value, said = fault
     fake.answer[name] = value
     with pytest.raises(ModelMismatch, match=said):
@@ -144,7 +144,7 @@ def test_an_answer_without_a_tensor_is_refused(detector: Detector, fake: Any, vi
 
 
 def test_thresholds_missing_for_a_route_are_refused(detector: Detector, fake: Any, views: Any) -> None:
-    """Weights that have no threshold for one of the routes cannot be used."""
+    """Weights without a threshold for one of the routes cannot be used."""
     fake.answer["model"] = text(fake.answer["model"].tobytes().decode().replace('"bi"', '"other"'))
     with pytest.raises(ModelMismatch, match="which weights"):
         detector.detect("exam", views)
@@ -159,7 +159,7 @@ def test_a_fault_that_may_pass_is_transient(detector: Detector, fake: Any, views
 
 
 def test_a_model_that_triton_was_not_started_with_has_a_remedy(detector: Detector, fake: Any) -> None:
-    """A model that a later change of the settings named is served once Triton is started again, which is said."""
+    """A model named by a later change of the settings is served once Triton is restarted, and the message says so."""
     fake.status = grpc.StatusCode.NOT_FOUND
     with pytest.raises(ModelMismatch, match=r"is not served at .*: restart `tetraview triton --config …`"):
         detector.check()
@@ -167,7 +167,7 @@ def test_a_model_that_triton_was_not_started_with_has_a_remedy(detector: Detecto
 
 @pytest.mark.parametrize("status", ["NOT_FOUND", "INVALID_ARGUMENT", "UNIMPLEMENTED"])
 def test_a_refusal_is_permanent(detector: Detector, fake: Any, views: Any, status: str) -> None:
-    """E4: a model that is not there, or refuses the request, is not asked for ever."""
+    """E4: a model that is missing, or refuses the request, is not asked again for ever."""
     fake.status = grpc.StatusCode[status]
     with pytest.raises(ModelMismatch, match=status):
         detector.detect("exam", views)
@@ -176,7 +176,7 @@ def test_a_refusal_is_permanent(detector: Detector, fake: Any, views: Any, statu
 
 
 def test_a_silent_triton_is_given_up_at_the_deadline(detector: Detector, fake: Any, views: Any) -> None:
-    """E2: no answer within the deadline is a transient fault, told when the deadline is over."""
+    """E2: no answer within the deadline is a transient fault, reported when the deadline is over."""
     fake.awake.clear()
     began = time.monotonic()
     with pytest.raises(TritonUnavailable, match="DEADLINE_EXCEEDED"):

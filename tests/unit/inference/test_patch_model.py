@@ -25,7 +25,7 @@ def text(value: str) -> Any:
 
 
 def say(fake: Any, **facts: Any) -> None:
-    """Have the fake's model say more, or other, things of its weights."""
+    """Change or add the fake model's statements about its weights."""
     fake.answer["model"] = text(json.dumps(json.loads(fake.answer["model"].tobytes()) | facts))
 
 
@@ -72,7 +72,7 @@ FAULTS: dict[str, tuple[str, Any, str]] = {
 def test_an_answer_that_breaks_the_contract_is_refused_by_name(
     classifier: PatchModel, classifying: Any, fault: tuple[str, Any, str]
 ) -> None:
-    """Whatever is wrong in an answer, no grade comes of it and the fault is named."""
+    """A fault anywhere in an answer leaves no grade and is named."""
     name, value, said = fault
     classifying.answer[name] = value
     with pytest.raises(ModelMismatch, match=said):
@@ -83,7 +83,7 @@ def test_an_answer_that_breaks_the_contract_is_refused_by_name(
 def test_faults_of_the_classifier_are_those_of_the_detector(
     classifier: PatchModel, classifying: Any, status: str, fault: type[Exception]
 ) -> None:
-    """What may pass is asked again later, what will not is not."""
+    """A request is repeated later after a temporary fault, and not after a permanent one."""
     classifying.status = grpc.StatusCode[status]
     with pytest.raises(fault, match=f"mommi_classifier.*{status}" if fault is ModelMismatch else status):
         classifier.check()
@@ -178,7 +178,7 @@ def test_calibrated_weights_are_ground_for_probabilities(fake: Any, classifying:
 
 
 def test_a_detector_that_reads_views_alone_needs_no_calibration_of_other_routes(fake: Any, classifying: Any) -> None:
-    """What YOLOv3 never takes need not be calibrated; the one route that it takes has to be."""
+    """Routes that YOLOv3 never takes need no calibration; the one route that it takes does."""
     clients = models(fake, classifying, name=None)
     alone = replace(clients, detectors={"yolo_msp_detector": clients.detectors["mommi_detector"]})
     say(fake, calibration={"single": MAP})
@@ -189,7 +189,7 @@ def test_a_detector_that_reads_views_alone_needs_no_calibration_of_other_routes(
 
 
 def test_a_model_that_only_outlines_needs_no_calibration(fake: Any, serve_patch_model: Any) -> None:
-    """A segmenter-classifier has to be calibrated where it grades, and need not be where it is the segmenter alone."""
+    """A segmenter-classifier must be calibrated where it grades, and need not be where it only outlines."""
     say(fake, calibration=dict.fromkeys(Route, MAP))
     with serve_patch_model("dualcore") as both:
         grading = models(fake, both, name="dualcore")
@@ -253,7 +253,7 @@ MASK_FAULTS: dict[str, tuple[str, Any, str]] = {
 
 @pytest.mark.parametrize("fault", MASK_FAULTS.values(), ids=MASK_FAULTS.keys())
 def test_masks_that_break_the_contract_are_refused_by_name(serve_patch_model: Any, fault: tuple[str, Any, str]) -> None:
-    """Whatever is wrong with a mask, none comes of it and the fault is named."""
+    """A faulty mask is not used, and the fault is named."""
     name, value, said = fault
     with serve_patch_model("crunet_segmenter") as fake, client(fake, "crunet_segmenter") as segmenter:
         fake.answer[name] = value

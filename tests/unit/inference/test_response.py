@@ -14,7 +14,7 @@ from tetraview.inference.detector_response import read_response
 
 @given(flips=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 7)), min_size=1, max_size=4), data=st.data())
 def test_flipped_bits_give_detections_in_range_or_the_named_fault(answers: Any, flips: Any, data: Any) -> None:
-    """Whatever bits of an answer flip, it is refused, or every score and box that comes of it is in its range."""
+    """An answer with any bits flipped is refused, or each of its scores and boxes is in range."""
     good, message = answers
     answer = good()
     name = data.draw(st.sampled_from(sorted(answer)))

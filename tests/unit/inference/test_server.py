@@ -46,7 +46,7 @@ def test_a_server_that_ends_while_starting_is_told_with_its_last_words(tmp_path:
 
 
 def test_a_server_that_never_gets_ready_is_ended_at_the_deadline(tmp_path: Path) -> None:
-    """A server that does not become ready in its time is stopped."""
+    """A server that does not become ready in time is stopped."""
     server = pretender(tmp_path, "exec sleep 60")
     with pytest.raises(TritonUnavailable, match=r"not ready after 5 s"):
         server.start()
@@ -55,7 +55,7 @@ def test_a_server_that_never_gets_ready_is_ended_at_the_deadline(tmp_path: Path)
 def test_the_checkout_holds_triton_and_its_models_unless_the_environment_says_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The places are those of the checkout; the environment overrides them."""
+    """Folders and executable are those of the checkout unless the environment overrides them."""
     monkeypatch.delenv("TETRAVIEW_TRITON_HOME", raising=False)
     monkeypatch.delenv("TETRAVIEW_MODEL_REPOSITORY", raising=False)
     assert triton_home() == CHECKOUT / ".triton"

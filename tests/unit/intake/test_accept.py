@@ -72,7 +72,7 @@ def test_file_names_hold_nothing_that_a_sender_chose(intake: Intake) -> None:
 
 
 def test_the_same_bytes_again_change_nothing(intake: Intake) -> None:
-    """A re-send of the same bytes, by whomever, is a success without a new row, file or call."""
+    """A re-send of the same bytes by any sender is a success without a new row, file or call."""
     sent = mammogram()
     for sender in ("MODALITY", "MODALITY", "PACS"):
         assert intake.send(sent, calling_ae_title=sender) is Status.SUCCESS
@@ -89,7 +89,7 @@ def test_other_bytes_of_the_same_sender_are_a_new_version(intake: Intake) -> Non
 
 
 def test_other_bytes_of_another_sender_are_refused(intake: Intake) -> None:
-    """Nobody can replace an image that somebody else sent; what was sent first stays, and may come again."""
+    """Nobody can replace an image that somebody else sent; the first one stays, and may be sent again."""
     sent = mammogram()
     intake.send(sent)
     before = intake.files()
@@ -125,7 +125,7 @@ def test_what_cannot_be_stored_has_a_permanent_status(
 
 
 def test_which_images_are_read_depends_on_the_title_called(tmp_path: Path) -> None:
-    """The same image may be read where it is sent to one AE title of ours, and not where it is sent to another."""
+    """The same image may be read under one AE title of ours, and not under another."""
     ledger = MemoryLedger()
     policies = {"TETRA_A": Images(), "TETRA_B": Images(implants="read")}
     acceptor = Acceptor(Spool(tmp_path), ledger, max_object_bytes=1 << 20, policy_of=policies.__getitem__)
@@ -197,7 +197,7 @@ def failing(error: BaseException) -> Callable[[Instance], Recorded]:
 
 
 class PanicException(BaseException):
-    """What native decoders raise."""
+    """The exception that native decoders raise."""
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ class PanicException(BaseException):
 def test_a_fault_after_the_file_is_named_leaves_no_file(
     intake: Intake, monkeypatch: pytest.MonkeyPatch, error: BaseException, status: Status
 ) -> None:
-    """When the row cannot be written the sender gets a status, whatever was raised, and the file is removed."""
+    """When the row cannot be written, the sender gets a status for any exception, and the file is removed."""
     monkeypatch.setattr(intake.ledger, "record_instance", failing(error))
     sent = mammogram()
     assert intake.send(sent) is status
@@ -243,7 +243,7 @@ def test_every_status_has_a_sentence_that_fits() -> None:
 
 
 def test_a_start_adopts_what_the_ledger_does_not_know(intake: Intake) -> None:
-    """A file that was named but not recorded when the service died is recorded at the next start."""
+    """A file that had its name but no row when the service died is recorded at the next start."""
     intake.send(mammogram())
     known = list(intake.ledger.instances)
     intake.ledger.instances.clear()

@@ -15,7 +15,7 @@ REJECTED = 3
 
 @pytest.mark.parametrize("calling", ["DICOMWEB", "UPS"])
 def test_nobody_calls_by_a_name_that_stands_for_another_way(tmp_path: Path, calling: str) -> None:
-    """AE titles under which DICOMweb and the worklist bring images are unknown senders in an association: 1/1/3."""
+    """The AE titles of images from DICOMweb and the worklist are unknown senders in an association: 1/1/3."""
     with (
         capture_logs() as logs,
         Listener(Dicom(port=0), Spool(tmp_path), MemoryLedger()) as listener,

@@ -58,7 +58,7 @@ def listener(tmp_path: Path, outbox: Outbox) -> Iterator[Listener]:
 
 @contextmanager
 def calling(port: int, *, roles: bool = True, syntax: str = ExplicitVRLittleEndian) -> Iterator[Association]:
-    """A PACS that opens an association as SCP of storage commitment, by role selection or without a word."""
+    """A PACS that opens an association as SCP of storage commitment, with or without role selection."""
     entity = AE("PACS")
     entity.add_requested_context(StorageCommitmentPushModel, syntax)
     role = build_role(StorageCommitmentPushModel, scp_role=True)
@@ -93,7 +93,7 @@ def report(association: Association, data_set: Dataset, *, event_type: int = 1) 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
 def test_a_report_is_taken(listener: Listener, outbox: Outbox, syntax: str) -> None:
-    """In either encoding a report is answered 0000 and says what is kept, and what not for which reason."""
+    """In either encoding a report is answered 0000 and names the kept objects, and the others with their reasons."""
     with calling(listener.port, syntax=syntax) as association:
         assert report(association, information()).Status == Status.SUCCESS
         assert report(association, information(failed=0x0112), event_type=2).Status == Status.SUCCESS
@@ -124,7 +124,7 @@ def test_what_is_no_report_is_told_so(listener: Listener, outbox: Outbox) -> Non
 
 
 def test_a_report_that_cannot_be_kept_is_to_come_again(listener: Listener, outbox: Outbox) -> None:
-    """While the ledger is away a report is answered with a processing failure, and not lost in silence."""
+    """While the ledger is away a report is answered with a processing failure, and not silently lost."""
     outbox.fault = StorageUnavailable()
     with calling(listener.port) as association:
         assert report(association, information()).Status == Status.PROCESSING_FAILURE
@@ -170,7 +170,7 @@ def test_a_pacs_that_negotiates_no_roles_is_heard(listener: Listener) -> None:
 
 
 def test_we_commit_to_nothing(listener: Listener) -> None:
-    """Who asks us to keep its objects is told that this is no operation of ours (0211), and promised nothing."""
+    """A request that we keep a peer's objects is answered as no operation of ours (0211), and promises nothing."""
     with calling(listener.port, roles=False) as association:
         answer, _ = association.send_n_action(
             information(), 1, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
@@ -179,7 +179,7 @@ def test_we_commit_to_nothing(listener: Listener) -> None:
 
 
 def test_nobody_is_accepted_as_one_who_asks_us_to_commit(listener: Listener) -> None:
-    """Role selection grants the peer the SCP role only, and a peer that wants no other role than SCU nothing."""
+    """Role selection grants the peer the SCP role only, and grants nothing to a peer that wants only the SCU role."""
     granted: list[Any] = []
     for scp_role in (True, False):
         entity = AE("PACS")

@@ -1,4 +1,4 @@
-"""What a listener counts of its senders and of its spool."""
+"""A listener's counts of its senders and of its spool."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def listener(tmp_path: Path, registry: CollectorRegistry) -> Iterator[Listener]:
 
 
 def test_a_file_that_is_gone_shows_from_the_start(listener: Listener, registry: CollectorRegistry) -> None:
-    """The sweep of the start says how many images have lost their file."""
+    """The sweep at the start says how many images have lost their file."""
     assert registry.get_sample_value("tetraview_files_missing") == 1
     assert registry.get_sample_value("tetraview_files_unusable") == 0
 
@@ -49,7 +49,7 @@ def test_a_file_that_is_gone_shows_from_the_start(listener: Listener, registry: 
 def test_associations_are_counted_while_and_after_they_are_open(
     listener: Listener, registry: CollectorRegistry
 ) -> None:
-    """One is let in and holds the only place; the next is told to come back; then the place is free."""
+    """One sender is let in and holds the only place; the next is told to come back; then the place is free."""
     sender = AE()
     sender.add_requested_context(Verification)
     first = sender.associate("127.0.0.1", listener.port, ae_title="TETRAVIEW")
@@ -64,6 +64,6 @@ def test_associations_are_counted_while_and_after_they_are_open(
 
 
 def test_a_connection_without_an_association_counts_as_none(listener: Listener, registry: CollectorRegistry) -> None:
-    """A probe of the port is no sender."""
+    """A probe of the port does not count as a sender."""
     socket.create_connection(("127.0.0.1", listener.port)).close()
     assert registry.get_sample_value("tetraview_associations_accepted_total") == 0

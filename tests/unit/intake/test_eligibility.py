@@ -22,7 +22,7 @@ from tetraview.intake.eligibility.tables import MODIFIERS, PROJECTIONS, TERMS, U
 from tetraview.intake.header import _KEYWORDS, read_header
 from tetraview.settings import Images
 
-#: Purpose is set in most cases, so that they show the flags of one rule.
+#: The purpose is set in most cases, so that they show the flags of one rule.
 SCREENING = Images(purpose="screening")
 CLASS = "1.2.840.10008.5.1.4.1.1"
 CC, MLO = "399162004", "399368009"
@@ -495,7 +495,7 @@ UNDER: list[tuple[Images, Attributes, Decision, tuple[Flag, ...]]] = [
 def test_the_site_says_what_else_is_read(
     policy: Images, attributes: Attributes, decision: Decision, flags: tuple[Flag, ...]
 ) -> None:
-    """What a site or a model allows is read with a flag; what it forbids is not read; its word precedes codes."""
+    """Images that a site or a model allows are read with a flag, and others are not; its word precedes codes."""
     eligibility = decide(attributes, policy)
     assert (eligibility.decision, eligibility.flags) == (decision, flags)
     assert (eligibility.view is None) == (decision is not Decision.READ)
@@ -516,7 +516,7 @@ def test_the_site_says_what_else_is_read(
     ],
 )
 def test_the_first_rule_that_fails_gives_the_reason(attributes: Attributes, decision: Decision) -> None:
-    """Of several reasons people are told the one that says most about the image."""
+    """If several reasons apply, people are told the one that says most about the image."""
     assert decide(attributes, Images()).decision is decision
 
 
@@ -527,7 +527,7 @@ def test_an_image_without_pixels_is_not_read() -> None:
 
 
 def test_what_chooses_between_images_of_a_slot_is_known() -> None:
-    """Of every mammogram are known: exposed or computed, implant displaced, part or whole, its area and its time."""
+    """Every mammogram has known facts: exposed or computed, implant displaced, part or whole, its area and its time."""
     plain = decide({"AcquisitionDate": "20260102", "AcquisitionTime": "0304", "ContentDate": "20250101"})
     assert (plain.synthetic, plain.displaced, plain.partial) == (False, False, False)
     assert plain.field_mm2 == pytest.approx(512 * 256 * 0.01)
@@ -618,7 +618,7 @@ POLICIES = st.builds(
 def test_no_input_is_left_without_a_decision(
     damage: Dataset, base: Dataset | dict[str, Any], pixel_bytes: int, policy: Images
 ) -> None:
-    """Whatever a header holds, the image gets a decision; what is read has a view, and all else has a reason."""
+    """An image gets a decision for any header; an image that is read has a view, and every other one has a reason."""
     dataset = Dataset()
     dataset.update(base)
     dataset.update(damage)
@@ -630,7 +630,7 @@ def test_no_input_is_left_without_a_decision(
 
 @pytest.mark.parametrize(("attributes", "decision", "because"), NOT_READ[::3])
 def test_the_walk_keeps_what_decides(attributes: Attributes, decision: Decision, because: str) -> None:
-    """What decides is among the attributes that intake decodes of the bytes received."""
+    """The attributes that decide are among those that intake decodes from the received bytes."""
     encoded = encode_data_set(mammogram(**attributes), ExplicitVRLittleEndian)
     header = read_header(encoded, offset=0, transfer_syntax_uid=ExplicitVRLittleEndian)
     eligibility = eligibility_of(header.dataset, pixel_bytes=header.pixel_bytes, policy=SCREENING)

@@ -1,4 +1,4 @@
-"""Who is let in."""
+"""The rules by which senders are let in."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def caller(address: str, *, calling: str = "CT", called: str = "TETRAVIEW", name
     [("127.0.0.1", None), ("127.9.9.9", None), ("::1", None), ("10.0.0.5", Refusal.UNKNOWN_SENDER)],
 )
 def test_without_any_sender_only_this_machine_may_send(address: str, refusal: Refusal | None) -> None:
-    """Nothing set, every AE title may send from this machine and none from elsewhere."""
+    """Without settings, every AE title may send from this machine and none from elsewhere."""
     assert Gate(["TETRAVIEW"]).refusal(caller(address, calling="WHOEVER")) is refusal
 
 
@@ -76,7 +76,7 @@ def test_addresses_are_single_ones_or_networks(addresses: tuple[str, ...], addre
 
 
 def test_a_list_of_senders_is_all_there_is() -> None:
-    """With senders set this machine may not send unless it is one; AE titles are told apart by case."""
+    """With senders set, this machine may not send unless it is one of them; AE titles are case-sensitive."""
     gate = Gate(["TETRAVIEW"], senders=[Sender(ae_title="CT", addresses=("10.0.0.5",))])
     assert gate.refusal(caller("127.0.0.1", calling="OTHER")) is Refusal.UNKNOWN_SENDER
     assert gate.refusal(caller("10.0.0.5", calling="ct")) is Refusal.UNKNOWN_SENDER
@@ -85,7 +85,7 @@ def test_a_list_of_senders_is_all_there_is() -> None:
 
 
 def test_an_allowed_sender_is_let_in_at_once() -> None:
-    """Who is allowed while the service runs is let in from then on, by its certificate if it had one."""
+    """A sender that is allowed while the service runs is let in from then on, by its certificate if it had one."""
     book = Book()
     gate = Gate(["TETRAVIEW"], ledger=book)
     assert gate.refusal(caller("10.0.0.5")) is Refusal.UNKNOWN_SENDER
@@ -97,7 +97,7 @@ def test_an_allowed_sender_is_let_in_at_once() -> None:
 
 
 def test_nobody_is_let_in_by_a_ledger_that_is_away() -> None:
-    """Where the ledger cannot be asked, who is in the settings is let in and nobody else is."""
+    """Where the ledger cannot be asked, only senders in the settings are let in."""
     book = Book(is_away=True)
     gate = Gate(["TETRAVIEW"], ledger=book)
     assert gate.refusal(caller("127.0.0.1")) is None
@@ -121,7 +121,7 @@ def test_a_flood_is_counted_and_not_logged_line_by_line() -> None:
 
 
 def test_rejections_survive_a_ledger_that_is_away() -> None:
-    """What could not be written is written later, together with what came since."""
+    """Rejections that could not be written are written later, together with newer ones."""
     book = Book()
     gate = Gate(["TETRAVIEW"], ledger=book)
     gate.refusal(caller("10.0.0.5"))
@@ -146,7 +146,7 @@ def test_what_a_sender_says_is_kept_printable() -> None:
 
 
 def test_who_was_not_let_in_is_kept_by_its_plain_address() -> None:
-    """A sender that is turned away is listed under the address by which a person would let it in."""
+    """A rejected sender is listed under the address by which a person would let it in."""
     book = Book()
     gate = Gate(["TETRAVIEW"], ledger=book)
     gate.refusal(caller("::ffff:10.0.0.5"))

@@ -42,7 +42,7 @@ def refused(encoded: bytes, syntax: str = ImplicitVRLittleEndian) -> int:
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
 def test_the_attributes_that_decide_are_read(syntax: str) -> None:
-    """What intake decides by is read with either VR encoding; the patient's name is not even decoded."""
+    """The attributes that intake decides by are read in either VR encoding; the patient's name is not even decoded."""
     sent = mammogram(pixel_bytes=800)
     header = read(encode_data_set(sent, syntax), syntax)
     assert header.dataset.SOPInstanceUID == sent.SOPInstanceUID
@@ -99,7 +99,7 @@ def test_a_million_elements_are_refused_in_time() -> None:
 
 
 def test_the_length_of_encapsulated_pixels_leaves_out_the_offset_table() -> None:
-    """Of encapsulated pixel data the fragments count, not the offset table, and an icon's pixels do not count."""
+    """The length of encapsulated pixel data is that of its fragments, without the offset table or an icon's pixels."""
     icon = Dataset()
     icon.add_new("PixelData", "OW", bytes(64))
     outer = Dataset()
@@ -131,7 +131,7 @@ def test_a_sequence_of_unknown_vr_is_walked_with_implicit_vr() -> None:
     ids=["no VR", "undefined length of a string", "item outside a sequence", "sequence without items"],
 )
 def test_broken_encoding_is_refused(encoded: bytes) -> None:
-    """What is not the encoding of the transfer syntax is refused."""
+    """A data set that is not in the encoding of the transfer syntax is refused."""
     assert refused(encoded, ExplicitVRLittleEndian) == Status.NOT_PARSABLE
 
 
@@ -150,7 +150,7 @@ def test_a_value_that_is_not_of_its_vr_is_left_out() -> None:
     st.lists(st.tuples(st.integers(0, 10_000), st.binary(min_size=1, max_size=4)), min_size=1, max_size=8),
 )
 def test_no_damage_makes_the_walk_fail_otherwise(syntax: str, damage: list[tuple[int, bytes]]) -> None:
-    """Whatever is overwritten in a data set, it is read or refused, and nothing else happens."""
+    """A data set with any bytes overwritten is read or refused, and nothing else happens."""
     encoded = bytearray(encode_data_set(mammogram(), syntax))
     for place, new in damage:
         start = place % len(encoded)

@@ -36,7 +36,7 @@ TYPE = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
 
 @dataclass(kw_only=True)
 class Site:
-    """The interface over a real socket, with what it stores into."""
+    """The interface over a real socket, with its spool and ledger."""
 
     client: httpx.Client
     port: int
@@ -130,7 +130,7 @@ def test_data_sets_are_kept_as_they_came(site: Site, syntax: str) -> None:
 
 
 def test_a_single_file_may_be_the_whole_body(site: Site) -> None:
-    """A body of application/dicom is one file."""
+    """A body of application/dicom is stored as one file."""
     image = mammogram()
     headers = {"content-type": "application/dicom"}
     answer = site.client.post("/dicomweb/studies", content=file_of(image), headers=headers)
@@ -262,7 +262,7 @@ def test_encodings_that_are_not_spoken_are_refused(site: Site, headers: dict[str
 
 @pytest.mark.parametrize("study", ["..%2F..%2Fescape", "1..2", "1.2%00", "x", "1" * 65])
 def test_a_study_that_is_no_uid_is_refused(site: Site, study: str) -> None:
-    """What stands for the study in an address is a UID or refused, never a path."""
+    """The study in an address must be a UID; anything else is refused and never taken for a path."""
     assert site.store(file_of(mammogram()), path=f"/dicomweb/studies/{study}").status_code in {400, 404, 405}
     assert site.files() == []
 
@@ -282,7 +282,7 @@ def test_without_storage_the_sender_is_told_to_come_again(tmp_path: Path) -> Non
 
 
 def test_a_service_that_does_not_receive_says_so(site: Site) -> None:
-    """Before the start and while stopping nothing is taken; the sender is told to come again."""
+    """Before the start and while stopping nothing is accepted; the sender is told to come again."""
     site.is_open = False
     answer = site.store(file_of(mammogram()))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
@@ -293,7 +293,7 @@ def test_a_service_that_does_not_receive_says_so(site: Site) -> None:
     [("10.0.0.0/8", 403, "wrong_address"), ("127.0.0.0/8", 404, "wrong_called_ae_title")],
 )
 def test_who_may_not_send_learns_no_ae_title(tmp_path: Path, addresses: str, status: int, reason: str) -> None:
-    """Whether an AE title is ours is told to those only who may send, and who calls a wrong one is noted."""
+    """Only permitted senders learn whether an AE title is ours, and a call to a wrong one is noted."""
     sender = Sender.model_validate({"ae_title": "DICOMWEB", "addresses": [addresses]})
     site, server = make_site(tmp_path / "spool", MemoryLedger(), senders=[sender])
     with site.client, capture_logs() as logs:
@@ -331,7 +331,7 @@ def test_dicomweb_does_not_go_around_tls(tmp_path: Path, ae_title: str | None, s
 def test_a_proxy_does_not_make_everybody_this_machine(
     tmp_path: Path, ae_title: str | None, status: int, header: str
 ) -> None:
-    """What a proxy on this machine forwards is not from this machine: it needs a sender named DICOMWEB."""
+    """A request that a proxy on this machine forwards is not from this machine, so it needs a sender named DICOMWEB."""
     senders = [Sender(ae_title=ae_title, addresses=("127.0.0.1",))] if ae_title else []
     site, server = make_site(tmp_path / "spool", MemoryLedger(), senders=senders)
     with site.client:
@@ -351,7 +351,7 @@ def raw_request(site: Site, body: bytes, *, length: int | None = None) -> socket
 
 @pytest.mark.parametrize("chunked", [True, False])
 def test_a_cut_part_is_never_acknowledged(site: Site, *, chunked: bool) -> None:
-    """Where the connection ends within the second part, the first is kept and the second is nowhere."""
+    """Where the connection ends within the second part, the first is kept and the second leaves nothing."""
     whole, half = mammogram(), mammogram(pixel_bytes=80000)
     body = multipart(file_of(whole), file_of(half))[:-40000]
     if chunked:
@@ -391,7 +391,7 @@ def test_an_endless_body_ends_at_the_limit(site: Site) -> None:
 
 
 def test_a_silent_sender_is_let_go(tmp_path: Path) -> None:
-    """A body of which nothing comes for long is refused, and leaves nothing."""
+    """A body that stalls for too long is refused and leaves nothing."""
     site, server = make_site(tmp_path / "spool", MemoryLedger(), idle_seconds=0.2)
     with raw_request(site, b"5\r\n--bou\r\n") as connection:
         assert connection.recv(100).startswith(b"HTTP/1.1 408")
@@ -401,7 +401,7 @@ def test_a_silent_sender_is_let_go(tmp_path: Path) -> None:
 
 
 def test_an_exam_counts_as_being_sent_while_its_request_is_open(site: Site) -> None:
-    """As long as more of an exam may come, it is known as being sent."""
+    """While more of an exam may come, the exam is known as being sent."""
     body = multipart(file_of(mammogram()), file_of(mammogram(pixel_bytes=800000, Rows=100)))
     with raw_request(site, body[:-1000], length=len(body)) as connection:
         eventually(site.service.exams_being_sent, seconds=10, what="the first image is known")
@@ -411,7 +411,7 @@ def test_an_exam_counts_as_being_sent_while_its_request_is_open(site: Site) -> N
 
 
 def test_dicomweb_client_stores(site: Site) -> None:
-    """The client most people script with stores four images of several chunks, and reads the answer."""
+    """The client that most scripts use stores four images of several chunks, and reads the answer."""
     study = generate_uid()
     images = [dcmread(DicomBytesIO(file_of(mammogram(StudyInstanceUID=study, pixel_bytes=400000)))) for _ in range(4)]
     client = DICOMwebClient(f"http://127.0.0.1:{site.port}/dicomweb/TETRA_B")

@@ -38,7 +38,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <s:pytest.
 
 @dataclass
 class Book:
-    """Allows nobody and remembers who was turned away."""
+    """Allows nobody and remembers the rejected senders."""
 
     noted: list[RejectedSender] = field(default_factory=list)
 
@@ -49,7 +49,7 @@ class Book:
         self.noted += rejections
 
     def note_heard(self, heard: Iterable[HeardSender]) -> None:
-        """Who was let in is of no interest here."""
+        """Accepted senders do not matter here."""
 
 
 @dataclass
@@ -75,13 +75,13 @@ class Site:
             return sender.associate()[0]
 
     def turned_away(self) -> list[RejectedSender]:
-        """Who was not let in so far."""
+        """The senders rejected so far."""
         self.gate.flush()
         return self.book.noted
 
 
 def write(certificate: trustme.LeafCert, folder: Path) -> None:
-    """Certificate and key as files of the listener; the key last, as a careless renewal does."""
+    """Certificate and key as files of the listener; the key is written last, as a careless renewal does."""
     (folder / "chain.pem").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
     (folder / "key.pem").write_bytes(certificate.private_key_pem.bytes())
 
@@ -171,7 +171,7 @@ def test_plain_tcp_is_refused_at_once(site: Site) -> None:
 
 
 def test_an_ae_title_belongs_to_its_certificate(site: Site) -> None:
-    """Another certificate, although trusted, cannot use an AE title that is bound: 1/1/3, and it is listed with it."""
+    """Another certificate, although trusted, cannot use an AE title bound to one: 1/1/3, and the list names it."""
     assert site.call(site.context(site.ca), calling="MODALITY") == ACCEPTED
     with RawSender(site.listener.port, calling="MODALITY", tls=site.context(site.ca, name="other.example")) as sender:
         assert sender.associate() == (REJECTED, b"\0\1\1\3")
@@ -180,7 +180,7 @@ def test_an_ae_title_belongs_to_its_certificate(site: Site) -> None:
 
 
 def test_silent_clients_keep_nobody_waiting(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While clients say nothing, or half a ClientHello, another is served at once; they are dropped when time is up."""
+    """While clients send nothing, or half a ClientHello, others are served at once; idle ones are dropped in time."""
     monkeypatch.setattr("tetraview.intake.dimse.association._REQUEST_SECONDS", 1.0)
     silent = [socket.create_connection(("127.0.0.1", site.listener.port), timeout=10) for _ in range(20)]
     for connection in silent[::2]:

@@ -76,7 +76,7 @@ def test_commits_are_synchronous(engine: sa.Engine, ledger: Ledger) -> None:
 
 
 def test_a_database_that_answers_is_left_as_it_is(engine: sa.Engine) -> None:
-    """Looking whether a database answers makes no table in it."""
+    """A check whether a database answers makes no table in it."""
     check_database(engine.url.render_as_string(hide_password=False))
     assert sa.inspect(engine).get_table_names() == []
 
@@ -96,7 +96,7 @@ def test_schema_equals_all_migrations(engine: sa.Engine, ledger: Ledger) -> None
 
 
 def test_a_ledger_of_the_version_before_is_upgraded(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the version before wrote keeps its identifiers, says whom it was sent to, and goes on where it stood."""
+    """Rows of the version before keep their identifiers, name the AE title called, and go on where they stood."""
     with monkeypatch.context() as then:
         upgrade = command.upgrade
         then.setattr(command, "upgrade", lambda config, _: upgrade(config, "0001"))
@@ -164,7 +164,7 @@ def test_a_late_image_opens_a_generation(ledger: Ledger) -> None:
 
 
 def test_an_image_that_comes_while_an_exam_is_settled_is_considered(ledger: Ledger) -> None:
-    """An image recorded between the look at an exam and its settling keeps it waiting, and is read with the others."""
+    """An image recorded between the look at an exam and its settling makes it wait, and is read with the others."""
     ledger.record_instance(image(View.L_CC, number=1))
     (seen,) = ledger.unsettled()
     ledger.record_instance(image(View.R_CC, number=2))
@@ -175,7 +175,7 @@ def test_an_image_that_comes_while_an_exam_is_settled_is_considered(ledger: Ledg
 
 
 def test_two_replicas_settle_an_exam_once(ledger: Ledger) -> None:
-    """Of two that looked at the same waiting exam one settles it and the other finds nothing to do."""
+    """If two services look at the same waiting exam, one settles it and the other finds nothing to do."""
     ledger.record_instance(image(View.L_CC, number=1))
     (seen,) = ledger.unsettled()
     chosen = judge(seen.instances)
@@ -205,7 +205,7 @@ def test_an_exam_without_readable_images_is_skipped(ledger: Ledger) -> None:
 
 
 def test_a_reading_survives_the_round_trip(ledger: Ledger) -> None:
-    """A reading comes back from the ledger as it went in."""
+    """A reading comes back from the ledger unchanged."""
     ledger.record_instance(image(View.L_CC, number=1))
     settle(ledger)
     view = a_view_reading(View.L_CC, route=Route.SINGLE, warnings=("L-CC is alone",))
@@ -229,7 +229,7 @@ def test_an_exam_is_done_when_everything_is_delivered(ledger: Ledger) -> None:
 
 
 def test_an_older_generation_does_not_end_a_newer_one(ledger: Ledger) -> None:
-    """Results of an older generation that are delivered, or that fail, leave an exam that is read anew as it is."""
+    """Results of an older generation that are delivered, or that fail, do not change an exam that is read anew."""
     ledger.record_instance(image(View.L_CC, number=1))
     settle(ledger)
     ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations={"pacs": "ohif"})
@@ -242,7 +242,7 @@ def test_an_older_generation_does_not_end_a_newer_one(ledger: Ledger) -> None:
 
 
 def test_last_deliveries_at_once_end_an_exam_once(ledger: Ledger) -> None:
-    """Of many last deliveries that end at the same moment exactly one ends the exam."""
+    """If many last deliveries end at the same moment, exactly one of them ends the exam."""
     ledger.record_instance(image(View.L_CC, number=1))
     settle(ledger)
     names = [f"pacs-{number}" for number in range(8)]
@@ -254,7 +254,7 @@ def test_last_deliveries_at_once_end_an_exam_once(ledger: Ledger) -> None:
 
 
 def test_who_is_late_changes_nothing_that_has_gone_on(ledger: Ledger) -> None:
-    """A service whose work another has finished cannot undo it: not the delivery, the reading or the end."""
+    """A service whose work another has finished cannot undo the delivery, the reading or the end."""
     ledger.record_instance(image(View.R_CC, number=1))
     settle(ledger)
     first = a_reading(exam_id=EXAM)
@@ -273,7 +273,7 @@ def test_who_is_late_changes_nothing_that_has_gone_on(ledger: Ledger) -> None:
 
 
 def test_two_reports_at_once_owe_each_object_once(ledger: Ledger) -> None:
-    """Whichever of two services writes the results first, nothing fails and nothing is owed twice."""
+    """If two services write the same results, in either order, nothing fails and nothing is owed twice."""
     ledger.record_instance(image(View.R_CC, number=1))
     settle(ledger)
 
@@ -348,14 +348,14 @@ def test_many_senders_of_one_exam(ledger: Ledger) -> None:
 def test_two_senders_of_different_bytes_at_once_conflict(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, *, first: bool
 ) -> None:
-    """Of two versions of one image from two senders at the same moment one is kept and the other is a conflict."""
+    """If two senders send two versions of one image at the same moment, one is kept and the other is a conflict."""
     if not first:
         ledger.record_instance(image(View.R_CC, number=2))
     compared = threading.Barrier(2, timeout=0.5)
 
     def wait_for_the_other(connection: sa.Connection, instance: Instance) -> Recorded:
         recorded = compare(connection, instance)
-        # One that has to wait for the other's commit is not here in time, which is what we want.
+        # A sender that has to wait for the other's commit is not here in time, as intended.
         with suppress(threading.BrokenBarrierError):
             compared.wait()
         return recorded

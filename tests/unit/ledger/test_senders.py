@@ -49,7 +49,7 @@ def test_rejections_of_a_kind_are_one_row(book: SenderBook) -> None:
 
 
 def test_only_the_latest_rejections_are_kept(book: SenderBook) -> None:
-    """Of more senders than are kept, the oldest make room."""
+    """The oldest senders make room for new ones once the list is full."""
     book.note_rejections(rejected(f"AE{number}", after=number) for number in range(MAX_REJECTED))
     book.note_rejections([rejected("LAST", after=MAX_REJECTED)])
     kept = book.rejected_senders()
@@ -58,7 +58,7 @@ def test_only_the_latest_rejections_are_kept(book: SenderBook) -> None:
 
 
 def test_an_allowed_sender_is_no_longer_listed_as_rejected(book: SenderBook) -> None:
-    """Allowing strikes off the rejections that it mends; again, it changes the certificate; withdrawing ends it."""
+    """Allowing a sender removes its rejections; a second time it changes the certificate; withdrawing ends it."""
     book.note_rejections([rejected(), rejected(reason=Refusal.WRONG_CALLED_AE_TITLE, after=1)])
     book.allow("CT", "10.0.0.5")
     book.allow("CT", "10.0.0.5", certificate="ct.example")
@@ -71,7 +71,7 @@ def test_an_allowed_sender_is_no_longer_listed_as_rejected(book: SenderBook) -> 
 
 
 def test_a_rejected_sender_can_be_forgotten(book: SenderBook) -> None:
-    """Forgetting strikes off one sender, for whatever reason it was turned away."""
+    """Forgetting removes one sender, for whatever reason it was rejected."""
     book.note_rejections([rejected(), rejected(reason=Refusal.TLS), rejected("MR")])
     assert book.forget("CT", "10.0.0.5")
     assert not book.forget("CT", "10.0.0.5")
@@ -97,7 +97,7 @@ def test_only_one_sender_is_allowed_at_a_time(book: SenderBook, ae_title: str, a
 
 
 def test_when_a_sender_called_last_is_kept(book: SenderBook) -> None:
-    """Of each AE title and address the latest call is known, the newest first."""
+    """The latest call of each AE title and address is known, the newest first."""
     for seconds, ae_title in ((0, "CT"), (1, "MG"), (2, "CT")):
         at = START + timedelta(seconds=seconds)
         book.note_heard([HeardSender(ae_title=ae_title, address="10.0.0.5", last_at=at)])

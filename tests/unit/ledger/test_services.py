@@ -34,7 +34,7 @@ def age(engine: sa.Engine, executor_id: str, *, seconds: float) -> None:
 
 
 def test_a_service_is_alive_while_it_says_so(book: ServiceBook, engine: sa.Engine) -> None:
-    """What a service says of itself is read by the others, until it has been silent for too long."""
+    """A service's statement about itself is read by the others, until it has been silent for too long."""
     sending = replace(LISTENER, sending=frozenset({"aaaa", "bbbb"}))
     book.beat(WORKER)
     book.beat(LISTENER)
@@ -47,7 +47,7 @@ def test_a_service_is_alive_while_it_says_so(book: ServiceBook, engine: sa.Engin
 
 
 def test_time_is_that_of_the_database(book: ServiceBook, engine: sa.Engine) -> None:
-    """When a service was alive last does not depend on the clock of its machine."""
+    """The time when a service was last alive does not depend on the clock of its machine."""
     book.beat(LISTENER)
     with engine.connect() as connection:
         seen_at = connection.execute(sa.select(services.c.seen_at)).scalar_one()
@@ -55,7 +55,7 @@ def test_time_is_that_of_the_database(book: ServiceBook, engine: sa.Engine) -> N
 
 
 def test_the_dead_and_those_who_left_are_taken_over(book: ServiceBook, engine: sa.Engine) -> None:
-    """Who is silent or has said that it stops is gone on with and forgotten; who lives and who asks is not."""
+    """A service that is silent or has stopped is taken over and forgotten; a living or an asking one is not."""
     dead, left, alive = (replace(WORKER, executor_id=f"worker-{number}") for number in (1, 2, 3))
     for service in (WORKER, dead, left, alive):
         book.beat(service)
@@ -72,7 +72,7 @@ def test_the_dead_and_those_who_left_are_taken_over(book: ServiceBook, engine: s
 
 
 def test_what_cannot_be_gone_on_with_stays(book: ServiceBook) -> None:
-    """A service whose work could not be taken over is there for the next who tries."""
+    """A service whose work could not be taken over stays listed for the next attempt."""
     book.beat(WORKER)
     book.leave(WORKER)
 
@@ -85,7 +85,7 @@ def test_what_cannot_be_gone_on_with_stays(book: ServiceBook) -> None:
 
 
 def test_one_takes_over_and_the_service_waits(book: ServiceBook, engine: sa.Engine) -> None:
-    """While one takes over, no other does, and the service itself cannot come back."""
+    """While one service takes over, no other does, and the service taken over cannot come back."""
     if engine.dialect.name == "sqlite":
         pytest.skip("a SQLite ledger belongs to one service")
     book.beat(WORKER)
@@ -163,7 +163,7 @@ def test_senders_reach_us_since_the_oldest_living_listener_started(book: Service
 
 
 def test_silence_counts_only_where_the_database_has_answered_all_along(book: ServiceBook, engine: sa.Engine) -> None:
-    """After a start, and after a time in which nobody could say anything, others get the time to be heard."""
+    """After a start, and after a time in which no service could report, others get time to be heard."""
     clock, gone_on = Clock(), list[str]()
     heart = heartbeat(book, clock)
     heart.start()
@@ -189,7 +189,7 @@ def test_silence_counts_only_where_the_database_has_answered_all_along(book: Ser
 
 
 def test_a_service_that_stops_says_so(book: ServiceBook) -> None:
-    """Others go on at once with what one leaves that stopped in order, and wait for one whose steps still run."""
+    """Others take over at once from a service that stopped cleanly, and wait for one whose steps still run."""
     heart = heartbeat(book, Clock())
     heart.start()
     heart.stop(is_idle=False)

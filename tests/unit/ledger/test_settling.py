@@ -82,7 +82,7 @@ def test_a_reading_that_is_there_outlasts_a_hold(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("view", [None, View.R_CC])
 def test_a_contradiction_during_reading_holds_the_exam_afterwards(ledger: Ledger, view: View | None) -> None:
-    """While an exam is read a contradiction is remarked and waits; when the reading has ended the exam is held."""
+    """A contradiction that appears while an exam is read is remarked and waits; after the reading the exam is held."""
     ledger.record_instance(image(View.L_CC, number=1, patient_key="a"))
     settle(ledger)
     ledger.record_instance(image(view, number=2, patient_key="b"))
@@ -130,7 +130,7 @@ def test_a_refused_result_is_no_failed_reading(ledger: Ledger) -> None:
 
 
 def test_a_sender_may_go_back_to_an_earlier_version(ledger: Ledger) -> None:
-    """The first version sent again after a second one counts again, and the second one no more."""
+    """The first version sent again after a second one counts again, and the second one no longer does."""
     right = image(View.L_CC, number=1, patient_key="a")
     other = image(View.R_CC, number=2, patient_key="a")
     wrong = replace(right, patient_key="b", sha256="f" * 64, path="f/1")
@@ -169,7 +169,7 @@ def test_a_skipped_exam_is_read_when_what_was_missing_comes(ledger: Ledger) -> N
 
 
 def test_a_person_can_have_a_skipped_exam_read(ledger: Ledger) -> None:
-    """Asking for the reading of an exam wakes it, once."""
+    """A request for the reading of an exam wakes it, once."""
     ledger.record_instance(image(View.L_CC, number=1))
     assert settle(ledger, requires="four") is None
     assert ledger.unsettled() == []
@@ -183,7 +183,7 @@ def test_a_person_can_have_a_skipped_exam_read(ledger: Ledger) -> None:
 
 
 def test_what_became_of_each_image_is_kept(ledger: Ledger) -> None:
-    """The image that another one won against says so, and again takes the slot when it is sent as the better one."""
+    """An image that lost its slot to another says so, and takes the slot again when it is sent as the better one."""
     early = Eligibility(decision=Decision.READ, view=View.L_CC, acquired_at="2026", flags=("BURNED_IN",))
     late = replace(early, acquired_at="2027")
     ledger.record_instance(image(View.L_CC, number=1, eligibility=early))
@@ -233,7 +233,7 @@ def test_a_held_exam_can_be_sent_anew_by_another_sender(ledger: Ledger) -> None:
 
 
 def test_what_came_and_is_not_read_is_kept_with_the_generation(ledger: Ledger) -> None:
-    """The exam that is read knows which slots have images that are not, so that its report can say so."""
+    """An exam that is read knows which slots have unread images, so that its report can say so."""
     ledger.record_instance(image(View.L_CC, number=1))
     implant = Eligibility(decision=Decision.IMPLANT, shows=View.R_CC, because="a test")
     ledger.record_instance(image(None, number=2, eligibility=implant))

@@ -33,14 +33,14 @@ def test_a_claim_is_kept_as_it_was_made(ledger: Ledger) -> None:
 
 
 def test_a_workitem_is_claimed_once(ledger: Ledger) -> None:
-    """There is one claim for a workitem, whoever tries to add another."""
+    """There is one claim for a workitem, and nobody can add another."""
     ledger.workitems.add(CLAIM)
     with pytest.raises(sa.exc.IntegrityError):
         ledger.workitems.add(replace(CLAIM, transaction_uid="2.25.9"))
 
 
 def test_a_request_to_cancel_stays(ledger: Ledger) -> None:
-    """A request outlives whatever is recorded after it; one for a workitem that has ended is not kept."""
+    """A request outlives all later records; a request for a workitem that has ended is not kept."""
     ledger.workitems.add(CLAIM)
     assert ledger.workitems.ask_to_cancel(CLAIM.workitem_uid, "ordered twice")
     ledger.workitems.record(replace(CLAIM, state=ClaimState.CLAIMED))
@@ -91,7 +91,7 @@ def test_what_was_withdrawn_is_read_once_a_sender_sends_it(ledger: Ledger) -> No
 
 
 def test_an_exam_that_nobody_knows_stands_nowhere(ledger: Ledger) -> None:
-    """Before the first image there is nothing to tell and nothing to withdraw."""
+    """Before the first image there is nothing to report and nothing to withdraw."""
     assert ledger.workitems.standing(EXAM) is None
     assert ledger.workitems.withdraw(EXAM, detail="canceled")
     assert ledger.workitems.received(EXAM) == frozenset()

@@ -46,7 +46,7 @@ def drawn() -> Drawn:
 
 
 def _within_chance(hits: np.ndarray, share: float) -> bool:
-    """Whether a share of hits lies within four standard errors of what is expected; exactly on 0 and 1."""
+    """Whether a share of hits lies within four standard errors of the expected one; exactly on 0 and 1."""
     return abs(float(hits.mean()) - share) <= 4 * math.sqrt(share * (1 - share) / len(hits))
 
 
@@ -74,7 +74,7 @@ def test_suspicion_is_even_and_contrast_rises_with_it(drawn: Drawn) -> None:
 
 @pytest.mark.parametrize("index", range(len(GRADES)), ids=lambda index: GRADES[index])
 def test_malignancy_is_as_frequent_as_the_grade_says(drawn: Drawn, index: int) -> None:
-    """Of the masses of each true category, the stated share is malignant."""
+    """The stated share of the masses of each true category is malignant."""
     chosen = [found.malignant for found, true in zip(drawn.assessments, drawn.grades, strict=True) if true == index]
     assert len(chosen) > 150
     assert _within_chance(np.array(chosen), MALIGNANT_SHARE[index])
@@ -98,7 +98,7 @@ def test_a_reader_slips_by_one_grade_in_a_quarter_of_the_masses(drawn: Drawn) ->
 
 
 def test_mimics_look_like_benign_masses(drawn: Drawn) -> None:
-    """What mimics a mass has the suspicion of benign masses, so none has that of the highest category."""
+    """Mimics have the suspicion of benign masses, so none has that of the highest category."""
     rng = np.random.default_rng(2)
     mimics = [sample_benign_appearance(rng, recipe=RECIPE, depth_mm=DEPTH_MM).suspicion for _ in range(DRAWS)]
     benign = [found.suspicion for found, said in zip(drawn.looks, drawn.assessments, strict=True) if not said.malignant]

@@ -104,7 +104,7 @@ def test_sets_never_share_a_seed() -> None:
 
 
 def test_the_demonstration_exam_holds_a_malignant_mass() -> None:
-    """The exam shown first has one malignant mass in both views of a breast, and things that look like it."""
+    """The exam shown first has one malignant mass in both views of a breast, and mimics of it."""
     views = generate(DEMO_SEED).views.values()
     masses = [found for view in views for found in view.masses]
     assert [found.malignant for found in masses] == [True, True]
@@ -123,7 +123,7 @@ def test_one_vendor_style_is_kept_from_training() -> None:
 
 
 def test_the_style_of_an_exam_is_known_without_rendering_it(exams: list[PhantomExam]) -> None:
-    """The style told from the seed is the one the exam was made in."""
+    """The style derived from the seed is the one the exam was made in."""
     assert [style_of(exam.seed) for exam in exams] == [exam.style for exam in exams]
 
 

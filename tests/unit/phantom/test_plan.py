@@ -131,7 +131,7 @@ def test_areas_follow_the_truncated_law(plans: list[Plan]) -> None:
 @pytest.mark.parametrize("kind", [ObjectKind.ISLAND, ObjectKind.DECOY, ObjectKind.ASYMMETRY])
 @pytest.mark.parametrize("feature", ["area_mm2", "cnr", "suspicion"])
 def test_looks_do_not_tell_mimics_from_benign_masses(plans: list[Plan], kind: ObjectKind, feature: str) -> None:
-    """What mimics a mass follows the law of benign masses: size, contrast and suspicion rank the two near chance."""
+    """Mimics follow the law of benign masses: size, contrast and suspicion rank the two near chance."""
     mimics = _of_kind(plans, kind)
     benign = [m for m in _of_kind(plans, ObjectKind.MASS) if m.assessment and not m.assessment.malignant]
     values = [np.array([getattr(found.appearance, feature) for found in group]) for group in (mimics, benign)]

@@ -1,4 +1,4 @@
-"""What reaches from a segmenter's patch to the stored pixels."""
+"""From a segmenter's patch to the stored pixels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_network_that_reads_the_middle_of_its_patch_reaches_no_further() -> No
 
 
 def test_files_are_not_read_by_a_classifier_that_cannot_give_what_is_asked_for() -> None:
-    """Where categories are to be written, a classifier that has none is refused before anything is read."""
+    """Where categories are to be written, a classifier without any is refused before anything is read."""
     settings, outputs = Settings(), [replace(OUTPUTS["pacs"], emit_birads=True)]
     assert read_as(settings, ae_title="TETRAVIEW", outputs=outputs).triton.classifier == "mommi_classifier"
     with pytest.raises(SettingsInvalid, match="emit_birads needs a classifier that grades by BI-RADS, not dualcore"):

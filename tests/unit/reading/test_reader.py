@@ -117,7 +117,7 @@ def reader(
     stages_of: Callable[[Exam], Stages] | None = None,
     probabilities: bool = False,
 ) -> ExamReader:
-    """A reader by these doubles, of all that are given unless something else is chosen for the exam."""
+    """A reader with these doubles, which uses all of them unless the exam has other choices."""
     doubles = {"mommi_classifier": grader, "dualcore": outliner}
     stages = Stages(
         segmenter="dualcore" if outliner else "none",
@@ -151,7 +151,7 @@ def test_every_finding_is_graded_by_its_own_patch_in_one_request(exam: Exam, tmp
 
 
 def test_reading_again_gives_the_same_grades(exam: Exam, tmp_path: Path) -> None:
-    """Nothing in the way of a patch is left to chance."""
+    """Nothing on the way of a patch is random."""
     first, second = (reader(Finder(), Grader()).read(exam, folder=tmp_path).views for _ in range(2))
     assert first == second
 
@@ -173,14 +173,14 @@ def test_without_a_classifier_findings_have_no_grade(exam: Exam, tmp_path: Path)
 
 @pytest.mark.parametrize("fault", [TritonUnavailable(), ImageUnreadable()])
 def test_a_fault_of_the_classifier_leaves_no_reading(exam: Exam, tmp_path: Path, fault: Exception) -> None:
-    """What the detector found is not shown without its grade: the fault goes to those who retry."""
+    """A detection is not shown without its grade: the fault goes to the caller, who retries."""
     with pytest.raises(type(fault)):
         reader(Finder(), Grader(fault=fault)).read(exam, folder=tmp_path)
 
 
 @pytest.mark.parametrize("asked", [True, False])
 def test_probabilities_are_there_only_when_asked_for(exam: Exam, tmp_path: Path, *, asked: bool) -> None:
-    """Calibrated weights alone show no probability; the settings have to want it."""
+    """Calibrated weights alone show no probability; the settings must ask for it."""
     finder = Finder(calibration={Route.BI: Platt(slope=1.0, intercept=0.0, prevalence=0.5)})
     reading = reader(finder, None, probabilities=asked).read(exam, folder=tmp_path)
     expected = [pytest.approx(finding.score) if asked else None for finding in reading.findings]
@@ -243,7 +243,7 @@ def test_segmenter_and_classifier_each_get_patches_of_their_own_size(exam: Exam,
 
 
 def test_an_exam_chooses_its_stages(exam: Exam, tmp_path: Path) -> None:
-    """Which models read an exam is asked of the exam itself."""
+    """The exam itself decides which models read it."""
     outliner, grader = Outliner(), Grader()
     asked: list[Exam] = []
 

@@ -1,4 +1,4 @@
-"""What models cost and how engines compare, as tables."""
+"""Costs of models and comparisons of engines, as tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tetraview_nets.studies.benchmark.engines import EAGER, Race
 
 
 def test_runs_take_turns_and_the_first_turn_is_not_kept() -> None:
-    """What is compared runs in turns, so that what else the machine does falls on all alike."""
+    """Compared functions run in turns, so that other work of the machine slows all alike."""
     order: list[str] = []
     seconds = interleaved({name: lambda name=name: order.append(name) for name in "ab"}, repeats=2)
     assert order == list("ababab")
@@ -43,7 +43,7 @@ def test_the_cost_table_lists_detectors_first() -> None:
 
 
 def test_a_folder_without_exported_parts_is_told(tmp_path: Path) -> None:
-    """Comparing engines without their files says how to write them."""
+    """A comparison of engines without their files says how to write them."""
     command = ["benchmark", "backends", str(tmp_path), "--model", "mommi_classifier"]
     with pytest.raises(FileNotFoundError, match="write it with `tetraview_nets export`"):
         CliRunner().invoke(app, command, catch_exceptions=False)

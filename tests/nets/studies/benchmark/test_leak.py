@@ -35,7 +35,7 @@ def rows(objects: Objects) -> dict[str, Row]:
 
 
 def test_pixels_tell_masses_no_better_than_the_laws_allow(rows: dict[str, Row]) -> None:
-    """A patch classifier that sees looks only stays below the likelihood ratio of suspicion and contrast."""
+    """A patch classifier that sees only the looks stays below the likelihood ratio of suspicion and contrast."""
     row = rows[ALL_MIMICS]
     assert row.first + row.second > 300
     assert not row.leaks
@@ -50,7 +50,7 @@ def test_masses_of_low_suspicion_look_like_what_mimics_them(rows: dict[str, Row]
 
 
 def test_the_study_finds_a_leak_that_was_planted(exams: list[CanonicalExam]) -> None:
-    """Masses without the noise of their surroundings are told apart better than the laws allow."""
+    """Masses without the noise of their surroundings are separated better than the laws allow."""
     found = leak.collect([_with_smooth_masses(exam) for exam in exams], RECIPE)
     row = next(row for row in leak.study(found) if row.name == ALL_MIMICS)
     assert row.leaks
@@ -66,7 +66,7 @@ def _with_smooth_masses(exam: CanonicalExam) -> CanonicalExam:
 
 
 def test_the_bound_is_what_the_laws_say(objects: Objects) -> None:
-    """Chance is even where nobody is malignant, infinite where everybody is, and faintness gives a mass away."""
+    """The odds are even where no mass is malignant, infinite where all are, and faintness gives a mass away."""
     few = replace(
         objects,
         suspicion=np.array([0.1, 0.1, 0.99]),

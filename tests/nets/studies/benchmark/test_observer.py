@@ -44,13 +44,13 @@ def test_more_views_help_on_the_default_exams(gains: dict[tuple[str, str, str], 
 
 
 def test_the_other_breast_helps_no_more_without_islands(gains: dict[tuple[str, str, str], Gain]) -> None:
-    """Where nothing is symmetric, the other breast gains less than a quarter of what it gains by default."""
+    """Where nothing is symmetric, the other breast gains less than a quarter of its default gain."""
     control, usual = (gains[name, "bi", "single"].effect for name in ("no_islands", "default"))
     assert abs(control) < usual / 4
 
 
 def test_the_other_view_helps_less_without_decoys(gains: dict[tuple[str, str, str], Gain]) -> None:
-    """Where nothing is seen by superposition, the other view gains less than half of what it gains by default."""
+    """Where nothing is seen by superposition, the other view gains less than half of its default gain."""
     control, usual = (gains[name, "ipsi", "single"].effect for name in ("no_decoys", "default"))
     assert control < usual / 2
 

@@ -1,4 +1,4 @@
-"""Telling phantoms from patients, and what was laid in from what was there."""
+"""Telling phantoms from patients, and laid-in masses from free places."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def exams(tmp_path_factory: pytest.TempPathFactory) -> list[CanonicalExam]:
 
 
 def blurred(exam: CanonicalExam) -> CanonicalExam:
-    """The same exam, out of focus."""
+    """The exam, out of focus."""
     return replace(exam, images=np.stack([cv2.GaussianBlur(image, (0, 0), 2.0) for image in exam.images]))
 
 
 def test_blurred_exams_are_told_from_sharp_ones_and_not_from_their_like(exams: list[CanonicalExam]) -> None:
-    """A probe tells what differs, and is near chance where both groups come from one law."""
+    """A probe separates groups that differ, and is near chance where both come from one law."""
     half = EXAMS // 2
     told = phantom_or_patient(exams[:half], [blurred(exam) for exam in exams[half:]], name="sharp / blurred")
     alike = phantom_or_patient(exams[:half], exams[half:], name="alike")

@@ -107,7 +107,7 @@ def test_ipsilateral_companion_shows_the_same_breast(small: list[CanonicalExam])
 
 @pytest.mark.parametrize("kind", list(Companion))
 def test_arms_of_a_seed_see_the_same_views(kind: Companion, small: list[CanonicalExam]) -> None:
-    """Whatever the companion, a generator of the same seed draws and changes the same views."""
+    """With any companion, a generator of the same seed draws and changes the same views."""
     draw = Draw(small)
     (views, aux), (expected, _) = (
         batch(draw, each, size=4, generator=np.random.default_rng(3)) for each in (kind, Companion.NONE)
@@ -131,7 +131,7 @@ def test_study_gives_every_contrast_its_rows(study: Study, tmp_path: Path) -> No
 
 
 def test_finished_trainings_are_not_repeated(study: Study) -> None:
-    """A training that has left its detections is taken as it is."""
+    """A training that has left its detections is not repeated."""
     arm = Arm(stage=1, companion=Companion.MIRRORED)
     study.run(arm, 0)
     left = {path: path.stat().st_mtime_ns for path in study.folder.rglob("*")}
@@ -140,14 +140,14 @@ def test_finished_trainings_are_not_repeated(study: Study) -> None:
 
 
 def test_networks_are_taught_to_compare(study: Study) -> None:
-    """Beside the focal loss stands how well masses are told from what looks like them."""
+    """Beside the focal loss stands how well masses are told from their mimics."""
     network = BiDualNet(study.preset)
     losses = PairTask(network, Companion.REGISTERED, study.exams, study.schedule).losses(0)
     assert set(losses) == {"focal", "told"}
 
 
 def test_left_detections_are_those_of_the_network(study: Study) -> None:
-    """What a training leaves on disk is what its network finds, image by image."""
+    """The detections that a training leaves on disk are those of its network, image by image."""
     arm = Arm(stage=2, companion=Companion.REGISTERED)
     study.run(arm, 0)
     exams = study.exams.test[BENCHMARK]

@@ -1,4 +1,4 @@
-"""Endpoints: which rows they are about, and what may be said of a claim and of its controls."""
+"""Endpoints: the rows they are about, and the permitted verdicts on a claim and its controls."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def endpoint_of(claim: str, part: Part = Part.PHANTOM) -> Endpoint:
 
 
 def row_of(endpoint: Endpoint, *, low: float, high: float) -> Claim:
-    """What a study found of an endpoint."""
+    """A study's result for an endpoint."""
     return Claim(
         claim=endpoint.claim,
         part=endpoint.part,
@@ -50,7 +50,7 @@ def row_of(endpoint: Endpoint, *, low: float, high: float) -> Claim:
 
 
 def condition_of(endpoint: Endpoint, *, low: float) -> Claim:
-    """What a study found of an endpoint's condition."""
+    """A study's result for an endpoint's condition."""
     assert endpoint.condition is not None
     row = row_of(endpoint, low=low, high=1.0)
     return replace(row, contrast=endpoint.condition.contrast, measure=endpoint.condition.measure)
@@ -85,7 +85,7 @@ def test_a_verdict_follows_from_the_interval(low: float, high: float, said: str)
 
 
 def test_rows_from_before_the_endpoints_are_not_judged() -> None:
-    """What earlier phantoms showed was known when the endpoint was named; what was not measured has no verdict."""
+    """Results of phantoms from before the endpoint was named have no verdict, and neither have missing results."""
     endpoint = endpoint_of("7")
     old = replace(row_of(endpoint, low=0.1, high=0.2), generator=str(FIRST_GENERATOR - 1))
     assert verdict(endpoint, [old]) is None
@@ -105,7 +105,7 @@ def test_a_claim_is_untestable_unless_its_condition_is_seen(claim: str, above: f
 
 
 def test_a_control_says_where_the_gain_goes_only_by_the_difference() -> None:
-    """A gain goes with what was taken away where the difference of differences is above 0, and nowhere else."""
+    """A gain is attributed to the removed part only where the difference of differences is above 0."""
     endpoint = endpoint_of("1")
     row = row_of(endpoint, low=0.1, high=0.2)
     control = replace(row, setting="no decoys", control=True, lost=0.1, lost_low=0.01, lost_high=0.2)

@@ -98,7 +98,7 @@ def test_training_banks_hold_masses_and_boxes_near_them(study: HeadStudy) -> Non
 
 
 def test_many_masses_leave_room_for_each_other(study: HeadStudy) -> None:
-    """Of more masses than there is room for boxes around, each keeps its own box and the last of the others go."""
+    """If masses leave too little room for boxes around them, each keeps its own box and the last of the others go."""
     masses = torch.arange(7)[:, None] * 8.0 + torch.tensor([0.0, 0.0, 6.0, 6.0])
     boxes = around(masses, roibank.detector(study.weights_file), torch.Generator().manual_seed(0))
     assert len(boxes) == EXTRA
@@ -135,7 +135,7 @@ def test_the_control_shuffles_nipples(study: HeadStudy) -> None:
 
 
 def test_a_study_can_be_handed_to_another_process(study: HeadStudy) -> None:
-    """What a worker is given is the same study, with all that decides its numbers."""
+    """A worker is given the same study, with everything that decides its numbers."""
     other = pickle.loads(pickle.dumps(study))
     assert (other, other.folder, other.banks[0].folder) == (study, study.folder, study.banks[0].folder)
 
@@ -162,7 +162,7 @@ def test_recalls_of_all_heads_are_listed(finished: HeadStudy, tmp_path: Path) ->
 
 
 def test_a_killed_study_runs_only_what_is_missing(finished: HeadStudy) -> None:
-    """A second start trains only the head that is gone and reads only the exams that were not read, alike."""
+    """A second start trains only the missing head and reads only the unread exams, with the same results."""
     before = heads.found(finished, "nipple", 0, "default")
     (finished.folder / "nipple-0.head").unlink()
     (finished.shelf("default").folder / "0000.npz").unlink()
@@ -183,7 +183,7 @@ def test_banks_are_cleared(study: HeadStudy) -> None:
 
 
 def test_the_detectors_first_layer_is_kept(study: HeadStudy) -> None:
-    """A head starts from the detector's first layer and leaves it; where streams are joined only the rest learns."""
+    """A head starts from the detector's first layer and changes it; where streams are joined only the rest learns."""
     known = cast("torch.nn.Linear", roibank.detector(study.weights_file).head.layers[0]).weight
     columns = known.shape[1]
     for variant in ("nipple", "joined"):

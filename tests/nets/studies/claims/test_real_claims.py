@@ -56,7 +56,7 @@ def row(folder: Path, patient: str, side: str, view: str, *, data: str, split: s
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Pairs to learn from and to judge on, a view alone, and two patients with four views who are for figures only."""
+    """Pairs to learn from and to judge on, a single view, and two patients with four views for figures only."""
     data = tmp_path / "data"
     data.mkdir()
     rows = []
@@ -96,7 +96,7 @@ def study_of(folder: Path, weights_file: Path) -> RealStudy:
 
 
 def test_exams_for_figures_only_are_read_and_never_learnt_from(folder: Path, weights_file: Path) -> None:
-    """Heads learn from training pairs and hybrids; what is for figures only is tested on where it has all views."""
+    """Heads learn from training pairs and hybrids; exams for figures only are tested on if they have all views."""
     exams = study_of(folder, weights_file).exams()
     held = {name: stored.read() for name, stored in exams.items()}
     assert set(held) == {"train", "watched", "SET val, pairs", "INbreast, four views"}
@@ -109,7 +109,7 @@ def test_exams_for_figures_only_are_read_and_never_learnt_from(folder: Path, wei
 
 
 def test_a_folder_without_pairs_is_refused(folder: Path, weights_file: Path) -> None:
-    """Nothing can be learnt of two views from single ones."""
+    """A folder of single views cannot teach anything about two views."""
     lines = (folder / "manifest.csv").read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line for line in lines if "SET" not in line or "MLO" not in line]
     (folder / "manifest.csv").write_text("".join(kept), encoding="utf-8")

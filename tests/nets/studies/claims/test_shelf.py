@@ -11,7 +11,7 @@ from tetraview_nets.studies.claims.shelf import Columns, Shelf
 
 
 def view(detections: int) -> Columns:
-    """What was said of one view."""
+    """The reading of one view."""
     return np.full((detections, 4), detections, dtype=np.float32), np.arange(detections)
 
 

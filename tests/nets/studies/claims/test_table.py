@@ -63,7 +63,7 @@ def measured(found: Paired, **changed: object) -> Measured:
 
 
 def test_controls_are_held_against_the_default() -> None:
-    """A control's row has the default's effect less its own, other rows have none; rows know their phantoms."""
+    """A control's row has the default's effect less its own, other rows have none; rows name their phantoms."""
     patients, nothing = np.arange(4), np.zeros((2, 4))
     gain = paired_mean(np.array([[1.0, 1, 1, 0]] * 2), nothing, patients, resamples=200)
     less = paired_mean(np.array([[1.0, 0, 0, 0]] * 2), nothing, patients, resamples=200)
@@ -109,7 +109,7 @@ def test_the_page_judges_the_endpoint_alone(tmp_path: Path) -> None:
 
 
 def test_the_page_is_written_anew_from_the_table(tmp_path: Path) -> None:
-    """One command makes page and plots of what the table holds."""
+    """One command makes page and plots from the table."""
     record([ROW], results=tmp_path)
     result = CliRunner().invoke(app, ["claims", "page", "--results", str(tmp_path)], catch_exceptions=False)
     assert result.exit_code == 0, result.output
@@ -118,7 +118,7 @@ def test_the_page_is_written_anew_from_the_table(tmp_path: Path) -> None:
 
 
 def test_old_rows_are_marked_and_not_judged(tmp_path: Path) -> None:
-    """What was measured on earlier phantoms says so and bears no verdict."""
+    """A row measured on earlier phantoms says so and bears no verdict."""
     publish([replace(ROW, generator="1")], results=tmp_path)
     page = (tmp_path / "claims.md").read_text(encoding="utf-8")
     assert "not judged, measured before the endpoint was named" in page

@@ -36,7 +36,7 @@ def test_the_study_leaves_rows_tables_and_calibration(trained: Path, tmp_path: P
 
 
 def test_readings_are_kept(trained: Path, tmp_path: Path) -> None:
-    """What is read is what the detector says of each route's companies, and is not read again."""
+    """Each route's companies of views are read once by the detector, and the readings are kept."""
     weights_file = trained / "out" / "weights.safetensors"
     default = triview.phantom_settings(weights_file, exams=2, control_exams=2, root=trained / "cache")[0]
     default.exams.prepare(workers=1)
