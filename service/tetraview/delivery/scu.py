@@ -19,7 +19,7 @@ from tetraview.settings import Destination
 PROPOSED_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
 
-class Outcome(Enum):
+class Acceptance(Enum):
     """Meaning of an answer for the object."""
 
     DELIVERED = "delivered"
@@ -31,21 +31,21 @@ class Outcome(Enum):
 
 #: C-STORE status (PS3.4 B.2.3, PS3.7 C): first and last code, meaning, words. A status that is not here may pass.
 STATUSES = (
-    (0x0000, 0x0000, Outcome.DELIVERED, "success"),
-    (0xB000, 0xB000, Outcome.DELIVERED, "stored, data elements coerced"),
-    (0xB006, 0xB006, Outcome.DELIVERED, "stored, data elements discarded"),
-    (0xB007, 0xB007, Outcome.DELIVERED, "stored, data set does not match SOP class"),
-    (0x0111, 0x0111, Outcome.DELIVERED, "duplicate SOP instance, it had been stored before"),
-    (0xA700, 0xA7FF, Outcome.LATER, "out of resources"),
-    (0x0110, 0x0110, Outcome.LATER, "processing failure"),
-    (0x0213, 0x0213, Outcome.LATER, "resource limitation"),
-    (0xA900, 0xA9FF, Outcome.REFUSED, "data set does not match SOP class"),
-    (0xC000, 0xCFFF, Outcome.REFUSED, "cannot understand"),
-    (0x0112, 0x0112, Outcome.REFUSED, "SOP class not supported"),
-    (0x0117, 0x0118, Outcome.REFUSED, "invalid SOP instance or class"),
-    (0x0122, 0x0122, Outcome.REFUSED, "SOP class not supported"),
-    (0x0124, 0x0124, Outcome.REFUSED, "not authorized"),
-    (0x0211, 0x0212, Outcome.REFUSED, "request not understood"),
+    (0x0000, 0x0000, Acceptance.DELIVERED, "success"),
+    (0xB000, 0xB000, Acceptance.DELIVERED, "stored, data elements coerced"),
+    (0xB006, 0xB006, Acceptance.DELIVERED, "stored, data elements discarded"),
+    (0xB007, 0xB007, Acceptance.DELIVERED, "stored, data set does not match SOP class"),
+    (0x0111, 0x0111, Acceptance.DELIVERED, "duplicate SOP instance, it had been stored before"),
+    (0xA700, 0xA7FF, Acceptance.LATER, "out of resources"),
+    (0x0110, 0x0110, Acceptance.LATER, "processing failure"),
+    (0x0213, 0x0213, Acceptance.LATER, "resource limitation"),
+    (0xA900, 0xA9FF, Acceptance.REFUSED, "data set does not match SOP class"),
+    (0xC000, 0xCFFF, Acceptance.REFUSED, "cannot understand"),
+    (0x0112, 0x0112, Acceptance.REFUSED, "SOP class not supported"),
+    (0x0117, 0x0118, Acceptance.REFUSED, "invalid SOP instance or class"),
+    (0x0122, 0x0122, Acceptance.REFUSED, "SOP class not supported"),
+    (0x0124, 0x0124, Acceptance.REFUSED, "not authorized"),
+    (0x0211, 0x0212, Acceptance.REFUSED, "request not understood"),
 )
 
 
@@ -83,12 +83,12 @@ def deliver(path: Path, result: ResultObject, destination: Destination, *, calli
     return _judged(answer, result, destination)
 
 
-def outcome_of(status: int) -> tuple[Outcome, str]:
+def outcome_of(status: int) -> tuple[Acceptance, str]:
     """The meaning of a C-STORE status for the object, and the status in words."""
     for first, last, outcome, words in STATUSES:
         if first <= status <= last:
             return outcome, f"0x{status:04X} {words}"
-    return Outcome.LATER, f"0x{status:04X} unknown status"
+    return Acceptance.LATER, f"0x{status:04X} unknown status"
 
 
 def _read(path: Path) -> Dataset:
@@ -105,8 +105,8 @@ def _judged(answer: Dataset, result: ResultObject, destination: Destination) -> 
             f"{destination.name} did not say whether it stored the {result.kind} object: it is sent again"
         )
     outcome, words = outcome_of(int(answer.Status))
-    if outcome is Outcome.REFUSED:
+    if outcome is Acceptance.REFUSED:
         raise DeliveryRefused(f"{destination.name} refused the {result.kind} object: {words}")
-    if outcome is Outcome.LATER:
+    if outcome is Acceptance.LATER:
         raise DestinationUnavailable(f"{destination.name} could not store the {result.kind} object: {words}")
     return words

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from tetraview.delivery.scu import Outcome, outcome_of
+from tetraview.delivery.scu import Acceptance, outcome_of
 from tetraview.delivery.web import WebAnswer, ask, open_client
 from tetraview.errors import DeliveryRefused, DestinationUnavailable, StorageUnavailable
 from tetraview.settings import Destination
@@ -122,7 +122,7 @@ class _Sent:
         if reason is None or reason in _DUPLICATES:
             return ""
         outcome, words = outcome_of(reason)
-        if outcome is Outcome.REFUSED:
+        if outcome is Acceptance.REFUSED:
             raise self._refused(f"{self.answer.status}, {words}")
         raise self._later(words)
 

@@ -13,8 +13,8 @@ from pydantic import TypeAdapter
 from tetraview.domain.delivery import Delivery
 from tetraview.ledger.selection import Selection
 from tetraview.ledger.summary import ExamSummary
+from tetraview.web.exam_list import PAGE, OutcomeParameter, PageParameter, StateParameter, TitleParameter
 from tetraview.web.protocol import WebLedger
-from tetraview.web.worklist import PAGE, OutcomeParameter, PageParameter, StateParameter, TitleParameter
 
 _exam_document = TypeAdapter(ExamSummary)
 

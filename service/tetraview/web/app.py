@@ -21,22 +21,22 @@ from tetraview.errors import TetraviewError
 from tetraview.ledger.selection import Selection
 from tetraview.ledger.summary import ExamSummary
 from tetraview.web.api import add_api
-from tetraview.web.hanging import preview_file
-from tetraview.web.headers import SecurityHeaders
-from tetraview.web.inside import file_inside
-from tetraview.web.objects import SentObject, download_name, sent_objects
-from tetraview.web.pages import exam_page, worklist_page
-from tetraview.web.problems import explain_problems
-from tetraview.web.protocol import WebLedger
-from tetraview.web.worklist import (
+from tetraview.web.exam_list import (
     LAST_PAGE,
     PAGE,
+    ExamList,
     OutcomeParameter,
     PageParameter,
     StateParameter,
     TitleParameter,
-    Worklist,
 )
+from tetraview.web.hanging import preview_file
+from tetraview.web.headers import SecurityHeaders
+from tetraview.web.inside import file_inside
+from tetraview.web.objects import SentObject, download_name, sent_objects
+from tetraview.web.pages import exam_list_page, exam_page
+from tetraview.web.problems import explain_problems
+from tetraview.web.protocol import WebLedger
 
 _log = structlog.get_logger()
 
@@ -140,7 +140,7 @@ class _Pages:
         selection = Selection(state=state or None, called_ae_title=ae or None, outcome=outcome or None)
         # One more than is shown tells whether there are older ones.
         exams = self._ledger.exams(limit=PAGE + 1, offset=PAGE * (page - 1), selection=selection)
-        worklist = Worklist(
+        worklist = ExamList(
             selection=selection,
             page=page,
             exams=exams[:PAGE],
@@ -148,7 +148,7 @@ class _Pages:
             called_ae_titles=self._ledger.called_ae_titles(),
             has_older=len(exams) > PAGE and page < LAST_PAGE,
         )
-        return worklist_page(worklist)
+        return exam_list_page(worklist)
 
     def exam(self, exam_id: str) -> str:
         summary = self._summary(exam_id)

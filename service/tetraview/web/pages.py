@@ -18,9 +18,9 @@ from tetraview.ledger.summary import ExamSummary
 from tetraview.report.statement import statement
 from tetraview.report.summary import PREVALENCE
 from tetraview.settings import Sender
+from tetraview.web.exam_list import ExamList
 from tetraview.web.hanging import HANGING, panels
 from tetraview.web.objects import SentObject
-from tetraview.web.worklist import Worklist
 
 #: States that a page follows until they end.
 _UNDER_WAY = frozenset({ExamState.COLLECTING, ExamState.READING, ExamState.DELIVERING})
@@ -63,9 +63,9 @@ def _clock(moment: datetime) -> str:
 _TEMPLATES = _environment()
 
 
-def worklist_page(worklist: Worklist) -> str:
+def exam_list_page(worklist: ExamList) -> str:
     """The exams selected, one a row."""
-    return _TEMPLATES.get_template("worklist.html").render(worklist=worklist, states=ExamState, outcomes=_OUTCOMES)
+    return _TEMPLATES.get_template("exam_list.html").render(worklist=worklist, states=ExamState, outcomes=_OUTCOMES)
 
 
 def exam_page(

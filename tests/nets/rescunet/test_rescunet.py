@@ -16,9 +16,9 @@ from tetraview_nets.learning.cache import Split
 from tetraview_nets.learning.lesions import UNASSESSED, Lesion, LesionSet, folder_of, packed
 from tetraview_nets.learning.train import NotTrained, optimiser_of
 from tetraview_nets.rescunet import evaluate
+from tetraview_nets.rescunet.mass_reading import MassReading
 from tetraview_nets.rescunet.network import RescuNet, max_pool, max_unpool
 from tetraview_nets.rescunet.otsu import discriminative_map
-from tetraview_nets.rescunet.outcome import Outcome
 from tetraview_nets.rescunet.presets import PAPER, PRESETS, TINY, Architecture
 from tetraview_nets.rescunet.recipe import RECIPES
 from tetraview_nets.rescunet.task import BENIGN, Classes, loss_terms, soft_target
@@ -273,7 +273,7 @@ def test_figures_stand_beside_the_papers(found: LesionSet) -> None:
 
 def test_an_outline_is_judged_at_the_tiles_own_pixels(found: LesionSet) -> None:
     """A map that is the mask outlines every disc almost wholly, and ranks all pixels rightly."""
-    outcome = Outcome.of(RescuNet(TINY).eval(), found.masses, detected=True, device=CPU)
+    outcome = MassReading.of(RescuNet(TINY).eval(), found.masses, detected=True, device=CPU)
     perfect = replace(
         outcome,
         reading=outcome.reading._replace(

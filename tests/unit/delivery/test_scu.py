@@ -18,7 +18,7 @@ from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, Implicit
 from pynetdicom import AE, evt
 
 from tetraview.delivery import deliver, store_files
-from tetraview.delivery.scu import Outcome, outcome_of
+from tetraview.delivery.scu import Acceptance, outcome_of
 from tetraview.domain.delivery import ResultKind, ResultObject
 from tetraview.domain.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from tetraview.errors import DeliveryRefused, DestinationUnavailable, StorageUnavailable
@@ -211,9 +211,9 @@ def test_an_object_that_is_refused_is_not_tried_again(file: Path, status: int) -
 
 def test_only_listed_statuses_mean_delivered() -> None:
     """Just five of all 65536 statuses say that the destination has the object."""
-    delivered = [status for status in range(0x10000) if outcome_of(status)[0] is Outcome.DELIVERED]
+    delivered = [status for status in range(0x10000) if outcome_of(status)[0] is Acceptance.DELIVERED]
     assert delivered == [0x0000, 0x0111, 0xB000, 0xB006, 0xB007]
-    refused = {status for status in range(0x10000) if outcome_of(status)[0] is Outcome.REFUSED}
+    refused = {status for status in range(0x10000) if outcome_of(status)[0] is Acceptance.REFUSED}
     assert refused >= {*range(0xA900, 0xAA00), *range(0xC000, 0xD000)}
     assert not refused & set(range(0xA700, 0xA800))
 

@@ -6,7 +6,7 @@ from tests.support.builders import a_reading, a_view_reading
 
 from tetraview.domain.reading import Reading
 from tetraview.domain.view import Route, View
-from tetraview.report.processing import Outcome, analyses, detections
+from tetraview.report.processing import Attempts, analyses, detections
 
 R_CC, L_CC, R_MLO, L_MLO = View
 SUCCEEDED, PARTIALLY, FAILED, NOT_ATTEMPTED = "111222", "111223", "111224", "111225"
@@ -25,7 +25,7 @@ ROUTES, REASONS = st.sampled_from(Route), st.text(min_size=1, max_size=4)
 EXAMS = st.dictionaries(st.sampled_from(View), ROUTES | REASONS, min_size=1)
 
 
-def told(outcome: Outcome) -> tuple[str, set[tuple[View, ...]], set[tuple[View, ...]]]:
+def told(outcome: Attempts) -> tuple[str, set[tuple[View, ...]], set[tuple[View, ...]]]:
     succeeded, failed = ({step.views for step in steps} for steps in (outcome.succeeded, outcome.failed))
     return outcome.status.value, succeeded, failed
 

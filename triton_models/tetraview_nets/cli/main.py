@@ -168,10 +168,10 @@ def evaluate_command(  # noqa: PLR0917
         (out / f"froc_{card.preset}.md").write_text(text, encoding="utf-8")
 
 
-Reading = tuple[str, Route, list[ImageResult]]
+RouteReading = tuple[str, Route, list[ImageResult]]
 
 
-def _read(name: str, reader: Reader, exams: ExamSet) -> list[Reading]:
+def _read(name: str, reader: Reader, exams: ExamSet) -> list[RouteReading]:
     """One detector on its routes."""
     detector, routes = reader
     readings = []
@@ -198,7 +198,7 @@ def _reader(name: DetectorName, network: MommiNet, routes: list[Route]) -> Reade
     return YOLO_MSP.detector(other), YOLO_MSP.by(None)
 
 
-def _differences(readings: list[Reading]) -> list[Difference]:
+def _differences(readings: list[RouteReading]) -> list[Difference]:
     """The first reading against all others."""
     named = {f"{name} {route}": found for name, route, found in readings}
     return froc_table.differences(named, first=next(iter(named)))

@@ -16,7 +16,7 @@ from tetraview_nets.metrics import ImageResult
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Reading:
+class RouteReading:
     """One detector by one route on all images that could be used."""
 
     detector: str
@@ -33,7 +33,7 @@ class Evaluation:
     collection: Collection
     #: Exams of which at least one image was read.
     exams: int
-    readings: list[Reading]
+    readings: list[RouteReading]
     #: What the loader and the reading of pixels left out.
     skipped: list[Skipped]
 
@@ -61,7 +61,7 @@ def evaluate(
         DatasetUnusable: not a single image could be used.
     """
     readings = [
-        Reading(detector=name, route=route, results=[], used=Counter())
+        RouteReading(detector=name, route=route, results=[], used=Counter())
         for name, (_, routes) in readers.items()
         for route in routes
     ]

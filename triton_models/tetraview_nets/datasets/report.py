@@ -20,7 +20,7 @@ from tetraview_nets.datasets.anchors import (
     YOLO_PAPER,
 )
 from tetraview_nets.datasets.catalogue import COMPARABLE, DatasetName
-from tetraview_nets.datasets.evaluation import Evaluation, Reading
+from tetraview_nets.datasets.evaluation import Evaluation, RouteReading
 from tetraview_nets.datasets.truth import AssumedSpacing, Skipped
 from tetraview_nets.learning.froc_table import FrocRow, froc_rows
 from tetraview_nets.metrics import IOU_CRITERION, RESAMPLES, Froc, ImageResult, average_precision, interval
@@ -142,7 +142,7 @@ def _precision(results: Sequence[ImageResult]) -> str:
     return f"{average_precision(results, iou=YOLO_IOU):.3f} [{low:.3f}, {high:.3f}]"
 
 
-def _routes(readings: Sequence[Reading]) -> list[str]:
+def _routes(readings: Sequence[RouteReading]) -> list[str]:
     """How images of incomplete exams were read."""
     lines = []
     for reading in readings:

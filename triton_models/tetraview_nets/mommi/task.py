@@ -296,7 +296,7 @@ def bi_maps(network: nn.Module, exam: CanonicalExam, device: torch.device) -> tu
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Evidence:
+class FusionInput:
     """The fusion network's input about V views, in 8 or 16 bits to save memory."""
 
     #: float16 [V, C, H/4, W/4], frozen; None where they are all branches of a backbone, too large to be kept.
@@ -312,7 +312,7 @@ class Evidence:
 
     @classmethod
     @torch.no_grad()
-    def of(cls, network: MommiNet, exams: Sequence[CanonicalExam], device: torch.device) -> Evidence:
+    def of(cls, network: MommiNet, exams: Sequence[CanonicalExam], device: torch.device) -> FusionInput:
         """Run the trained networks over exams they have not seen."""
         each = (_evidence(network, exam, device) for exam in exams)
         planes, mass, ignored, compared = (torch.cat(column) for column in zip(*each, strict=True))
@@ -348,7 +348,7 @@ class FusionTask:
         self.given = given
         self._mommi = network.to(given.device).eval()
         self.network: nn.Module = network.fusion
-        self._evidence = Evidence.of(self._mommi, given.exams, given.device)
+        self._evidence = FusionInput.of(self._mommi, given.exams, given.device)
         self._with_mass = torch.nonzero(self._evidence.mass.flatten(1).any(dim=1))[:, 0].numpy()
 
     def losses(self, step: int) -> dict[str, Tensor]:

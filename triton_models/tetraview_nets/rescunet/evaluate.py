@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from tetraview_nets.learning.figure_table import made_by, page
 from tetraview_nets.learning.lesions import LesionSet
 from tetraview_nets.metrics import Confusion, auc, interval, patient_weights
+from tetraview_nets.rescunet.mass_reading import MassReading
 from tetraview_nets.rescunet.network import RescuNet
 from tetraview_nets.rescunet.otsu import Otsu
-from tetraview_nets.rescunet.outcome import Outcome
 
 Floats = NDArray[np.float64]
 #: A figure as a function of how often each mass counts, int [N].
@@ -59,11 +59,11 @@ def rows(network: RescuNet, masses: LesionSet, *, known: NDArray[np.bool_], devi
     return [
         row
         for detected in (False, True)
-        for row in _rows(Outcome.of(network, masses, detected=detected, device=device), known)
+        for row in _rows(MassReading.of(network, masses, detected=detected, device=device), known)
     ]
 
 
-def _rows(outcome: Outcome, known: NDArray[np.bool_]) -> list[Row]:
+def _rows(outcome: MassReading, known: NDArray[np.bool_]) -> list[Row]:
     masses = outcome.masses
     malignant = np.array([mass.malignant for mass in masses])
     paper = {"Dice": DICE, "accuracy, Otsu guarded": ACCURACY, "AUC, class": CLASS_AUC, "AUC, pixels": PIXEL_AUC}
@@ -84,7 +84,7 @@ def _rows(outcome: Outcome, known: NDArray[np.bool_]) -> list[Row]:
     ]
 
 
-def _row(name: str, figure: Figure, drawn: NDArray[np.int64], *, paper: float, outcome: Outcome) -> Row:
+def _row(name: str, figure: Figure, drawn: NDArray[np.int64], *, paper: float, outcome: MassReading) -> Row:
     low, high = interval(np.array([figure(weights) for weights in drawn]))
     return Row(
         measure=name,

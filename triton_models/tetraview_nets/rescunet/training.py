@@ -10,8 +10,8 @@ from tetraview_nets.learning.lesions import LesionSet
 from tetraview_nets.learning.patch_training import Judgement, PatchTraining, judged_scores
 from tetraview_nets.learning.schedule import Rhythm
 from tetraview_nets.metrics import mean_per_roi
+from tetraview_nets.rescunet.mass_reading import MassReading
 from tetraview_nets.rescunet.network import RescuNet
-from tetraview_nets.rescunet.outcome import Outcome
 from tetraview_nets.rescunet.presets import RescunetPreset
 from tetraview_nets.rescunet.recipe import RescunetRecipe
 from tetraview_nets.rescunet.system import SYSTEM
@@ -39,7 +39,7 @@ class RescunetTraining(PatchTraining[RescunetPreset, RescunetRecipe, RescuNet]):
 
     def _judged(self, network: RescuNet, lesions: LesionSet) -> Judgement:
         drawn, classed = (
-            Outcome.of(network, masses, detected=True, device=self.device)
+            MassReading.of(network, masses, detected=True, device=self.device)
             for masses in (lesions.masses.outlined, lesions.masses.classed)
         )
         malignant = np.array([mass.malignant for mass in lesions.masses.classed])

@@ -17,8 +17,8 @@ from tetraview_nets.learning.lesions import LesionSet
 from tetraview_nets.learning.schedule import Schedule
 from tetraview_nets.metrics import Paired, paired_auc, paired_mean
 from tetraview_nets.metrics.arrays import Booleans, Floats
+from tetraview_nets.rescunet.mass_reading import MassReading
 from tetraview_nets.rescunet.otsu import Otsu
-from tetraview_nets.rescunet.outcome import Outcome
 from tetraview_nets.rescunet.presets import Architecture, RescunetPreset
 from tetraview_nets.rescunet.recipe import RECIPES, RescunetRecipe
 from tetraview_nets.rescunet.training import RescunetTraining
@@ -168,10 +168,10 @@ class Study(PatchStudy[RescunetPreset, RescunetRecipe, Arm]):
             lesions=shuffled(self._lesions) if arm.shuffled else self._lesions,
             watched=self._watched,
         ).run()
-        outcome = Outcome.of(network, self._tested, detected=True, device=CPU)
+        outcome = MassReading.of(network, self._tested, detected=True, device=CPU)
         np.savez(self._path(arm, seed), **self._figures(outcome))  # type: ignore[arg-type]
 
-    def _figures(self, outcome: Outcome) -> dict[str, Floats]:
+    def _figures(self, outcome: MassReading) -> dict[str, Floats]:
         malignant = self._malignant
         return {
             "dice": np.array([confusion.dice for confusion in outcome.confusions]),

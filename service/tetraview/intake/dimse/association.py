@@ -22,8 +22,8 @@ from tetraview.intake.dimse.commitment import ReportReception
 from tetraview.intake.dimse.negotiation import Agreement, agree, decode_request, reject
 from tetraview.intake.dimse.upper_layer import (
     AbortReason,
+    AssociationEnd,
     Ended,
-    Outcome,
     PduReader,
     PduType,
     Rejection,
@@ -49,10 +49,18 @@ _REQUEST_SECONDS = 5.0
 _CLOSE_SECONDS = 2.0
 #: Outcomes after which nothing more is expected from the sender.
 _SILENT = frozenset(
-    {Outcome.CLOSED_BY_SENDER, Outcome.ABORTED_BY_SENDER, Outcome.IDLE, Outcome.STALLED, Outcome.TLS_FAILED}
+    {
+        AssociationEnd.CLOSED_BY_SENDER,
+        AssociationEnd.ABORTED_BY_SENDER,
+        AssociationEnd.IDLE,
+        AssociationEnd.STALLED,
+        AssociationEnd.TLS_FAILED,
+    }
 )
 #: Outcomes that need no log line, or have had one.
-_TOLD = frozenset({Outcome.RELEASED, Outcome.CLOSED_BY_SENDER, Outcome.REJECTED, Outcome.TLS_FAILED})
+_TOLD = frozenset(
+    {AssociationEnd.RELEASED, AssociationEnd.CLOSED_BY_SENDER, AssociationEnd.REJECTED, AssociationEnd.TLS_FAILED}
+)
 #: Answers to senders that are not let in; they do not tell whether the AE title is known from elsewhere.
 _REJECTIONS = {
     Refusal.UNKNOWN_SENDER: Rejection.CALLING_AE_TITLE_UNKNOWN,
@@ -139,10 +147,10 @@ class Association:
             return end
         except HandshakeFailed as fault:
             self._gate.note(Caller(address=self._address), Refusal.TLS, detail=str(fault))
-            return Ended(Outcome.TLS_FAILED)
+            return Ended(AssociationEnd.TLS_FAILED)
         except Exception as error:  # noqa: BLE001 - the loop's edge: the sender is told by an A-ABORT
             _log.critical("association_failed", exc_info=error)
-            return Ended(Outcome.FAILED, abort=AbortReason.NOT_SPECIFIED)
+            return Ended(AssociationEnd.FAILED, abort=AbortReason.NOT_SPECIFIED)
 
     def _associate(self) -> Agreement:
         kind, length = self._reader.header(wait_seconds=_REQUEST_SECONDS)
@@ -162,7 +170,7 @@ class Association:
                     called_ae_title=agreement.called_ae_title,
                 )
             self._send(encode_reject(rejection))
-            raise Ended(Outcome.REJECTED)
+            raise Ended(AssociationEnd.REJECTED)
         self._send(agreement.answer)
         return agreement
 
@@ -197,9 +205,9 @@ class Association:
         if kind == PduType.DATA:
             self._take_data(agreement, length)
         elif kind == PduType.RELEASE_RQ:
-            raise Ended(Outcome.RELEASED)
+            raise Ended(AssociationEnd.RELEASED)
         elif kind == PduType.ABORT:
-            raise Ended(Outcome.ABORTED_BY_SENDER)
+            raise Ended(AssociationEnd.ABORTED_BY_SENDER)
         else:
             raise protocol_fault(AbortReason.UNEXPECTED_PDU)
 
@@ -229,7 +237,7 @@ class Association:
             message.write(span)
         if message.is_too_large:
             self._answer(agreement)
-            raise Ended(Outcome.OBJECT_TOO_LARGE, abort=AbortReason.NOT_SPECIFIED)
+            raise Ended(AssociationEnd.OBJECT_TOO_LARGE, abort=AbortReason.NOT_SPECIFIED)
         if is_last:
             self._answer(agreement)
 
@@ -293,7 +301,7 @@ class Association:
         try:
             self._channel.send(pdu)
         except OSError as error:
-            raise Ended(Outcome.CLOSED_BY_SENDER) from error
+            raise Ended(AssociationEnd.CLOSED_BY_SENDER) from error
 
     def _tell(self, log: Callable[..., object], event: str, **fields: object) -> None:
         """Log, unless peers have just made the log long enough; the next line counts the lines that were left out."""
@@ -306,7 +314,7 @@ class Association:
         if end.outcome not in _TOLD:
             self._tell(_log.info, "association_ended", state=end.outcome)
         with suppress(Ended):
-            if end.outcome is Outcome.RELEASED:
+            if end.outcome is AssociationEnd.RELEASED:
                 self._send(encode_release())
             if end.abort is not None:
                 self._send(encode_abort(end.abort))

@@ -52,7 +52,7 @@ class Rejection(Enum):
     LOCAL_LIMIT_EXCEEDED = (2, 3, 2)
 
 
-class Outcome(StrEnum):
+class AssociationEnd(StrEnum):
     """How an association came to its end."""
 
     RELEASED = "released"
@@ -80,7 +80,7 @@ class Ended(Exception):
         abort: reason of the A-ABORT that the sender is due, or None.
     """
 
-    def __init__(self, outcome: Outcome, *, abort: AbortReason | None = None) -> None:
+    def __init__(self, outcome: AssociationEnd, *, abort: AbortReason | None = None) -> None:
         super().__init__(outcome)
         self.outcome = outcome
         self.abort = abort
@@ -88,7 +88,7 @@ class Ended(Exception):
 
 def protocol_fault(reason: AbortReason = AbortReason.INVALID_PARAMETER) -> Ended:
     """The end of an association whose sender breaks the protocol."""
-    return Ended(Outcome.PROTOCOL_FAULT, abort=reason)
+    return Ended(AssociationEnd.PROTOCOL_FAULT, abort=reason)
 
 
 class PduReader:
@@ -117,7 +117,7 @@ class PduReader:
             Ended: it did not begin in time, stalled, or the sender is gone.
         """
         if self._start == self._end:
-            self._fill(time.monotonic() + wait_seconds, Outcome.IDLE)
+            self._fill(time.monotonic() + wait_seconds, AssociationEnd.IDLE)
         self._deadline = time.monotonic() + self._pdu_seconds
         kind, length = _HEADER.unpack(self.read(_HEADER.size))
         return kind, length
@@ -125,7 +125,7 @@ class PduReader:
     def read(self, length: int) -> bytes:
         """The next bytes of the PDU, not more than one buffer."""
         while self._end - self._start < length:
-            self._fill(self._deadline, Outcome.STALLED)
+            self._fill(self._deadline, AssociationEnd.STALLED)
         self._start += length
         return bytes(self._view[self._start - length : self._start])
 
@@ -133,7 +133,7 @@ class PduReader:
         """The next bytes of the PDU as they come; each span is gone when the next is asked for."""
         while length:
             if self._start == self._end:
-                self._fill(self._deadline, Outcome.STALLED)
+                self._fill(self._deadline, AssociationEnd.STALLED)
             span = self._view[self._start : min(self._end, self._start + length)]
             self._start += len(span)
             length -= len(span)
@@ -146,7 +146,7 @@ class PduReader:
         with suppress(Ended):
             while discarded < _MAX_DISCARDED_BYTES:
                 self._start = self._end = 0
-                self._fill(deadline, Outcome.STALLED)
+                self._fill(deadline, AssociationEnd.STALLED)
                 discarded += self._end
 
     def cancel(self) -> None:
@@ -154,7 +154,7 @@ class PduReader:
         self._cancelled = True
         self._channel.interrupt()
 
-    def _fill(self, deadline: float, late: Outcome) -> None:
+    def _fill(self, deadline: float, late: AssociationEnd) -> None:
         """Receive something. A sender that drips is late although there is always something to receive."""
         self._make_room()
         received: int | None = None
@@ -163,9 +163,9 @@ class PduReader:
                 raise Ended(late, abort=AbortReason.NOT_SPECIFIED)
             received = self._receive()
         if self._cancelled:
-            raise Ended(Outcome.CANCELLED, abort=AbortReason.NOT_SPECIFIED)
+            raise Ended(AssociationEnd.CANCELLED, abort=AbortReason.NOT_SPECIFIED)
         if not received:
-            raise Ended(Outcome.CLOSED_BY_SENDER)
+            raise Ended(AssociationEnd.CLOSED_BY_SENDER)
         self._end += received
 
     def _receive(self) -> int | None:
@@ -173,7 +173,7 @@ class PduReader:
         try:
             return self._channel.receive_into(self._view[self._end :])
         except OSError as error:
-            raise Ended(Outcome.CLOSED_BY_SENDER) from error
+            raise Ended(AssociationEnd.CLOSED_BY_SENDER) from error
 
     def _make_room(self) -> None:
         """Move an unfinished PDU's bytes to the front of the buffer when its end is reached."""

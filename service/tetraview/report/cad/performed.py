@@ -15,7 +15,7 @@ from tetraview.report.cad.library import Library
 from tetraview.report.cad.tree import Node, Reference, code, container
 from tetraview.report.content import CONTAINS, INFERRED_FROM, PROPERTIES
 from tetraview.report.document import Context
-from tetraview.report.processing import Outcome, Step
+from tetraview.report.processing import Attempts, Step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ class _Summary:
     FAILED: ClassVar[Code]
     PERFORMED: ClassVar[type[_Performed]]
 
-    outcome: Outcome
+    outcome: Attempts
     library: Library
     context: Context
 

@@ -10,7 +10,7 @@ from tetraview.domain.view import View
 from tetraview.phantom import TEST_SEEDS
 from tetraview_nets.cli.main import app
 from tetraview_nets.studies.benchmark import logistic, observer, observer_table
-from tetraview_nets.studies.benchmark.observer import Reading, Setting
+from tetraview_nets.studies.benchmark.observer import Setting, SettingReading
 from tetraview_nets.studies.benchmark.observer_table import Gain
 
 DEFAULT = Setting(name="default")
@@ -20,13 +20,13 @@ SHUFFLED = Setting(name="geometry_shuffled", nipple_error_mm=60.0)
 
 
 @pytest.fixture(scope="module")
-def readings() -> dict[str, Reading]:
+def readings() -> dict[str, SettingReading]:
     found = observer.study((DEFAULT, NO_ISLANDS, NO_DECOYS, SHUFFLED), fitted=60, tested=200)
     return {reading.setting.name: reading for reading in found}
 
 
 @pytest.fixture(scope="module")
-def gains(readings: dict[str, Reading]) -> dict[tuple[str, str, str], Gain]:
+def gains(readings: dict[str, SettingReading]) -> dict[tuple[str, str, str], Gain]:
     return {
         (name, gain.first, gain.second): gain
         for name, reading in readings.items()
@@ -60,7 +60,7 @@ def test_the_other_view_needs_the_nipple(gains: dict[tuple[str, str, str], Gain]
     assert gains["geometry_shuffled", "ipsi", "ipsi without geometry"].low <= 0
 
 
-def test_recalls_are_those_of_the_design(readings: dict[str, Reading]) -> None:
+def test_recalls_are_those_of_the_design(readings: dict[str, SettingReading]) -> None:
     """One view finds half to seven tenths of the masses at 0.5 FPPI, three views seven to nine tenths."""
     single, tri = (readings["default"].frocs[route].recall_at([0.5])[0] for route in ("single", "tri"))
     assert 0.5 < single < 0.7
@@ -90,7 +90,7 @@ def _mass_views(exam: observer.PlannedExam) -> int:
     return sum(int(exam.views[view].mass.any()) for view in View)
 
 
-def test_the_page_states_every_setting_and_what_made_it(readings: dict[str, Reading]) -> None:
+def test_the_page_states_every_setting_and_what_made_it(readings: dict[str, SettingReading]) -> None:
     """The page holds a row of recalls for each setting and ends with the command that made it."""
     text = observer_table.markdown(list(readings.values()), fitted=100, command="the command")
     assert all(text.count(f"| {name} |") >= 3 for name in readings)

@@ -97,7 +97,7 @@ class PlannedExam:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Evidence:
+class CandidateSet:
     """All candidates of a set of exams."""
 
     #: float [N, 4], columns as in ``EVIDENCE``.
@@ -155,11 +155,11 @@ def contrast_shares(sightings: Mapping[View, Sequence[Sighting]]) -> dict[View, 
     return {view: [found.appearance.cnr / best[found.label] for found in seen] for view, seen in sightings.items()}
 
 
-def look(exams: Sequence[PlannedExam], setting: Setting) -> Evidence:
+def look(exams: Sequence[PlannedExam], setting: Setting) -> CandidateSet:
     """What the observer notes of every candidate."""
     columns = [_evidence(exam, setting) for exam in exams]
     mass = [view.mass for exam in exams for view in exam.views.values()]
-    return Evidence(
+    return CandidateSet(
         columns=np.concatenate(columns),
         mass=np.concatenate(mass),
         exam=np.repeat(np.arange(len(exams)), [len(found) for found in columns]),
@@ -213,27 +213,27 @@ def _distances(seed: int, view: View, planned: PlannedView, setting: Setting) ->
 class Observer:
     """One logistic regression for each route."""
 
-    def __init__(self, seen: Evidence) -> None:
+    def __init__(self, seen: CandidateSet) -> None:
         self._weights = {route: logistic.fit(seen.of(route), seen.mass) for route in ROUTES}
 
-    def read(self, evidence: Evidence, route: str) -> Froc:
+    def read(self, evidence: CandidateSet, route: str) -> Froc:
         """The FROC of one route on exams the observer was not fitted on."""
         return evidence.froc(logistic.log_odds(evidence.of(route), self._weights[route]))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Reading:
+class SettingReading:
     """One setting, read by all routes."""
 
     setting: Setting
-    evidence: Evidence
+    evidence: CandidateSet
     #: The FROC of each route, fitted on exams of this setting.
     frocs: Mapping[str, Froc]
     #: The same of the observer fitted on the first setting read.
     unadapted: Mapping[str, Froc]
 
 
-def study(settings: Sequence[Setting] = SETTINGS, *, fitted: int, tested: int) -> list[Reading]:
+def study(settings: Sequence[Setting] = SETTINGS, *, fitted: int, tested: int) -> list[SettingReading]:
     """Read each setting's test exams by all routes.
 
     Args:
@@ -249,7 +249,7 @@ def study(settings: Sequence[Setting] = SETTINGS, *, fitted: int, tested: int) -
         seen, evidence = (look(exams, setting) for exams in sets[setting.recipe])
         own = Observer(seen)
         readings.append(
-            Reading(
+            SettingReading(
                 setting=setting,
                 evidence=evidence,
                 frocs={route: own.read(evidence, route) for route in ROUTES},

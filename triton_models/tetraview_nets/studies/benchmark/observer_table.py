@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tetraview.phantom import GENERATOR_VERSION
 from tetraview_nets.metrics import FPPI_POINTS, Froc, interval
-from tetraview_nets.studies.benchmark.observer import BACKGROUND_MEAN, ROUTES, Reading
+from tetraview_nets.studies.benchmark.observer import BACKGROUND_MEAN, ROUTES, SettingReading
 
 #: Which route is compared with which.
 CONTRASTS = (
@@ -49,7 +49,7 @@ def gains(frocs: Mapping[str, Froc], *, resamples: int = RESAMPLES) -> list[Gain
     return rows
 
 
-def markdown(readings: Sequence[Reading], *, fitted: int, command: str) -> str:
+def markdown(readings: Sequence[SettingReading], *, fitted: int, command: str) -> str:
     """What was read, recall of every route, and the gains of more views."""
     exams = readings[0].evidence.exams
     note = (
@@ -76,7 +76,7 @@ def markdown(readings: Sequence[Reading], *, fitted: int, command: str) -> str:
     )
 
 
-def _settings(readings: Sequence[Reading]) -> list[str]:
+def _settings(readings: Sequence[SettingReading]) -> list[str]:
     lines = [
         "| setting | recipe | d′ of masses / mimics | an object's looks | nipple error | mass views |",
         "|---|---|---|---|---|---|",
@@ -91,7 +91,7 @@ def _settings(readings: Sequence[Reading]) -> list[str]:
     return lines
 
 
-def _recalls(readings: Sequence[Reading]) -> list[str]:
+def _recalls(readings: Sequence[SettingReading]) -> list[str]:
     lines = [
         f"Recall at {' / '.join(f'{rate:g}' for rate in FPPI_POINTS)} FPPI:",
         "",
@@ -104,7 +104,7 @@ def _recalls(readings: Sequence[Reading]) -> list[str]:
     return lines
 
 
-def _gains(readings: Sequence[Reading]) -> list[str]:
+def _gains(readings: Sequence[SettingReading]) -> list[str]:
     heads = [f"{first} - {second}" for first, second in CONTRASTS]
     note = (
         f"Gains in recall at {GAIN_FPPI:g} FPPI with the 95 % interval of {RESAMPLES} paired patient bootstrap "

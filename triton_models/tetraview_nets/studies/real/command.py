@@ -27,7 +27,7 @@ from tetraview_nets.studies.real.nipples import nipple_figures
 from tetraview_nets.studies.real.outlines import PatchReader, outline_figures
 from tetraview_nets.studies.real.reading import RouteReader, ViewReading, grouped, read_all, read_by_routes
 from tetraview_nets.studies.real.recall import difference_figures, recall_figures
-from tetraview_nets.studies.real.report import Counts, Outcome, markdown
+from tetraview_nets.studies.real.report import Counts, RealFigures, markdown
 from tetraview_nets.studies.real.routes import ROUTES_OF, route_figures, rows_of
 from tetraview_nets.studies.real.sheets import write_sheets
 from tetraview_nets.studies.real.systems import PLAIN, ExamReader, Systems
@@ -62,7 +62,7 @@ class RealRequest:
     command: str
 
 
-def evaluate_real(request: RealRequest, *, console: Console) -> Outcome:
+def evaluate_real(request: RealRequest, *, console: Console) -> RealFigures:
     """Read all exams by all systems, print the page, and write it where asked.
 
     Raises:
@@ -74,7 +74,7 @@ def evaluate_real(request: RealRequest, *, console: Console) -> Outcome:
     figures = detection_figures(readings, routes)
     if systems.patches:
         figures += patch_figures(systems.patches, _lesions(request))
-    outcome = Outcome(
+    outcome = RealFigures(
         part=str(request.part),
         weights=systems.weights,
         seen=systems.seen,

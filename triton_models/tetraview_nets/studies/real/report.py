@@ -75,7 +75,7 @@ class Counts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class RealFigures:
     """All that came out."""
 
     #: Which part of the data sets.
@@ -91,7 +91,7 @@ class Outcome:
     command: str
 
 
-def markdown(outcome: Outcome) -> str:
+def markdown(outcome: RealFigures) -> str:
     """The page."""
     blocks: Blocks = [
         "# Real mammograms",

@@ -16,7 +16,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from tetraview.delivery.association import associated
 from tetraview.delivery.entity import check_ae_title
-from tetraview.delivery.scu import Outcome, outcome_of
+from tetraview.delivery.scu import Acceptance, outcome_of
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
 from tetraview.settings import Destination
 
@@ -115,4 +115,4 @@ def _store(association: Association, file: Path) -> str:
     if code is None:
         return "no answer"
     outcome, words = outcome_of(int(code))
-    return "" if outcome is Outcome.DELIVERED else f"answered {words}"
+    return "" if outcome is Acceptance.DELIVERED else f"answered {words}"

@@ -27,7 +27,7 @@ PageParameter = Annotated[int, Query(ge=1, le=LAST_PAGE)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Worklist:
+class ExamList:
     """One page of the exams selected."""
 
     selection: Selection

@@ -11,7 +11,7 @@ import pytest
 
 from tetraview.domain.exam import ExamState
 from tetraview.domain.view import View
-from tetraview.web.worklist import PAGE
+from tetraview.web.exam_list import PAGE
 
 if TYPE_CHECKING:
     from conftest import Site

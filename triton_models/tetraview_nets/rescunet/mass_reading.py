@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Outcome:
+class MassReading:
     """One network's reading of masses in one kind of boxes."""
 
     masses: LesionSet
@@ -35,7 +35,7 @@ class Outcome:
     masks: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, network: RescuNet, masses: LesionSet, *, detected: bool, device: torch.device) -> Outcome:
+    def of(cls, network: RescuNet, masses: LesionSet, *, detected: bool, device: torch.device) -> MassReading:
         """Read the patches of masses once."""
         patches, masks = pairs(masses, network.preset.patch, detected=detected)
         reading = read_patches(network, patches, device=device)
