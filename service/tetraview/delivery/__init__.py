@@ -2,6 +2,6 @@
 
 from tetraview.delivery.commitment import ask_for_commitment
 from tetraview.delivery.dispatch import deliver, deliver_files, echo
-from tetraview.delivery.files import receiver_of, store_files
+from tetraview.delivery.modality import receiver_of, store_files
 
 __all__ = ["ask_for_commitment", "deliver", "deliver_files", "echo", "receiver_of", "store_files"]

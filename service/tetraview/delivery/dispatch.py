@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydicom.filereader import read_file_meta_info
 
-from tetraview.delivery import scu, sender, stow
+from tetraview.delivery import modality, scu, stow
 from tetraview.delivery.entity import awaiting_files
 from tetraview.domain.delivery import ResultObject
 from tetraview.errors import DeliveryRefused
@@ -56,7 +56,7 @@ def deliver_files(
         SettingsInvalid: the files of token or certificates cannot be read.
     """
     if not destination.url:
-        yield from sender.store_files(files, destination, calling_ae_title=calling_ae_title)
+        yield from modality.store_files(files, destination, calling_ae_title=calling_ae_title)
         return
     for file in files:
         uid = str(read_file_meta_info(file).MediaStorageSOPInstanceUID)
@@ -78,4 +78,4 @@ def echo(destination: Destination) -> None:
     if destination.url:
         stow.echo(destination)
     else:
-        sender.echo(destination)
+        modality.echo(destination)
