@@ -212,7 +212,7 @@ HELM_README = (Path(__file__).parents[2] / "helm/README.md").read_text()
 
 
 def test_autoscalers_ask_for_metrics_that_there_are() -> None:
-    """Workers are scaled by metrics that the service shows; their sum has a name for an adapter to configure."""
+    """Workers are scaled by metrics that the service shows; the README defines their sum for a metrics adapter."""
     registry = CollectorRegistry()
     Metrics(registry)
     shown = {metric.name for metric in registry.collect()}

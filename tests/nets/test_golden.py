@@ -63,7 +63,7 @@ def test_real_images_are_read_as_well_as_before(systems: Systems, name: str) -> 
 
 
 def test_a_loss_is_told() -> None:
-    """A recall that falls by two masses is a difference, one that falls by one is not; a missing figure is one too."""
+    """A recall that falls by two masses is a difference, a fall by one is not; a missing figure is a difference too."""
     recall = next(each for each in FIGURES if each.measure == "recall at 1" and each.data == "phantom")
     own = [each for each in FIGURES if each.data == "phantom" and each is not recall]
     for lost, told in ((0, 0), (1, 0), (2, 1)):

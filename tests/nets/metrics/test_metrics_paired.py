@@ -63,7 +63,7 @@ def test_a_difference_that_all_patients_share_has_no_width() -> None:
 
 
 def test_each_fppi_is_compared_by_itself() -> None:
-    """Below the rate of its false positives a method has no recall to compare."""
+    """Below the rate of its false positives a method that needs them has no recall to compare."""
     shy = [image(patient, (0.9, AWAY), (0.5, MASS)) for patient in range(PATIENTS)]
     none, one = paired_recall([finding(PATIENTS)], [shy], [0.5, 1.0], resamples=50)
     assert (none.effect, one.effect) == (1.0, 0.0)

@@ -495,7 +495,7 @@ UNDER: list[tuple[Images, Attributes, Decision, tuple[Flag, ...]]] = [
 def test_the_site_says_what_else_is_read(
     policy: Images, attributes: Attributes, decision: Decision, flags: tuple[Flag, ...]
 ) -> None:
-    """Images that a site or a model allows are read with a flag, and others are not; its word precedes codes."""
+    """Images that a site or a model allows are read with a flag, forbidden ones are not; its word precedes codes."""
     eligibility = decide(attributes, policy)
     assert (eligibility.decision, eligibility.flags) == (decision, flags)
     assert (eligibility.view is None) == (decision is not Decision.READ)

@@ -1,4 +1,4 @@
-"""From a segmenter's patch to the stored pixels."""
+"""The way from a segmenter's patch to the stored pixels."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def cad(desk: Any) -> Dataset:
 
 
 def name(item: Dataset) -> str:
-    """Code value of an item's name, or what it is instead."""
+    """Code value of an item's name, or its value type if it has none."""
     if "ReferencedContentItemIdentifier" in item:
         return "by reference"
     names = item.get("ConceptNameCodeSequence")
@@ -44,7 +44,7 @@ def name(item: Dataset) -> str:
 
 
 def outline(item: Dataset) -> list[tuple[str, str]]:
-    """Relationship and name of what is directly under an item."""
+    """Relationship and name of each item directly under another."""
     return [(child.RelationshipType, name(child)) for child in item.get("ContentSequence", [])]
 
 
@@ -79,7 +79,7 @@ def test_the_document_is_language_library_findings_detections_and_analyses(cad_d
 
 
 def test_a_lesion_in_both_views_is_a_composite_feature_of_its_findings(cad_desk: Any) -> None:
-    """The lesion with its two findings comes first, and they are told nowhere else; a mass in one view stands alone."""
+    """The lesion with its two findings comes first, and they stand nowhere else; a mass in one view stands alone."""
     summary = cad(cad_desk).ContentSequence[2]
     both, alone = summary.ContentSequence
     assert outline(summary) == [("INFERRED FROM", "111034")] * 2
@@ -168,7 +168,7 @@ def test_every_reference_leads_to_an_image_of_the_library(cad_desk: Any, sources
 
 
 def test_every_image_received_is_in_the_library_and_the_evidence(cad_desk: Any, items: Any) -> None:
-    """Also the image that could not be read is there, and each with what is known of it."""
+    """The library has every image, even one that could not be read, with its known attributes."""
     report = cad(cad_desk)
     (library,) = items(report, "111028")
     uids = [entry.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for entry in library.ContentSequence]
@@ -220,7 +220,7 @@ def test_an_image_is_described_as_far_as_its_header_does(desk: Any, image: Any, 
 
 
 def test_algorithms_say_what_their_result_depends_on(cad_desk: Any, items: Any) -> None:
-    """Detections name operating point and route, failures their reason, findings what their measurements rest on."""
+    """Detections name operating point and route, failures their reason, findings the basis of their measurements."""
     report = cad(cad_desk)
     by_mommi = "outline by mommi_detector 1 slim 0123456789ab"
     said = [[under(item, "111002") for item in items(report, code)] for code in ("111022", "111004", "111059")]
@@ -242,7 +242,7 @@ def test_the_composite_feature_is_as_certain_as_the_link(cad_desk: Any, items: A
 
 
 def test_an_outline_of_a_segmenter_is_said_to_be_its(segmented_desk: Any, items: Any) -> None:
-    """The detector found both; the parameters name who outlined each."""
+    """The detector found both findings; the parameters name the model that outlined each."""
     segmented_desk.output = OUTPUTS["workstation"]
     first, second = items(cad(segmented_desk), "111059")
     assert "outline by dualcore 3 slim aaaabbbbcccc;" in under(first, "111002")
@@ -251,7 +251,7 @@ def test_an_outline_of_a_segmenter_is_said_to_be_its(segmented_desk: Any, items:
 
 
 def test_the_document_says_that_it_is_research(cad_desk: Any, items: Any) -> None:
-    """Series and every algorithm say so."""
+    """Series and every algorithm carry the statement."""
     report = cad(cad_desk)
     assert report.SeriesDescription == "AI mass CAD SR, research only"
     parameters = items(report, "111002")
@@ -263,7 +263,7 @@ def test_the_document_says_that_it_is_research(cad_desk: Any, items: Any) -> Non
 def test_a_probability_of_cancer_is_written_where_asked_for_and_calibrated(
     desk: Any, finding: Any, items: Any, malignant: Any, expected: Any
 ) -> None:
-    """It is that of the mass times that of malignancy, stands after the certainty and says what it holds for."""
+    """The probability is that of the mass times that of malignancy, follows the certainty and names its conditions."""
     desk.output = replace(OUTPUTS["workstation"], emit_probability=True)
     desk.add(L_CC, finding(L_CC, calibrated=0.25, malignancy_calibrated=malignant))
     (single,) = items(cad(desk), "111059")
@@ -292,7 +292,7 @@ def test_viewers_know_a_finding_again_in_all_objects(cad_desk: Any, items: Any, 
 
 
 def test_the_header_is_that_of_a_machine_s_unverified_result(cad_desk: Any) -> None:
-    """Class, series, flags and the sequences that have to be there empty."""
+    """The report has its class, series and flags, and the sequences that must be present but empty."""
     report = cad(cad_desk)
     assert (report.SOPClassUID.name, report.Modality) == ("Mammography CAD SR Storage", "SR")
     assert (report.SeriesNumber, report.InstanceNumber) == (9003, 1)
@@ -328,7 +328,7 @@ def test_the_request_of_the_exam_is_answered(desk: Any, image: Any) -> None:
 
 
 def schemes(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
-    """Designator, value and meaning of every code of the content."""
+    """Designator, value and meaning of every code in the content."""
     for element in dataset:
         if element.VR == "SQ" and element.keyword != "ContributingEquipmentSequence":
             for item in element.value:
@@ -338,7 +338,7 @@ def schemes(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
 
 
 def test_the_older_codes_replace_every_code_of_snomed(cad_desk: Any) -> None:
-    """In SNOMED-RT style the document is the same with other code values, and none of SNOMED CT is left."""
+    """In SNOMED-RT style the document is the same with other code values, and has no SNOMED CT code."""
     cad_desk.output = OUTPUTS["workstation"]
     before = list(schemes(cad(cad_desk)))
     cad_desk.output = SRT_STYLE
@@ -377,7 +377,7 @@ def _use_an_umlaut(report: Dataset) -> None:
 
 @pytest.mark.parametrize(("spoil", "fault"), [(_lose_the_evidence, "evidence"), (_use_an_umlaut, "ASCII")])
 def test_a_report_that_contradicts_itself_is_not_written(cad_desk: Any, spoil: Any, fault: str) -> None:
-    """What no validator looks at is looked at before the report is written."""
+    """Rules that no validator checks are checked before the report is written."""
     report = cad(cad_desk)
     verify(report)
     spoil(report)

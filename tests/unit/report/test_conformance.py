@@ -1,4 +1,4 @@
-"""The conformance statement says what the code does."""
+"""The conformance statement agrees with the code."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def section(title: str) -> str:
 
 
 def test_the_statement_is_that_of_this_version() -> None:
-    """The file that is shipped is what `tetraview conformance` prints."""
+    """The shipped file is the output of `tetraview conformance`."""
     assert FILE.read_text() == conformance_statement()
 
 

@@ -80,14 +80,14 @@ def _middle(panel: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def _near(square: NDArray[np.int64], panel: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Up to eight pixels around the square, which leaves the label out."""
+    """Up to eight pixels around the square, without the label."""
     mask = np.zeros(panel.shape[:2], bool)
     mask[square[2] - 8 : square[3] + 9, square[0] - 8 : square[1] + 9] = True
     return mask
 
 
 def test_chest_walls_meet_in_the_middle(reading: Reading, tmp_path: Path) -> None:
-    """Right images end and left images begin at the middle of the sheet: the squares lie where that puts them."""
+    """Right images end and left images begin at the middle of the sheet, and the squares lie accordingly."""
     sheet = draw(reading, tmp_path)
     scale = 900 / SHAPE[0]
     right = bounds((sheet[PANELS[View.R_CC]] > 200).all(axis=2) & _middle(sheet[PANELS[View.R_CC]]))
@@ -97,7 +97,7 @@ def test_chest_walls_meet_in_the_middle(reading: Reading, tmp_path: Path) -> Non
 
 
 def test_a_long_statement_stands_in_lines_of_like_length() -> None:
-    """What does not fit one line is parted where both are about as long, and no word is lost."""
+    """Text too long for one line is broken into two of about the same length, and no word is lost."""
     said = "Weights trained on CBIS-DDSM, CDD-CESM and synthetic phantoms."
     assert _balanced(said, characters=100) == [said]
     lines = _balanced(said, characters=60)

@@ -1,4 +1,4 @@
-"""The failure table: what a CAD report says of every exam that was read in part, not at all or incompletely."""
+"""The failure table: statements of a CAD report on every exam that was read in part, not at all or incompletely."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ R_CC, L_CC, R_MLO, L_MLO = View
 
 @pytest.fixture
 def listed(desk: Any, items: Any, sources: Any) -> Any:
-    """The views of what was performed and stands in the containers of a name."""
+    """The views of the detections or analyses in the containers of a name."""
 
     def of(document: Dataset, code: str) -> list[list[View]]:
         view_of = {image.sop_instance_uid: view for view, image in desk.images.items()}
@@ -97,7 +97,7 @@ def test_the_failure_table_holds(desk: Any, items: Any, listed: Any, coded: Any,
 
 
 def test_no_failed_view_is_ever_told_as_read(desk: Any, listed: Any, coded: Any) -> None:
-    """Of all 255 exams none with a failed view says that all succeeded, and each image is told exactly once."""
+    """None of all 255 exams says that all succeeded if a view failed, and each image is listed exactly once."""
     told = {}
     for state in ("failed", "empty", "found"):
         desk.tell(dict.fromkeys(View, state))

@@ -28,7 +28,7 @@ def printed(reading: Reading) -> str:
 
 
 def test_the_table_names_every_model_that_ran_once() -> None:
-    """Under the findings stands by which routes, thresholds and models they came about."""
+    """Routes, thresholds and models of the findings stand under them."""
     said = " ".join(printed(READING).split())
     assert "read as L-CC single; balanced; by mommi 0.2.0, dualcore 0.1.0" in said
 
@@ -41,7 +41,7 @@ def test_a_finding_without_a_level_shows_its_score_and_a_dash() -> None:
 
 
 def test_a_reading_of_no_view_names_no_model() -> None:
-    """Where no view could be read nothing ran."""
+    """A reading of which no view could be read names no model."""
     failed = replace(READING.views[0], route=None, failure="not decoded", findings=())
     said = " ".join(printed(replace(READING, views=(failed,), model=None, segmenter=None, classifier=None)).split())
     assert "L-CC failed; balanced; by no model" in said

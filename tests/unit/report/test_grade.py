@@ -45,7 +45,7 @@ def test_a_report_claims_neither_category_nor_probability_by_default(graded_desk
 
 
 def test_without_emit_malignancy_the_report_has_no_grade(graded_desk: Any, items: Any) -> None:
-    """The settings can keep score and level out, and with them our own coding scheme and its sentence."""
+    """The settings can leave out score and level, and with them our own coding scheme and its sentence."""
     graded_desk.output = replace(graded_desk.output, emit_malignancy=False)
     report = graded_desk.report
     assert [items(report, concept) for concept in ("MALIGNANCY_SCORE", "SUSPICION_LEVEL")] == [[], []]
@@ -60,7 +60,7 @@ def test_our_own_concepts_say_whose_they_are(graded_desk: Any) -> None:
 
 
 def test_a_category_is_an_estimate_of_an_algorithm(graded_desk: Any, items: Any) -> None:
-    """With emit_birads the category stands with who estimated it; a finding scored as benign gets none."""
+    """With emit_birads the category names the model that estimated it; a finding scored as benign gets none."""
     graded_desk.output = replace(graded_desk.output, emit_birads=True)
     first, second = items(graded_desk.report, "125007")
     assert value(first, items, "111005") == "MA.II.A.5.4C"
@@ -84,7 +84,7 @@ def test_a_category_is_an_estimate_of_an_algorithm(graded_desk: Any, items: Any)
     ],
 )
 def test_the_category_is_the_nearest_that_an_image_can_suggest(score: float, code: str | None) -> None:
-    """Each category's own place gives it; below 3 there is none, and 6, which takes a biopsy, is never given."""
+    """A score at a category's place gives it; below 3 there is none, and 6, which takes a biopsy, is never given."""
     category = birads_estimate(score)
     assert (category and category.value) == code
 

@@ -38,7 +38,7 @@ def test_names_in_any_repertoire_survive(desk: Any, image: Any, finding: Any, re
 
 
 def test_bytes_that_are_wrong_for_their_repertoire_are_kept(desk: Any, image: Any, finding: Any) -> None:
-    """Nobody is renamed: a name that cannot be decoded reaches the result byte for byte."""
+    """A name that cannot be decoded reaches the result byte for byte."""
     wrong = b"M\xfcller^\xff\xfe "
     source = image(View.L_CC, SpecificCharacterSet="ISO_IR 192", PatientName="M_ller^__")
     desk.add(View.L_CC, finding(View.L_CC), source=source)
@@ -66,7 +66,7 @@ def test_an_unknown_repertoire_is_kept(desk: Any, image: Any, finding: Any) -> N
     "keyword", [*REQUIRED, "ImagerPixelSpacing", "PatientOrientation", "Manufacturer", "PatientAge"]
 )
 def test_an_image_may_lack_what_it_should_have(desk: Any, image: Any, finding: Any, keyword: str) -> None:
-    """Results are written all the same; type 2 attributes are then present and empty."""
+    """Results are still written; type 2 attributes are then present and empty."""
     desk.add(View.L_CC, finding(View.L_CC), source=image(View.L_CC, **{keyword: None}))
     for result in desk.written().values():
         if keyword in REQUIRED:
@@ -89,7 +89,7 @@ def test_an_image_may_lack_what_it_should_have(desk: Any, image: Any, finding: A
 def test_values_that_break_the_standard_do_not_stop_a_result(
     desk: Any, image: Any, finding: Any, keyword: str, value: str
 ) -> None:
-    """What a modality really sent is repeated, except a time zone that is none."""
+    """Values that modalities really sent are repeated, except an invalid time zone."""
     desk.add(View.L_CC, finding(View.L_CC), source=image(View.L_CC, **{keyword: value}))
     for result in desk.write():
         written = dcmread(desk.folder / result.path)

@@ -1,4 +1,4 @@
-"""Labels that can be read."""
+"""Labels of findings stay legible."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_labels_of_findings_on_one_spot_do_not_cover_each_other(x: float, y: flo
 
 
 def test_a_label_does_not_cover_another_finding() -> None:
-    """Of two findings one over the other, the lower one's label goes under it rather than into the upper one."""
+    """If two findings lie one over the other, the lower one's label goes under it rather than into the upper one."""
     upper, lower = Box(300, 300, 360, 360), Box(305, 362, 355, 400)
     labels = place_labels([upper, lower], widths=[100.0, 100.0], text=20.0, size=SIZE)
     assert labels[1].iou(upper) == 0

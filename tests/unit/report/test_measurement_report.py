@@ -68,7 +68,7 @@ def test_no_probability_of_cancer_and_no_assessment_is_claimed(full_desk: Any, i
 
 
 def test_each_group_names_algorithm_version_route_and_operating_point(full_desk: Any, items: Any) -> None:
-    """What the score depends on stands beside it."""
+    """A score stands beside everything that it depends on."""
     for group in items(full_desk.report, "125007"):
         assert items(group, "111001")[0].TextValue == "mommi_detector"
         assert items(group, "111003")[0].TextValue == "1 slim 0123456789ab"
@@ -145,7 +145,7 @@ def test_no_finding_is_reported_as_such(desk: Any, items: Any) -> None:
 
 
 def test_a_failed_view_is_reported_as_such(desk: Any, items: Any, finding: Any) -> None:
-    """The summary says that not all algorithms succeeded, a sentence says which view and why."""
+    """The summary says that not all algorithms succeeded, and a sentence says which view failed and why."""
     desk.add(View.L_CC, finding(View.L_CC))
     desk.add(View.R_CC, failure="The image's pixels cannot be decoded.")
     report = desk.report
@@ -166,7 +166,7 @@ def test_an_exam_that_failed_in_all_views_is_reported(desk: Any, items: Any) -> 
 
 
 def test_the_report_is_complete_final_and_unverified(full_desk: Any) -> None:
-    """It is a machine's result that no person has confirmed."""
+    """The report is a machine's result that no person has confirmed."""
     report = full_desk.report
     flags = (report.CompletionFlag, report.PreliminaryFlag, report.VerificationFlag)
     assert flags == ("COMPLETE", "FINAL", "UNVERIFIED")
@@ -181,7 +181,7 @@ def test_the_report_says_that_it_is_research(full_desk: Any, items: Any) -> None
 
 
 def test_the_request_of_the_exam_is_named(desk: Any, image: Any) -> None:
-    """The order that the images were made for is what the report answers."""
+    """The report answers the order that the images were made for."""
     request = Dataset()
     request.RequestedProcedureID, request.RequestedProcedureDescription = "RP1", "Mammography screening"
     request.ScheduledProcedureStepID = "S1"

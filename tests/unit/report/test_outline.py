@@ -44,7 +44,7 @@ def test_an_outline_along_the_border_covers_the_whole_image() -> None:
 
 
 def test_a_hole_made_by_a_self_crossing_stays_empty() -> None:
-    """The even-odd rule holds: what is enclosed twice is outside."""
+    """The even-odd rule holds: an area enclosed twice is outside."""
     outer_then_inner = ((0.0, 0.0), (9.0, 0.0), (9.0, 9.0), (0.0, 9.0), (0.0, 0.0), (3.0, 3.0), (6.0, 3.0), (6.0, 6.0))
     mask = painted((*outer_then_inner, (3.0, 6.0), (3.0, 3.0)), (9, 9))
     assert not mask[4, 4]
@@ -92,5 +92,5 @@ def test_a_long_outline_is_simplified_and_keeps_its_shape() -> None:
 
 
 def test_a_short_outline_stays_as_it_is() -> None:
-    """Nothing is simplified that can be written."""
+    """An outline that can be written whole is not simplified."""
     assert simplified(star(200)) == star(200)

@@ -1,4 +1,4 @@
-"""Who outlined a finding is said in every result."""
+"""Every result names the model that outlined a finding."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_segment_is_the_mask_of_its_segmenter_pixel_by_pixel(segmented_desk: A
 
 
 def test_long_axis_and_area_stand_with_the_segmenter_that_they_follow_from(segmented_desk: Any, items: Any) -> None:
-    """What is measured in a segmenter's outline has its name and version, what is not is the group's detector's."""
+    """Measurements in a segmenter's outline have its name and version; all others are the group's detector's."""
     first, second = items(segmented_desk.report, "125007")
     for group, names in ((first, [SEGMENTER[0]]), (second, [])):
         assert items(group, "111001")[0].TextValue == DETECTOR[0]

@@ -22,7 +22,7 @@ from tetraview.domain.view import View
 from tetraview.report.cad.verify import faults
 
 R_CC, L_CC, R_MLO, L_MLO = View
-#: What PixelMed's edition of 2022 says that is no fault of ours, each with the reason.
+#: Complaints of PixelMed's edition of 2022 that are no fault of ours, each with the reason.
 KNOWN = tuple(
     map(
         re.compile,
@@ -45,12 +45,12 @@ KNOWN = tuple(
 )
 #: The exam whose report gets the defects: small, so that a check takes a second.
 FOUND = {L_CC: "found", L_MLO: "failed"}
-#: pydicom does not write what is wrong: the first becomes the second after it.
+#: pydicom does not write invalid values, so the first is replaced by the second afterwards.
 PLACEHOLDER, LATIN = b"M_ller^Zo_", b"M\xfcller^Zo\xeb"
 
 
 def unknown(lines: list[str]) -> list[str]:
-    """What is left of PixelMed's lines: errors and warnings without a reason to overlook them."""
+    """The remaining lines of PixelMed: errors and warnings without a reason to overlook them."""
     said = [line for line in lines if line.startswith(("Error", "Warning"))]
     return [line for line in said if not any(pattern.search(line) for pattern in KNOWN)]
 
@@ -72,7 +72,7 @@ def first(document: Dataset, code: str) -> Dataset:
 
 
 def remove(item: Dataset, code: str) -> None:
-    """Take away what has this name directly under an item."""
+    """Remove the items of this name directly under another."""
     item.ContentSequence = [child for child in item.ContentSequence if not is_named(child, code)]
 
 
@@ -151,7 +151,7 @@ def write_in_another_repertoire(document: Dataset) -> None:
 
 
 DICOM3TOOLS, DCMTK, PIXELMED, OURS, DECODING = "dciodvfy", "dsrdump", "PixelMed", "our own check", "decoding"
-#: Each defect with what catches it. PixelMed takes a second for each, and is asked where nothing quicker does.
+#: Each defect with the tools that catch it. PixelMed takes a second for each, and is asked where nothing quicker does.
 DEFECTS: Mapping[str, tuple[Callable[[Dataset], None], set[str]]] = {
     "wrong root concept name": (rename_the_root, {PIXELMED}),
     "no template identification": (forget_the_template, {DCMTK}),

@@ -190,7 +190,7 @@ def test_a_voi_lut_goes_before_windows(desk: Any, image: Any, finding: Any) -> N
 def test_a_transformation_that_cannot_be_used_is_left_out(
     desk: Any, image: Any, finding: Any, attributes: dict[str, Any]
 ) -> None:
-    """What a broken header says of greys neither stops the state nor gets into it."""
+    """Broken grey-scale attributes of a header neither stop the state nor get into it."""
     source = image(View.L_CC)
     for keyword, value in attributes.items():
         setattr(source, keyword, value)
@@ -214,7 +214,7 @@ def test_an_image_with_a_bare_or_broken_header_gets_a_state(desk: Any, image: An
 
 
 def test_an_image_without_a_size_gets_no_state(desk: Any, image: Any, finding: Any) -> None:
-    """Where the edges are is not known, and this is said."""
+    """Without the image's size its edges are unknown, and the error says so."""
     desk.add(View.L_CC, finding(View.L_CC), source=image(View.L_CC, Rows=None))
     with pytest.raises(ReportImpossible, match="L-CC: the image does not state its Rows and Columns"):
         state_of(desk)

@@ -41,12 +41,12 @@ def test_views_read_by_the_same_route_are_told_together() -> None:
 
 
 def test_a_reason_that_reads_like_a_route_stays_a_failure() -> None:
-    """What a view failed for cannot put it among those that were read."""
+    """A failed view's reason cannot put it among the views that were read."""
     assert told(detections(reading({R_CC: "route tri", L_CC: Route.TRI}))) == (PARTIALLY, {(L_CC,)}, {(R_CC,)})
 
 
 def test_a_breast_is_analysed_where_both_images_were_received() -> None:
-    """One image alone has nothing to be brought together with, and that is no failure."""
+    """A single image has no partner to be compared with, and that is no failure."""
     tri = dict.fromkeys(View, Route.TRI)
     left, right = (L_CC, L_MLO), (R_CC, R_MLO)
     assert told(analyses(reading(tri))) == (SUCCEEDED, {left, right}, set())
@@ -76,7 +76,7 @@ def test_every_image_stands_among_exactly_those_that_it_belongs_to(states: dict[
 
 @given(EXAMS)
 def test_the_status_is_what_is_listed(states: dict[View, Route | str]) -> None:
-    """Partial success lists both, success and failure one of the two, and what was not attempted neither."""
+    """Partial success lists both, success and failure list one of the two, and a task not attempted lists neither."""
     for outcome in (detections(reading(states)), analyses(reading(states))):
         listed = bool(outcome.succeeded), bool(outcome.failed)
         expected = {

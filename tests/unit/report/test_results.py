@@ -32,7 +32,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_results_are_named_and_described(full_desk: Any) -> None:
-    """Each result says its kind, class, instance, file and view, as the file does."""
+    """Each result names its kind, class, instance, file and view, as the file does."""
     results = full_desk.write()
     assert [(result.kind, result.view, result.path) for result in results] == [
         (ResultKind.SEGMENTATION, View.L_CC, "ohif/seg-L-CC.dcm"),
@@ -160,7 +160,7 @@ def test_whatever_changes_the_result_changes_its_uid(full_desk: Any, change: Any
     ],
 )
 def test_another_form_makes_other_objects_of_the_same_findings(full_desk: Any, form: Any, changed: Any) -> None:
-    """What the form shapes has UIDs and series of its own, the rest stays; a finding keeps its Tracking UID."""
+    """Objects that another form changes get other UIDs and series, others stay; a finding keeps its Tracking UID."""
     full_desk.output = OUTPUTS["pacs"]
     before = full_desk.written()
     full_desk.output = replace(full_desk.output, **form)
@@ -173,7 +173,7 @@ def test_another_form_makes_other_objects_of_the_same_findings(full_desk: Any, f
 
 
 def test_no_uid_is_used_for_other_bytes(graded_desk: Any) -> None:
-    """Whatever is asked of an output, objects of one UID are the same bytes, and only what shapes a kind changes it."""
+    """With any output, objects of one UID have the same bytes, and an option changes only the kinds that it shapes."""
     graded_desk.folder.mkdir()
     graded_desk.show(View.L_CC)
     findings = [
@@ -223,7 +223,7 @@ def test_findings_of_a_lesion_share_their_tracking_where_that_is_asked_for(full_
 
 
 def test_a_preview_is_no_part_of_the_result(full_desk: Any) -> None:
-    """Where the page's picture lies does not change any result."""
+    """The place of the page's picture does not change any result."""
     full_desk.write()
     before = files(full_desk.out)
     full_desk.views[View.R_CC] = replace(full_desk.views[View.R_CC], preview="r-cc.png", preview_scale=0.25)
@@ -286,14 +286,14 @@ def test_a_reading_that_contradicts_its_exam_is_not_reported(full_desk: Any, spo
 
 
 def test_a_folder_that_cannot_be_written_is_reported_as_such(full_desk: Any) -> None:
-    """A broken disk is something to try again on."""
+    """A fault of the disk is temporary, so that the step is tried again."""
     full_desk.folder.write_text("a file where the folder should be")
     with pytest.raises(StorageUnavailable):
         full_desk.write()
 
 
 def test_no_error_names_the_patient(desk: Any) -> None:
-    """What is raised can be logged."""
+    """The message of a fault can be logged."""
     desk.add(View.L_CC)
     desk.views.clear()
     with pytest.raises(ReportImpossible) as caught:

@@ -15,7 +15,7 @@ from tetraview.domain.delivery import ResultKind
 from tetraview.domain.view import View
 from tetraview.errors import ReportImpossible
 
-#: Of L-CC and L-MLO in the series of an exam's first generation.
+#: Instance Numbers of L-CC and L-MLO in the series of an exam's first generation.
 INSTANCE_NUMBERS = [2, 4]
 
 
@@ -81,7 +81,7 @@ def _over_the_band(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def test_the_statement_hides_nothing(shown_desk: Any) -> None:
-    """Under the image, which keeps all its rows, a band says that this is software's and not for diagnosis."""
+    """Under the image, which keeps all its rows, a band says that the marks are software's and not for diagnosis."""
     pixels = captures(shown_desk)["L-MLO"].pixel_array
     assert len(pixels) > 256 + 28
     assert (pixels[150:256].max(axis=2) == 0).all()
@@ -104,7 +104,7 @@ def test_labels_are_burned_in(shown_desk: Any, finding: Any) -> None:
 
 @pytest.mark.parametrize("lost", ["file", "name"])
 def test_a_picture_without_a_preview_is_impossible(shown_desk: Any, lost: str) -> None:
-    """Where the preview is gone there is nothing to show, and the error says what to do."""
+    """Without the preview the image cannot be made, and the error says what to do."""
     if lost == "file":
         (shown_desk.folder / "L-MLO.png").unlink()
     else:

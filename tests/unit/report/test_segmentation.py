@@ -171,7 +171,7 @@ def test_the_plane_of_an_image_stays_its_own(full_desk: Any) -> None:
 
 
 def test_an_image_without_spacing_gets_a_mask_without_a_plane(desk: Any, image: Any, finding: Any) -> None:
-    """No size of pixels is made up: the object is then as the standard asks for."""
+    """No pixel size is made up: without one the object is as the standard asks for."""
     desk.output = OUTPUTS["slicer"]
     desk.add(View.L_CC, finding(View.L_CC), source=image(View.L_CC, ImagerPixelSpacing=None))
     segmentation = desk.written()["seg-L-CC.dcm"]

@@ -19,7 +19,7 @@ from tetraview.report.summary import sentences, summary_code
 
 OHIF = OUTPUTS["ohif"]
 ALL_WITHOUT, ALL_WITH, SOME_WITHOUT, SOME_WITH, NONE = "111241", "111242", "111243", "111244", "111245"
-#: As much of an image as sentences are about.
+#: The parts of an image that sentences are about.
 AN_IMAGE = SimpleNamespace(eligibility=Eligibility(decision=Decision.READ, flags=("PURPOSE_UNKNOWN",)))
 STATES = ("missing", "failed", "empty", "found")
 
@@ -42,7 +42,7 @@ def told(desk: Any, finding: Any) -> Any:
 
 
 def test_the_summary_is_the_table_for_every_state_of_four_views(told: Any) -> None:
-    """Of all 255 exams none with a failed view says that all succeeded, and no finding goes unsaid."""
+    """None of all 255 exams says that all succeeded if a view failed, and no finding goes unsaid."""
     seen = set()
     for states in product(STATES, repeat=4):
         if set(states) == {"missing"}:
@@ -61,7 +61,7 @@ def test_the_summary_is_the_table_for_every_state_of_four_views(told: Any) -> No
 
 
 def test_every_view_is_accounted_for(told: Any) -> None:
-    """Read, failed and missing views each have their sentence, after the statement and what read them."""
+    """Read, failed and missing views each have their sentence, after the statement and the models."""
     states = {View.R_CC: "missing", View.L_CC: "found", View.R_MLO: "failed", View.L_MLO: "empty"}
     said = list(sentences(*told(states), output=OHIF))
     assert said == [
@@ -115,7 +115,7 @@ def test_what_came_and_is_not_read_is_not_said_to_be_missing(told: Any) -> None:
 
 
 def test_remarks_on_an_image_that_is_read_reach_the_reader(told: Any) -> None:
-    """An image that a policy lets in, as one with an implant, is read, and the report says what is special about it."""
+    """An image that a policy lets in, such as one with an implant, is read, and the report names its peculiarity."""
     exam, reading = told(dict.fromkeys(View, "empty"))
     image = exam.images[View.L_CC]
     eligibility = replace(image.eligibility, flags=("LOSSY", "IMPLANT", "PURPOSE_UNKNOWN"))

@@ -13,7 +13,7 @@ from tetraview.domain.output import OUTPUTS, CodingScheme, SegmentationGeometry
 from tetraview.domain.view import Laterality, View, ViewPosition
 
 R_CC, L_CC, R_MLO, L_MLO = View
-#: The failure table: what became of each view that was received.
+#: The failure table: the outcome of each view that was received.
 CASES = {
     "findings": dict.fromkeys(View, "found"),
     "no findings": dict.fromkeys(View, "empty"),
@@ -24,7 +24,7 @@ CASES = {
     "incomplete, one view": {R_MLO: "empty"},
     "one side, one failed": {L_CC: "found", L_MLO: "failed"},
 }
-#: Said of every code of SNOMED-RT style, which is what that output is for.
+#: The complaint about every code of SNOMED-RT style, which that output uses on purpose.
 DEPRECATED = "CodingSchemeDesignator is deprecated = <SRT>"
 
 
@@ -45,7 +45,7 @@ def assert_clean(complaints: Any) -> Any:
 def test_every_object_of_every_case_is_valid(
     desk: Any, assert_clean: Any, survives_xml: Any, case: str, output: str
 ) -> None:
-    """Whatever became of the views, all objects of every built-in output pass, and DCMTK writes each report again."""
+    """For any outcome of the views, all objects of every built-in output pass, and DCMTK writes each report again."""
     desk.output = OUTPUTS[output]
     desk.tell(CASES[case])
     assert_clean(desk)
@@ -55,7 +55,7 @@ def test_every_object_of_every_case_is_valid(
 
 @pytest.mark.parametrize("case", CASES)
 def test_cad_reports_in_the_older_codes_are_valid(desk: Any, assert_clean: Any, case: str) -> None:
-    """With codes of SNOMED-RT style there is no complaint but that they are old."""
+    """Codes of SNOMED-RT style cause no complaint but that they are old."""
     desk.output = replace(OUTPUTS["workstation"], coding_scheme=CodingScheme.SRT)
     desk.tell(CASES[case])
     assert_clean(desk)
@@ -93,7 +93,7 @@ def test_results_with_outlines_of_a_segmenter_are_valid(segmented_desk: Any, ass
 
 
 def test_the_validators_do_find_faults(full_desk: Any, complaints: Any) -> None:
-    """A result that lacks what it must have does not pass, so the tests above can fail."""
+    """A result that lacks a required attribute does not pass, so the tests above can fail."""
     full_desk.output = replace(full_desk.output, seg_geometry=SegmentationGeometry.NONE)
     full_desk.write()
     segmentation = dcmread(full_desk.out / "seg-L-CC.dcm")

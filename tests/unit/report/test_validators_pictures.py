@@ -12,7 +12,7 @@ from tetraview.domain.delivery import ResultKind
 from tetraview.domain.view import View
 
 DCENTVFY, DCMPSCHK = Path("/usr/bin/dcentvfy"), Path("/usr/bin/dcmpschk")
-#: How an image wants to be shown.
+#: Display attributes of an image.
 GREYS = {
     "RescaleSlope": 1, "RescaleIntercept": 0, "RescaleType": "US",
     "WindowCenter": [2000, 1500], "WindowWidth": [3000, 800], "VOILUTFunction": "SIGMOID",
@@ -21,7 +21,7 @@ GREYS = {
 
 @pytest.fixture(autouse=True)
 def _tools() -> None:
-    """Missing tools skip on a laptop and fail where the suite is the gate."""
+    """Missing tools skip the test on a laptop and fail it where the suite is the gate."""
     if not (DCENTVFY.exists() and DCMPSCHK.exists()):
         (pytest.fail if os.environ.get("CI") else pytest.skip)("dicom3tools and DCMTK are missing")
 

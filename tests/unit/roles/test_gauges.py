@@ -1,4 +1,4 @@
-"""What is shown of queues and disk."""
+"""Gauges of queues and disk."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 def gauges(ledger: Ledger, registry: CollectorRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gauges:
-    """They look 90 seconds after the last image, as often as they are asked."""
+    """The gauges look 90 seconds after the last image, as often as they are asked."""
     monkeypatch.setattr("tetraview.roles.gauges._PAUSE_SECONDS", 0.0)
     return Gauges(
         settings=Settings.model_construct(data_dir=tmp_path, destinations=(PACS,)),
@@ -126,7 +126,7 @@ def test_the_room_on_the_disk_is_shown(gauges: Gauges, registry: CollectorRegist
 def test_the_ledger_is_not_asked_at_every_tick(
     gauges: Gauges, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A look is left out where the last was a moment ago."""
+    """A look is skipped if the last one was a moment ago."""
     monkeypatch.setattr("tetraview.roles.gauges._PAUSE_SECONDS", 3600.0)
     gauges.show()
     gauges.show()

@@ -68,7 +68,7 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, named: str) -> None
 
 
 def test_a_profile_changes_what_it_names(tmp_path: Path) -> None:
-    """What is sent to a profile's AE title is read by its own models and, where it names none, by the usual ones."""
+    """An exam for a profile's AE title is read by the profile's models and, where it names none, by the usual ones."""
     file = tmp_path / "tetraview.toml"
     file.write_text(
         '[triton]\nsegmenter = "rescunet"\n[[profiles]]\nae_title = "TETRA_B"\ndetector = "yolo_msp_detector"\n'
@@ -80,7 +80,7 @@ def test_a_profile_changes_what_it_names(tmp_path: Path) -> None:
 
 
 def test_a_profile_says_which_images_are_read_there(tmp_path: Path) -> None:
-    """Each AE title of ours may read other images; what its profile does not say is as in `[images]`."""
+    """Each AE title of ours may read other images; options that its profile leaves out are as in `[images]`."""
     file = tmp_path / "tetraview.toml"
     file.write_text(
         '[images]\nlossy = "reject"\ndevices = ["GE*/*"]\n'
@@ -100,13 +100,13 @@ def test_what_was_sent_to_a_profile_that_is_gone_is_not_read_by_another() -> Non
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    """A settings file that is not there is an error, not the defaults."""
+    """A missing settings file is an error and does not mean the defaults."""
     with pytest.raises(SettingsInvalid, match=r"absent\.toml"):
         load_settings(tmp_path / "absent.toml")
 
 
 def test_printed_settings_read_back(tmp_path: Path) -> None:
-    """What `tetraview config` prints is a settings file with the same meaning."""
+    """The output of `tetraview config` is a settings file with the same meaning."""
     file = tmp_path / "tetraview.toml"
     file.write_text(
         'data_dir = "data"\n[[profiles]]\nae_title = "TETRA_B"\nclassifier = "none"\n'
@@ -148,7 +148,7 @@ def with_outputs(tmp_path: Path, *lines: str) -> Settings:
 
 
 def test_each_destination_gets_the_objects_of_its_output_profile(tmp_path: Path) -> None:
-    """A profile of one's own is like a built-in one but for what it sets; each profile in use is written once."""
+    """A custom profile is like a built-in one except for its own values; each profile in use is written once."""
     settings = with_outputs(
         tmp_path,
         "[report]\nemit_malignancy = false",
@@ -193,7 +193,7 @@ def test_outputs_that_cannot_be_are_refused(tmp_path: Path, lines: list[str], re
 
 
 def test_an_output_or_destination_that_is_not_there_is_named() -> None:
-    """Asked for by name on the command line, what is missing is an error that says what there is."""
+    """A missing output or destination named on the command line is an error that lists the known ones."""
     with pytest.raises(SettingsInvalid, match="no output profile is called x: choose one of pacs, workstation"):
         load_settings().output("x")
     with pytest.raises(SettingsInvalid, match="no destination is called x"):
@@ -222,12 +222,12 @@ def _described(section: type[BaseModel]) -> list[str]:
 
 
 def test_every_setting_is_documented() -> None:
-    """Every setting says in a sentence what it does."""
+    """Every setting has a sentence about its effect."""
     assert _described(Settings) == []
 
 
 def test_the_models_to_load_are_those_of_every_ae_title(tmp_path: Path) -> None:
-    """Each model that reads for somebody is named once; `none` is no model."""
+    """Each model that some AE title uses is named once; `none` is no model."""
     path = tmp_path / "tetraview.toml"
     path.write_text(
         '[triton]\nsegmenter = "dualcore"\nclassifier = "dualcore"\n\n'

@@ -19,7 +19,7 @@ def test_what_a_dead_process_left_goes(tmp_path: Path) -> None:
 
 
 def test_two_who_write_the_same_file_leave_it_whole(tmp_path: Path) -> None:
-    """Whoever reads a file that two processes write at once finds all of its bytes; who fails may try again."""
+    """A reader of a file that two processes write at once finds all of its bytes; a writer that fails may try again."""
     content, failed = bytes(range(256)) * 4096, list[StorageUnavailable]()
     path = tmp_path / "seg.dcm"
     write_file(path, content)

@@ -36,7 +36,7 @@ def killed_in(data_dir: Path) -> Path:
 
 
 def test_a_scratch_folder_is_for_its_owner_and_for_a_while(tmp_path: Path) -> None:
-    """It lies below the data folder, nobody else looks into it, and it is gone afterwards with what it holds."""
+    """It lies below the data folder, nobody else looks into it, and afterwards it is gone with its contents."""
     with scratch_folder(tmp_path / "data") as folder:
         assert folder.is_relative_to(tmp_path / "data")
         assert [path.stat().st_mode & 0o777 for path in (folder, folder.parent)] == [0o700, 0o700]

@@ -118,7 +118,7 @@ def test_what_was_being_received_is_deleted_at_the_start(spool: Spool) -> None:
 
 
 def test_services_that_share_a_spool_leave_each_others_parts_alone(tmp_path: Path) -> None:
-    """What one is receiving is deleted by its own next start, or by name once it is known to be gone."""
+    """A service's part files are deleted by its own next start, or by name once it is known to be gone."""
     first, second = (Spool(tmp_path / "spool", service=name) for name in ("listener-1", "listener-10"))
     mine, theirs = first.begin(file_meta=META), second.begin(file_meta=META)
     assert first.delete_parts() == 1

@@ -1,4 +1,4 @@
-"""What a process writes about itself, observed from outside: a child that knows a name must never tell it."""
+"""A process's log, observed from outside: a child that knows a name must never write it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ LEAKS = {
 
 @pytest.mark.parametrize("script", LEAKS.values(), ids=LEAKS.keys())
 def test_a_name_is_never_written(script: str) -> None:
-    """However a patient's name reaches logs, warnings or an exception, JSON lines are written, without it."""
+    """A patient's name that reaches logs, warnings or an exception in any way is left out of the JSON lines."""
     events, written = run(script)
     assert "ZZCANARY" not in written
     assert events, written
@@ -72,7 +72,7 @@ def test_a_line_break_in_a_value_does_not_end_the_event() -> None:
 
 
 def test_a_field_bound_to_the_context_is_in_the_event() -> None:
-    """What is bound once for an exam is in each of its events, and redacted like every field."""
+    """A field bound once for an exam is in each of its events, and is redacted like every field."""
     script = (
         "structlog.contextvars.bind_contextvars(exam_id='0f3ab2c4d5e6f708', patient_id=name); log.info('exam_read')"
     )
@@ -94,7 +94,7 @@ def test_our_own_errors_keep_their_sentence() -> None:
 
 
 def test_a_library_is_named_with_the_place_that_spoke() -> None:
-    """Of a library's warning the logger, the level and the place remain; what it says below that is not heard."""
+    """A library's warning keeps its logger, level and place; its messages below that level are dropped."""
     events, _ = run("lib = logging.getLogger('dbos'); lib.setLevel('INFO'); lib.info('hello'); lib.warning('hello')")
     assert [(event["level"], event["action"], event["logger"]) for event in events] == [
         ("warning", "library_message", "dbos")

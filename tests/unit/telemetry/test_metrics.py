@@ -1,4 +1,4 @@
-"""Metrics that a rule can be written on."""
+"""Metrics that alert rules can be written on."""
 
 from __future__ import annotations
 

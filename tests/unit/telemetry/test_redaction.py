@@ -19,7 +19,7 @@ REDACTION = Redaction(b"k" * 32)
 
 @given(st.dictionaries(st.text(min_size=1).filter(lambda f: f not in HARMLESS), st.just("ZZCANARY^JANE")))
 def test_an_unknown_field_is_never_shown(event: dict[str, str]) -> None:
-    """Whatever a field is called, its value appears only if the field is declared harmless."""
+    """A field's value appears only if the field is declared harmless, whatever its name."""
     assert "ZZCANARY" not in str(list(REDACTION(None, "info", event).values()))
 
 
@@ -74,7 +74,7 @@ def test_a_folder_that_is_away_is_named(tmp_path: Path) -> None:
 
 
 def test_services_that_start_at_once_share_a_key(tmp_path: Path) -> None:
-    """Whoever makes the key first, all who share the folder have the same, and nothing else is left there."""
+    """All services that share the folder have the same key, whichever makes it, and nothing else is left there."""
     path, keys = tmp_path / "log.key", list[bytes]()
     starts = [threading.Thread(target=lambda: keys.append(load_key(path))) for _ in range(8)]
     for start in starts:

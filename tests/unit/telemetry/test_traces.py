@@ -26,7 +26,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 @contextmanager
 def process(share: float = 1.0) -> Iterator[list[ReadableSpan]]:
-    """What one process sends; filled when it has ended."""
+    """The spans that one process sends; filled when it has ended."""
     memory = InMemorySpanExporter()
     sent: list[ReadableSpan] = []
     with sending_spans(memory, share=share, resource={}):
@@ -35,7 +35,7 @@ def process(share: float = 1.0) -> Iterator[list[ReadableSpan]]:
 
 
 def test_what_two_processes_do_for_an_exam_is_one_trace() -> None:
-    """Listener, worker and who takes over need not talk: trace and root follow from the exam's identifier alone."""
+    """Listener, worker and a successor need not talk: trace and root follow from the exam's identifier alone."""
     with process() as listener:
         record_span("receive", EXAM, since=NOW)
         record_exam(EXAM, since=NOW)
@@ -54,7 +54,7 @@ def test_what_two_processes_do_for_an_exam_is_one_trace() -> None:
 
 
 def test_exams_within_one_another_stay_apart() -> None:
-    """A span of another exam is no part of what is under way in its thread."""
+    """A span of another exam does not join the span under way in its thread."""
     with process() as sent, exam_span("read", EXAM), exam_span("read", "f" * 16):
         pass
     other, first = sent
@@ -62,7 +62,7 @@ def test_exams_within_one_another_stay_apart() -> None:
 
 
 def test_a_span_may_have_begun_earlier() -> None:
-    """What is known to belong to an exam only at its end has the time of its beginning."""
+    """A span whose exam is known only at its end still has the time of its beginning."""
     with process() as sent:
         record_span("receive", EXAM, since=datetime.now(UTC) - timedelta(seconds=5))
     (receive,) = sent
@@ -72,7 +72,7 @@ def test_a_span_may_have_begun_earlier() -> None:
 
 
 def test_all_processes_choose_the_same_exams() -> None:
-    """Of many exams about the share that is set is traced, whole: every process sends the same ones."""
+    """About the configured share of many exams is traced, whole: every process sends the same ones."""
     exams = [f"{number:016x}" for number in range(400)]
     chosen = []
     for name in ("receive", "read"):
@@ -115,7 +115,7 @@ def test_another_program_is_told_what_is_under_way() -> None:
 
 
 def test_a_span_of_no_exam_is_not_made() -> None:
-    """What reads files outside the service has no trace."""
+    """Reading files outside the service leaves no trace."""
     with process() as sent, span("detect"):
         pass
     assert sent == []

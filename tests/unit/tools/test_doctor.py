@@ -89,14 +89,14 @@ def test_a_pacs_that_was_turned_away_is_a_fault_with_its_remedy(book: SenderBook
 
 
 def test_of_many_rejections_that_of_the_destination_counts(book: SenderBook, tmp_path: Path) -> None:
-    """What called by the PACS's AE title from another address than its host's is named only where nothing else is."""
+    """A call with the PACS's AE title from another address than its host's is named only if there is no other."""
     book.note_rejections([rejection(seconds=0, address="127.0.0.1"), rejection(seconds=5)])
     said = diagnosis(tmp_path, "way back from pacs").sentence
     assert said.endswith("`tetraview senders allow PACS@127.0.0.1` or in [[senders]]")
 
 
 def test_a_pacs_that_calls_a_wrong_ae_title_is_told_which(book: SenderBook, tmp_path: Path) -> None:
-    """Nobody need be let in where the AE title called is none of ours: those that are ours are said."""
+    """A PACS that calls an AE title which is none of ours needs no permission: the sentence names ours."""
     wrong = Refusal.WRONG_CALLED_AE_TITLE
     book.note_rejections([rejection(seconds=1, address="127.0.0.1", reason=wrong, called="TETRAVEIW")])
     found = diagnosis(tmp_path, "way back from pacs")
@@ -107,7 +107,7 @@ def test_a_pacs_that_calls_a_wrong_ae_title_is_told_which(book: SenderBook, tmp_
 
 @pytest.mark.parametrize("by", ["settings", "hand"])
 def test_dicomweb_beside_tls_is_remarked(book: SenderBook, tmp_path: Path, by: str) -> None:
-    """Where associations need TLS, a sender that may use plain DICOMweb is remarked, whoever let it in."""
+    """Where associations need TLS, a sender that may use plain DICOMweb is remarked on, whoever let it in."""
     tls = Tls(certificate=tmp_path / "a", key=tmp_path / "b", trusted_certificates=tmp_path / "c")
     changes: dict[str, object] = {"dicom": Dicom(tls=tls)}
     assert diagnosis(tmp_path, "DICOMweb", **changes).health is Health.GOOD
@@ -124,7 +124,7 @@ def test_dicomweb_beside_tls_is_remarked(book: SenderBook, tmp_path: Path, by: s
 def test_a_clock_that_nobody_sets_is_remarked(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, state: int, health: Health
 ) -> None:
-    """An unsynchronised clock, or one that the system says nothing of, is remarked and no fault."""
+    """An unsynchronised clock, or one of unknown state, is remarked on and is no fault."""
 
     class System:
         @staticmethod
@@ -136,7 +136,7 @@ def test_a_clock_that_nobody_sets_is_remarked(
 
 
 def test_a_full_disk_is_a_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Too little room for a day is said before it is a problem."""
+    """A disk with too little room for a day is reported before it is a problem."""
     monkeypatch.setattr(doctor, "_MIN_FREE_BYTES", 1 << 60)
     found = diagnosis(tmp_path, "data folder")
     assert found.health is Health.FAULT

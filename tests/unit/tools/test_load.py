@@ -24,7 +24,7 @@ def exam(phantom_exam: Path) -> tuple[Dataset, ...]:
 
 
 class Receiver:
-    """Keeps the headers of what it is sent."""
+    """Keeps the headers of the objects it is sent."""
 
     def __init__(self) -> None:
         self.images: list[Dataset] = []
@@ -67,7 +67,7 @@ def test_what_is_not_taken_is_said(exam: tuple[Dataset, ...]) -> None:
 
 
 def test_exams_come_at_random_moments_until_all_are_sent(exam: tuple[Dataset, ...]) -> None:
-    """So many exams are sent, however slow each is, and a stop ends it early."""
+    """The requested number of exams is sent, however slow each is, and a stop ends the load early."""
     receiver, stop = Receiver(), threading.Event()
     options = {"rate": 3600 * 50.0, "senders": 2, "seed": 1, "stop": stop}
     assert len(list(send_load([exam], receiver.store, count=5, **options))) == 5
@@ -77,7 +77,7 @@ def test_exams_come_at_random_moments_until_all_are_sent(exam: tuple[Dataset, ..
 
 
 def test_the_summary_names_rates_and_the_slowest() -> None:
-    """A table of what was sent: shares of the times, and what was not stored."""
+    """The summary is a table of rates, shares of the times, and images that were not stored."""
     sent = [
         SentExam(study_instance_uid="2.25.1", stored=("2.25.2",), faults=(), seconds=float(number), bytes=10**6)
         for number in range(100)
@@ -90,7 +90,7 @@ def test_the_summary_names_rates_and_the_slowest() -> None:
 
 
 class CountingLedger(NoLedger):
-    """Counts what it is told of."""
+    """Counts the images it is told of."""
 
     def __init__(self) -> None:
         self.decisions: list[str] = []

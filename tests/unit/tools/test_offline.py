@@ -28,7 +28,7 @@ def test_files_are_an_exam_of_the_ae_title(tmp_path: Path) -> None:
 
 
 def test_an_image_in_two_files_is_read_once(tmp_path: Path) -> None:
-    """Of files that hold the same SOP instance the first is taken, and the others are told."""
+    """The first of several files that hold the same SOP instance is taken, and the others are reported."""
     image = mammogram()
     for name in ("a", "b"):
         image.save_as(tmp_path / name, implicit_vr=True, little_endian=True, enforce_file_format=True)
@@ -45,13 +45,13 @@ def test_an_image_in_two_files_is_read_once(tmp_path: Path) -> None:
     ],
 )
 def test_a_profile_reads_files_by_its_models(ae_title: str, stages: Stages) -> None:
-    """Read as if sent to an AE title, files are read by the models of its profile, and no other model is needed."""
+    """Files read as if sent to an AE title are read by the models of its profile, and no other model is needed."""
     settings = read_as(SETTINGS, ae_title=ae_title, outputs=())
     assert (settings.called_ae_titles, settings.stages_of(ae_title)) == ((ae_title,), stages)
 
 
 def test_a_profile_reads_the_images_that_it_names() -> None:
-    """Read as if sent to an AE title, those images are read that its profile allows."""
+    """The images read as if sent to an AE title are those that its profile allows."""
     profiles = (Profile(ae_title="TETRA_B", implants="read"),)
     settings = read_as(Settings().model_copy(update={"profiles": profiles}), ae_title="TETRA_B", outputs=())
     assert settings.images_of("TETRA_B") == Images(implants="read")

@@ -43,7 +43,7 @@ def test_an_object_of_several_output_profiles_is_referenced_once() -> None:
 
 
 def test_results_that_nobody_gets_name_no_place() -> None:
-    """Without a destination results are referenced, and nothing is said of where they are."""
+    """Without a destination results are referenced, and their place is not named."""
     (output,) = outputs_of([REPORT], [], study_instance_uid="2.25.77", archives={})
     assert "DICOMRetrievalSequence" not in output
     assert "WADORSRetrievalSequence" not in output

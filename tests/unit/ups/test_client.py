@@ -42,7 +42,7 @@ def test_a_search_goes_on_to_the_last_page(worklist: UpsServer, client: Worklist
 
 
 def test_a_second_claim_is_refused(worklist: UpsServer, client: WorklistClient) -> None:
-    """Of two who claim a workitem the second is told 409, and only the first may update it."""
+    """If two performers claim a workitem, the second is told 409, and only the first may update it."""
     worklist.add(workitem("2.25.1"))
     client.change_state("2.25.1", transaction_uid="2.25.8", state="IN PROGRESS")
     with pytest.raises(WorkitemRefused) as second:
@@ -67,7 +67,7 @@ def test_the_token_is_read_anew_for_each_request(worklist: UpsServer, tmp_path: 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
 def test_what_may_pass_is_tried_again(worklist: UpsServer, client: WorklistClient, status: int) -> None:
-    """Answers that say nothing about the workitem are transient."""
+    """Answers that say nothing about the workitem are temporary faults."""
     worklist.broken = status
     with pytest.raises(WorklistUnavailable, match=str(status)):
         client.search(OURS)
@@ -100,7 +100,7 @@ def test_what_is_no_worklist_is_said_to_be_none(strange: str, path: str, words: 
 
 
 def test_a_worklist_that_answers_passes_the_examination(worklist: UpsServer) -> None:
-    """A search that is answered is all that is asked for, and it changes nothing."""
+    """The check needs only an answered search, which changes nothing."""
     check_worklist(Worklist(url=worklist.url, workitem_codes=("110004^DCM",)))
     assert {method for method, _, _ in worklist.log} == {"GET"}
 
@@ -125,7 +125,7 @@ def test_certificates_that_are_none_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", ["ws://elsewhere.example/events", "wss://127.0.0.2/events"])
 def test_events_are_not_heard_from_another_host(worklist: UpsServer, client: WorklistClient, address: str) -> None:
-    """A worklist that names another host for its events does not get us, nor our token, to go there."""
+    """A worklist that names another host for its events gets neither our connection nor our token there."""
     worklist.events_at = address
     with pytest.raises(WorklistUnavailable, match="not its own"):
         client.subscribe("TETRAVIEW")

@@ -76,7 +76,7 @@ def test_a_completed_workitem_says_what_was_performed_and_where_the_results_are(
 
 
 def test_a_workitem_that_somebody_else_has_is_left_alone(bench: Bench) -> None:
-    """Where the claim is answered with 409 and our Transaction UID is not the one, nothing more is done."""
+    """Where the claim is answered with 409 and the worklist holds another Transaction UID, nothing more is done."""
     bench.schedule()
     performer = bench.performer()
     item = bench.worklist.workitems[WORKITEM]
@@ -132,7 +132,7 @@ def test_what_is_to_be_sent_to_us_is_claimed_once_it_is_here(bench: Bench) -> No
 
 
 def test_images_that_are_here_are_not_fetched_again(bench: Bench) -> None:
-    """Of two inputs with Retrieve URLs only the one is fetched that did not come by C-STORE."""
+    """If two inputs have Retrieve URLs, only the one that did not come by C-STORE is fetched."""
     first, second = bench.image(), bench.image()
     bench.schedule(first, second)
     bench.store(first.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
@@ -237,7 +237,7 @@ def test_asked_to_cancel_before_the_reading_it_is_canceled(bench: Bench) -> None
 
 
 def test_images_fetched_for_a_canceled_workitem_are_not_read(bench: Bench) -> None:
-    """What was fetched before the request came stays unread, and the exam says why."""
+    """Images fetched before the request to cancel stay unread, and the exam says why."""
     bench.schedule(bench.image(), bench.image())
     performer = bench.performer()
     performer.look()
@@ -348,7 +348,7 @@ def test_a_workitem_that_was_completed_before_the_kill_is_not_completed_again(be
 
 
 def test_a_workitem_that_was_taken_from_us_is_given_up(bench: Bench) -> None:
-    """Where the worklist does not know our workitem any more, nothing more is asked about it."""
+    """If the worklist no longer knows our workitem, nothing more is asked about it."""
     bench.schedule()
     performer = bench.performer()
     performer.look()
@@ -359,7 +359,7 @@ def test_a_workitem_that_was_taken_from_us_is_given_up(bench: Bench) -> None:
 
 
 def test_images_of_a_workitem_that_was_ended_elsewhere_are_not_read(bench: Bench) -> None:
-    """Where the worklist itself cancels a workitem in hand, what was fetched for it stays unread."""
+    """If the worklist itself cancels a workitem in hand, the images fetched for it stay unread."""
     bench.schedule(bench.image(), bench.image())
     performer = bench.performer()
     performer.look()
@@ -394,7 +394,7 @@ def test_a_worklist_that_is_away_is_seen_and_tried_again(bench: Bench) -> None:
 
 
 def test_only_a_few_workitems_are_held_at_once(bench: Bench) -> None:
-    """What we cannot begin soon is left to other performers."""
+    """Workitems that we cannot begin soon are left to other performers."""
     for number in range(6):
         bench.schedule(uid=f"2.25.200{number}")
     bench.performer().look()
@@ -481,7 +481,7 @@ def test_a_workitem_that_cannot_be_understood_holds_up_no_other(bench: Bench) ->
 
 
 def test_workitems_that_are_gone_hold_up_no_other(bench: Bench) -> None:
-    """In one search, those that the worklist lists and does not have are passed over."""
+    """Workitems that the worklist lists but does not have are passed over within one search."""
     bench.schedule()
     performer = bench.performer()
     performer._client.search = lambda _: ["2.25.1", "2.25.2", WORKITEM]  # type: ignore[method-assign]
@@ -490,7 +490,7 @@ def test_workitems_that_are_gone_hold_up_no_other(bench: Bench) -> None:
 
 
 def test_each_pause_of_a_workitem_that_fails_is_longer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tried again after one, two and four pauses between searches and at last every five minutes; success forgets."""
+    """A try is repeated after one, two and four search pauses and at last every five minutes; success resets this."""
     now = [0.0]
     monkeypatch.setattr("tetraview.ups.performer.time", SimpleNamespace(monotonic=lambda: now[0]))
     bench.images.broken = 503
@@ -511,7 +511,7 @@ def test_each_pause_of_a_workitem_that_fails_is_longer(bench: Bench, monkeypatch
 
 
 def test_killed_while_canceling_it_cancels_for_the_same_reason(bench: Bench) -> None:
-    """What we wrote as the reason before the kill is not taken for somebody's request after it."""
+    """The reason that we wrote before the kill is not taken for somebody's request after it."""
     bench.schedule()
     bench.images.files.clear()
     performer = bench.performer()

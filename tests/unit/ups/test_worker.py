@@ -59,7 +59,7 @@ def test_a_request_to_cancel_is_kept(bench: Bench) -> None:
 
 
 def test_without_events_polling_does_the_work(bench: Bench) -> None:
-    """A worklist that has no WebSocket is searched every so often."""
+    """A worklist that has no WebSocket is searched at intervals."""
     bench.worklist.events_at = "ws://elsewhere.example/"
     working = worker(bench, poll_seconds=0.2)
     working.start()
@@ -100,7 +100,7 @@ def test_a_server_that_is_silent_does_not_hold_up_a_stop(bench: Bench) -> None:
 
 
 def test_a_fault_that_nobody_foresaw_ends_neither_thread(bench: Bench, tmp_path: Path) -> None:
-    """A worklist that sends nonsense is searched again, and what it sends as events is dropped."""
+    """A worklist that sends nonsense is searched again, and its invalid events are dropped."""
     working = worker(bench, poll_seconds=0.2)
     working.start()
     eventually(lambda: heard(bench), seconds=5, what="events are heard")

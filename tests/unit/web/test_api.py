@@ -14,7 +14,7 @@ EXAM_ID = "0f3ab2c4d5e6f708"
 
 
 def test_an_exam_is_told_with_every_decision_and_delivery(site: Any) -> None:
-    """The API says of an exam what its page does: its state, each image's decision and reason, each delivery."""
+    """The API has the same facts about an exam as its page: state, each image's decision and reason, each delivery."""
     told = site.client.get(f"/api/exams/{EXAM_ID}").json()
     summary = site.ledger.summaries[0]
     assert (told["exam_id"], told["state"], told["generation"]) == (EXAM_ID, summary.state, summary.generation)
@@ -36,7 +36,7 @@ def test_the_list_of_exams_can_be_selected(site: Any) -> None:
 
 
 def test_an_unknown_exam_is_not_found(site: Any) -> None:
-    """Neither asking for an exam nor having it read works where there is none."""
+    """An unknown exam can neither be asked for nor be read on request."""
     assert site.client.get(f"/api/exams/{'0' * 16}").status_code == 404
     assert site.client.post(f"/exams/{'0' * 16}/read").status_code == 404
 
@@ -66,7 +66,7 @@ def test_an_exam_that_waits_can_be_read_now(
 
 
 def test_flags_of_an_image_are_shown(site: Any) -> None:
-    """What is remarked of an image that is read stands on the page with its slot."""
+    """Remarks on an image that is read stand on the page with its slot."""
     image = ImageSummary(
         decision="READ", because="", view=site.ledger.summaries[0].images[0].view, superseded=False, flags=("LOSSY",)
     )
@@ -98,7 +98,7 @@ def test_the_images_of_a_held_exam_can_be_discarded(site: Any) -> None:
 
 
 def test_a_view_that_came_and_is_not_read_is_not_said_to_be_absent(site: Any) -> None:
-    """In the place of a view whose image is left out stands why, and the list of such images names the view."""
+    """The reason stands in the place of a view whose image is left out, and the list of such images names the view."""
     implant = ImageSummary(
         decision="IMPLANT", because="BreastImplantPresent", view=None, superseded=False, shows=View.L_MLO
     )

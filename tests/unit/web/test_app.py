@@ -112,7 +112,7 @@ def test_metrics_are_what_prometheus_reads(site: Site) -> None:
     ],
 )
 def test_what_is_not_there_is_not_found(site: Site, path: str) -> None:
-    """Every other address is 404 in words, and quotes nothing of the request."""
+    """Every other address is answered 404 in words, which quote nothing of the request."""
     answer = site.client.get(path)
     assert answer.status_code == 404
     assert "There is nothing at this address" in answer.text

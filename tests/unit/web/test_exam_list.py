@@ -1,4 +1,4 @@
-"""Which exams the worklist shows, and the way to others."""
+"""The exams that the worklist shows, and the links to others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages say."""
+"""The contents of the pages."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def tags_of(page: str, name: str) -> list[dict[str, str | None]]:
 
 @pytest.mark.parametrize("path", ["/", EXAM, "/nothing"])
 def test_every_page_says_that_it_is_research(site: Site, path: str) -> None:
-    """That this is no medical device stands on every page, on an exam's with what its weights were trained on."""
+    """Every page says that this is no medical device, and an exam's page also names the training of its weights."""
     trained = "Weights trained on CBIS-DDSM and synthetic phantoms." if path == EXAM else ""
     assert statement(trained) in site.client.get(path).text
 
@@ -78,7 +78,7 @@ def test_the_worklist_names_the_views_that_could_not_be_read(site: Site) -> None
 
 
 def test_an_empty_worklist_says_what_to_do(site: Site) -> None:
-    """Without an exam the worklist says how one comes to be."""
+    """A worklist without exams says how to send one."""
     site.ledger.summaries.clear()
     assert "Send mammograms to the DICOM port" in site.client.get("/").text
 
@@ -101,7 +101,7 @@ def test_views_hang_with_chest_walls_in_the_middle(site: Site) -> None:
 
 
 def test_the_findings_table_gives_scores_level_route_and_sizes(site: Site) -> None:
-    """A row holds label, view, certainty of the lesion, scores, level, route and sizes; dashes for what is unknown."""
+    """A row holds label, view, certainty of the lesion, scores, level, route and sizes; unknown values are dashes."""
     words = text_of(site.client.get(EXAM).text)
     assert "L1-MLO R-MLO 0.87 0.83 0.41 intermediate ipsi 17.2 mm 182 mm² 48 mm" in words
     assert "L1-CC R-CC 0.87 0.83 – – ipsi 17.2 mm 182 mm² –" in words
@@ -152,7 +152,7 @@ def test_model_weights_and_operating_point_are_named(site: Site) -> None:
 
 
 def test_stages_that_did_not_run_are_said(site: Site) -> None:
-    """Without segmenter and classifier the page says what that means for outlines and grades."""
+    """Without segmenter and classifier the page explains the effect on outlines and grades."""
     site.ledger.readings[0] = replace(site.ledger.readings[0], segmenter=None, classifier=None)
     words = text_of(site.client.get(EXAM).text)
     assert "Segmenter none: findings keep the outline of the detector" in words
@@ -199,7 +199,7 @@ def test_marks_and_rows_of_a_lesion_name_it(site: Site) -> None:
 
 
 def test_a_reading_without_findings_names_the_operating_point(site: Site) -> None:
-    """No finding is said in relation to the operating point, never as a negative result."""
+    """The absence of findings is stated in relation to the operating point, never as a negative result."""
     reading = site.ledger.readings[0]
     site.ledger.readings[0] = replace(reading, views=tuple(replace(view, findings=()) for view in reading.views))
     words = text_of(site.client.get(EXAM).text)
@@ -253,7 +253,7 @@ def test_a_page_follows_an_exam_until_it_ends(site: Site, state: ExamState) -> N
 
 
 def test_hostile_words_are_shown_and_not_obeyed(site: Site) -> None:
-    """Whatever a header, a peer or a model put into our words, no page gains a tag or an attribute from it."""
+    """No page gains a tag or an attribute from words of a header, a peer or a model."""
     quiet = {path: _Tags(site.client.get(path).text).seen for path in ("/", EXAM)}
     image = site.ledger.summaries[0].images[3]
     site.change(

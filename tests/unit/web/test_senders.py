@@ -44,7 +44,7 @@ def rejected(**changes: object) -> RejectedSender:
 
 @dataclass
 class Book:
-    """Senders in memory; what was asked of it is kept."""
+    """Senders in memory, with a list of the requests."""
 
     allowed: list[AllowedSender] = field(default_factory=list)
     rejected: list[RejectedSender] = field(default_factory=list)
@@ -99,7 +99,7 @@ def client(app: FastAPI) -> Iterator[httpx.Client]:
 
 
 def test_the_page_shows_who_is_let_in_and_who_is_not(client: httpx.Client) -> None:
-    """Senders of the settings, allowed and rejected ones stand there, what a sender says being only text."""
+    """The page lists senders of the settings, allowed and rejected ones, and shows a sender's words as text only."""
     page = client.get("/senders").text
     for shown in ("10.1.0.0/16, 2001:db8::1/128", "MR", "10.0.0.6", "certificate has expired", "ct.example"):
         assert shown in page
@@ -129,7 +129,7 @@ def test_buttons_do_what_they_say(client: httpx.Client, book: Book) -> None:
 
 
 def ask(app: FastAPI, method: str, path: str, *, client: str, data: dict[str, str] | None = None) -> httpx.Response:
-    """What is answered to an address that no socket of a test has."""
+    """The answer to an address that no socket of a test has."""
 
     async def answer() -> httpx.Response:
         transport = httpx.ASGITransport(app, client=(client, 50000))
@@ -144,7 +144,7 @@ def ask(app: FastAPI, method: str, path: str, *, client: str, data: dict[str, st
 def test_only_this_machine_changes_who_may_send(
     app: FastAPI, book: Book, action: str, client: str, status: int
 ) -> None:
-    """Whoever reaches the pages from elsewhere sees who may send, without a button, and is told where that changes."""
+    """A visitor from elsewhere sees the permitted senders, without a button, and is told where to change them."""
     answer = ask(app, "POST", f"/senders/{action}", client=client, data={"ae_title": "CT", "address": "10.6.6.6"})
     page = ask(app, "GET", "/senders", client=client).text
     assert answer.status_code == status
@@ -192,7 +192,7 @@ def test_only_our_names_are_answered(client: httpx.Client, host: str, status: in
 def test_no_other_site_can_change_anything(
     client: httpx.Client, book: Book, headers: dict[str, str], status: int
 ) -> None:
-    """A change that another site asks for is refused; what is no browser and sends no Origin passes."""
+    """A change that another site asks for is refused; a client that is no browser and sends no Origin passes."""
     answer = client.post("/senders/forget", data={"ae_title": "CT", "address": "10.0.0.5"}, headers=headers)
     assert answer.status_code == status
     assert bool(book.asked) is (status == 303)

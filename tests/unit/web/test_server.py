@@ -101,7 +101,7 @@ def is_closed(connection: socket.socket) -> bool:
 def test_a_header_that_does_not_come_ends_the_connection(
     server: WebServer, monkeypatch: pytest.MonkeyPatch, said: bytes
 ) -> None:
-    """Who connects and says nothing, or half a header however slowly, is let go when time is up."""
+    """A client that connects and sends nothing, or half a header however slowly, is dropped when time is up."""
     monkeypatch.setattr(connections, "HEADER_SECONDS", 0.3)
     with socket.create_connection(("127.0.0.1", server.start()), timeout=0.05) as connection:
         connection.sendall(said)
@@ -131,7 +131,7 @@ def test_a_second_header_has_its_time_too(server: WebServer, monkeypatch: pytest
 
 
 def test_a_slow_answer_outlasts_the_time_of_a_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a request is served its connection is not timed."""
+    """The time limit does not apply to a connection while its request is served."""
     monkeypatch.setattr(connections, "HEADER_SECONDS", 0.1)
     passed = threading.Event()
     app = create_app(

@@ -52,7 +52,7 @@ def fail(breaker: Breaker, times: int = FAILURES) -> None:
 
 
 def test_a_destination_that_answers_now_and_then_is_not_left_alone(breaker: Breaker) -> None:
-    """Only failures in a row count: a refusal is an answer too."""
+    """Only failures in a row count, and a refusal is an answer too."""
     for answer in (None, DeliveryRefused()):
         fail(breaker, FAILURES - 1)
         assert attempt(breaker, answer)
@@ -101,7 +101,7 @@ def test_a_fault_of_our_own_says_nothing_of_the_destination(breaker: Breaker, cl
 
 
 def test_a_try_that_contacts_nobody_says_nothing_of_the_destination(breaker: Breaker, clock: Clock) -> None:
-    """Where nothing is left to be sent, a closed breaker forgets no failure and an open one stays open."""
+    """If nothing remains to be sent, a closed breaker forgets no failure and an open one stays open."""
     fail(breaker, FAILURES - 1)
     assert attempt(breaker, contacts=False)
     fail(breaker, 1)
@@ -141,7 +141,7 @@ def test_a_slow_try_from_before_the_opening_is_not_the_single_one(breaker: Break
 
 
 def test_an_answer_wakes_all_who_wait(breaker: Breaker, clock: Clock) -> None:
-    """Whoever waits for its next try goes on when the destination answers again, not after its own long pause."""
+    """A delivery that waits for its next try goes on as soon as the destination answers again."""
     fail(breaker)
     never = threading.Event()
     waiting = [threading.Thread(target=breaker.wait, args=(60,), kwargs={"unless": never}) for _ in range(2)]

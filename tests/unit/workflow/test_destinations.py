@@ -1,4 +1,4 @@
-"""Destinations beside each other, with real sockets: what one of them does is felt by nobody else."""
+"""Destinations beside each other, with real sockets: none of them affects another."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DELIVERED = {DeliveryState.DELIVERED}
 
 @pytest.fixture(autouse=True)
 def _collected() -> Iterator[None]:
-    """What pynetdicom left is collected here, not in the middle of another file's test."""
+    """Sockets that pynetdicom left are collected here, not in the middle of another file's test."""
     yield
     gc.collect()
 
@@ -60,7 +60,7 @@ def pacs(answer: Callable[[evt.Event], int], *, port: int = 0) -> Iterator[int]:
 
 @contextmanager
 def peer(connections: list[socket.socket], script: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A socket that keeps every connection and does with it what the script says; yields its port."""
+    """A socket that keeps every connection and runs the script with it; yields its port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
@@ -152,7 +152,7 @@ def test_an_unknown_outcome_is_sent_again_byte_for_byte(tmp_path: Path) -> None:
 
 
 def test_a_dead_letter_is_sent_again_when_a_person_asks(tmp_path: Path) -> None:
-    """The running service takes up what is requeued: the exam goes back from failed to delivering and is then done."""
+    """The running service sends requeued objects: the exam goes back from failed to delivering and is then done."""
     received: list[bytes] = []
     with pacs(keeping(received, status=0x0124)) as port, delivering(tmp_path, to("pacs", port)) as sending:
         for round_ in (1, 2):
@@ -169,7 +169,7 @@ def test_a_dead_letter_is_sent_again_when_a_person_asks(tmp_path: Path) -> None:
 def test_a_destination_that_cannot_be_asked_is_sent_everything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: float
 ) -> None:
-    """Who stores but does not answer about commitment holds up no object and gets none back as a dead letter."""
+    """A destination that stores but is silent about commitment delays no object and makes no dead letter."""
     monkeypatch.setattr("tetraview.workflow.exam._UNDER_WAY", 2)
     received: list[bytes] = []
     asked: list[str] = []

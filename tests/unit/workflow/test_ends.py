@@ -85,7 +85,7 @@ def test_an_exam_that_is_owed_to_nobody_is_delivered(site: Site) -> None:
 
 
 def test_an_exam_whose_result_is_refused_ends_as_refused(site: Site) -> None:
-    """It has no time to its result, since there is none where it should be."""
+    """The exam has no time to its result, since no result has arrived."""
     site.settle()
     site.outbox.owe(EXAM, 1, REPORTS[:1])
     assert site.ends() == {}
@@ -98,14 +98,14 @@ def test_an_exam_whose_result_is_refused_ends_as_refused(site: Site) -> None:
 
 
 def test_an_exam_that_cannot_be_read_ends_as_failed(site: Site) -> None:
-    """A failure is an end too."""
+    """A failure counts as an end too."""
     site.settle()
     site.steps.fail(EXAM, 1, "no model")
     assert site.ends() == {ExamEnd.FAILED: 1}
 
 
 def test_an_exam_that_is_skipped_is_counted_by_its_remark(site: Site) -> None:
-    """What is not read is no loss, but seen with its reason."""
+    """An exam that is not read is no loss, but is counted with its reason."""
     site.settle(decision=Decision.IMPLANT)
     site.steps.note_unread(EXAM)
     assert site.ends() == {ExamEnd.SKIPPED: 1}
@@ -113,7 +113,7 @@ def test_an_exam_that_is_skipped_is_counted_by_its_remark(site: Site) -> None:
 
 
 def test_an_exam_that_is_read_meanwhile_is_not_counted_as_skipped(site: Site) -> None:
-    """What has become of it since counts."""
+    """An exam that was read in the meantime is not counted as skipped."""
     site.settle()
     site.steps.note_unread(EXAM)
     assert site.ends() == {}

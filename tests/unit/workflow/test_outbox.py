@@ -38,7 +38,7 @@ GONE = replace(KEY, destination="gone")
 
 
 class Pacs:
-    """A destination that answers as told and notes what it was sent."""
+    """A destination that answers as told and notes the objects it was sent."""
 
     def __init__(self) -> None:
         self.received: list[Path] = []
@@ -153,7 +153,7 @@ def test_a_failed_try_is_seen(outbox: Outbox, ledger: Ledger, pacs: Pacs) -> Non
 
 
 def test_a_destination_that_is_gone_from_the_settings_ends_the_exam_as_failed(outbox: Outbox, ledger: Ledger) -> None:
-    """What nobody can deliver any more becomes a dead letter that people see, and the exam does not wait for ever."""
+    """An undeliverable object becomes a dead letter that people see, and the exam does not wait for ever."""
     outbox.send(KEY)
     with pytest.raises(DeliveryRefused, match="gone is no destination") as caught:
         outbox.send(GONE)
@@ -163,7 +163,7 @@ def test_a_destination_that_is_gone_from_the_settings_ends_the_exam_as_failed(ou
 
 
 def test_only_what_is_pending_is_owed(outbox: Outbox, ledger: Ledger) -> None:
-    """A reading that goes on after a restart queues only what is still to be delivered, of its own generation."""
+    """A reading that goes on after a restart queues only the pending deliveries of its own generation."""
     outbox.send(KEY)
     ledger.record_instance(replace(IMAGE, sop_instance_uid="2.25.1.2", sha256="b" * 64))
     assert outbox.owed(EXAM, 1) == [("gone", REPORT.sop_instance_uid)]
@@ -171,7 +171,7 @@ def test_only_what_is_pending_is_owed(outbox: Outbox, ledger: Ledger) -> None:
 
 
 def kept(ledger: Ledger) -> Delivery:
-    """What the ledger knows of the delivery to the PACS."""
+    """The ledger's entry of the delivery to the PACS."""
     (delivery,) = [owed for owed in ledger.deliveries(EXAM) if owed.destination == "pacs"]
     return delivery
 
@@ -208,7 +208,7 @@ def test_an_exam_is_done_only_when_its_objects_are_committed(committing: Outbox,
 
 
 def test_a_report_on_an_unknown_transaction_is_not_ours(committing: Outbox, ledger: Ledger) -> None:
-    """Nobody who guesses can have an object taken for committed."""
+    """A guessed report cannot mark an object as committed."""
     committing.send(KEY)
     committing.ask(KEY)
     assert not committing.take(committed("2.25.1"))
@@ -295,7 +295,7 @@ def test_a_destination_that_cannot_be_asked_is_asked_later(committing: Outbox, l
 def test_commitment_switched_off_ends_the_waiting(
     committing: Outbox, ledger: Ledger, pacs: Pacs, clock: Clock, tmp_path: Path
 ) -> None:
-    """What waited for commitment is delivered for good once the settings no longer ask for it."""
+    """An object that waited for commitment is delivered for good once the settings no longer ask for it."""
     committing.send(KEY)
     clock.move(hours=25)
     an_outbox(tmp_path, ledger, pacs, clock).renew()
@@ -303,7 +303,7 @@ def test_commitment_switched_off_ends_the_waiting(
 
 
 def test_a_person_gives_a_dead_letter_another_round(outbox: Outbox, ledger: Ledger) -> None:
-    """What was refused is pending again in a round of its own, and what the old round still says is not heard."""
+    """A refused object is pending again in a round of its own, and late answers of the old round are ignored."""
     outbox.refuse(KEY, "full")
     outbox.refuse(GONE, "gone")
     assert ledger.count_exams() == {ExamState.FAILED: 1}

@@ -111,7 +111,7 @@ def test_a_transient_fault_is_tried_again(workflow: ExamWorkflow, steps: Recordi
 
 
 def test_a_permanent_fault_fails_the_exam(workflow: ExamWorkflow, steps: RecordingSteps) -> None:
-    """What can never be read is tried once and said to have failed."""
+    """An exam that can never be read is tried once and then fails."""
     steps.faults = [ImageUnreadable("the stream ends early")]
     workflow.settle_due_exams()
     assert steps.finished.wait(10)
@@ -119,7 +119,7 @@ def test_a_permanent_fault_fails_the_exam(workflow: ExamWorkflow, steps: Recordi
 
 
 def test_an_unforeseen_fault_fails_the_exam(workflow: ExamWorkflow, steps: RecordingSteps) -> None:
-    """A fault that nobody foresaw ends the exam with a reason that names its kind and quotes nothing."""
+    """An unforeseen fault ends the exam with a reason that names its kind and quotes nothing."""
     steps.faults = [ValueError("ZZCANARY")]
     workflow.settle_due_exams()
     assert steps.finished.wait(10)
@@ -143,7 +143,7 @@ def test_a_full_disk_while_reporting_passes(
 
 
 def test_a_removed_destination_is_a_dead_letter(workflow: ExamWorkflow, steps: RecordingSteps) -> None:
-    """What is owed to a destination that the settings no longer name is refused, not forgotten."""
+    """An object owed to a destination that the settings no longer name is refused, not forgotten."""
     DBOS.register_queue("deliver-gone", polling_interval_sec=0.1)
     steps.owes = [("gone", "2.25.7")]
     workflow.settle_due_exams()
@@ -155,7 +155,7 @@ def test_a_removed_destination_is_a_dead_letter(workflow: ExamWorkflow, steps: R
 def test_what_only_the_ledger_needs_to_know_waits_for_it(
     workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """An outcome is kept however long the ledger is away: no exam and no object is left without its end."""
+    """An outcome is kept however long the ledger is away: no exam and no object stays without its end."""
     monkeypatch.setattr("tetraview.workflow.exam._READ_RETRY_SECONDS", 0.01)
     monkeypatch.setattr("tetraview.workflow.exam._READ_HOURS", 0.0)
     steps.faults = [ImageUnreadable()] if step == "fail" else []
@@ -194,7 +194,7 @@ def started_again(workflow: ExamWorkflow, steps: RecordingSteps, folder: Path, *
 def test_another_goes_on_with_the_work_of_a_service_that_is_gone(
     workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What a service had under way and what it settled and did not queue is done by the next, under another name."""
+    """The next service, under another name, finishes the work under way and the exams settled but not queued."""
     monkeypatch.setattr("tetraview.workflow.exam._READ_RETRY_SECONDS", 1.0)
     with started_again(workflow, steps, tmp_path, executor_id="other"):
         workflow._ledger.record_instance(an_instance(study="2.25.2"))
@@ -211,7 +211,7 @@ def test_another_goes_on_with_the_work_of_a_service_that_is_gone(
 def test_an_exam_whose_settling_was_not_answered_is_queued_all_the_same(
     workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A ledger that commits and goes away before it says so leaves no exam that nobody reads."""
+    """A ledger that commits and goes away before it answers leaves no exam unread."""
     settle = workflow._ledger.settle
 
     def settle_unheard(*arguments: Any) -> None:
@@ -229,7 +229,7 @@ def test_an_exam_whose_settling_was_not_answered_is_queued_all_the_same(
 def test_a_stop_waits_for_the_step_that_runs(
     workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Others may go on at once only with what has come to its end; of a step that does not end the stop says so."""
+    """Others may take over at once only where all steps have ended; the stop reports a step that does not end."""
     begun, let_go = threading.Event(), threading.Event()
 
     def read(_exam_id: str, _generation: int) -> None:
@@ -272,7 +272,7 @@ def test_an_exam_that_waits_does_not_hold_up_others(
 def test_stopping_does_not_wait_for_the_next_try(
     workflow: ExamWorkflow, steps: RecordingSteps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stop ends a step that waits for its next try at once, and the exam is not said to have failed."""
+    """A stop at once ends a step that waits for its next try, and the exam is not marked as failed."""
     monkeypatch.setattr("tetraview.workflow.exam._READ_RETRY_SECONDS", 60.0)
     steps.faults = [TritonUnavailable()]
     workflow.settle_due_exams()

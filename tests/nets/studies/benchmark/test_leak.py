@@ -66,7 +66,7 @@ def _with_smooth_masses(exam: CanonicalExam) -> CanonicalExam:
 
 
 def test_the_bound_is_what_the_laws_say(objects: Objects) -> None:
-    """The odds are even where no mass is malignant, infinite where all are, and faintness gives a mass away."""
+    """The ratio is about even where no mass is malignant, infinite where all are, and faintness gives a mass away."""
     few = replace(
         objects,
         suspicion=np.array([0.1, 0.1, 0.99]),

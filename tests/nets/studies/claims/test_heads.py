@@ -183,7 +183,7 @@ def test_banks_are_cleared(study: HeadStudy) -> None:
 
 
 def test_the_detectors_first_layer_is_kept(study: HeadStudy) -> None:
-    """A head starts from the detector's first layer and changes it; where streams are joined only the rest learns."""
+    """A head starts from the detector's first layer and keeps it fixed; with joined streams only the rest learns."""
     known = cast("torch.nn.Linear", roibank.detector(study.weights_file).head.layers[0]).weight
     columns = known.shape[1]
     for variant in ("nipple", "joined"):

@@ -30,7 +30,7 @@ def refusal(archive: DicomArchive, address: str, *, calling: str = "PACS", calle
 
 
 def test_an_archive_on_another_machine_may_send() -> None:
-    """While a study is retrieved its archive is let in from where it is, under any AE title, and no stranger is."""
+    """While a study is retrieved its archive is let in from its address, under any AE title, and no stranger is."""
     archive = archive_at("192.0.2.7")
     assert refusal(archive, "192.0.2.7") is None
     assert refusal(archive, "::ffff:192.0.2.7", calling="PACS_STORE") is None
@@ -99,7 +99,7 @@ def write_image(path: Path) -> Path:
 
 
 def test_retrieving_beside_a_running_service_is_said_without_harm(tmp_path: Path) -> None:
-    """Where our port is taken the advice is one that has nothing read, and the terminal gets no log lines."""
+    """Where our port is taken, the advice does not lead to any reading, and the terminal gets no log lines."""
     there = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=1)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         archive = DicomArchive(there, Dicom(port=taken.getsockname()[1]))

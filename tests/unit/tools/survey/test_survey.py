@@ -87,7 +87,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_survey_says_how_many_exams_would_be_read_and_why_others_not(archive: Path) -> None:
-    """The result of a survey is told in sentences; no file stops it, and nothing of a damaged one is quoted."""
+    """The result of a survey is printed in sentences; no file stops it, and nothing of a damaged one is quoted."""
     told = survey(archive)
     assert "of 2 exams 1 (50%) would be read: 1 (50%) tri" in told
     assert "1 (50%) would be skipped or held: 1 (50%) IMPLANT" in told
@@ -151,7 +151,7 @@ def test_an_empty_folder_can_be_surveyed(tmp_path: Path) -> None:
 
 
 def test_a_survey_and_a_reading_choose_the_same_images(archive: Path) -> None:
-    """What a survey says is read is what would be read from the same files."""
+    """A survey and a reading choose the same images from the same files."""
     (exam,) = find_exams([archive]).exams
     told = {file.view: file.path for item in look(archive) for file in getattr(item, "files", ()) if file.view}
     assert told == {view: image.path for view, image in exam.images.items()}
@@ -199,7 +199,7 @@ def test_an_exam_that_would_not_be_read_has_the_commonest_reason(
 
 
 def test_the_policy_of_the_called_title_counts(tmp_path: Path) -> None:
-    """A survey decides as the AE title would that it takes the files to be sent to."""
+    """A survey decides as the AE title would to which the files are assumed to be sent."""
     write_view(tmp_path, View.L_CC, BreastImplantPresent="YES")
     settings = Settings().model_copy(update={"profiles": (Profile(ae_title="TETRA_B", implants="read"),)})
     assert "1 (100%) IMPLANT" in survey(tmp_path, settings=settings)
@@ -207,7 +207,7 @@ def test_the_policy_of_the_called_title_counts(tmp_path: Path) -> None:
 
 
 def test_a_loser_of_a_slot_is_told(tmp_path: Path) -> None:
-    """Of two images of one view the survey names the one that would be read and why the other would not."""
+    """If two images show one view, the survey names the one that would be read and why the other would not."""
     write(tmp_path / "early", AcquisitionDate="20260101", AcquisitionTime="10")
     write(tmp_path / "late", AcquisitionDate="20260101", AcquisitionTime="11")
     early, late = the_exam(tmp_path).files
