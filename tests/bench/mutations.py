@@ -1,4 +1,4 @@
-"""Nine ways to break what the networks read of each other, and the test that notices each.
+"""Nine ways to break the interfaces between parts of the networks, and the test that notices each.
 
     usage: python -m tests.bench.mutations
 

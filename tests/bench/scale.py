@@ -125,7 +125,7 @@ class Outcome:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing was lost and nothing is there twice."""
+        """Whether no object was lost and none is there twice."""
         found = self.tally
         faults = (found.images_lost, found.exams_lost, found.results_lost, found.duplicates, found.changed, found.owed)
         return not any(faults)

@@ -157,7 +157,7 @@ def test_triton_outlives_those_who_ask_it() -> None:
     ],
 )
 def test_triton_gets_the_gpu(feature: str, owner: str, resource: str) -> None:
-    """A whole, shared or sliced GPU is asked for by Triton, and by nobody else."""
+    """Only Triton requests a whole, shared or sliced GPU."""
     asking = [
         (found[1], found[2]["name"])
         for found in CONTAINERS

@@ -43,7 +43,7 @@ def overconfident(*, patients: int, seed: int) -> list[ImageResult]:
 
 
 def by_measure(rows: list[ReliabilityRow], stage: str) -> dict[str, ReliabilityRow]:
-    """The rows of one stage by what they measure."""
+    """The rows of one stage by their measure."""
     return {row.measure: row for row in rows if row.stage == stage}
 
 
@@ -150,7 +150,7 @@ def test_undefined_figures_are_reported_as_such() -> None:
 
 
 def test_the_report_names_maps_and_their_absence(tmp_path: Path) -> None:
-    """The table has a line for each route and stage; below it stands where each map is valid or that there is none."""
+    """The table has a line for each route and stage; the text below names the range of each map or its absence."""
     results = {Route.TRI: overconfident(patients=100, seed=5), Route.BI: [image(0, (0.4, AWAY))]}
     calibration = fit_routes(results)
     rows = reliability(results, calibration, resamples=10)

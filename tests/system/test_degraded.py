@@ -113,7 +113,7 @@ def test_probabilities_are_refused_where_a_route_is_uncalibrated(settings: Setti
 def test_a_classifier_that_is_not_served_leaves_no_half_result(
     settings: Settings, phantom_exam: Path, tmp_path: Path
 ) -> None:
-    """With a classifier in the settings and none on the server nothing is written, and the fault names the model."""
+    """With a classifier in the settings but none on the server, nothing is written, and the fault names the model."""
     triton = settings.triton.model_copy(update={"classifier": "mommi_classifier"})
     graded = settings.model_copy(update={"triton": triton})
     with pytest.raises(ModelMismatch, match="mommi_classifier"):

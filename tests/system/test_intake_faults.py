@@ -183,7 +183,7 @@ def test_an_announced_giant_is_aborted_at_once(listener: Listener, associated: b
 
 
 def test_an_endless_data_set_is_aborted_at_the_limit(listener: Listener, spool: Spool) -> None:
-    """A data set over the size limit is answered C520 and aborted while it comes; nothing of it stays."""
+    """A data set over the size limit is answered C520 and aborted while it arrives; none of it is kept."""
     with RawSender(listener.port) as sender:
         sender.associate()
         sender.send_store_request(MAMMOGRAPHY, "1.2")
@@ -304,7 +304,7 @@ def rejected_for_now(port: int) -> bool:
 
 
 def test_a_stop_does_not_wait_for_ever(spool: Spool) -> None:
-    """After the grace period a sender that does not finish is aborted, and nothing of it stays."""
+    """After the grace period a sender that does not finish is aborted, and none of its data is kept."""
     listener = Listener(Dicom(port=0), spool, MemoryLedger())
     listener.start()
     with RawSender(listener.port) as sender:

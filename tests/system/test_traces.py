@@ -19,7 +19,7 @@ CANARY = "ZZCANARY^JANE"
 
 
 def named_images(phantom_exam: Path, folder: Path) -> tuple[list[Path], set[str]]:
-    """The exam under a name that nobody may be told, and all of its UIDs."""
+    """The exam under a name that must not be disclosed, and all of its UIDs."""
     uids: set[str] = set()
     images = []
     for path in sorted(phantom_exam.rglob("*.dcm")):

@@ -1,4 +1,4 @@
-"""The random field of CRU-Net: its window against all pairs of pixels, and what it does to an outline."""
+"""The random field of CRU-Net: its window against all pairs of pixels, and its effect on an outline."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def test_figures_count_both_boxes_and_both_kinds_of_pixels(masses: LesionSet) ->
 
 
 def test_the_control_puts_beliefs_back_where_they_were() -> None:
-    """A silent field between the control's two shufflings changes nothing; one that talks says something else."""
+    """A silent field between the control's two shufflings changes nothing; an active one gives another outline."""
     scattered, plain = ScatteredCruNet(TINY).eval(), CruNet(TINY).eval()
     plain.load_state_dict(scattered.state_dict())
     patches = torch.rand(2, TINY.size, TINY.size)

@@ -120,7 +120,7 @@ def test_inbreast_is_set_beside_another_system(folder: Path) -> None:
 
 
 def test_a_folder_of_which_nothing_can_be_used_is_refused() -> None:
-    """A sentence names the reasons instead of a table of nothing."""
+    """A sentence names the reasons in place of an empty table."""
     empty = Collection(name="inbreast", citation="", remarks=(), exams=(), skipped=())
     with pytest.raises(DatasetUnusable, match="no image of inbreast could be used"):
         evaluate(empty, {"oracle": (Oracle(), [Route.TRI])}, frame=FRAME)
@@ -147,7 +147,7 @@ def test_an_untrained_network_evaluates_end_to_end(folder: Path, untrained: Path
 
 
 def test_options_that_belong_together_are_asked_for() -> None:
-    """A folder without its data set, a spacing without its source and a spacing of nothing are refused."""
+    """A folder without its data set, a spacing without its source and a spacing of zero are refused."""
     plain: Callable[..., Any] = DatasetRequest.of
     ask = {"part": Part.ALL, "spacing_mm": None, "spacing_source": None}
     assert plain(None, None, **ask) is None

@@ -264,7 +264,7 @@ def test_a_host_without_an_address_is_tried_again(file: Path) -> None:
 
 
 def _silent(_: socket.socket) -> None:
-    """Accept the connection and say nothing."""
+    """Accept the connection and send nothing."""
 
 
 def _close_at_once(connection: socket.socket) -> None:

@@ -181,7 +181,7 @@ def test_a_duplicate_is_delivered_only_if_it_is_found(archive: Archive, file: Pa
     "content", [None, b"{", b"[" * 100_000, [], {"00081199": 5}, module(stored="2.25.43"), b"\xff"]
 )
 def test_success_without_the_objects_name_is_no_success(archive: Archive, file: Path, content: Any) -> None:
-    """A status of success is believed only with the object in the answer or in the archive."""
+    """A status of success is trusted only with the object in the answer or in the archive."""
     archive.content = content
     with pytest.raises(DestinationUnavailable, match="did not say for sure"):
         deliver(file, RESULT, there(archive))

@@ -42,7 +42,7 @@ def test_iou_of_halves() -> None:
 
 @pytest.mark.parametrize("corners", [(0, 0, 0, 1), (1, 0, 0, 1), (0, 0, float("nan"), 1)])
 def test_an_empty_box_is_no_box(corners: tuple[float, float, float, float]) -> None:
-    """A box that holds nothing cannot be made."""
+    """A box without area cannot be made."""
     with pytest.raises(ValueError, match="not a box"):
         Box(*corners)
 

@@ -89,7 +89,7 @@ def test_a_breast_of_impossible_size_is_refused(spacing_mm: tuple[float, float])
 
 @pytest.mark.parametrize("seed", [7, 8])
 def test_phantoms_are_outlined_whole(seed: int) -> None:
-    """Every object and nipple of a coarse synthetic exam lies inside the breast mask, and nothing is odd about it."""
+    """Every object and nipple of a coarse synthetic exam lies inside the breast mask, and the exam has no warning."""
     for phantom in generate(seed).views.values():
         white = phantom.photometric_interpretation == "MONOCHROME1"
         view = to_canonical(

@@ -500,7 +500,7 @@ def test_views_without_candidates_are_not_decoded(tmp_path: Path) -> None:
 
 
 def test_patches_of_several_shapes_come_of_one_decoding(make_image: Any, save: Any) -> None:
-    """Each shape has the patches that it has when it is asked for alone, whatever the order of the names."""
+    """Each shape has the same patches as when it is requested alone, in any order of the names."""
     path, boxes = save(make_image()), (Box(40, 100, 60, 120), Box(10, 200, 60, 230))
     wide = PatchShape(size=7, margin=3.0, min_side_mm=20.0)
     shapes = {"wide": wide, "it": SHAPE, "as it": SHAPE}

@@ -63,7 +63,7 @@ def test_views_are_sent_in_one_order_whatever_the_callers(detector: Detector, fa
 
 
 def test_triton_is_told_the_trace(detector: Detector, fake: Any, views: Any) -> None:
-    """A request that is traced names its span, so that Triton's own spans join; one that is not names none."""
+    """A traced request names its span, so that Triton's own spans join; an untraced one names none."""
     memory = InMemorySpanExporter()
     with sending_spans(memory, share=1.0, resource={}), exam_span("read", "exam"):
         detector.detect("exam", views)

@@ -160,7 +160,7 @@ def test_a_report_in_the_context_of_another_class_is_refused(listener: Listener,
 
 
 def test_a_pacs_that_negotiates_no_roles_is_heard(listener: Listener) -> None:
-    """A peer that reports without role selection, as older ones do, is answered all the same."""
+    """A peer that reports without role selection, as older ones do, is answered too."""
     contexts = {1: (str(StorageCommitmentPushModel), [ImplicitVRLittleEndian])}
     with RawSender(listener.port, contexts=contexts) as sender:
         sender.associate()
@@ -170,7 +170,7 @@ def test_a_pacs_that_negotiates_no_roles_is_heard(listener: Listener) -> None:
 
 
 def test_we_commit_to_nothing(listener: Listener) -> None:
-    """A request that we keep a peer's objects is answered as no operation of ours (0211), and promises nothing."""
+    """A request to keep a peer's objects is answered as no operation of ours (0211), and nothing is promised."""
     with calling(listener.port, roles=False) as association:
         answer, _ = association.send_n_action(
             information(), 1, StorageCommitmentPushModel, StorageCommitmentPushModelInstance

@@ -157,7 +157,7 @@ def test_reading_again_gives_the_same_grades(exam: Exam, tmp_path: Path) -> None
 
 
 def test_an_exam_without_findings_still_names_its_classifier(exam: Exam, tmp_path: Path) -> None:
-    """The classifier is asked about nothing, so that the result says which one would have graded."""
+    """The classifier gets a request without patches, so that the result says which one would have graded."""
     grader = Grader()
     reading = reader(Finder(boxes=()), grader).read(exam, folder=tmp_path)
     assert [asked.shape for asked in grader.asked] == [(0, SIDE, SIDE)]

@@ -107,7 +107,7 @@ def test_whatever_a_view_reports_reaches_the_reader_as_one_ascii_line(text: str,
 
 
 def test_what_came_and_is_not_read_is_not_said_to_be_missing(told: Any) -> None:
-    """A view that was left out is said to have come, with the reason; a view that never came is not."""
+    """A view that was left out is listed as received, with the reason; a view that never came is not."""
     exam, reading = told({View.R_CC: "empty", View.L_CC: "missing", View.R_MLO: "empty", View.L_MLO: "missing"})
     said = list(sentences(replace(exam, unread={View.L_CC: "IMPLANT"}), reading, output=OHIF))
     assert "L-CC: received, not read (IMPLANT); the exam is incomplete." in said

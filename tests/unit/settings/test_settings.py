@@ -94,7 +94,7 @@ def test_a_profile_says_which_images_are_read_there(tmp_path: Path) -> None:
 
 
 def test_what_was_sent_to_a_profile_that_is_gone_is_not_read_by_another() -> None:
-    """An AE title that no profile has any more is an error that says what to do, not the usual models."""
+    """An AE title that no profile has any more is an error that says what to do; it is not read by the usual models."""
     with pytest.raises(SettingsInvalid, match="AE title TETRA_B: add one"):
         load_settings().stages_of("TETRA_B")
 
@@ -201,7 +201,7 @@ def test_an_output_or_destination_that_is_not_there_is_named() -> None:
 
 
 def test_a_password_is_not_printed() -> None:
-    """The password in a database's URL stays out of what `tetraview config` prints; the rest of the URL is there."""
+    """The output of `tetraview config` has a database's URL without its password."""
     url = "postgresql+psycopg://reader:s3cret@db:5432/tetraview"
     printed = settings_text(Settings.model_construct(**{**dict(load_settings()), "database_url": url}))
     assert "postgresql+psycopg://reader:***@db:5432/tetraview" in printed

@@ -65,6 +65,6 @@ def test_the_next_start_of_the_service_deletes_what_a_killed_command_left(tmp_pa
 
 
 def test_where_there_was_never_a_scratch_folder_there_is_nothing_to_sweep(tmp_path: Path) -> None:
-    """A first start finds nothing and makes nothing."""
+    """A first start finds no scratch folder and makes none."""
     sweep_scratch(tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -69,7 +69,7 @@ def test_no_label_can_name_a_person(registry: CollectorRegistry, metrics: Metric
 
 
 def test_known_series_exist_before_their_first_event(registry: CollectorRegistry, metrics: Metrics) -> None:
-    """A refusal that was never seen reads 0 and not nothing, so that the first one is a rise."""
+    """A refusal that was never seen reads 0 instead of being absent, so that the first one is a rise."""
     assert registry.get_sample_value("tetraview_images_received_total", {"decision": "IMPLANT"}) == 0
     refused = {"destination": "pacs", "state": "refused"}
     assert registry.get_sample_value("tetraview_deliveries_total", refused) == 0
@@ -103,7 +103,7 @@ def test_an_emptied_queue_falls_back_to_zero(registry: CollectorRegistry, metric
 def test_scores_are_kept_by_device_and_a_view_without_findings_scores_zero(
     registry: CollectorRegistry, metrics: Metrics
 ) -> None:
-    """The share of views with a finding, and how high they score, can be told for each device."""
+    """The share of views with a finding, and their scores, are known for each device."""
     devices = {View.L_CC: "HOLOGIC, Inc./Selenia Dimensions", View.R_CC: "HOLOGIC, Inc./Selenia Dimensions"}
     metrics.note_reading(_reading(0.7, 0.4), devices=devices, ae_title="TETRAVIEW")
     device = {"device": "hologic_inc./selenia_dimensions"}
@@ -115,7 +115,7 @@ def test_scores_are_kept_by_device_and_a_view_without_findings_scores_zero(
 
 
 def test_devices_are_few_and_plain(registry: CollectorRegistry, metrics: Metrics) -> None:
-    """A header cannot make series without end, nor write what it likes into a label."""
+    """A header can neither make series without end nor write arbitrary text into a label."""
     for number in range(40):
         hostile = f'x{number}"\n{{<script>}}' + "long" * 40
         metrics.note_reading(_reading(0.5), devices={View.L_CC: hostile}, ae_title="TETRAVIEW")
@@ -191,7 +191,7 @@ def test_the_objective_has_a_bucket_of_its_own(registry: CollectorRegistry, metr
 
 
 def test_every_metric_is_documented_and_no_other() -> None:
-    """The page about metrics is what the code prints: each with its sentence, type and labels."""
+    """The page about metrics is the one that the code prints: each metric with its sentence, type and labels."""
     assert PAGE.read_text() == page(), "python -m tetraview.telemetry.reference > deploy/monitoring/metrics.md"
 
 

@@ -106,7 +106,7 @@ def test_a_worklist_that_answers_passes_the_examination(worklist: UpsServer) -> 
 
 
 def test_certificates_are_checked(tmp_path: Path) -> None:
-    """Over TLS a worklist is believed with a certificate of the authority that is set, and not without."""
+    """Over TLS a worklist is trusted only with a certificate of the configured authority."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")

@@ -189,7 +189,7 @@ def test_inputs_of_a_server_that_is_not_named_are_not_fetched(bench: Bench) -> N
 
 @pytest.mark.parametrize("fault", ["gone", "other study", "two studies", "no input"])
 def test_a_workitem_whose_images_cannot_be_had_is_canceled(bench: Bench, fault: str) -> None:
-    """Images that are gone, of another study than is said or of two, or no input at all: canceled with the reason."""
+    """A workitem without input, or whose images are gone, of another study or of two, is canceled with the reason."""
     bench.schedule()
     item = bench.worklist.workitems[WORKITEM]
     if fault == "gone":

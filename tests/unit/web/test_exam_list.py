@@ -30,7 +30,7 @@ def links(page: str) -> dict[str, str]:
 
 @pytest.fixture
 def many(site: Site) -> Site:
-    """An exam in each state, named by it, the done one sent to another AE title; and what their readings came to."""
+    """An exam in each state, named by it, the done one sent to another AE title; and the outcomes of their readings."""
     (first,) = site.ledger.summaries
     site.ledger.summaries = [
         replace(first, exam_id=state.value, state=state, findings=None, failed=()) for state in ExamState

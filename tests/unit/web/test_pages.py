@@ -110,7 +110,7 @@ def test_the_findings_table_gives_scores_level_route_and_sizes(site: Site) -> No
 
 
 def test_probabilities_are_shown_only_where_there_are_any(site: Site) -> None:
-    """Without a calibrated score the word is in no heading; with one, both values and what they hold for are shown."""
+    """Without a calibrated score no heading has the word; with one, both values and their conditions are shown."""
     assert "Probability of a mass" not in text_of(site.client.get(EXAM).text)
     (known,) = site.ledger.readings
     views = [
@@ -208,7 +208,7 @@ def test_a_reading_without_findings_names_the_operating_point(site: Site) -> Non
 
 
 def test_views_that_failed_never_look_like_views_without_findings(site: Site) -> None:
-    """Where no view could be read, nothing is said of candidates; each failed view is named beside the findings."""
+    """Where no view could be read, candidates are not mentioned; each failed view is named beside the findings."""
     reading = site.ledger.readings[0]
     views = tuple(replace(view, route=None, failure="damaged", findings=(), preview=None) for view in reading.views)
     site.ledger.readings[0] = replace(reading, views=views, model=None)

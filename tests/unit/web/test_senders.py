@@ -207,7 +207,7 @@ def test_a_refusal_is_a_safe_page(client: httpx.Client) -> None:
 
 
 def test_pages_are_served_by_https(tmp_path: Path) -> None:
-    """With a certificate the pages are served by HTTPS only, from TLS 1.2 on; one that is broken is told at once."""
+    """With a certificate the pages are served by HTTPS only, from TLS 1.2 on; a broken one is reported at once."""
     ca = trustme.CA()
     ca.cert_pem.write_to_path(tmp_path / "ca.pem")
     leaf = ca.issue_cert("localhost")

@@ -141,7 +141,7 @@ def test_a_slow_try_from_before_the_opening_is_not_the_single_one(breaker: Break
 
 
 def test_an_answer_wakes_all_who_wait(breaker: Breaker, clock: Clock) -> None:
-    """A delivery that waits for its next try goes on as soon as the destination answers again."""
+    """A delivery that waits for its next try goes on when the destination answers again, not after its own pause."""
     fail(breaker)
     never = threading.Event()
     waiting = [threading.Thread(target=breaker.wait, args=(60,), kwargs={"unless": never}) for _ in range(2)]

@@ -123,7 +123,7 @@ def outbox(tmp_path: Path, ledger: Ledger, pacs: Pacs, clock: Clock) -> Outbox:
 
 @pytest.fixture
 def committing(tmp_path: Path, ledger: Ledger, pacs: Pacs, clock: Clock) -> Outbox:
-    """An outbox whose destination commits; the one that is gone has its letter already."""
+    """An outbox whose destination commits; the removed destination already has its dead letter."""
     there = PACS.model_copy(update={"commitment": True, "commitment_hours": 24.0, "retry_seconds": 30.0})
     outbox = an_outbox(tmp_path, ledger, pacs, clock, there=there)
     outbox.refuse(GONE, "gone")
@@ -194,7 +194,7 @@ def test_without_commitment_nobody_is_asked(outbox: Outbox, ledger: Ledger, pacs
 
 
 def test_an_exam_is_done_only_when_its_objects_are_committed(committing: Outbox, ledger: Ledger, pacs: Pacs) -> None:
-    """Stored is not enough for a destination that commits; the positive report ends the exam, a second one nothing."""
+    """Storing is not enough for a destination that commits; the positive report ends the exam, a second is ignored."""
     ledger.requeue(destination="gone")
     committing.refuse(replace(GONE, round=1), "gone")
     committing.send(KEY)

@@ -103,7 +103,7 @@ def test_an_exam_goes_its_way_once(workflow: ExamWorkflow, steps: RecordingSteps
 
 
 def test_a_transient_fault_is_tried_again(workflow: ExamWorkflow, steps: RecordingSteps) -> None:
-    """While Triton is away reading is tried again, and then goes on."""
+    """While Triton is away, reading is tried again, and goes on once it is back."""
     steps.faults = [TritonUnavailable()]
     workflow.settle_due_exams()
     assert steps.finished.wait(10)

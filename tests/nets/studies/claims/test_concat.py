@@ -91,7 +91,7 @@ def test_registration_lays_the_breasts_on_each_other(small: list[CanonicalExam])
 
 
 def test_no_companion_is_black(small: list[CanonicalExam]) -> None:
-    """The network without a companion is given nothing of any other view."""
+    """The network without a companion gets no pixels of any other view."""
     assert not exam_batch(small[0], Companion.NONE)[1].any()
 
 

@@ -115,7 +115,7 @@ def test_variants_of_a_seed_see_the_same_main_views(study: HeadStudy) -> None:
 
 
 def test_a_single_head_has_no_companion(study: HeadStudy) -> None:
-    """The single variant attends to nobody, and the joined one reads twice the features."""
+    """The single variant attends to no other view, and the joined one reads twice the features."""
     assert (batch_of(study, "single").companions.partner == -1).all()
     assert (batch_of(study, "nipple").companions.partner >= 0).any()
     joined, plain = batch_of(study, "joined").features, batch_of(study, "nipple").features

@@ -49,7 +49,7 @@ def test_rows_come_back_as_they_were_recorded(tmp_path: Path) -> None:
 
 
 def test_a_new_measurement_replaces_only_its_row(tmp_path: Path) -> None:
-    """Measuring the same again, on whatever phantoms, replaces that row; another measure or part is another row."""
+    """A repeated measurement, on any phantoms, replaces its row; another measure or part is another row."""
     others = [replace(ROW, measure="recall at 1 FPPI"), replace(ROW, part=Part.REAL, generator="")]
     record([replace(ROW, generator="1"), *others], results=tmp_path)
     record([ROW], results=tmp_path)

@@ -145,7 +145,7 @@ def test_the_picture_has_a_bar_for_each_outcome(archive: Path, tmp_path: Path) -
 
 
 def test_an_empty_folder_can_be_surveyed(tmp_path: Path) -> None:
-    """A folder without files gives no exams, and a picture of nothing."""
+    """A folder without files gives no exams and an empty picture."""
     assert "of 0 exams 0 would be read" in survey(tmp_path)
     assert "<text" not in picture(Tally())
 
