@@ -50,7 +50,7 @@ def benchmark() -> None:
 
 
 def _rendered(key: CacheKey, *, exams: int, workers: int, root: Path | None) -> ExamSet:
-    """The first phantoms of a cache, which has them then."""
+    """The first phantoms of a cache, rendered where it lacks them."""
     cache.build(key, exams=exams, workers=workers, root=root)
     return ExamSet(key, exams=exams, root=root)
 
@@ -214,7 +214,7 @@ def geometry_command(
 def _breasts(
     name: str, file: Path, request: DataRequest, *, exams: int, split: Split
 ) -> tuple[list[linking.Breast], WeightsCard]:
-    """What a detector marks in phantoms of a split and in the validation exams of folders, and its card."""
+    """A detector's marks in phantoms of a split and in the validation exams of folders, and its card."""
     system = DETECTORS[name]
     network, card = load_network(file, name=system.card_name, presets=system.presets, build=system.build)
     key = CacheKey(recipe="training", frame=system.presets[card.preset].frame, split=split)

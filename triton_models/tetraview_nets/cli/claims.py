@@ -1,4 +1,4 @@
-"""The command line of the claims: one command a study, and one that writes the page anew."""
+"""The command line of the claims: one command for each study, and one that writes the page anew."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def concat_command(  # noqa: PLR0917
     workers: WorkersOption = 1,
     cache_root: CacheOption = None,
 ) -> None:
-    """Where BiDualNet-v2 joins the breasts (claim 3), and what the other breast is worth (claims 1 and 4)."""
+    """Where BiDualNet-v2 joins the breasts (claim 3), and how much the other breast helps (claims 1 and 4)."""
     concat.measure(
         concat.Sizes(test_exams=exams, control_exams=control_exams, root=cache_root),
         schedule=concat.SCHEDULE.of(steps),
@@ -77,7 +77,7 @@ def heads_command(  # noqa: PLR0917
     cache_root: CacheOption = None,
     keep_bank: Annotated[bool, typer.Option(help="Keep the frozen features, some gigabytes.")] = False,
 ) -> None:
-    """What the other view of the breast is worth to the RoI head, and what tells its RoIs apart (claims 1, 2, 4)."""
+    """How much the other view of the breast helps the RoI head, and what tells its RoIs apart (claims 1, 2, 4)."""
     study = heads.phantom_study(
         weights_file,
         out=out,

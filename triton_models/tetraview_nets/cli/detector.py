@@ -1,4 +1,4 @@
-"""The command line that every detector of exams has: what it reads is rendered, and it is evaluated."""
+"""The command line that every detector of exams has: render the exams it reads, and evaluate it."""
 
 from __future__ import annotations
 
@@ -34,32 +34,32 @@ console = Console()
 
 
 class ExamRecipe(Protocol):
-    """Which phantom exams a training of a detector reads."""
+    """The phantom exams that a training of a detector reads."""
 
     @property
     def phantom(self) -> str:
-        """The phantom recipe."""
+        """Name of the phantom recipe."""
 
     @property
     def exams(self) -> int:
-        """Training exams."""
+        """Number of training exams."""
 
     @property
     def crowded_exams(self) -> int:
-        """Exams of the crowded phantom recipe besides."""
+        """Number of further exams, from the crowded phantom recipe."""
 
     @property
     def validation_exams(self) -> int:
-        """All exams of the validation split that it uses."""
+        """Number of exams of the validation split that it uses."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """What a detector does on exams."""
+    """Results of a detector on exams."""
 
-    #: The page: of the command that made it and its source.
+    #: Makes the page from the command that produced it and from its source.
     markdown: Callable[..., str]
-    #: Rows of tables, by what their files' names end in.
+    #: Rows of tables, by the ends of their files' names.
     tables: Mapping[str, Sequence[Any]]
 
 
@@ -67,11 +67,11 @@ class Results:
 class DetectorPackage:
     """One detector of exams, as its command line needs it."""
 
-    #: Of the command, and of the tables of results.
+    #: Name of the command and of the tables of results.
     name: str
     system: ExamSystem
     recipes: Mapping[str, ExamRecipe]
-    #: What reads exams with a network.
+    #: Makes the reader of exams from a network.
     detector: Callable[[Any], Detector]
     #: The routes that it can read by, the usual one first.
     routes: tuple[Route, ...]
@@ -93,12 +93,12 @@ class DetectorPackage:
         return load_network(weights_file, name=system.card_name, presets=system.presets, build=system.build)
 
     def key(self, preset: str, split: Split, *, phantom: str | None = None) -> CacheKey:
-        """Where the exams of a preset lie, of its recipe's phantoms or of others."""
+        """The place of a preset's exams in the cache, with its recipe's phantoms or with others."""
         recipe = phantom or self.recipes[preset].phantom
         return CacheKey(recipe=recipe, frame=self.system.presets[preset].frame, split=split)
 
     def by(self, routes: Sequence[Route] | None) -> list[Route]:
-        """The routes to read by, of those that were asked for.
+        """The routes to read by, chosen from those that were asked for.
 
         Raises:
             typer.BadParameter: it cannot read by one of them.
@@ -110,12 +110,12 @@ class DetectorPackage:
 
 
 def source_of(card: WeightsCard) -> str:
-    """Which weights these are, in the words of a report."""
+    """The weights' description in a report."""
     return f"weights {card.name} {card.version} ({card.preset}, sha256 {card.weights_sha256[:12]})"
 
 
 def render(key: CacheKey, exams: int, *, workers: int, root: Path | None) -> Path:
-    """Render what the cache lacks of some exams, under a progress bar; their folder."""
+    """Render those exams that the cache lacks, under a progress bar, and return their folder."""
     with Progress(console=console) as progress:
         gigabytes = exams * key.frame.height * key.frame.width * BYTES_PER_PIXEL / 1e9
         bar = progress.add_task(f"{key.split} phantoms ({gigabytes:.1f} GB)", total=exams)
@@ -129,7 +129,7 @@ def rendered(key: CacheKey, exams: int, *, workers: int, root: Path | None) -> E
 
 
 def render_recipe(package: DetectorPackage, preset: str, *, workers: int, root: Path | None) -> None:
-    """Render what a training and its export read."""
+    """Render the exams that a training and its export read."""
     recipe = package.recipes[preset]
     render(package.key(preset, Split.TRAIN), recipe.exams, workers=workers, root=root)
     if recipe.crowded_exams:
@@ -196,7 +196,7 @@ def judge(
     command: str,
     out: Path | None,
 ) -> None:
-    """Print what a network does on phantom exams, and write it where asked."""
+    """Print a network's results on phantom exams, and write them where asked."""
     with Progress(console=console) as progress:
         bar = progress.add_task("exams", total=len(exams))
         results = package.results(network, exams, routes, lambda: progress.advance(bar))

@@ -54,15 +54,15 @@ class Chosen:
     """The lesions that a network is judged on."""
 
     lesions: LesionSet
-    #: Which they are, in the words of a report.
+    #: Their description in a report.
     source: str
     #: The options that choose them again.
     flags: str
-    #: The data set they are of; None for phantoms.
+    #: The data set they come from; None for phantoms.
     dataset: DatasetName | None = None
 
     def classed(self, lesion: Lesion) -> bool:
-        """Whether the truth says the lesion's class, as it does of every phantom."""
+        """Whether the truth states the lesion's class, as it does for every phantom."""
         return self.dataset is None or lesion.known
 
 
@@ -70,16 +70,16 @@ class Chosen:
 class PatchPackage:
     """One network on patches, as its command line needs it."""
 
-    #: Of the command, and of the tables of results.
+    #: Name of the command and of the tables of results.
     name: str
     system: PatchSystem
     recipes: Mapping[str, PatchRecipe]
     training: Callable[..., PatchTraining[Any, Any, Any]]
-    #: The rows of the table of results: of a network with its card on some lesions.
+    #: Makes the rows of the table of results, from a network, its card and some lesions.
     figures: Callable[[Any, WeightsCard, Chosen], Sequence[Any]]
-    #: The page of results: of its rows, the command that made them, and their source.
+    #: Makes the page of results from its rows, the command that produced them and their source.
     markdown: Callable[..., str]
-    #: What the report adds on a data set.
+    #: Note that the report adds on a data set.
     dataset_note: str = ""
 
     @property
@@ -160,7 +160,7 @@ def add_training(app: typer.Typer, package: PatchPackage, *, train_help: str, fi
 
 
 def shortened(recipe: Any, steps: int) -> Any:
-    """A recipe of another length; one of several stages keeps their proportions, ``steps`` being all of them."""
+    """The recipe with ``steps`` steps in all; several stages keep their proportions."""
     if not hasattr(recipe, "schedules"):
         return replace(recipe, schedule=recipe.schedule.of(steps))
     whole = sum(schedule.steps for schedule in recipe.schedules.values())
@@ -172,7 +172,7 @@ def shortened(recipe: Any, steps: int) -> Any:
 
 
 def _with_choice(command: Callable[..., None], *, names: type[StrEnum]) -> Callable[..., None]:
-    """A command whose option `preset` is one of these names, which typer reads from its annotations."""
+    """The command with these names as the values of its option `preset`, which typer reads from its annotations."""
     command.__annotations__["preset"] = names
     return command
 
@@ -249,7 +249,7 @@ def of_phantoms(card: WeightsCard, split: Split, *, exams: int, workers: int, ro
 
 
 def judge(package: PatchPackage, network: Any, card: WeightsCard, chosen: Chosen, *, out: Path | None) -> None:
-    """Print what a network does on lesions, and write it where asked."""
+    """Print a network's results on lesions, and write them where asked."""
     rows = package.figures(network, card, chosen)
     weights = f"weights {card.name} {card.version} ({card.preset}, sha256 {card.weights_sha256[:12]}). {card.trained}"
     command = f"tetraview_nets {package.name} evaluate {chosen.flags}"

@@ -27,17 +27,17 @@ class AnySplit(StrEnum):
     ALL = "all"
 
     def of_phantoms(self) -> Split:
-        """The seeds.
+        """The split of the phantoms.
 
         Raises:
-            typer.BadParameter: it is no split of theirs.
+            typer.BadParameter: phantoms have no such split.
         """
         if self is AnySplit.ALL:
             raise typer.BadParameter(f"--split of phantoms is one of {', '.join(Split)}")
         return Split.VALIDATION if self is AnySplit.VAL else Split(self.value)
 
     def of_data(self) -> RealPart:
-        """The part."""
+        """The part of the data folder."""
         return RealPart.VALIDATION if self is AnySplit.VALIDATION else RealPart(self.value)
 
 
@@ -111,7 +111,7 @@ def known_systems(given: Sequence[str] | None) -> Sequence[str] | None:
 def _command(
     folders: Sequence[Path], *, part: RealPart, systems: Sequence[str] | None, weights: Mapping[str, Path]
 ) -> str:
-    """What says it again, without where files lie."""
+    """The command line that makes the page again, without the places of files."""
     flags = [*(f"--data {folder.name.upper()}" for folder in folders), f"--split {part}"]
     flags += [f"--system {name}" for name in systems or ()]
     flags += [f"--weights {name}={path.name}" for name, path in weights.items()]

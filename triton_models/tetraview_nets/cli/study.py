@@ -1,4 +1,4 @@
-"""The command line of the studies of a paper's claims: train what is compared, publish the rows."""
+"""The command line of the studies of a paper's claims: train the compared networks, publish the rows."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def add_study(
     """Give a command line a study of one claim.
 
     Args:
-        app: what the last word of the command is added to.
+        app: the command line to which the last word of the command is added.
         command: such as ``crunet study``.
         plan: makes the study from ``folder``, ``test_exams``, ``seeds`` and ``cache``.
-        text: what it compares.
+        text: the comparison, for the help.
         trainings: seeds of each arm, unless others are asked for.
     """
     seed_option = typer.Option(None, help=f"Training seeds, more than once; default 0 to {trainings - 1}.")
@@ -57,7 +57,7 @@ def add_study(
 
 
 def train_missing(study: Any, *, total: int, workers: int, compare_only: bool) -> None:
-    """Train what a study lacks, under a progress bar."""
+    """Run the trainings that a study lacks, under a progress bar."""
     with Progress(console=console) as progress:
         bar = progress.add_task("trainings", total=total)
         if not compare_only:
@@ -65,7 +65,7 @@ def train_missing(study: Any, *, total: int, workers: int, compare_only: bool) -
 
 
 def again(command: str, exams: int, seeds: Sequence[int]) -> str:
-    """What makes the rows of a study again."""
+    """The command line that makes the rows of a study again."""
     return f"tetraview_nets {command} --exams {exams} {' '.join(f'--seed {seed}' for seed in seeds)} --out DIR"
 
 

@@ -39,9 +39,9 @@ from tetraview_nets.weights import WeightsCard
 from tetraview_nets.yolo_msp import storage as yolo
 from tetraview_nets.yolo_msp.recipe import RECIPES as YOLO_RECIPES
 
-#: Of the phantoms with whole views, half of which show a mass.
+#: Recipe of the phantoms with whole views, half of which show a mass.
 WHOLE_VIEW_RECIPE = "training"
-#: Test exams of which views without a mass are read too.
+#: Test exams whose views without a mass are read too.
 NORMAL_EXAMS = 50
 
 
