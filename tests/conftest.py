@@ -162,7 +162,7 @@ class Service:
 
         eventually(shown, seconds=10, what=line)
 
-    def await_exam(self, *, generation: int = 0, seconds: float = 60) -> ExamSummary:
+    def await_exam(self, *, generation: int = 0, seconds: float = PATIENCE_SECONDS) -> ExamSummary:
         """The exam once it is done, with this or a later generation."""
 
         def done() -> ExamSummary | None:
@@ -173,7 +173,7 @@ class Service:
         found: ExamSummary = eventually(done, seconds=seconds, what="the exam is done")
         return found
 
-    def await_exams(self, *, number: int, seconds: float = 120) -> dict[str, ExamSummary]:
+    def await_exams(self, *, number: int, seconds: float = PATIENCE_SECONDS) -> dict[str, ExamSummary]:
         """So many exams once all are done, by the AE title they were sent to."""
         ended = {ExamState.DONE, ExamState.FAILED, ExamState.SKIPPED}
 

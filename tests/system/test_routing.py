@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 from tests.support.orthanc import running_orthanc
-from tests.support.servers import eventually
+from tests.support.servers import PATIENCE_SECONDS, eventually
 
 from tetraview.domain.exam import ExamState
 from tetraview.tools.demo.pacs import Pacs, free_port
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 RECIPE = Path(__file__).parents[2] / "deploy" / "routing"
 
@@ -76,18 +76,20 @@ def test_a_pacs_routes_each_exam_once_and_takes_the_results(service: Any, router
     service.pacs, service.port = router.pacs, router.service_port
     for path in sorted(phantom_exam.glob("*.dcm")):
         router.ask("instances", body=path.read_bytes())
-    eventually(lambda: router.jobs("Failure"), seconds=60, what="the PACS has tried to send")
-    eventually(lambda: b"/resubmit" in _processes(), seconds=60, what="the PACS waits for its next try")
+    eventually(lambda: router.jobs("Failure"), seconds=PATIENCE_SECONDS, what="the PACS has tried to send")
+    eventually(lambda: b"/resubmit" in _processes(), seconds=PATIENCE_SECONDS, what="the PACS waits for its next try")
     assert _holders(router.pacs.destination.port) == {"Orthanc"}
     service.start()
     exam = service.await_exam()
     assert (exam.state, exam.generation, len(exam.images)) == (ExamState.DONE, 1, 4)
     under_way = ("Running", "Pending")
-    eventually(lambda: not any(map(router.jobs, under_way)), seconds=60, what="all jobs have ended")
+    eventually(lambda: not any(map(router.jobs, under_way)), seconds=PATIENCE_SECONDS, what="all jobs have ended")
     assert {"MG", "SR"} < set(router.modalities())
     # The study is stable again a second after the results came, which calls the script again.
     (study,) = router.ask("studies?expand")
-    eventually(lambda: router.ask(f"studies/{study['ID']}")["IsStable"], seconds=60, what="the study is stable")
+    eventually(
+        lambda: router.ask(f"studies/{study['ID']}")["IsStable"], seconds=PATIENCE_SECONDS, what="the study is stable"
+    )
     sent = router.ask("jobs?expand")
     assert [job["State"] for job in sent] == ["Success"]
     assert sent[0]["Content"]["InstancesCount"] == 4
