@@ -99,12 +99,12 @@ YOLO_AP, YOLO_AP_ERROR = 0.7546, 0.017
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedRecall:
-    """What a paper states of its detector, in its own terms."""
+    """A result that a paper states of its detector, in its own terms."""
 
     system: str
     #: The images it was tested on.
     tested: str
-    #: What it learnt from.
+    #: The images it learnt from.
     trained: str
     #: Its figure and what it counts.
     figure: str

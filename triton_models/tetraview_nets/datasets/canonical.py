@@ -76,7 +76,7 @@ def _true_view(view: SourceView, exam: SourceExam, frame: Frame) -> TrueView:
         canonical=canonical,
         objects=masses,
         nipple=mark.point if mark else None,
-        # Who marks a nipple that is not in profile has seen it through the breast.
+        # A reader who marks a nipple that is not in profile has seen it through the breast.
         nipple_in_profile=mark is not None,
         ignored=view.ignored.mask(canonical.native_shape) if view.ignored else None,
         spacing_known=view.spacing_known,

@@ -6,8 +6,8 @@ Data 4, 170177, 2017.
 Layout: ``mass_case_description_train_set.csv`` and ``..._test_set.csv`` (and two of ``calc_...``), one row per
 abnormality and view, and one folder per image, ``Mass-Training_P_00001_LEFT_CC``, and per abnormality, the same name
 with ``_1``. Below a folder come study, series and DICOM files, whose names differ between releases; the paths in the
-spreadsheets are therefore used only for the folder's name. Which file of an abnormality is the mask and which the crop
-is decided by what is in them.
+spreadsheets are therefore used only for the folder's name. The contents of the files of
+an abnormality decide which is the mask and which the crop.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ _PATIENT_PARTS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class IcsView:
-    """What a case file says of one image."""
+    """Statements of a case file about one image."""
 
     shape: Shape
     #: Bits of a grey value as scanned.

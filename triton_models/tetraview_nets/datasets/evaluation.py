@@ -28,13 +28,13 @@ class RouteReading:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation:
-    """What came out on a data set."""
+    """Results on a data set."""
 
     collection: Collection
     #: Exams of which at least one image was read.
     exams: int
     readings: list[RouteReading]
-    #: What the loader and the reading of pixels left out.
+    #: Items that the loader and the reading of pixels left out.
     skipped: list[Skipped]
 
 

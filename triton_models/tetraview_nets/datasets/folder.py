@@ -1,18 +1,18 @@
-"""Anybody's mammograms as one folder: images and a spreadsheet that says what is known of them.
+"""Anybody's mammograms as one folder: images and a spreadsheet with the known facts about them.
 
 ``manifest.csv`` has one row an image. Columns that must be there: ``image``, a file below the folder or the SOP
 Instance UID of a DICOM file in it; ``patient``, ``laterality`` (L, R) and ``view`` (CC, MLO). The others may be left
-out or empty, and what they would say is then unknown:
+out or empty, and their content is then unknown:
 
 * ``exam``: the same for images that were taken together; without it a patient has one exam.
 * ``dataset``: the name of the data set; without it that of the folder.
 * ``medium``: ``film`` or ``digital``. ``chest_wall``: ``left`` or ``right``, the side seen in the picture, which
   decides how films are turned: they may have been scanned with either side up.
-* ``spacing_mm``: of square pixels. ``spacing_known``: text that begins with ``known`` where it was measured.
+* ``spacing_mm``: size of square pixels. ``spacing_known``: text that begins with ``known`` where it was measured.
 * ``boxes``: JSON list of x0, y0, x1, y1 around masses; ``polygons``: JSON list of outlines, each a list of x, y;
   ``mask``: a file, 255 inside masses, from which the boxes take their outlines; without boxes each of its pieces is a
   mass. A polygon in a box is that box's mass.
-* ``ignore``: a file, 255 inside what counts neither as a mass nor as a false positive.
+* ``ignore``: a file, 255 inside regions that count neither as a mass nor as a false positive.
 * ``kind``: ``mass`` where the image shows one, another word where it shows none, ``unknown`` where nobody knows. An
   image shows no mass if this says so or ``boxes`` is ``[]``; with neither, or with a mass that nobody placed, it is
   left out.
@@ -137,7 +137,7 @@ def read(root: Path, spacing: AssumedSpacing | None = None) -> Collection:
 
 
 def _refuse_misspelt(row: Row, path: Path) -> None:
-    """Whoever misspells a column believes that it is read."""
+    """Refuse a misspelt column, as its author believes that it is read."""
     for name in set(row) - set(_COLUMNS):
         near = get_close_matches(name, set(_COLUMNS) - set(row), n=1, cutoff=0.8)
         if near:
@@ -225,7 +225,7 @@ def _part(split: str) -> str | None:
 
 
 def _refuse_unknown(row: Row, lesions: Sequence[Lesion]) -> None:
-    """What may show a mass that nobody placed is neither a positive nor a normal image."""
+    """Refuse an image that may show a mass nobody placed: it is neither a positive nor a normal image."""
     kind = row.get("kind", "").lower()
     if lesions:
         return
@@ -304,7 +304,7 @@ def _pieces(mask: Path) -> list[Box]:
 
 
 def _malignant(pathology: str) -> bool | None:
-    """By the words of the column; None for what is unknown, normal or both."""
+    """Malignancy by the words of the column; None where it is unknown, normal or both."""
     benign, malignant = "BENIGN" in pathology.upper(), "MALIGNANT" in pathology.upper()
     return None if benign is malignant else malignant
 

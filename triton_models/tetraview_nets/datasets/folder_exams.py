@@ -22,7 +22,7 @@ from tetraview_nets.learning.cache import SHARD, CanonicalExam, default_root, ha
 
 @dataclass(frozen=True, kw_only=True)
 class FolderKey:
-    """What decides the content of the cache of a folder's exams."""
+    """All that decides the content of the cache of a folder's exams."""
 
     folder: Path
     frame: Frame
@@ -70,7 +70,7 @@ def folder_exams(
 
 
 def left_out(folder: Path, frame: Frame, *, root: Path | None = None) -> list[Skipped]:
-    """What of a folder is not used and why: rows that say too little, and images that could not be read.
+    """The unused parts of a folder, with the reasons: rows that say too little, and images that could not be read.
 
     Raises:
         DatasetUnusable: the folder does not hold what its layout asks for.

@@ -1,9 +1,9 @@
-"""Hybrid exams: real breasts into which masses of the phantom are laid, and what mimics them.
+"""Hybrid exams: real breasts into which masses of the phantom are laid, and objects that mimic masses.
 
-A phantom knows what is no mass; a patient's image knows what breasts look like. A hybrid has the tissue of the one and
-the truth of the other: a mass lies at the same distance from the nipple in both views of its breast, a decoy in one
+A phantom knows which objects are no masses; a patient's image shows how breasts look. A hybrid has the tissue of the
+patient and the truth of the phantom: a mass lies at the same distance from the nipple in both views of its breast, a decoy in one
 view alone, an island in both breasts. Objects are drawn as ``tetraview.phantom.shape`` draws them and added to the
-canonical image at a contrast to noise as real masses have it. Masses that were in the breast before stay what they are.
+canonical image at a contrast to noise as real masses have it. Masses that were in the breast before stay as they are.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ DISTANCE_MM, DEPTH_MM = 8.0, 15.0
 MIRROR_MM = 3.0
 #: An object keeps this from the breast's edge and from other objects.
 GAP_MM = 4.0
-#: What an MLO view shows above a line from here along its top to there along its chest wall may be muscle.
+#: Ends of a line across an MLO view, along its top and along its chest wall; the tissue above it may be muscle.
 MUSCLE_MM = (50.0, 110.0)
 #: Places tried before an object is left out.
 TRIES = 40
@@ -62,9 +62,9 @@ class _Sheet:
     chances: NDArray[np.float32]
     #: Millimetres from each pixel to the breast's edge.
     inside_mm: NDArray[np.float32]
-    #: Middles and radii of what is there.
+    #: Middles and radii of the objects that are there.
     taken: list[tuple[Point, float]]
-    #: Kind, label and drawing of what was laid in.
+    #: Kind, label and drawing of each object that was laid in.
     laid: list[tuple[ObjectKind, str, Drawing]]
 
     @classmethod
@@ -104,7 +104,7 @@ class _Sheet:
         return np.asarray(free, dtype=np.float32)
 
     def like(self, other: _Sheet, place: Point) -> NDArray[np.bool_]:
-        """Where what lies at a place of the other view of the breast may lie in this one: bool [H, W]."""
+        """Where an object at a place of the other view of the breast may lie in this one: bool [H, W]."""
         assert self.nipple is not None
         assert other.nipple is not None
         dx, dy = self._from(self.nipple)
@@ -156,11 +156,11 @@ class _Sheet:
 
 
 def hybrid_exam(exam: CanonicalExam, *, seed: int) -> CanonicalExam:
-    """An exam with objects laid into it; the same exam and seed always give the same.
+    """An exam with objects laid into it; the same exam and seed always give the same result.
 
     Args:
         exam: a real one.
-        seed: what is laid in.
+        seed: decides which objects are laid in.
     """
     generator = np.random.default_rng([seed, exam.seed])
     sheets = {view: _Sheet.of(exam, view) for view in np.flatnonzero(exam.present).tolist()}
@@ -255,7 +255,7 @@ def _decoy(generator: np.random.Generator, sheets: dict[int, _Sheet], sheet: _Sh
 
 
 def _looks(generator: np.random.Generator, sheet: _Sheet, *, benign: bool) -> Appearance:
-    """Of an object by the phantom's laws, at a contrast of real masses."""
+    """Appearance of an object by the phantom's laws, at a contrast of real masses."""
     columns = np.flatnonzero((sheet.breast > 0).any(axis=0))
     depth_mm = float(len(columns)) * sheet.spacing_mm
     draw_looks = sample_benign_appearance if benign else sample_appearance

@@ -42,7 +42,7 @@ class DatasetLesions:
 
     collection: Collection
     lesions: LesionSet
-    #: What the loader and the reading of pixels left out.
+    #: Items that the loader and the reading of pixels left out.
     skipped: tuple[Skipped, ...]
 
 
@@ -128,7 +128,7 @@ def tiles(
 
 
 def _mask(lesion: truth.Lesion, shape: truth.Shape) -> NDArray[np.bool_]:
-    """What a mass covers; where only its box is known, the ellipse in it."""
+    """The pixels that a mass covers; where only its box is known, those of the ellipse in it."""
     if not lesion.outlined and isinstance(lesion.region, Rectangle):
         return Ellipse(box=lesion.region.box).mask(shape)
     return lesion.region.mask(shape)

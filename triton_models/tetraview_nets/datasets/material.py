@@ -109,12 +109,12 @@ def lesion_material(request: DataRequest, *, weak: bool, gives: Sequence[str]) -
     """The lesions of all folders that a training may learn from, and those of phantoms where the mix names them.
 
     Args:
-        request: which.
+        request: the folders and phantoms.
         weak: whether masses that nobody outlined are given the ellipse in their box.
-        gives: the fields of ``PatchReading`` that the network fills, so that its masses say what it has to learn.
+        gives: the fields of ``PatchReading`` that the network fills, so that its masses have the truth that it is to learn.
 
     Raises:
-        DatasetUnusable: a folder or a name of the mix is not usable, or no mass says what has to be learnt.
+        DatasetUnusable: a folder or a name of the mix is not usable, or no mass has the truth that is to be learnt.
     """
     found: list[Lesion] = []
     for folder in request.folders:
@@ -165,7 +165,7 @@ def _say_left_out(folder: Path, skipped: Sequence[Skipped]) -> None:
 def _data_sets(
     learnt: Mapping[str, Mapping[str, int]], chosen: Mapping[str, Mapping[str, int]]
 ) -> tuple[TrainingData, ...]:
-    """What cards say of counts of training and of validation."""
+    """The entries of cards for counts of training and of validation."""
     return *training_data(learnt), *training_data(chosen, role=Role.VALIDATION)
 
 

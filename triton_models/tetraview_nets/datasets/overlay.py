@@ -1,7 +1,7 @@
 """DDSM's OVERLAY files: abnormalities with descriptions and outlines as chain codes.
 
 An outline is a start column, a start row and steps to the next pixel, ended by ``#``. The steps count clockwise from
-0, which is up. Of an abnormality's outlines the first, BOUNDARY, is the whole; the others, CORE, lie inside.
+0, which is up. The first outline of an abnormality, BOUNDARY, is the whole; the others, CORE, lie inside.
 """
 
 from __future__ import annotations

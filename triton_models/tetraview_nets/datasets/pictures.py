@@ -70,9 +70,9 @@ class PlainPicture:
     """A picture without a header, PNG, JPEG or TIFF, brighter where tissue is denser."""
 
     path: Path
-    #: Of square pixels; None where nobody states it.
+    #: Size of square pixels; None where nobody states it.
     spacing_mm: float | None
-    #: What an image without spacing measures along the chest wall.
+    #: Length along the chest wall of an image without spacing.
     height_mm: float
     #: Where the chest wall is seen; None where the image hangs by the rule of its side.
     chest_wall_right: bool | None = None

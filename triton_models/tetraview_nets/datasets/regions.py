@@ -20,7 +20,7 @@ _FAR = 2.0**20
 
 @dataclass(frozen=True, kw_only=True)
 class Rectangle:
-    """A box; all of it counts as the mass, because nobody outlined what lies in it."""
+    """A box; all of it counts as the mass, because nobody outlined the mass in it."""
 
     box: Box
 

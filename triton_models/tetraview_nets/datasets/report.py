@@ -37,10 +37,10 @@ def markdown(evaluation: Evaluation, *, weights: str, command: str, spacing: Ass
     """The report of an evaluation.
 
     Args:
-        evaluation: what came out.
-        weights: which weights read.
-        command: what made it.
-        spacing: what was assumed of images that state none.
+        evaluation: the results.
+        weights: the weights that read the exams.
+        command: the command that made the report.
+        spacing: the assumption for images that state none.
     """
     collection = evaluation.collection
     name = DatasetName(collection.name)
@@ -73,7 +73,7 @@ def rows(evaluation: Evaluation) -> list[FrocRow]:
 
 
 def write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:
-    """Write what was left out, one a line."""
+    """Write the items that were left out, one a line."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["where", "reason"])

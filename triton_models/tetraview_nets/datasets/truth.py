@@ -1,4 +1,4 @@
-"""What a data set says of its exams, before any pixel is read.
+"""The truth of a data set about its exams, before any pixel is read.
 
 Coordinates are those of the stored image: continuous (x, y), origin at the outer corner of the first pixel. Only masses
 are kept. An image whose truth is incomplete is left out whole and listed: a mass that cannot be placed would turn a
@@ -97,7 +97,7 @@ class SourceView:
     name: str
     picture: Picture
     lesions: tuple[Lesion, ...]
-    #: What counts neither as a mass nor as a false positive.
+    #: Region that counts neither as a mass nor as a false positive.
     ignored: Region | None = None
     #: None where nobody marked it.
     nipple: Nipple | None = None
@@ -155,7 +155,7 @@ class Collection:
     name: str
     #: The publication that describes it.
     citation: str
-    #: What its truth means for a detector's figures.
+    #: Consequences of its truth for a detector's figures.
     remarks: tuple[str, ...]
     exams: tuple[SourceExam, ...]
     skipped: tuple[Skipped, ...]

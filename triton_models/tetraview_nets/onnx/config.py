@@ -26,7 +26,7 @@ _TYPES = MappingProxyType({"tensor(float)": "TYPE_FP32", "tensor(int64)": "TYPE_
 
 
 class Backend(StrEnum):
-    """What runs the parts."""
+    """The runtime of the parts."""
 
     #: Triton's ONNX Runtime backend on a GPU.
     ONNXRUNTIME = "onnxruntime"

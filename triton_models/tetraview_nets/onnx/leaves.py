@@ -17,7 +17,7 @@ def bound(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
 
 
 def leaves(values: Mapping[str, Any]) -> dict[str, Tensor]:
-    """All tensors inside named values; names of what is nested are joined by ``_``."""
+    """All tensors inside named values; names of nested ones are joined by ``_``."""
     return {name: leaf for key, value in values.items() for name, leaf in _leaves(key, value)}
 
 
@@ -29,7 +29,7 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
 
 
 def _inside(value: Any) -> Mapping[Any, Any]:
-    """What a container holds, by key."""
+    """The values in a container, by key."""
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, list | tuple):
@@ -50,7 +50,7 @@ def rebuilt(value: Any, tensors: Iterator[Tensor]) -> Any:
 
 
 def result(module: nn.Module, tensors: Sequence[Tensor]) -> Any:
-    """What ``forward`` returns, made of its tensors: one alone, a named tuple of them or a sequence of them."""
+    """The return value of ``forward``, made of its tensors: one alone, a named tuple of them or a sequence of them."""
     kind = get_type_hints(type(module).forward)["return"]
     if kind is Tensor:
         return tensors[0]

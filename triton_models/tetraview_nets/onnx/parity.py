@@ -17,7 +17,7 @@ from tetraview_nets.onnx.replace import Runner, numeric, replace
 from tetraview_nets.onnx.runtime import onnx_runner
 from tetraview_nets.system import PatchReading
 
-#: Of the largest value where that is above 1, of 1 elsewhere.
+#: Largest difference allowed, as a share of the largest value where that is above 1, of 1 elsewhere.
 TOLERANCE = 1e-4
 
 
@@ -26,9 +26,9 @@ class Parity:
     """One comparison."""
 
     model: str
-    #: A part, or ``answer`` with what it is of, for what the network says with all parts replaced.
+    #: A part; or ``answer`` and the answer's name, for the network's answer with all parts replaced.
     part: str
-    #: What was shown.
+    #: Name of the sample that was read.
     shown: str
     #: Largest absolute difference.
     difference: float
@@ -45,10 +45,10 @@ def compare(name: str, network: Any, files: Mapping[str, Path], samples: Mapping
     """Compare every part, and the whole, on samples.
 
     Args:
-        name: of the system.
+        name: name of the system.
         network: in evaluation mode.
         files: the ONNX file of each part.
-        samples: what the network reads, by name.
+        samples: inputs of the network, by name.
     """
     elsewhere = deepcopy(network)
     runners = {part: onnx_runner(path, threads=1) for part, path in files.items()}

@@ -1,6 +1,6 @@
 """The parts of each system that become ONNX files: pure modules, tensors in and out.
 
-What lies between them (proposals, suppression, registration, components, thresholds) stays in Python.
+The steps between them (proposals, suppression, registration, components, thresholds) stay in Python.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Place:
     """Where a part hangs in its network."""
 
     name: str
-    #: Of the module inside the network; empty for the network itself.
+    #: Path of the module inside the network; empty for the network itself.
     path: str = ""
     #: Dimensions beside the first that vary from call to call, by input.
     varies: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -62,7 +62,7 @@ PLACES: Mapping[str, tuple[Place, ...]] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """What a part was given once, and what it gave."""
+    """One call of a part: its input and its output."""
 
     arguments: Mapping[str, Any]
     returned: Mapping[str, Tensor]
@@ -74,7 +74,7 @@ class Call:
 
     @property
     def rows(self) -> int:
-        """Of its batch."""
+        """Number of rows in its batch."""
         return len(next(iter(self.inputs.values())))
 
 

@@ -40,10 +40,10 @@ def write_system(name: str, out: Path, *, repository: Path, backend: Backend) ->
     """Write the models of one system.
 
     Args:
-        name: of the system.
+        name: name of the system.
         out: the repository that is written.
         repository: the one that has the system's configuration and weights.
-        backend: what is to run the parts.
+        backend: the runtime of the parts.
 
     Returns:
         The ONNX file of each part.

@@ -1,1 +1,1 @@
-"""What the models of Triton's Python backend share: requests in, networks read, answers out."""
+"""The common parts of the models of Triton's Python backend: requests in, networks read, answers out."""

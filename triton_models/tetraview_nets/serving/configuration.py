@@ -13,9 +13,9 @@ from tetraview_nets.weights import WeightsCard, WeightsInvalid
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """What one model was configured to be."""
+    """The configuration of one model."""
 
-    #: Of the model.
+    #: Name of the model.
     name: str
     #: The folder of the model's version.
     folder: Path

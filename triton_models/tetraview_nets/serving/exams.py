@@ -32,7 +32,7 @@ class ExamModel(ServedModel):
 
     takes = ("exam_id", "view", "image", "breast_mask", "spacing_mm")
     told = (*ServedModel.told, "operating_points")
-    #: What is served.
+    #: The system that is served.
     system: ClassVar[ExamSystem]
 
     def load(self, configuration: Configuration) -> WeightsCard:
@@ -52,7 +52,7 @@ class ExamModel(ServedModel):
         self._read(exam_specimen(self._frame))
 
     def answer(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What the network finds in the views."""
+        """The findings of the network in the views."""
         return _packed(self._read(_views(tensors)))
 
     def _read(self, views: Sequence[ViewInput]) -> list[ViewOutput]:

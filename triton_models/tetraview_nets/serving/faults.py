@@ -4,11 +4,11 @@ from __future__ import annotations
 
 
 class BadRequest(ValueError):
-    """The request cannot be read as what the model reads."""
+    """The request cannot be read as input of the model."""
 
 
 class Implausible(ArithmeticError):
-    """The network's answer says nothing about what was sent."""
+    """The network's answer says nothing about the images in the request."""
 
 
 class PartFailed(RuntimeError):

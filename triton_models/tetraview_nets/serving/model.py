@@ -27,7 +27,7 @@ class ServedModel(ABC):
 
     #: The tensors of a request.
     takes: ClassVar[tuple[str, ...]]
-    #: What the answer's ``model`` says of the weights.
+    #: Facts about the weights in the answer's ``model``.
     told: ClassVar[tuple[str, ...]] = (
         "name",
         "version",

@@ -33,7 +33,7 @@ class PatchModel(ServedModel):
     """One network on patches."""
 
     takes = ("exam_id", "patch")
-    #: What is served.
+    #: The system that is served.
     system: ClassVar[PatchSystem]
 
     def load(self, configuration: Configuration) -> WeightsCard:
@@ -58,7 +58,7 @@ class PatchModel(ServedModel):
         self._read(patch_specimen(self._size))
 
     def answer(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What the network says of the patches, which may be none."""
+        """The network's answer about the patches; there may be none."""
         return self._read(_checked(tensors["patch"]))
 
     def _read(self, patches: Tensor) -> dict[str, Tensor]:
@@ -75,7 +75,7 @@ class PatchModel(ServedModel):
 
 
 def _nothing(size: int) -> PatchReading:
-    """What is said of no patches."""
+    """The answer about no patches."""
     none = torch.zeros(0)
     return PatchReading(probability=torch.zeros(0, size, size), threshold=none, malignancy=none, birads=none)
 

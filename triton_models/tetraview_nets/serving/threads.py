@@ -6,5 +6,5 @@ import os
 
 
 def threads() -> int:
-    """What ``OMP_NUM_THREADS`` says, or as many as there are cores to run on."""
+    """The number in ``OMP_NUM_THREADS``, or the number of cores to run on."""
     return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))

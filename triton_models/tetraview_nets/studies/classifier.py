@@ -2,7 +2,7 @@
 
 Three ways of weighing the two losses are trained on the same patches with the same seeds, and judged by the malignancy
 head on masses of exams nobody trained on. In the control the categories are dealt out at random among the training
-masses: then they say nothing about suspicion, and what was gained by them must be gone.
+masses: then they say nothing about suspicion, and the gain from them must be gone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tetraview_nets.metrics import paired_auc
 from tetraview_nets.studies.claims.measured import Measured
 from tetraview_nets.studies.patch_study import CPU, PatchStudy, patients_of
 
-#: Of every training: shorter than that of shipped weights, as there are many.
+#: Recipe of every training: shorter than that of shipped weights, as there are many trainings.
 STUDY_RECIPE = replace(
     RECIPES["small"],
     exams=400,
@@ -45,13 +45,13 @@ class Arm:
 
     @property
     def folder(self) -> str:
-        """Of its trainings."""
+        """Folder of its trainings."""
         return f"{self.weighting}-shuffled" if self.shuffled else str(self.weighting)
 
 
 BINARY, FIXED, LEARNED = (Arm(weighting=weighting) for weighting in Weighting)
 LEARNED_SHUFFLED = replace(LEARNED, shuffled=True)
-#: First and second arm of every contrast; what is shuffled is a control.
+#: First and second arm of every contrast; a shuffled one is a control.
 CONTRASTS = (
     (LEARNED, BINARY),
     (LEARNED, FIXED),

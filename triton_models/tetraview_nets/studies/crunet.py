@@ -4,9 +4,9 @@ Five ways of building the network are trained on the same masses with the same s
 residual U-Net (λ = 0), the field alone in the loss (λ = 1), and λ = 0.67 with and without shortcuts. The paper's own
 figures lie so close together that a tie is expected.
 
-The field can help only by what neighbours tell. In the control the network's beliefs are dealt out to other pixels
+The field can help only by the evidence of neighbours. In the control the network's beliefs are dealt out to other pixels
 before the field and go back to their places after it, the same way in every patch: the field keeps its picture, its
-weights and its passes, but who talks to whom says nothing about the outline, so what was gained by it must be gone.
+weights and its passes, but its pairs of neighbours say nothing about the outline, so the gain from it must be gone.
 A flat picture would be a weaker control: closeness alone would still smooth the outline.
 """
 
@@ -68,7 +68,7 @@ class Arm:
 
     @property
     def folder(self) -> str:
-        """Of its trainings."""
+        """Folder of its trainings."""
         shortcuts = "residual" if self.residual else "plain"
         return f"{shortcuts}-{self.crf_share:g}" + ("-scattered" if self.scattered else "")
 

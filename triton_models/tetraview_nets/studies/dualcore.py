@@ -2,8 +2,8 @@
 
 For each seed both paths are trained once; the joint network starts from them, so joint training has cost more steps
 than a path. Therefore each path is also prolonged: trained alone, for as long again and on the same batches. The mean
-of what both paths say alone (late average) tells what is due to having two of anything. In the control the label
-follows from texture alone (``texture``): an outline says nothing of it, and what the graph learner added must be gone.
+of the answers of both paths alone (late average) shows the gain of having two of anything. In the control the label
+follows from texture alone (``texture``): an outline says nothing of it, and the gain of the graph learner must be gone.
 
 The abstract's other claim, that joint training helps segmentation too, comes without an ablation in the paper; here
 the outlines of the joint network are compared with those of the graph learner before, and prolonged.
@@ -54,21 +54,21 @@ class Arm(StrEnum):
 
 
 class Measure(StrEnum):
-    """What is compared."""
+    """The measure that is compared."""
 
     AUC = "AUC of masses"
     DICE = "Dice per RoI"
 
 
 class Labels(StrEnum):
-    """What the labels of a training follow from; the value begins the names of its files."""
+    """The origin of the labels of a training; the value begins the names of its files."""
 
     DEFAULT = "default"
     TEXTURE = "texture"
 
     @property
     def folder(self) -> str:
-        """Of the trainings."""
+        """Beginning of the names of the files of the trainings."""
         return self.value
 
 
@@ -101,7 +101,7 @@ CONTRASTS = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scores:
-    """What one training says of all test masses."""
+    """The answers of one training about all test masses."""
 
     #: float [N].
     malignancy: Floats

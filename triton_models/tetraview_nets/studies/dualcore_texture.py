@@ -4,7 +4,7 @@ In the phantom a mass of suspicion s has a coarse cue s + t, which drives lobula
 s - t, which drives spicules and specks; t is uniform within a quarter of 0 and never takes a cue out of [0, 1]. Where s
 lies within a quarter of a half, the pair (coarse, fine) is therefore uniform on a square that stands on its corner
 around (1/2, 1/2): at any coarse cue the fine one lies as often above a half as below. Spicules are drawn from 0.55 on.
-Of these masses those with a fine cue between 0.45 and 0.55 are left out, so that the label, *drawn with spicules*, is
+Those of these masses with a fine cue between 0.45 and 0.55 are left out, so that the label, *drawn with spicules*, is
 exactly as likely as its opposite whatever the coarse shape. Contrast rises with s, and so a little with the label.
 """
 

@@ -1,4 +1,4 @@
-"""What the ipsilateral detector learns best from: patients, phantoms, phantom masses in patients, or all of them.
+"""The best exams for the ipsilateral detector to learn from: patients, phantoms, phantom masses in patients, or all.
 
 Each arm trains the same network for the same steps from the same beginning, from its part of one set of exams, and
 reads the validation patients of the data sets with both views of a breast. Cha and others, "Evaluation of data
@@ -71,7 +71,7 @@ class Study:
 
 
 def part(material: ExamMaterial, arm: str) -> ExamMaterial:
-    """What one arm learns from of a material that has everything."""
+    """The part of a complete material from which one arm learns."""
     patients, others = ARMS[arm]
     real = sorted({exam.source for exam in material.train} - {HYBRID, PHANTOM}) if patients else []
     shares = dict.fromkeys(real, REAL / max(len(real), 1))
@@ -81,7 +81,7 @@ def part(material: ExamMaterial, arm: str) -> ExamMaterial:
 
 
 def results(study: Study, exams: Sequence[CanonicalExam]) -> dict[str, list[ImageResult]]:
-    """What each arm, and the blobs that cost nothing, find in exams."""
+    """The findings of each arm in exams, and those of the blobs, which cost nothing."""
     found = {arm: study.read(study.train(arm), exams) for arm in ARMS}
     return found | {"blobs, untrained": read_exams(BlobDetector(), exams, Route.IPSI)}
 

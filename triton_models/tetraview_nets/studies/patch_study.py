@@ -31,7 +31,7 @@ class StudyArm(Protocol):
 
     @property
     def folder(self) -> str:
-        """Of its trainings, and the name of what they leave, without their seed."""
+        """Folder of its trainings and name of their results, both without the seed."""
 
 
 Preset = TypeVar("Preset", bound=PatchPreset)
@@ -41,32 +41,32 @@ Arm = TypeVar("Arm", bound=StudyArm)
 
 @dataclass(frozen=True, kw_only=True)
 class PatchStudy(ABC, Generic[Preset, Recipe, Arm]):
-    """All trainings of a study, in one folder; each ended one leaves what it says of the test masses there."""
+    """All trainings of a study, in one folder; each ended one leaves its answers about the test masses there."""
 
     preset: Preset
     recipe: Recipe
     folder: Path
     test_exams: int
-    #: Of the trainings of each arm.
+    #: Seeds of the trainings of each arm.
     seeds: Sequence[int]
     #: The phantom cache's root; None for the default.
     cache: Path | None = None
 
     #: The claim's number in the benchmark.
     claim: ClassVar[str]
-    #: What is left by a training.
+    #: Suffix of the file that a training leaves.
     suffix: ClassVar[str] = ".npy"
 
     @property
     @abstractmethod
     def arms(self) -> Sequence[Arm]:
-        """What is trained with each seed."""
+        """The arms that are trained with each seed."""
 
     def rows(self, *, command: str) -> list[Claim]:
         """Compare the arms by the trainings that have ended, each contrast by the seeds that both its arms have.
 
         Args:
-            command: what makes the rows again.
+            command: the command that makes the rows again.
         """
         return measured.rows(list(self._answers()), command=command, compared=self._compared())
 
@@ -82,7 +82,7 @@ class PatchStudy(ABC, Generic[Preset, Recipe, Arm]):
             render_lesions(split, exams=count, workers=workers, root=self.cache)
 
     def train(self, *, workers: int = 1, done: Callable[[], None] = lambda: None) -> None:
-        """Train what is missing, one training a worker, ``done`` called after each."""
+        """Run the missing trainings, one a worker, and call ``done`` after each."""
         # Seed by seed, so that a study cut short has every arm about equally often.
         trainings = [(arm, seed) for seed in self.seeds for arm in self.arms]
         missing = [training for training in trainings if not self._ended(*training)]
@@ -99,7 +99,7 @@ class PatchStudy(ABC, Generic[Preset, Recipe, Arm]):
         return self._path(arm, seed).exists()
 
     def _path(self, arm: Arm, seed: int) -> Path:
-        """What one training says of the test masses."""
+        """File with the answers of one training about the test masses."""
         return self.folder / f"{arm.folder}-{seed}{self.suffix}"
 
     def _folder(self, arm: Arm, seed: int) -> Path:
@@ -112,18 +112,18 @@ class PatchStudy(ABC, Generic[Preset, Recipe, Arm]):
 
     @abstractmethod
     def _train(self, arm: Arm, seed: int) -> None:
-        """Train one arm with one seed and leave what it says of the test masses."""
+        """Train one arm with one seed and leave its answers about the test masses."""
 
     @abstractmethod
     def _compared(self) -> str:
-        """One sentence: what was trained and tested on answer."""
+        """One sentence on the trainings, and on the test masses that they answer about."""
 
     def _common(self, *arms: Arm) -> list[int]:
         """The seeds that all these arms have ended."""
         return [seed for seed in self.seeds if all(self._ended(arm, seed) for arm in arms)]
 
     def _loaded(self, first: Arm, second: Arm) -> tuple[Floats, Floats] | None:
-        """What was saved by the seeds that both arms have, [seeds, ...]; None where there are none."""
+        """The saved answers for the seeds that both arms have, [seeds, ...]; None where there are none."""
         seeds = self._common(first, second)
         if not seeds:
             return None
@@ -154,12 +154,12 @@ class PatchStudy(ABC, Generic[Preset, Recipe, Arm]):
 
     @cached_property
     def _lesions(self) -> LesionSet:
-        """What the arms learn from."""
+        """The lesions that the arms learn from."""
         return LesionSet.read(Split.TRAIN, exams=self.recipe.exams, root=self.cache)
 
     @cached_property
     def _watched(self) -> LesionSet:
-        """What they are watched on."""
+        """The lesions that the arms are watched on."""
         return LesionSet.read(Split.VALIDATION, exams=self.watched_exams, root=self.cache)
 
     @cached_property

@@ -2,8 +2,8 @@
 
 Each of three networks with the same encoder is trained with mixed supervision and without it on the same patches with
 the same seeds, and judged on masses of exams nobody trained on. In the control the classes are dealt out at random
-among the training masses whose class is known: then the class figures must fall to chance, and what was gained in
-outlines must be gone. The target of a network without mixed supervision has no class, so it has one arm for both.
+among the training masses whose class is known: then the class figures must fall to chance, and the gain in outlines
+must be gone. The target of a network without mixed supervision has no class, so it has one arm for both.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from tetraview_nets.rescunet.training import RescunetTraining
 from tetraview_nets.studies.claims.measured import Measured
 from tetraview_nets.studies.patch_study import CPU, PatchStudy, patients_of
 
-#: Of every training: masses alone and the pixels' loss alone, as in the paper. Pixel by pixel the class is learnt late.
+#: Recipe of every training: masses alone and the pixels' loss alone, as in the paper. Pixel by pixel the class is
+#: learnt late.
 STUDY_RECIPE = replace(
     RECIPES["small"],
     schedule=Schedule(steps=1000, batch=16, learning_rate=5e-3, warm_up=30, average=0.97),
@@ -49,7 +50,7 @@ class Arm:
 
     @property
     def folder(self) -> str:
-        """Of its trainings."""
+        """Folder of its trainings."""
         way = ("shuffled" if self.shuffled else "mixed") if self.mixed else "masks"
         return f"{self.architecture}-{way}"
 
@@ -83,7 +84,7 @@ class Measure:
 
 
 def measures(architecture: Architecture) -> list[Measure]:
-    """What is asked of one network."""
+    """The measures of one network."""
     masks, found = MASKS[architecture], []
     controls = [CONTROL[architecture]] if architecture in CONTROLLED else []
     for mixed in (MIXED[architecture], *controls):

@@ -38,7 +38,7 @@ class Arm:
 
     @property
     def folder(self) -> str:
-        """Of its trainings."""
+        """Folder of its trainings."""
         return f"{self.preset.name}-dealt" if self.dealt else self.preset.name
 
 

@@ -65,7 +65,7 @@ Finder = Callable[[CanonicalExam], Boxes]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outlined:
-    """What one training of one architecture does in each of the study's ``spots``."""
+    """The results of one training of one architecture in each of the study's ``spots``."""
 
     #: float [groups, views] in the order of ``Group``.
     dice: Floats
@@ -75,24 +75,24 @@ class Outlined:
 
 @dataclass(frozen=True, kw_only=True)
 class StageStudy:
-    """All trainings of the study, in one folder; each ended pair leaves what it does in the test views there."""
+    """All trainings of the study, in one folder; each ended pair leaves its results in the test views there."""
 
-    #: Of v19U-Net++; the U-Net is the one with its encoder.
+    #: Preset of v19U-Net++; the U-Net is the one with its encoder.
     preset: SegmenterPreset
-    #: Of the second stage.
+    #: Recipe of the second stage.
     crops: SegmenterRecipe
-    #: Of the one stage; its steps follow from the effort.
+    #: Schedule of the one stage; its steps follow from the effort.
     whole: Schedule
     #: Pixels that the detector saw in training.
     detector_pixels: int
     #: Phantoms in the detector's frame; the split is replaced.
     key: CacheKey
     find: Finder
-    #: Of the detector's weights, so that its boxes are found but once.
+    #: Digest of the detector's weights, so that its boxes are found only once.
     detector: str
     folder: Path
     test_exams: int
-    #: Views without a mass are read of this many of them.
+    #: Number of test exams whose views without a mass are read too.
     normal_exams: int
     seeds: Sequence[int]
     #: The phantom cache's root; None for the default.
@@ -116,7 +116,7 @@ class StageStudy:
         return self.whole.of(max(1, round(self.effort / (self.whole.batch * view))))
 
     def train(self, *, workers: int = 1, done: Callable[[], None] = lambda: None) -> None:
-        """Train and read what is missing, one pair of trainings a worker, ``done`` called after each."""
+        """Run and read the missing trainings, one pair a worker, and call ``done`` after each."""
         self.find_boxes(workers=workers)
         trainings = list(product(self.seeds, self.presets))
         missing = [(seed, preset) for seed, preset in trainings if not self._path(preset, seed).exists()]
@@ -130,7 +130,7 @@ class StageStudy:
         self._train(training[1], training[0])
 
     def outlined(self, preset: SegmenterPreset) -> dict[int, Outlined]:
-        """What the trainings of one architecture that have ended do, by seed."""
+        """The results of the trainings of one architecture that have ended, by seed."""
         paths = {seed: self._path(preset, seed) for seed in self.seeds}
         return {seed: _loaded(path) for seed, path in paths.items() if path.exists()}
 

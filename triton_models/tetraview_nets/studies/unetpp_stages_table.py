@@ -1,4 +1,4 @@
-"""What came of the study of stages: claim 6 as rows, and a page with every group, normal views included."""
+"""The results of the study of stages: claim 6 as rows, and a page with every group, normal views included."""
 
 from __future__ import annotations
 

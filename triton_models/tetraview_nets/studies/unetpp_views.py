@@ -30,7 +30,7 @@ def mass_boxes(exam: CanonicalExam, view: int) -> list[Box]:
 
 
 def boxed(exam: CanonicalExam, view: int, box: Box) -> Lesion:
-    """What a box shows of a view as a lesion whose tile is the whole view and whose mask is all masses in it."""
+    """The part of a view in a box, as a lesion whose tile is the whole view and whose mask is all masses in it."""
     spacing = float(exam.spacing_mm[view])
     return Lesion(
         tile=exam.images[view],

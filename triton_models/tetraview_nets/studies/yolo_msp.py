@@ -3,8 +3,8 @@
 The same networks, read in several ways: multi-scale prediction at the paper's levels, plain YOLOv3 at one size, and
 suppression over all sizes. The paper tested on images with a mass only; here normal images are counted by themselves,
 because a level relative to the best box of an image keeps something in every image. In the control all lesions, and all
-that mimics them, have one size, which one input size can be right for. How good the detector is at one size stands
-beside it: what is gained by reading a weak detector in another way says little.
+objects that mimic them, have one size, which one input size can be right for. The quality of the detector
+at one size is reported as well: a gain from reading a weak detector in another way says little.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CLAIM = "5"
 FPPI = (0.25, 0.5, 1.0, 2.0)
 #: The paper's final level.
 FINAL = 0.6
-#: What a training found, on its shelf.
+#: Name of a training's findings on its shelf.
 SAID = "found"
 
 
@@ -106,7 +106,7 @@ class Study:
         )
 
     def train(self, *, workers: int) -> None:
-        """Train what has not ended, one training a worker."""
+        """Run the trainings that have not ended, one a worker."""
         for _ in each(self._train, self.seeds, workers=workers):
             pass
 
@@ -117,7 +117,7 @@ class Study:
     def look(
         self, seed: int, setting: Setting, *, workers: int = 1, done: Callable[[int], None] = lambda _: None
     ) -> list[Seen]:
-        """What a training finds at all sizes, from its folder as far as it lies there already.
+        """The findings of a training at all sizes, from its folder as far as they lie there already.
 
         Raises:
             NotTrained: the training has not ended.

@@ -1,1 +1,1 @@
-"""What the phantom benchmark can show at best, and what it must not give away."""
+"""Limits of the phantom benchmark: the most that it can show, and the cues that it must not give away."""

@@ -1,4 +1,4 @@
-"""What each served model loads of this package: the modules that its import pulls in, and their lines."""
+"""The share of this package that each served model loads: the modules that its import pulls in, and their lines."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ROOT = __name__.partition(".")[0]
 
 @dataclass(frozen=True, kw_only=True)
 class Closure:
-    """What one served model loads."""
+    """The modules that one served model loads."""
 
     model: str
     #: Lines of each module's file, by the module's name without the package.
@@ -46,7 +46,7 @@ class Closure:
 
 
 def closures(models: Sequence[str], repository: Path = REPOSITORY) -> list[Closure]:
-    """Load the files of served models in a process of its own, one after another, and look at what came along."""
+    """Load the files of served models in a process of its own, one after another, and look at the modules that came along."""
     paths = [str(repository / model / "1" / "model.py") for model in models]
     command = [sys.executable, "-c", _LOOK, _ROOT, *paths]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own interpreter

@@ -1,4 +1,4 @@
-"""What each served model costs on a CPU: the demo's exam with twelve candidates, one thread."""
+"""The cost of each served model on a CPU: the demo's exam with twelve candidates, one thread."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tetraview_nets.systems import DETECTORS, REPOSITORY, SYSTEMS, load, weights
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What one model costs."""
+    """The cost of one model."""
 
     model: str
     preset: str
     parameters: int
-    #: Of the weights file.
+    #: Size of the weights file.
     megabytes: float
     #: CPU seconds of each repeat.
     seconds: Sequence[float]
@@ -56,7 +56,7 @@ def costs(names: Sequence[str], *, repeats: int, repository: Path = REPOSITORY) 
 
 
 def reading(network: Any, sample: Sample) -> Callable[[], object]:
-    """What is timed."""
+    """The call that is timed."""
     return lambda: network.read(sample)
 
 

@@ -39,7 +39,7 @@ class Race:
 
 
 def engines() -> dict[str, Callable[[Path], Runner]]:
-    """What can run an ONNX file here; OpenVINO where it is installed."""
+    """The engines that can run an ONNX file here; OpenVINO where it is installed."""
     found: dict[str, Callable[[Path], Runner]] = {"ONNX Runtime": lambda path: onnx_runner(path, threads=1)}
     if find_spec("openvino"):
         found["OpenVINO"] = _openvino

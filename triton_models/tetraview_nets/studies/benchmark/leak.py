@@ -1,8 +1,8 @@
 """Whether the looks of a single object give away more than the generator means them to.
 
-A mass differs from what mimics it by suspicion only: what is suspicious is more often a mass. A mass may also be faint
-in one view, which a mimic never is. How well these two laws can tell a mass from a mimic is known: no reader beats the
-likelihood ratio. A classifier of patches that beats it sees something that it should not, and what it learns on the
+A mass differs from its mimics by suspicion only: a suspicious object is more often a mass. A mass may also be faint in
+one view, which a mimic never is. How well these two laws can tell a mass from a mimic is known: no reader beats the
+likelihood ratio. A classifier of patches that beats it sees something that it should not, and its lesson from the
 phantom is then an artefact. The classifier is a logistic regression on hand-made features that turn with the patch; it
 knows neither the object's place nor its surroundings beyond a ring, nor any other view.
 """
@@ -171,11 +171,11 @@ class Row:
     name: str
     first: int
     second: int
-    #: Of the patch classifier.
+    #: AUC of the patch classifier.
     pixels: Area
     #: AUC of pixels, AUC of the likelihood ratio, their paired difference.
     against_bound: Paired
-    #: Of the size alone, which the laws do not separate.
+    #: AUC of the size alone, which the laws do not separate.
     size: Area
 
     @property

@@ -29,13 +29,13 @@ DEPTH_MM = 12.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Breast:
-    """The marks of one breast that a reader sees, and what is known of them."""
+    """The marks of one breast that a reader sees, and the truth about them as far as it is known."""
 
     source: str
     patient: int
     cc: Places
     mlo: Places
-    #: [N, M], what the detector says.
+    #: [N, M], the detector's answer.
     said: Tensor
     #: int [N, M] of ``SAME``, ``DIFFERENT`` and ``UNKNOWN``.
     known: Integers
@@ -79,7 +79,7 @@ class Row:
     patients: int
     #: Masses marked in both views.
     masses: int
-    #: Links of which the truth is known.
+    #: Links whose truth is known.
     links: int
     recall: float
     recall_low: float
@@ -87,15 +87,15 @@ class Row:
     precision: float
     precision_low: float
     precision_high: float
-    #: Of all known pairs: how well the rule ranks them, and how far its probabilities are off on average; NaN where it
-    #: gives none.
+    #: How well the rule ranks all known pairs, and how far its probabilities are off on average; NaN where it gives
+    #: none.
     auc: float
     calibration_error: float
 
 
 @torch.inference_mode()
 def read(network: Any, exams: Iterable[CanonicalExam], thresholds: Mapping[str, float]) -> Iterator[Breast]:
-    """The marks of every breast that both views are there of.
+    """The marks of every breast of which both views are there.
 
     Args:
         network: a detector's.
@@ -129,7 +129,7 @@ def _breast(exam: CanonicalExam, both: list[tuple[ViewInput, ViewOutput]], thres
 
 
 def geometry_of(found: Iterable[Breast]) -> dict[str, float]:
-    """What ``tetraview_nets.linking`` says of geometry, fitted to the known pairs of breasts, and of how many."""
+    """The constants of geometry in ``tetraview_nets.linking``, fitted to the known pairs of breasts, and their number."""
     columns, same = [], []
     for breast in found:
         told = torch.from_numpy(breast.known != UNKNOWN)

@@ -1,8 +1,8 @@
 """How much an idealised observer gains from a second and a third view of the phantom benchmark.
 
 The observer sees no pixels. It gets the plan of every exam as a list of candidates per view, each with one number for
-its looks, and knows where they lie. A logistic regression weighs the looks of a candidate against what lies at the
-mirrored place of the other breast and at the same nipple distance in the other view of the breast. So it tells how
+its looks, and knows where they lie. A logistic regression weighs the looks of a candidate against the candidates at
+the mirrored place of the other breast and at the same nipple distance in the other view of the breast. So it tells how
 large the gains of two and three views can be on these exams, and which of them the control recipes take away.
 
 An object looks the same in all its views, as the generator draws its size, contrast and suspicion once; the setting
@@ -34,7 +34,7 @@ MIRROR_SD_MM = (6.5, 4.6)
 DISTANCE_SD_MM = 8.0
 #: Columns of the evidence on a candidate.
 EVIDENCE = ("looks", "mirror", "anywhere", "distance")
-#: What each route weighs; ``anywhere`` is the other view of the breast without regard to nipple distance.
+#: CandidateSet that each route weighs; ``anywhere`` is the other view of the breast without regard to nipple distance.
 ROUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "single": ("looks",),
@@ -90,7 +90,7 @@ class PlannedView:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PlannedExam:
-    """What an exam shows, without images."""
+    """The content of an exam, without images."""
 
     seed: int
     views: Mapping[View, PlannedView]
@@ -156,7 +156,7 @@ def contrast_shares(sightings: Mapping[View, Sequence[Sighting]]) -> dict[View, 
 
 
 def look(exams: Sequence[PlannedExam], setting: Setting) -> CandidateSet:
-    """What the observer notes of every candidate."""
+    """The evidence that the observer notes for every candidate."""
     columns = [_evidence(exam, setting) for exam in exams]
     mass = [view.mass for exam in exams for view in exam.views.values()]
     return CandidateSet(
@@ -168,7 +168,7 @@ def look(exams: Sequence[PlannedExam], setting: Setting) -> CandidateSet:
 
 
 def _evidence(exam: PlannedExam, setting: Setting) -> Floats:
-    """What speaks for each candidate of all views: float [N, 4], columns as in ``EVIDENCE``."""
+    """The evidence for each candidate of all views: float [N, 4], columns as in ``EVIDENCE``."""
     looks = {view: _looks(exam.seed, view, planned, setting) for view, planned in exam.views.items()}
     distances = {view: _distances(exam.seed, view, planned, setting) for view, planned in exam.views.items()}
     rows = []

@@ -50,7 +50,7 @@ def gains(frocs: Mapping[str, Froc], *, resamples: int = RESAMPLES) -> list[Gain
 
 
 def markdown(readings: Sequence[SettingReading], *, fitted: int, command: str) -> str:
-    """What was read, recall of every route, and the gains of more views."""
+    """The exams that were read, recall of every route, and the gains of more views."""
     exams = readings[0].evidence.exams
     note = (
         "The ceiling of the phantom benchmark: what an idealised observer gains from more views. It reads the plans of "

@@ -1,4 +1,4 @@
-"""Whether pixels tell phantoms from patients, and objects laid into patients' images from what was there.
+"""Whether pixels tell phantoms from patients, and objects laid into patients' images from their own.
 
 Both are asked of a linear probe: a logistic regression on hand-made features of a patch, read on exams that it was not
 fitted on. One that tells phantoms from patients says how far a phantom still is from them. One that tells laid-in

@@ -44,7 +44,7 @@ from tetraview_nets.studies.claims.table import DEFAULT, Claim
 FPPI = (0.5, 1.0, 2.0)
 TRAIN_EXAMS, WATCHED_EXAMS = 1000, 25
 SEEDS = (0, 1, 2)
-#: What a training said, on its shelf.
+#: Name of a training's answers on its shelf.
 SAID = "found"
 COMMAND = "tetraview_nets claims concat"
 #: Phantom recipes of the test exams: the benchmark, and the control without dense islands in both breasts.
@@ -133,7 +133,7 @@ ARMS = tuple(dict.fromkeys(arm for contrast in CONTRASTS for arm in (contrast.fi
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Exams:
-    """What the study trains on and tests on, all in the preset's frame."""
+    """The exams that the study trains on and tests on, all in the preset's frame."""
 
     train: Sequence[CanonicalExam]
     #: Validation exams that each training is watched on.
@@ -152,7 +152,7 @@ class Study:
     exams: Exams
     #: Folder of checkpoints, loss tables and test detections.
     folder: Path
-    #: Of the bootstrap.
+    #: Number of resamples of the bootstrap.
     resamples: int = RESAMPLES
 
     def run(self, arm: Arm, seed: int) -> None:
@@ -202,7 +202,7 @@ class Study:
         return Run(f"{arm.name}-{seed}", task, schedule, self.folder).finish()
 
     def read(self, arm: Arm, seed: int, recipe: str) -> list[ImageResult]:
-        """What a training that is done said, beside the truth."""
+        """The answers of a training that is done, beside the truth."""
         said = self._shelf(arm, seed, recipe).said(SAID)
         found = [(boxes.astype(np.float64), scores.astype(np.float64)) for boxes, scores in said]
         return _results(found, self.exams.test[recipe])

@@ -1,7 +1,7 @@
-"""What each claim is judged by: one contrast, setting and measure, named before the runs that are judged.
+"""The endpoint of each claim: one contrast, setting and measure, named before the runs that are judged.
 
-All other rows of the table are secondary and carry no verdict. Beside each endpoint stands what the paper says of the
-same comparison.
+All other rows of the table are secondary and carry no verdict. Each endpoint comes with the words of the paper about
+the same comparison.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from tetraview_nets.studies.claims.table import DEFAULT, Claim, Part
 
 #: The first version of the phantoms that was read after the endpoints had been named; earlier rows are not judged.
 FIRST_GENERATOR = 3
-#: The average precision below which a detector is too weak to say what is gained by reading it in another way: half the
-#: .755 that the paper reads. With fewer right boxes than that most of what a rule keeps or drops is noise.
+#: The average precision below which a detector is too weak to show a gain from reading it in another way: half the .755
+#: that the paper reads. With fewer right boxes than that most boxes that a rule keeps or drops are noise.
 LEAST_PRECISION = 0.377
 #: The real exams on which endpoints are judged.
 FOUR_VIEWS = "INbreast, four views"
@@ -39,7 +39,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
 
 
 class Verdict(StrEnum):
-    """What may be said of a claim."""
+    """The verdict on a claim."""
 
     REPRODUCED = "reproduced"
     NOT_REPRODUCED = "not reproduced"
@@ -49,7 +49,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """What must be seen first, in the default setting, or the claim cannot be tested."""
+    """An effect that must show first, in the default setting, or the claim cannot be tested."""
 
     contrast: str
     measure: str
@@ -70,7 +70,7 @@ class Endpoint:
     measure: str
     #: Why this one, in one sentence.
     why: str
-    #: What the paper says of the same comparison.
+    #: Words of the paper about the same comparison.
     paper: str
     condition: Condition | None = None
 
@@ -101,7 +101,7 @@ class Endpoint:
 
 
 def verdict(endpoint: Endpoint, rows: Sequence[Claim]) -> Verdict | None:
-    """What may be said; None where it was not measured since the endpoint was named."""
+    """The verdict; None where nothing was measured since the endpoint was named."""
     row = endpoint.of(rows)
     if row is None or (row.part is Part.PHANTOM and int(row.generator or 0) < FIRST_GENERATOR):
         return None
@@ -113,7 +113,7 @@ def verdict(endpoint: Endpoint, rows: Sequence[Claim]) -> Verdict | None:
 
 
 def conclusion(control: Claim) -> str:
-    """What may be said of a control of an endpoint: whether the gain goes with what was taken away."""
+    """The conclusion from a control of an endpoint: whether the gain goes with the cue that was taken away."""
     gone = control.lost_low is not None and control.lost_low > 0
     return f"gain goes with “{control.setting}”" if gone else "cannot be told"
 

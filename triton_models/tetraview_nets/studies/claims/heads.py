@@ -1,9 +1,9 @@
-"""What the other view of the breast is worth: RoI heads with and without it (claims 1, 2 and 4).
+"""The worth of the other view of the breast: RoI heads with and without it (claims 1, 2 and 4).
 
 Heads are trained on frozen features, proposals and first head layer of one trained detector, not whole detectors: one
 training of a detector takes hours on two CPU cores, and this study needs 27. The detector was trained with nipple
-geometry; what is frozen may therefore suit the heads that use it, and what a backbone would learn without is not seen.
-Every head is also told which proposals show what its companion can tell from a mass: superpositions for the other view
+geometry; the frozen features may therefore suit the heads that use it, and a backbone trained without it is not seen.
+Every head is also told which proposals show objects that its companion can tell from a mass: superpositions for the other view
 of the breast, islands for the other breast; without that none of them learns to compare in so few steps. Nipples of
 phantoms are the true ones. A head is tested on exams that neither it nor the detector has seen.
 
@@ -56,7 +56,7 @@ KEPT_FPPI = 4.0
 #: Phantom recipes of the study and of its control without single-view decoys.
 RECIPE, CONTROL_RECIPE = "training", "no_decoys"
 
-#: Of every head; features are frozen, so a few hundred steps suffice.
+#: Schedule of every head; features are frozen, so a few hundred steps suffice.
 SCHEDULE = Schedule(steps=300, batch=8, learning_rate=1e-3, warm_up=50, weight_decay=1e-2, average=0.98)
 
 VARIANTS = {
@@ -108,16 +108,16 @@ class HeadStudy:
     contrasts: Sequence[Contrast]
     part: Part = Part.PHANTOM
     seeds: int = 3
-    #: Of each training; the seed is replaced.
+    #: Schedule of each training; the seed is replaced.
     schedule: Schedule = SCHEDULE
-    #: Where trainings leave their heads, and readings what was said.
+    #: Folder where trainings leave their heads, and readings their answers.
     out: Path
     #: The phantom cache's root, below which banks lie.
     root: Path | None = None
 
     @property
     def banks(self) -> tuple[BankKey, BankKey]:
-        """What heads learn from, and what they are watched on."""
+        """The banks that heads learn from, and those that they are watched on."""
         train, watched = (
             BankKey(weights_file=self.weights_file, exams=exams, training=training, root=self.root)
             for exams, training in ((self.train, True), (self.watched, False))
@@ -141,7 +141,7 @@ class HeadStudy:
         return [(SHIPPED.name, 0), *((n, s) for n in self.variants if n in compared for s in range(self.seeds))]
 
     def shelf(self, test: str) -> Shelf:
-        """What was said of a test set."""
+        """The answers about a test set."""
         exams = self.tests[test]
         return Shelf(folder=self.folder / exams.name, exams=len(exams_of(exams)))
 
@@ -150,7 +150,7 @@ _NO_DECOYS, _SHUFFLED = "no decoys", "nipples off by 60 mm"
 _WITH_WITHOUT = Contrast(claim="1", first="nipple", second="single", name="ipsilateral head - single head")
 RELATION = Contrast(claim="4", first="nipple", second="joined", name="relation blocks - joined streams")
 BILATERAL = Contrast(claim="4", first="nipple", second="nipple_bilateral", name="ipsilateral input - bilateral input")
-#: What the other view is worth, and what relates its RoIs.
+#: Contrasts for the worth of the other view, and for the ways to relate its RoIs.
 WORTH = (
     _WITH_WITHOUT,
     *(Contrast(claim="2", first="nipple", second=second) for second in ("box_xywh", "dummy_centre", "none")),
@@ -236,7 +236,7 @@ def _say_shards(say: Callable[[str], None], name: str, there: int, of: int) -> N
 
 
 def run(study: HeadStudy, *, workers: int, say: Callable[[str], None] = lambda _: None) -> None:
-    """Train every head that is missing, all variants of a seed before the next seed; then read what was not read."""
+    """Train every head that is missing, all variants of a seed before the next seed; then read the test exams that are missing."""
     for name, seed in each(partial(_train, study), _missing(study), workers=workers):
         say(f"{name}, seed {seed}")
     for test in study.tests:
@@ -317,7 +317,7 @@ def _read(study: HeadStudy, test: str, piece: int) -> int:
 
 
 def found(study: HeadStudy, variant: str, seed: int, test: str) -> list[ImageResult]:
-    """What a head said about the views of a test set that are there.
+    """The answers of a head about the views of a test set that are there.
 
     Raises:
         FileNotFoundError: not all were read.

@@ -36,7 +36,7 @@ READ_AT_ONCE = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """What a head is told of another view."""
+    """The information that a head gets about another view."""
 
     name: str
     #: The other view of the breast, or the same view of the other breast.
@@ -62,7 +62,7 @@ class Variant:
         if own.in_features == known:
             own.requires_grad_(requires_grad=False)
         else:
-            # What the joined stream adds has to be learnt.
+            # The columns of the joined stream have to be learnt.
             own.weight.register_hook(partial(_without, known))  # type: ignore[no-untyped-call]
         return head
 
@@ -109,7 +109,7 @@ class HeadTask:
         torch.manual_seed(schedule.seed)
         self._head = variant.head(preset, first)
         self.network: nn.Module = self._head
-        # What has no other view of its breast teaches no variant to compare.
+        # A view without the other view of its breast teaches no variant to compare.
         pairs = [i for i, view in enumerate(bank) if view.present and bank[other(i, ipsilateral=True)].present]
         self._drawn, self._with_mass = pairs, [i for i in pairs if len(bank[i].truth)]
 

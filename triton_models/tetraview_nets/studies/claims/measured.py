@@ -43,15 +43,15 @@ def recalls(
     """Recall of two arms at rates of false positives.
 
     Args:
-        first: what each training of the first arm said.
-        second: what each of the second said.
+        first: the answers of each training of the first arm.
+        second: those of each training of the second arm.
         rates: false positives per image.
         claim: the claim's number.
         contrast: as the table says it.
-        setting: which exams, or what was taken away.
+        setting: which exams, or which cue was taken away.
         control: whether the gain must vanish.
         any_view: a mass seen in two views counts once.
-        resamples: of the bootstrap.
+        resamples: number of resamples of the bootstrap.
     """
     images = first[0]
     masses = [(image.patient, name) for image in images for name in image.lesions]
@@ -76,10 +76,10 @@ def rows(measured: Sequence[Measured], *, part: Part = Part.PHANTOM, command: st
     """Rows of the table.
 
     Args:
-        measured: all that a study measured, controls and what they are held against together.
-        part: what was read.
-        command: what makes the rows again.
-        compared: one sentence: what was trained and tested on what.
+        measured: all measurements of a study, controls together with their defaults.
+        part: which kind of exams was read.
+        command: the command that makes the rows again.
+        compared: one sentence on the networks that were trained, and on the exams of training and test.
     """
     defaults = {(each.claim, each.contrast, each.measure): each.found for each in measured if each.setting == DEFAULT}
     return [
@@ -109,7 +109,7 @@ def rows(measured: Sequence[Measured], *, part: Part = Part.PHANTOM, command: st
 
 
 def _lost(default: Paired | None, each: Measured) -> dict[str, float]:
-    """What of a gain is gone in a control; nothing where the two rest on different trainings."""
+    """The part of a gain that is gone in a control; empty where the two rest on different trainings."""
     if default is None or not each.control:
         return {}
     try:

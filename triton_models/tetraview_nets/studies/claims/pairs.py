@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 
 class Companion(StrEnum):
-    """What is laid beside a view as the network's auxiliary image."""
+    """The network's auxiliary image beside a view."""
 
     #: The same view of the other breast, warped along the contour and to the nipple.
     REGISTERED = "registered"

@@ -53,7 +53,7 @@ class RealStudy:
 
     @property
     def folder(self) -> Path:
-        """Of the exams; another for other folders, other files in them, or another detector."""
+        """Folder of the exams; another for other folders, other files in them, or another detector."""
         card = weights.read(self.weights_file)[1]
         places = [
             FolderKey(folder=folder, frame=PRESETS[card.preset].frame).place(Path()) for folder in self.data.folders
@@ -109,13 +109,13 @@ def _keep(folder: Path, exams: Sequence[CanonicalExam]) -> int:
 
 
 def claims(study: RealStudy, *, command: str, workers: int, say: Callable[[str], None] = lambda _: None) -> list[Claim]:
-    """Train and read what is missing, and compare.
+    """Train and read all that is missing, and compare.
 
     Args:
-        study: what is compared on what.
-        command: what makes the rows again.
+        study: the networks to compare, and the exams.
+        command: the command that makes the rows again.
         workers: processes, one thread each.
-        say: hears what is done.
+        say: called with each step that is done.
 
     Raises:
         DatasetUnusable: the folders hold too little.

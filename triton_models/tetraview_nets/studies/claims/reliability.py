@@ -30,7 +30,7 @@ from tetraview_nets.metrics import (
 from tetraview_nets.metrics.arrays import Booleans, Floats, Integers
 from tetraview_nets.weights import Calibration
 
-#: What is reported, in the order of ``_figures``.
+#: Measures that are reported, in the order of ``_figures``.
 MEASURES = ("slope", "intercept", "Brier score", "calibration error")
 _PANEL_INCHES = 3.0
 

@@ -125,7 +125,7 @@ def _judged(endpoint: Endpoint, rows: Sequence[Claim]) -> list[str]:
 
 
 def _read(row: Claim) -> str:
-    """What the endpoint rests on."""
+    """The data that the endpoint rests on."""
     counts = f"{row.patients} patients, {row.images} images, {row.lesions} masses"
     phantoms = f", phantoms {row.generator}" if row.generator else ""
     seeds = "1 training" if row.seeds == 1 else f"{row.seeds} trainings"
@@ -133,7 +133,7 @@ def _read(row: Claim) -> str:
 
 
 def _study(rows: Sequence[Claim]) -> str:
-    """What was compared, the rows, and what makes them again."""
+    """The comparison in words, the rows, and the command that makes them again."""
     return "\n\n".join([*filter(None, [rows[0].compared]), _table(rows), f"Made by `{rows[0].command}`."])
 
 

@@ -1,7 +1,7 @@
-"""What a frozen detector gives its RoI head about views of exams.
+"""The input that a frozen detector gives its RoI head about views of exams.
 
 Proposals of the detector's own region proposal network, their RoIAlign features, and the features of the other view of
-the breast at the same place relative to the nipple. What heads learn from is computed once and kept on disk, about
+the breast at the same place relative to the nipple. The input of training is computed once and kept on disk, about
 0.9 MB a view at the slim sizes, in half precision: in shards, whole or absent, in a folder that may be deleted when the
 study is done. Test exams are read in passing and leave nothing.
 """
@@ -36,13 +36,13 @@ from tetraview_nets.studies.claims.sources import ExamSource, exams_of
 
 #: Exams of a shard.
 SHARD = 20
-#: What the names of the ipsilateral network's tensors start with in a weights file.
+#: Prefix of the names of the ipsilateral network's tensors in a weights file.
 _OWNED = "ipsi."
 
 
 @dataclass(frozen=True, kw_only=True)
 class BankKey:
-    """What decides the content of a bank."""
+    """All that decides the content of a bank."""
 
     #: Weights of the frozen detector.
     weights_file: Path
@@ -233,7 +233,7 @@ def _read_exam(network: IpsiDualNet, exam: CanonicalExam, *, training: bool) -> 
     rois = padded(RoIs.of(proposals), most)
     valid = rois.valid & views.present[:, None]
     if training:
-        # Nobody says whether what lies there is a mass.
+        # Nobody says whether the objects in ignored regions are masses.
         valid &= ~covered(views.ignored, rois.boxes) | shows(rois, views.boxes)
     jitter = torch.randn(views.nipple.shape, generator=generator) * (NIPPLE_JITTER_MM if training else 0.0)
     nipple, companions = views.nipple + jitter / views.spacing[:, None], _companions(exam, views)

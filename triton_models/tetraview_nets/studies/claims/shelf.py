@@ -1,4 +1,4 @@
-"""What networks said of many exams, kept in pieces, so that a killed reading goes on where it stopped."""
+"""Answers of networks about many exams, kept in pieces, so that a killed reading goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: What was said of one view, in columns of equal length such as boxes [N, 4] and scores [N].
+#: The answer about one view, in columns of equal length such as boxes [N, 4] and scores [N].
 Columns = tuple[NDArray[Any], ...]
 
 
@@ -20,7 +20,7 @@ class Shelf:
     """One folder of pieces; a piece is whole or absent."""
 
     folder: Path
-    #: Of all pieces.
+    #: Number of exams in all pieces.
     exams: int
     #: Exams of a piece.
     size: int = 20
@@ -51,7 +51,7 @@ class Shelf:
         part.replace(self._path(piece))
 
     def said(self, name: str) -> list[Columns]:
-        """What one reader said of all views, in the order in which they were put.
+        """The answers of one reader about all views, in the order in which they were put.
 
         Raises:
             FileNotFoundError: a piece is missing.

@@ -13,18 +13,18 @@ from tetraview_nets.learning.cache import SHARD, CacheKey, CanonicalExam, ExamSe
 
 
 class ExamSource(Hashable, Protocol):
-    """Where exams come from; equal ones hold the same."""
+    """A source of exams; equal sources hold the same exams."""
 
     @property
     def name(self) -> str:
-        """Of files that hang on these exams."""
+        """Name of files that depend on these exams."""
 
     @property
     def exams(self) -> int:
-        """How many."""
+        """Number of exams."""
 
     def prepare(self, *, workers: int) -> None:
-        """Make those that are missing."""
+        """Make the exams that are missing."""
 
     def read(self) -> Sequence[CanonicalExam]:
         """The exams; pixels are read when they are looked at."""

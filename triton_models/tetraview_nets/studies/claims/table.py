@@ -1,4 +1,4 @@
-"""The table of claims: what was contrasted, how large the effect is, and how sure that is.
+"""The table of claims: each contrast, how large its effect is, and how sure that is.
 
 ``claims.csv`` holds one row per part, contrast, setting and measure; ``record`` replaces the rows a study measured anew
 and leaves those of other studies alone.
@@ -21,7 +21,7 @@ DIGITS = 6
 
 
 class Part(StrEnum):
-    """What was read."""
+    """The kind of exams that were read."""
 
     PHANTOM = "phantom"
     REAL = "real"
@@ -58,18 +58,18 @@ class Claim:
     #: Ends of the 95 % interval of the effect.
     low: float
     high: float
-    #: Of a control: the effect in the default setting minus this one, with its interval; None where nobody compared.
+    #: For a control, the effect in the default setting minus this one, with its interval; None where nobody compared.
     lost: float | None = None
     lost_low: float | None = None
     lost_high: float | None = None
-    #: What makes this row again.
+    #: The command that makes this row again.
     command: str
-    #: One sentence: what was trained and tested on what.
+    #: One sentence on the networks that were trained, and on the exams of training and test.
     compared: str = ""
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What a row is about; a later measurement of the same replaces it, whatever the phantoms' version."""
+        """The subject of a row; a later measurement of the same replaces it, whatever the phantoms' version."""
         return self.part, self.claim, self.contrast, self.setting, self.measure
 
 

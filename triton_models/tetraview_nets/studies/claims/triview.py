@@ -64,7 +64,7 @@ class Contrast:
 
     @property
     def name(self) -> str:
-        """Of its rows."""
+        """Name of the contrast in its rows."""
         return f"{self.first} - {self.second}"
 
 
@@ -119,11 +119,11 @@ def read(
     workers: int,
     done: Callable[[int], None] = lambda _: None,
 ) -> Readings:
-    """What the detector says on every route, from ``out`` as far as it lies there already.
+    """The answers of the detector on every route, from ``out`` as far as they lie there already.
 
     Args:
         weights_file: the detector.
-        setting: what is read, and how.
+        setting: the exams, and the way of reading them.
         out: where readings are kept.
         workers: processes, one thread each.
         done: called with the number of exams of each piece.
@@ -193,10 +193,10 @@ def measured(
     """Every contrast in every setting, per view and in any view.
 
     Args:
-        readings: by setting.
-        contrasts: what is compared.
+        readings: readings by setting.
+        contrasts: the pairs of routes to compare.
         controlled: whether settings other than the default are controls.
-        resamples: of the bootstrap.
+        resamples: number of resamples of the bootstrap.
     """
     return [
         row

@@ -15,12 +15,12 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 WIDTH = 90.0
 _UNITS_PER_INCH, _DPI = 10.0, 100
 _FONT_PT, _SMALL_PT, _TITLE_PT = 8.5, 7.5, 11.0
-#: What is kept free above the blocks, for the title, and below them, for the note.
+#: Free space above the blocks, for the title, and below them, for the note.
 _ABOVE, _BELOW = 5.0, 4.0
 
 
 class Tone(StrEnum):
-    """What a block is, and its colour."""
+    """The kind of a block, and its colour."""
 
     DATA = "#eeeeee"
     LAYER = "#cfe2f3"
@@ -31,7 +31,7 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """A part of a network, or what goes in or comes out."""
+    """A part of a network, or an input or output of it."""
 
     #: Centre, in units: x to the right, y down.
     at: tuple[float, float]
@@ -43,7 +43,7 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class Arrow:
-    """What flows from one block to another."""
+    """The flow of data from one block to another."""
 
     #: Keys of two blocks.
     path: tuple[str, str]
@@ -66,7 +66,7 @@ class Diagram:
 
     @property
     def height(self) -> float:
-        """Of the page, in units."""
+        """Height of the page, in units."""
         return max(block.at[1] + block.size[1] / 2 for block in self.blocks.values()) + _BELOW
 
     def draw(self) -> Figure:

@@ -51,7 +51,7 @@ def _dense_blocks(preset: ClassifierPreset) -> tuple[dict[str, Block], int]:
 
 
 def dualcore(preset: DualPreset) -> Diagram:
-    """What surrounds the mass above, its outline below."""
+    """The surroundings of the mass above, its outline below."""
     context, tight = square(preset.size), square(preset.segmenter.size)
     first, second = preset.stem
     blocks = {

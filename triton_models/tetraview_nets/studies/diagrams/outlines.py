@@ -52,7 +52,7 @@ def _crunet_layers(preset: CruPreset) -> tuple[dict[str, Block], dict[str, Block
 
 
 def _random_field(preset: CruPreset) -> tuple[dict[str, Block], list[Arrow]]:
-    """What stands between classes and mask."""
+    """The blocks between classes and mask, and their arrows."""
     if preset.crf_share == 0:
         return {}, chain(["classes", "mask"])
     reach = f"{square(preset.window)} neighbours" if preset.window else "all pairs of pixels"
@@ -157,7 +157,7 @@ def rescunet(preset: RescunetPreset) -> Diagram:
 
 
 def _rescunet_levels(preset: RescunetPreset) -> dict[str, Block]:
-    """Encoder, skip and decoder of every level; what is written on them is what they give."""
+    """Encoder, skip and decoder of every level; the labels on them name their output."""
     blocks = {}
     for i, (width, count) in enumerate(zip(preset.widths, preset.depths, strict=True)):
         y, side = 2 + _RISE * i, square(preset.size >> i)

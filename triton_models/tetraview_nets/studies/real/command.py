@@ -48,17 +48,17 @@ class RealPart(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class RealRequest:
-    """What is to be read by what."""
+    """The data to read, and the systems that read it."""
 
     data: DataRequest
     part: RealPart
-    #: Names of systems that Triton serves; what stands beside them comes along.
+    #: Names of systems that Triton serves; their baselines come along.
     systems: Sequence[str]
     #: Weights in place of those that are served, by system.
     weights: Mapping[str, Path] = field(default_factory=dict)
     #: Folder of page, figures and picture sheets; None to print only.
     out: Path | None = None
-    #: What the page says that it was made by.
+    #: The command that the page names as its maker.
     command: str
 
 
@@ -91,7 +91,7 @@ def evaluate_real(request: RealRequest, *, console: Console) -> RealFigures:
     return outcome
 
 
-#: What each detector says by each route, where it knows any.
+#: Each detector's answers by each route, where it knows any.
 Routes = Mapping[str, Mapping[Route, Sequence[ViewReading]]]
 
 
@@ -139,7 +139,7 @@ def detection_figures(readings: Mapping[str, Sequence[ViewReading]], routes: Rou
 
 
 def counts_of(readings: Mapping[str, Sequence[ViewReading]]) -> dict[Group, Counts]:
-    """What each group of images holds; every detector has read the same."""
+    """The content of each group of images; every detector has read the same."""
     return {
         group: Counts(
             patients=len({reading.exam.seed for reading in found}),

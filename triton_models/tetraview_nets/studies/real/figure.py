@@ -20,9 +20,9 @@ class Group(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """What one system reaches on one group of images, with the ends of its 95 % patient bootstrap interval."""
+    """The result of one system on one group of images, with the ends of its 95 % patient bootstrap interval."""
 
-    #: Which table it is of.
+    #: The table that it belongs to.
     table: str
     system: str
     data: str

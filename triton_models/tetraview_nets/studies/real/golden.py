@@ -1,8 +1,8 @@
-"""Figures of the shipped weights on a few fixed images, so that a loss of what they could do cannot go unseen.
+"""Figures of the shipped weights on a few fixed images, so that a loss of quality cannot go unseen.
 
 Twenty phantoms, all with a mass, and about forty real images, half of films of CBIS-DDSM and half of CDD-CESM, of exams
-with a mass; none of INbreast, which must not decide what is shipped. They are too few to say how good a system is; they
-say whether it is what it was.
+with a mass; none of INbreast, which must not decide which weights are shipped. They are too few to say how good a system
+is; they say whether it has stayed the same.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _SHARES = (RECALL, NIPPLE_FOUND)
 class Golden:
     """One figure."""
 
-    #: What was read: ``phantom`` or the data set.
+    #: Source of the images: ``phantom`` or the data set.
     data: str
     system: str
     measure: str

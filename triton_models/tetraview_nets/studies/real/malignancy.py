@@ -18,7 +18,7 @@ from tetraview_nets.studies.real.outlines import PatchReader
 
 #: The table.
 AUC = "AUC"
-#: What costs nothing.
+#: The baseline that costs nothing.
 ALL_BENIGN = "all benign"
 VIEWS, MASSES = "each view", "mean of views"
 

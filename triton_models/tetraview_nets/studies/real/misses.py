@@ -25,7 +25,7 @@ FAINT, RING_MM = 0.5, 3.0
 
 
 class Cause(StrEnum):
-    """What makes a mass hard, the first that is true of it."""
+    """The cause that makes a mass hard, the first that is true of it."""
 
     SMALL = "small"
     EDGE = "at the edge"
@@ -35,11 +35,11 @@ class Cause(StrEnum):
 
 
 def cause(reading: ViewReading, box: NDArray[np.float64]) -> Cause:
-    """What makes a mass of a view hard.
+    """The cause that makes a mass of a view hard.
 
     Args:
-        reading: of the view.
-        box: of the mass, float64 [4], canonical pixels.
+        reading: reading of the view.
+        box: box of the mass, float64 [4], canonical pixels.
     """
     exam, view = reading.exam, reading.view
     spacing = float(exam.spacing_mm[view])

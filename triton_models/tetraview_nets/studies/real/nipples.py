@@ -20,7 +20,7 @@ NIPPLE = "nipple"
 #: A nipple further off than this is wrong.
 FAR_MM = 15.0
 BOTH = "CC and MLO"
-#: Of a place that is given: whether it is, its distance from the mark, and whether that is too far.
+#: Whether a place is given, its distance from the mark, and whether that is too far.
 FOUND, MEDIAN, FAR = "found", "median mm", f"> {FAR_MM:g} mm off"
 
 
@@ -80,7 +80,7 @@ def _far(errors: Floats) -> float:
     return float((given > FAR_MM).mean()) if len(given) else np.nan
 
 
-#: What is measured, of the errors of all marks.
+#: Measures, each computed from the errors of all marks.
 MEASURES: Mapping[str, Callable[[Floats], float]] = MappingProxyType({FOUND: _found, MEDIAN: _median, FAR: _far})
 
 

@@ -22,7 +22,7 @@ from tetraview_nets.studies.real.nipples import with_ends
 
 #: The tables.
 DICE, DICE_DIFFERENCE = "Dice", "Dice, difference"
-#: What costs nothing.
+#: The baseline that costs nothing.
 ELLIPSE = "inscribed ellipse"
 TRUE, DRAWN = "true boxes", "drawn boxes"
 

@@ -30,7 +30,7 @@ APEX_BAND_MM = 2.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ViewReading:
-    """What one detector says of one view, and the view; coordinates are canonical pixels."""
+    """The answer of one detector about one view, and the view; coordinates are canonical pixels."""
 
     exam: CanonicalExam
     view: int
@@ -68,7 +68,7 @@ class ViewReading:
 
 
 class Reader(Protocol):
-    """What reads the views of an exam that are there."""
+    """A reader of the views of an exam that are there."""
 
     def read(self, exam: CanonicalExam) -> list[ViewReading]:
         """One reading a view."""
@@ -147,7 +147,7 @@ class BoxReader:
 
 
 class BlobReader(BoxReader):
-    """What costs nothing: bright blobs for masses, the breast's foremost point for the nipple."""
+    """The baseline that costs nothing: bright blobs for masses, the breast's foremost point for the nipple."""
 
     def __init__(self) -> None:
         super().__init__(BlobDetector())

@@ -67,7 +67,7 @@ PUBLISHED = "None of these rows is ours; each counts on its own images by its ow
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """What a group of images holds."""
+    """The content of a group of images."""
 
     patients: int
     images: int
@@ -84,10 +84,10 @@ class RealFigures:
     weights: Sequence[str]
     #: Names of the data sets that these have seen.
     seen: frozenset[str]
-    #: Of the images that detectors read; empty where none did.
+    #: Counts of the images that detectors read; empty where none did.
     counts: Mapping[Group, Counts]
     figures: Sequence[Figure]
-    #: What makes it again.
+    #: The command that makes it again.
     command: str
 
 

@@ -1,4 +1,4 @@
-"""What the other views are worth: one detector by every route, on the exams and breasts that have the views for it."""
+"""The worth of the other views: one detector by every route, on the exams and breasts that have the views for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TABLES = (BY_ROUTE, ROUTE_DIFFERENCE, BOTH)
 #: Which exams and breasts are read by which routes.
 FOUR, TWO = "exams of four views", "breasts in two views"
 ROUTES_OF = {FOUR: (Route.SINGLE, Route.IPSI, Route.BI, Route.TRI), TWO: (Route.SINGLE, Route.IPSI)}
-#: What a mass of a breast that shows one in each view is found in.
+#: The views that find a mass of a breast that shows one in each view.
 ANY_VIEW, BOTH_VIEWS = "in any view", "in both views"
 
 Readings = Mapping[str, Sequence[ViewReading]]
@@ -81,7 +81,7 @@ def route_figures(group: Group, part: str, rows: Readings) -> list[Figure]:
 
 
 def _by_views(results: Sequence[ImageResult], readings: Sequence[ViewReading]) -> Iterator[dict[str, Any]]:
-    """Of breasts that show one mass in each view: how many are found in any view, and in both, at the first rate."""
+    """How many breasts with one mass in each view are found in any view, and in both, at the first rate."""
     threshold = Froc.of(results).threshold_at(COMPARED_AT[0])
     found: dict[tuple[int, str], list[bool]] = defaultdict(list)
     masses: dict[tuple[int, str], list[int]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""The systems of the benchmark by their names, with what stands beside them."""
+"""The systems of the benchmark by their names, with the baselines beside them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ExamReader:
 
 @dataclass(frozen=True, kw_only=True)
 class Systems:
-    """What reads, and a sentence on the weights of each network."""
+    """The readers, and a sentence on the weights of each network."""
 
     detectors: Sequence[ExamReader]
     patches: Sequence[PatchReader]
