@@ -111,7 +111,7 @@ def lesion_material(request: DataRequest, *, weak: bool, gives: Sequence[str]) -
     Args:
         request: the folders and phantoms.
         weak: whether masses that nobody outlined are given the ellipse in their box.
-        gives: the fields of ``PatchReading`` that the network fills, so that its masses have the truth that it is to learn.
+        gives: the fields of ``PatchReading`` that the network fills, so that its masses have the truth for them.
 
     Raises:
         DatasetUnusable: a folder or a name of the mix is not usable, or no mass has the truth that is to be learnt.

@@ -4,7 +4,7 @@ Five ways of building the network are trained on the same masses with the same s
 residual U-Net (λ = 0), the field alone in the loss (λ = 1), and λ = 0.67 with and without shortcuts. The paper's own
 figures lie so close together that a tie is expected.
 
-The field can help only by the evidence of neighbours. In the control the network's beliefs are dealt out to other pixels
+The field can help only by the evidence of neighbours. In the control the network's beliefs are dealt to other pixels
 before the field and go back to their places after it, the same way in every patch: the field keeps its picture, its
 weights and its passes, but its pairs of neighbours say nothing about the outline, so the gain from it must be gone.
 A flat picture would be a weaker control: closeness alone would still smooth the outline.

@@ -46,7 +46,7 @@ class Closure:
 
 
 def closures(models: Sequence[str], repository: Path = REPOSITORY) -> list[Closure]:
-    """Load the files of served models in a process of its own, one after another, and look at the modules that came along."""
+    """Load the files of served models in a process of its own, one by one, and list the modules that came along."""
     paths = [str(repository / model / "1" / "model.py") for model in models]
     command = [sys.executable, "-c", _LOOK, _ROOT, *paths]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own interpreter

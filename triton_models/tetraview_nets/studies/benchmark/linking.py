@@ -129,7 +129,7 @@ def _breast(exam: CanonicalExam, both: list[tuple[ViewInput, ViewOutput]], thres
 
 
 def geometry_of(found: Iterable[Breast]) -> dict[str, float]:
-    """The constants of geometry in ``tetraview_nets.linking``, fitted to the known pairs of breasts, and their number."""
+    """Constants of geometry in ``tetraview_nets.linking``, fitted to the known pairs of breasts, and their number."""
     columns, same = [], []
     for breast in found:
         told = torch.from_numpy(breast.known != UNKNOWN)

@@ -3,9 +3,9 @@
 Heads are trained on frozen features, proposals and first head layer of one trained detector, not whole detectors: one
 training of a detector takes hours on two CPU cores, and this study needs 27. The detector was trained with nipple
 geometry; the frozen features may therefore suit the heads that use it, and a backbone trained without it is not seen.
-Every head is also told which proposals show objects that its companion can tell from a mass: superpositions for the other view
-of the breast, islands for the other breast; without that none of them learns to compare in so few steps. Nipples of
-phantoms are the true ones. A head is tested on exams that neither it nor the detector has seen.
+Every head is also told which proposals show objects that its companion can tell from a mass: superpositions for the
+other view of the breast, islands for the other breast; without that none of them learns to compare in so few steps.
+Nipples of phantoms are the true ones. A head is tested on exams that neither it nor the detector has seen.
 
 A training that has ended leaves its head, and test exams are read by all heads together, some exams at a time: a killed
 study goes on where it stopped.
@@ -236,7 +236,7 @@ def _say_shards(say: Callable[[str], None], name: str, there: int, of: int) -> N
 
 
 def run(study: HeadStudy, *, workers: int, say: Callable[[str], None] = lambda _: None) -> None:
-    """Train every head that is missing, all variants of a seed before the next seed; then read the test exams that are missing."""
+    """Train every missing head, all variants of a seed before the next seed; then read the test exams that are missing."""
     for name, seed in each(partial(_train, study), _missing(study), workers=workers):
         say(f"{name}, seed {seed}")
     for test in study.tests:

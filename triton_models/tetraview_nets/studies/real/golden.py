@@ -1,7 +1,7 @@
 """Figures of the shipped weights on a few fixed images, so that a loss of quality cannot go unseen.
 
 Twenty phantoms, all with a mass, and about forty real images, half of films of CBIS-DDSM and half of CDD-CESM, of exams
-with a mass; none of INbreast, which must not decide which weights are shipped. They are too few to say how good a system
+with a mass; none of INbreast, which must not decide about weights that ship. They are too few to say how good a system
 is; they say whether it has stayed the same.
 """
 
