@@ -210,7 +210,7 @@ PresentationContexts = Mammography
 
 @dataclass(frozen=True, kw_only=True)
 class PacsContent:
-    """What a real Orthanc holds."""
+    """The objects that a real Orthanc holds."""
 
     pacs: Pacs
 

@@ -54,7 +54,7 @@ with Listener(Dicom(port=port), Spool(folder / "spool"), ledger):
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What one receiver did with all images once."""
+    """One run of one receiver with all images."""
 
     megabytes_per_second: float
     #: Processor time of the receiver.

@@ -19,7 +19,7 @@ from tetraview.tools.demo.pacs import free_port
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
-#: What is slow to make and the same each time: a Debian, wheels, the engine's layers and the compose plugin.
+#: Parts that are slow to make and the same each time: a Debian, wheels, the engine's layers and the compose plugin.
 CACHE = Path(os.environ.get("TETRAVIEW_CONTAINERS_CACHE") or Path.home() / ".cache" / "tetraview-containers")
 DOCKER = Path("/usr/bin/docker")
 _PROGRAMS = (DOCKER, Path("/usr/sbin/dockerd"), Path("/usr/sbin/debootstrap"), Path("/usr/sbin/iptables"))
@@ -55,7 +55,7 @@ class Engine:
         self.run("build", "-q", "-t", tag, *options, str(context))
 
     def inspect(self, what: str) -> Any:
-        """What the engine knows of a container or an image."""
+        """The engine's record of a container or an image."""
         return json.loads(self.run("inspect", what))[0]
 
 

@@ -20,7 +20,7 @@ def program(name: str) -> str:
 
 
 def output(name: str, *arguments: str, stdin: str | None = None) -> str:
-    """What a program says of a file that is in order."""
+    """The output of a program about a file that is in order."""
     ran = subprocess.run(
         [program(name), *arguments],
         cwd=MONITORING,

@@ -1,1 +1,1 @@
-"""What tests of several rooms share."""
+"""Builders, servers and ledgers that tests of several rooms share."""

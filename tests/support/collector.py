@@ -36,7 +36,7 @@ class Received:
 
     @property
     def names(self) -> set[str]:
-        """What the spans are called."""
+        """Names of the spans."""
         return {span.name for span in self.spans}
 
 

@@ -59,7 +59,7 @@ class Delivering:
     outbox: Outbox
 
     def states(self, destination: str) -> set[DeliveryState]:
-        """What became of the reports at a destination, one tick later."""
+        """States of the reports at a destination, one tick later."""
         self.workflow.deliver_again()
         return {owed.state for owed in self.ledger.deliveries(EXAM) if owed.destination == destination}
 

@@ -107,7 +107,7 @@ class Replica:
         return self.ends[-1]
 
     def events(self, action: str) -> list[dict[str, Any]]:
-        """What it logged under a name."""
+        """Its log events of a name."""
         lines = (json.loads(line) for line in self.log_path.read_text().splitlines() if line.startswith("{"))
         return [event for event in lines if event.get("action") == action]
 
@@ -143,7 +143,7 @@ class Fleet:
     def store(self, files: Sequence[Path]) -> Iterator[tuple[Path, str]]:
         """Send files as through a load balancer: to one listener after the other until each is answered with success.
 
-        What was sent twice because the answer to the first was lost is one image.
+        An image that was sent twice because the answer to the first was lost is one image.
         """
         unsent, deadline = list(files), time.monotonic() + _SEND_SECONDS
         for turn in count(next(_turns)):

@@ -27,7 +27,7 @@ GLOBAL = "1.2.840.10008.5.1.4.34.5"
 UPS_PUSH = "1.2.840.10008.5.1.4.34.6.1"
 STATE_REPORT, CANCEL_REQUESTED, PROGRESS_REPORT = 1, 2, 3
 _FINAL = frozenset({"COMPLETED", "CANCELED"})
-#: What an item of the performed procedure has to say of a completed workitem.
+#: Attributes of the performed procedure that a completed workitem needs.
 _PERFORMED = (
     *("PerformedStationNameCodeSequence", "PerformedWorkitemCodeSequence"),
     *("PerformedProcedureStepStartDateTime", "PerformedProcedureStepEndDateTime"),
@@ -137,7 +137,7 @@ class UpsServer:
         asyncio.run_coroutine_threadsafe(self._sockets[ae_title].send_text(message), self._loop)
 
     def request_cancellation(self, uid: str, reason: str) -> None:
-        """What the Request Cancellation transaction does (PS3.4 CC.2.2.3): scheduled ones are canceled at once."""
+        """The Request Cancellation transaction (PS3.4 CC.2.2.3): scheduled ones are canceled at once."""
         found = self._find(uid)
         if found.ProcedureStepState in _FINAL:
             raise HTTPException(409)
@@ -262,7 +262,7 @@ def _matches(found: Dataset, path: str, value: str) -> bool:
 
 
 def _meets_final_state(found: Dataset, state: str) -> bool:
-    """Whether a workitem holds what has to be there before it ends (PS3.4 Table CC.2.5-3)."""
+    """Whether a workitem holds all that it needs before it ends (PS3.4 Table CC.2.5-3)."""
     if state == "CANCELED":
         progress = found.get("ProcedureStepProgressInformationSequence") or [Dataset()]
         return "ProcedureStepDiscontinuationReasonCodeSequence" in progress[0]

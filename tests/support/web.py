@@ -54,7 +54,7 @@ class MemoryLedger:
         return known
 
     def requeue(self, *, exam_id: str) -> int:
-        """Send again what was refused of an exam; how many objects."""
+        """Send the refused objects of an exam again; their number."""
         refused = [owed for owed in self.deliveries(exam_id) if owed.state is DeliveryState.REFUSED]
         again = {"state": DeliveryState.PENDING, "renewals": 0, "commit_by": None}
         for owed in refused:
@@ -76,7 +76,7 @@ class MemoryLedger:
         return True
 
     def reading(self, exam_id: str, generation: int | None = None) -> Reading | None:
-        """What the models said in one generation, by default the newest that was read."""
+        """The models' answer to one generation, by default the newest that was read."""
         read = [reading for reading in self.readings if reading.exam_id == exam_id]
         fitting = [reading for reading in read if generation in {None, reading.generation}]
         return max(fitting, key=lambda reading: reading.generation, default=None)

@@ -84,7 +84,7 @@ def write_dicom(path: Path, pixels: NDArray[np.integer], *, spacing_mm: float | 
 
 
 def assert_seen(exam: CanonicalExam, view: int, *, masses: int) -> None:
-    """The mask and the boxes of a view lie on what is bright in its canonical image."""
+    """The mask and the boxes of a view lie on the bright pixels of its canonical image."""
     bright = exam.images[view] > 128
     mask = (exam.masks[view] & MASS) > 0
     assert (bright & mask).sum() > 0.8 * (bright | mask).sum()
@@ -117,5 +117,5 @@ def dicom() -> Callable[..., Path]:
 
 @pytest.fixture
 def seen() -> Callable[..., None]:
-    """How truth is compared with what can be seen."""
+    """Comparison of the truth with the pixels."""
     return assert_seen

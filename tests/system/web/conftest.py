@@ -76,7 +76,7 @@ def ledger(tmp_path: Path) -> MemoryLedger:
 class Site:
     """The pages, what they show, and a way to look at them."""
 
-    #: Of the pages.
+    #: Address of the pages.
     url: str
     #: Address of the exam's page.
     exam: str

@@ -98,7 +98,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore
     #: While clear, no answer is given.
     awake: Event = field(default_factory=Event)
     requests: list[Any] = field(default_factory=list)
-    #: What came beside each request.
+    #: Metadata that came beside each request.
     headers: list[dict[str, Any]] = field(default_factory=list)
     address: str = ""
 
@@ -163,7 +163,7 @@ def fake() -> Iterator[FakeTriton]:
         yield fake
 
 
-#: What a patch model gives for two candidates, as far as its contract has it.
+#: Answer of a patch model to two candidates, as far as its contract has it.
 SAID: dict[str, NDArray[Any]] = {
     "exam_id": text("exam"),
     "probability": np.stack([np.eye(SIDE, dtype=np.float32), np.zeros((SIDE, SIDE), np.float32)]),

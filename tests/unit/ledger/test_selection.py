@@ -1,4 +1,4 @@
-"""Lists of exams, and what was made of them."""
+"""Lists of exams and their outcomes."""
 
 from __future__ import annotations
 

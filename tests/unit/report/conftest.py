@@ -116,7 +116,7 @@ def finding(
 
 @dataclass(kw_only=True)
 class Desk:
-    """A spool with images and what is read in them."""
+    """A spool with images and their readings."""
 
     spool: Path
     folder: Path
@@ -137,7 +137,7 @@ class Desk:
         route: Route = Route.TRI,
         warnings: Sequence[str] = (),
     ) -> Dataset:
-        """Put an image into the spool and say what is read in it."""
+        """Put an image into the spool with its reading."""
         if isinstance(source, Path):
             dataset, path = dcmread(source, stop_before_pixels=True), str(source)
         else:
@@ -326,7 +326,7 @@ def run(*command: object) -> subprocess.CompletedProcess[str]:
 
 
 def complaints(path: Path) -> list[str]:
-    """What dciodvfy and, of a report, dsrdump have against a file."""
+    """Complaints of dciodvfy and, about a report, dsrdump."""
     found = [line for line in run(DCIODVFY, "-new", path).stderr.splitlines() if line.startswith(("Error", "Warning"))]
     if dcmread(path, stop_before_pixels=True).Modality == "SR":
         dumped = run(DSRDUMP, "+Pn", path)
@@ -344,7 +344,7 @@ def survives_xml(path: Path) -> bool:
 
 
 def judged(paths: Sequence[Path]) -> dict[Path, list[str]]:
-    """What PixelMed's validator finds in reports, the first line of each saying which root template it recognised.
+    """Findings of PixelMed's validator in reports, the first line of each saying which root template it recognised.
 
     One virtual machine for all of them: to load the templates takes it longer than to check a report.
     """

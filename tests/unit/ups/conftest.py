@@ -155,16 +155,16 @@ class Bench:
         assert reception.finish() == 0
 
     def settle(self) -> None:
-        """What the workflow does with exams that are due."""
+        """Take exams that are due, as the workflow does."""
         for waiting in self.ledger.unsettled():
             self.ledger.settle(waiting, judge(waiting.instances, forced=waiting.forced))
 
     def report(self) -> None:
-        """What the workflow does once an exam is read."""
+        """Go on once an exam is read, as the workflow does."""
         self.ledger.open_deliveries(EXAM, 1, results=[REPORT], destinations={"pacs": "pacs"})
 
     def deliver(self, state: DeliveryState = DeliveryState.DELIVERED) -> None:
-        """What the workflow does once results are sent."""
+        """Go on once results are sent, as the workflow does."""
         delivery = Delivery(exam_id=EXAM, generation=1, destination="pacs", result=REPORT, state=state)
         self.ledger.record_delivery(delivery)
 
@@ -174,7 +174,7 @@ class Bench:
 
     @property
     def state(self) -> str:
-        """Of the workitem on the worklist."""
+        """State of the workitem on the worklist."""
         return self.worklist.state(WORKITEM)
 
 

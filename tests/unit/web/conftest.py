@@ -110,7 +110,7 @@ def summary() -> ExamSummary:
     )
 
 
-#: What was made of the reading, by two output profiles.
+#: Objects made of the reading, by two output profiles.
 SEGMENTATION = ResultObject(
     kind=ResultKind.SEGMENTATION,
     sop_class_uid="1.2",

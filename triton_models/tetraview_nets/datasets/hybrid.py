@@ -2,8 +2,9 @@
 
 A phantom knows which objects are no masses; a patient's image shows how breasts look. A hybrid has the tissue of the
 patient and the truth of the phantom: a mass lies at the same distance from the nipple in both views of its breast, a
-decoy in one view alone, an island in both breasts. Objects are drawn as ``tetraview.phantom.shape`` draws them and added
-to the canonical image at a contrast to noise as real masses have it. Masses that were in the breast before stay as they are.
+decoy in one view alone, an island in both breasts. Objects are drawn as ``tetraview.phantom.shape`` draws them and
+added to the canonical image at a contrast to noise as real masses have it. Masses that were in the breast before stay
+as they are.
 """
 
 from __future__ import annotations

@@ -236,7 +236,7 @@ def _say_shards(say: Callable[[str], None], name: str, there: int, of: int) -> N
 
 
 def run(study: HeadStudy, *, workers: int, say: Callable[[str], None] = lambda _: None) -> None:
-    """Train every missing head, all variants of a seed before the next seed; then read the test exams that are missing."""
+    """Train every missing head, all variants of a seed before the next seed; then read the missing test exams."""
     for name, seed in each(partial(_train, study), _missing(study), workers=workers):
         say(f"{name}, seed {seed}")
     for test in study.tests:
