@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tetraview.domain.view import Route
-from tetraview_nets.calibration import NotCalibratable, Platt, fit, fit_routes, labelled, maps, prior_corrected
+from tetraview_nets.calibration import FittedPlatt, NotCalibratable, fit, fit_routes, labelled, maps, prior_corrected
 from tetraview_nets.metrics import ImageResult
 from tetraview_nets.studies.claims.reliability import MEASURES, ReliabilityRow, markdown, plot, reliability, write_csv
 
 MASS = (10.0, 10.0, 20.0, 20.0)
 AWAY = (50.0, 50.0, 60.0, 60.0)
-RISING = Platt(slope=0.5, intercept=-1.0, prevalence=0.2, detections=50, positives=10)
+RISING = FittedPlatt(slope=0.5, intercept=-1.0, prevalence=0.2, detections=50, positives=10)
 
 
 def image(patient: int, *found: tuple[float, tuple[float, ...]]) -> ImageResult:

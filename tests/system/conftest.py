@@ -28,7 +28,7 @@ BROWSER_FLAGS = (
 DETECTOR = "mommi_detector"
 POINTS = ("high_sensitivity", "balanced", "high_specificity")
 ROUTES = ("tri", "ipsi", "bi", "single")
-#: Thresholds of the tiny detector: each route has its own, the last none.
+#: Calibration of the tiny detector: each route has its own map, the last none.
 CALIBRATION = {
     route: {"slope": slope, "intercept": -1.0, "prevalence": 0.2, "detections": 50, "positives": 10}
     for route, slope in (("tri", 1.0), ("ipsi", 2.0), ("bi", 3.0))

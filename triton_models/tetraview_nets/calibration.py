@@ -18,6 +18,7 @@ from typing import Self
 
 import numpy as np
 
+from tetraview.domain.calibration import Platt
 from tetraview.domain.view import Route
 from tetraview_nets.metrics import Froc, ImageResult
 from tetraview_nets.metrics.arrays import Booleans, Floats, Integers
@@ -33,15 +34,9 @@ class NotCalibratable(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Platt:
-    """The map p = logistic(slope · logit(score) + intercept), valid at its prevalence."""
+class FittedPlatt(Platt):
+    """A map with the counts of its fit; its slope is above 0, so it keeps the order of scores."""
 
-    #: Rise of the log odds of a hit over the log odds of the score; above 0, so the map keeps the order of scores.
-    slope: float
-    #: Log odds of a hit at a score of a half.
-    intercept: float
-    #: Share of hits among the detections of the fit.
-    prevalence: float
     #: Detections of the fit.
     detections: int
     #: Detections of the fit that hit a mass.
@@ -86,7 +81,7 @@ def labelled(results: Sequence[ImageResult]) -> Labelled:
     )
 
 
-def fit(scores: Floats, labels: Booleans) -> Platt:
+def fit(scores: Floats, labels: Booleans) -> FittedPlatt:
     """Fit a map to detections.
 
     The labels are pulled towards a half as if one more detection of each kind had been seen (Platt 1999, section 2.2),
@@ -106,7 +101,7 @@ def fit(scores: Floats, labels: Booleans) -> Platt:
     line = logistic_line(log_odds(scores), targets)
     if line.slope <= 0:
         raise NotCalibratable(f"the {positives} hits among {detections} detections do not score higher than the misses")
-    return Platt(
+    return FittedPlatt(
         slope=line.slope,
         intercept=line.intercept,
         prevalence=positives / detections,
@@ -131,9 +126,9 @@ def _fitted(detections: Labelled) -> dict[str, float]:
         return {"prevalence": positives / max(1, count), "detections": count, "positives": positives}
 
 
-def maps(calibration: Calibration) -> dict[Route, Platt]:
+def maps(calibration: Calibration) -> dict[Route, FittedPlatt]:
     """The maps of stored data, for the routes that have one."""
-    return {Route(route): Platt.parse(stored) for route, stored in calibration.items() if "slope" in stored}
+    return {Route(route): FittedPlatt.parse(stored) for route, stored in calibration.items() if "slope" in stored}
 
 
 def fit_malignancy(scores: Floats, malignant: Booleans) -> Calibration:
@@ -147,10 +142,10 @@ def fit_malignancy(scores: Floats, malignant: Booleans) -> Calibration:
         return {}
 
 
-def malignancy_map(calibration: Calibration) -> Platt | None:
+def malignancy_map(calibration: Calibration) -> FittedPlatt | None:
     """The stored map from scores of masses to the probability of malignancy, if one could be fitted."""
     stored = calibration.get(MALIGNANCY)
-    return Platt.parse(stored) if stored else None
+    return FittedPlatt.parse(stored) if stored else None
 
 
 def prior_corrected(probability: Floats, *, from_prevalence: float, to_prevalence: float) -> Floats:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tetraview_nets.calibration import Platt
+from tetraview_nets.calibration import FittedPlatt
 from tetraview_nets.classifier.network import DenseNet
 from tetraview_nets.classifier.task import grade_all
 from tetraview_nets.learning.crops import detected
@@ -81,7 +81,7 @@ def read(network: DenseNet, lesions: LesionSet, *, device: torch.device) -> dict
     }
 
 
-def figures(heads: Mapping[str, Scored], lesions: LesionSet, *, platt: Platt | None) -> list[Figures]:
+def figures(heads: Mapping[str, Scored], lesions: LesionSet, *, platt: FittedPlatt | None) -> list[Figures]:
     """Every head's answer to every question.
 
     Args:
@@ -115,7 +115,7 @@ def _by_lesion(masses: Scored, labels: Sequence[str]) -> Scored:
     return Scored(scores=means, malignant=masses.malignant[first], patients=masses.patients[first])
 
 
-def _figures(scored: Scored, *, head: str, question: Question, platt: Platt | None) -> Figures:
+def _figures(scored: Scored, *, head: str, question: Question, platt: FittedPlatt | None) -> Figures:
     _, index = np.unique(scored.patients, return_inverse=True)
     weights = patient_weights(int(index.max()) + 1)[:, index]
     low, high = interval(np.array([auc(scored.scores, scored.malignant, each) for each in weights]))

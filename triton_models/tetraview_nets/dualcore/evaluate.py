@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tetraview_nets.calibration import Platt
+from tetraview_nets.calibration import FittedPlatt
 from tetraview_nets.classifier import evaluate as ranking
 from tetraview_nets.dualcore.network import THRESHOLD, DualCoreNet
 from tetraview_nets.dualcore.published import ANCHORS, CAVEATS, PAPER, Anchor
@@ -40,7 +40,7 @@ class Figure:
     high: float = float("nan")
 
 
-def figures(network: DualCoreNet, lesions: LesionSet, *, graded: LesionSet, platt: Platt | None) -> list[Figure]:
+def figures(network: DualCoreNet, lesions: LesionSet, *, graded: LesionSet, platt: FittedPlatt | None) -> list[Figure]:
     """Dice of masses in both kinds of boxes, and how malignancy ranks in detected ones.
 
     Args:
@@ -68,7 +68,7 @@ def _outlines(network: DualCoreNet, masses: LesionSet, *, detected: bool) -> lis
     ]
 
 
-def _ranks(network: DualCoreNet, lesions: LesionSet, *, platt: Platt | None) -> list[Figure]:
+def _ranks(network: DualCoreNet, lesions: LesionSet, *, platt: FittedPlatt | None) -> list[Figure]:
     """Area under the ROC curve, and for masses how far calibrated malignancy holds."""
     patches = pairs(lesions, network.preset.patch, detected=True)[0]
     scored = ranking.Scored(

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tetraview.domain.view import Route
-from tetraview_nets.calibration import Platt, labelled, maps
+from tetraview_nets.calibration import FittedPlatt, labelled, maps
 from tetraview_nets.metrics import (
     RESAMPLES,
     ImageResult,
@@ -70,7 +70,9 @@ def reliability(
     return [row for route, found in results.items() for row in _rows(route, found, fitted.get(route), resamples)]
 
 
-def _rows(route: Route, found: Sequence[ImageResult], platt: Platt | None, resamples: int) -> list[ReliabilityRow]:
+def _rows(
+    route: Route, found: Sequence[ImageResult], platt: FittedPlatt | None, resamples: int
+) -> list[ReliabilityRow]:
     detections = labelled(found)
     patients = len({result.patient for result in found})
     weights = patient_weights(patients, resamples=resamples)[:, detections.patients]
@@ -159,7 +161,7 @@ def plot(path: Path, results: Mapping[Route, Sequence[ImageResult]], calibration
     figure.savefig(path, dpi=120, format="png", metadata={"Software": None})
 
 
-def _panel(axes: Axes, route: Route, found: Sequence[ImageResult], platt: Platt | None) -> None:
+def _panel(axes: Axes, route: Route, found: Sequence[ImageResult], platt: FittedPlatt | None) -> None:
     detections = labelled(found)
     stages = {"score": detections.scores} | ({"calibrated": platt.apply(detections.scores)} if platt else {})
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
