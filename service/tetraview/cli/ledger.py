@@ -32,13 +32,14 @@ def open_ledger(settings: Settings, config: Path | None, *, may_be_new: bool = F
     from tetraview.ledger.database import ledger_engine
     from tetraview.storage.folders import Folders
 
-    if not settings.postgresql_url and not Folders(data=settings.data_dir).ledger.exists():
+    folders = Folders(data=settings.data_dir)
+    if not settings.postgresql_url and not folders.ledger.exists():
         named = f"settings file {config}" if config else "no settings file: name it by --config or TETRAVIEW_CONFIG"
         missing = f"no ledger in data_dir {settings.data_dir} ({named})"
         if not may_be_new:
             raise SettingsInvalid(f"{missing}: the service has not run with these settings")
         errors.print(f"{missing}: a new one is made", style="yellow")
-        Folders(data=settings.data_dir).make()
+        folders.make()
     engine = ledger_engine(settings)
     try:
         yield Ledger(engine, clock=utc_now)

@@ -337,12 +337,12 @@ def config(
     ] = None,
 ) -> None:
     """Print every setting with its present value and meaning, as a TOML file."""
-    from tetraview.delivery import receiver_of
-    from tetraview.wire.resolve import addresses_of
-
     if starter is None:
         sys.stdout.write(settings_text(load_settings(config)))
         return
+    from tetraview.delivery import receiver_of
+    from tetraview.wire.resolve import addresses_of
+
     pacs = receiver_of(starter)
     addresses = calls_from or addresses_of(pacs.host)
     if not addresses:

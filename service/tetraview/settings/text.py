@@ -31,8 +31,6 @@ port = {port}
 """
 #: Settings that are lists of sections.
 _LISTS = frozenset({"destinations", "outputs", "profiles", "senders"})
-
-
 #: The text between user and host of a URL.
 _PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
 
