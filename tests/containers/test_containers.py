@@ -22,6 +22,8 @@ from tetraview.phantom import DEMO_SEED, RECIPES, generate
 from tetraview.phantom.dicom import write_exam
 from tetraview.settings import Destination
 
+#: Building and saving images takes as long as the disk does.
+pytestmark = pytest.mark.timeout(3600)
 MEBIBYTE = 1 << 20
 SERVICES = ("orthanc", "triton", "postgres", "tetraview", "tetraview-worker")
 

@@ -29,7 +29,7 @@ from tetraview.phantom import RECIPES, generate
 from tetraview.phantom.dicom import write_exam
 from tetraview.tools.demo.pacs import Pacs
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.system
 
 #: Values that Grafana would put in place of its variables.
 VARIABLES = {"$__rate_interval": "5m", "$job": ".*"}

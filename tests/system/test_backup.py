@@ -11,7 +11,7 @@ import pytest
 
 from tetraview.domain.exam import ExamState
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.system
 
 
 def test_an_exam_of_the_backup_is_read_where_it_is_restored(

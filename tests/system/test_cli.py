@@ -26,7 +26,7 @@ from tetraview.inference import PatchModel
 from tetraview.inference.server import model_repository
 from tetraview.settings import Triton
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.system
 
 
 def tetraview(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -23,7 +23,7 @@ from tetraview.settings import ClassifierName, DetectorName, Report, SegmenterNa
 from tetraview.tools.files import find_exams
 from tetraview.tools.offline import OfflineResult, read_to_folder
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.system
 
 DETECTORS: tuple[DetectorName, ...] = ("mommi_detector", "yolo_msp_detector")
 SEGMENTERS: tuple[SegmenterName, ...] = ("unetpp_segmenter", "crunet_segmenter", "dualcore", "rescunet", "none")

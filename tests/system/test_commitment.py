@@ -37,7 +37,6 @@ from tetraview.workflow.outbox import Outbox
 
 pytestmark = [
     pytest.mark.system,
-    pytest.mark.timeout(600),
     # pynetdicom leaves a socket that was never connected to the garbage collector, which closes it at once.
     pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"),
 ]

@@ -25,7 +25,7 @@ from tetraview.tools.files import find_exams
 from tetraview.tools.offline import read_to_folder
 from tetraview.web.pages import exam_page
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.system
 
 REPORT = Report(emit_probability=True)
 OUTPUT = replace(OUTPUTS["ohif"], emit_probability=True)

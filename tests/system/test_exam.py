@@ -17,7 +17,7 @@ from pydicom import Dataset, dcmread
 from tetraview.domain.exam import ExamState
 from tetraview.domain.view import View
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.system
 
 DCIODVFY = Path("/usr/bin/dciodvfy")
 #: dsrdump's remarks on checks it does not make.

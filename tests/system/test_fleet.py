@@ -11,7 +11,7 @@ from tests.support.fleet import running_fleet, tally
 
 from tetraview.tools.load import read_exam, send_exam
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.system
 
 
 def test_what_one_had_begun_another_finishes(

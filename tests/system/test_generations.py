@@ -12,7 +12,7 @@ from pydicom import dcmread
 
 from tetraview.domain.exam import ExamState, Remark
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.system
 
 
 def read_now(service: Any) -> None:

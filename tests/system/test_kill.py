@@ -9,7 +9,7 @@ import pytest
 
 from tetraview.domain.exam import ExamState
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.system
 
 #: Points at which the service of one exam dies, in turn; neighbours are apart, so that each restart has work to do.
 WAYS = [

@@ -9,7 +9,7 @@ import pytest
 
 from tetraview.domain.exam import ExamState
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.system
 
 
 def test_an_exam_is_read_on_postgresql(service: Any, orthanc: Any, postgresql: str, phantom_exam: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.system
 
 MAMMOGRAM = "1.2.840.10008.5.1.4.1.1.1.2"
 

@@ -15,7 +15,7 @@ from tetraview.errors import ModelMismatch
 from tetraview.roles import open_models
 from tetraview.settings import Profile, Settings, Triton
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.system
 
 TITLES = ("TETRAVIEW", "TETRA_B")
 #: Exams sent to TETRA_B get findings without a grade.

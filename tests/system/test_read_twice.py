@@ -19,7 +19,7 @@ from tetraview.domain.exam import Exam
 from tetraview.domain.output import OUTPUTS
 from tetraview.tools.files import find_exams
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.system
 
 #: Reads a pickled exam as the service does after it settled, for every built-in output and one of all kinds.
 READ = """

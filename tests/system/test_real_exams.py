@@ -13,7 +13,7 @@ import pytest
 
 from tetraview.findings.size import MAX_LONG_AXIS_MM
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.system
 
 BENCH = Path(__file__).parents[1] / "bench" / "real_exams.py"
 

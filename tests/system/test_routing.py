@@ -18,7 +18,7 @@ from tests.support.servers import PATIENCE_SECONDS, eventually
 from tetraview.domain.exam import ExamState
 from tetraview.tools.demo.pacs import Pacs, free_port
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.system
 
 RECIPE = Path(__file__).parents[2] / "deploy" / "routing"
 

@@ -16,7 +16,7 @@ from tetraview.roles import open_models, open_reader
 from tetraview.settings import Settings, Triton
 from tetraview.tools.files import find_exams
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.system
 #: Directions of rows and columns of an upright CC and MLO image of a left breast, and the breast's mirror image.
 UPRIGHT = {"L-CC": ("A", "R"), "L-MLO": ("A", "FR"), "R-CC": ("A", "L"), "R-MLO": ("A", "FL")}
 

@@ -13,7 +13,7 @@ from tests.support.servers import eventually
 
 from tetraview.domain.exam import ExamState
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.system
 
 CANARY = "ZZCANARY^JANE"
 

@@ -16,7 +16,7 @@ from tests.support.ups_server import UpsServer, image_input, running_ups_server,
 
 from tetraview.domain.exam import ExamState
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.system
 
 UID = "2.25.424242"
 

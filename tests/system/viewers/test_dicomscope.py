@@ -20,7 +20,7 @@ from tetraview.phantom import RECIPES
 from tetraview.report import write_report
 from tetraview.tools.probe import exam as probe
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.system
 
 JAR, SETTINGS = Path("/usr/share/java/DICOMscope.jar"), Path("/etc/dcmtk/DICOMscope.cfg")
 LIBRARIES = "/usr/lib/x86_64-linux-gnu/jni"

@@ -33,7 +33,7 @@ from tetraview.report import write_report
 from tetraview.tools.demo.pacs import Pacs
 from tetraview.tools.files import find_exams
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).parents[3]
 OHIF, NGINX = ROOT / ".viewers" / "ohif-3.13.2", Path("/usr/sbin/nginx")
