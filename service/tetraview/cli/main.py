@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.progress import track
 
+from tetraview import __version__
 from tetraview.cli.find import find
 from tetraview.cli.jobs import jobs, requeue
 from tetraview.cli.phantom import load, phantom
@@ -33,6 +34,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(senders_app, name="senders")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        console.print(f"tetraview {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """The options of no command."""
+
 
 DicomPaths = Annotated[list[Path], typer.Argument(help="DICOM files, or folders of them.")]
 Studies = Annotated[list[str] | None, typer.Option("--study", help="Study Instance UID; may be repeated.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,9 @@ def test_a_host_that_nobody_knows_is_named(tmp_path: Path) -> None:
     """An unknown name is refused with the way out."""
     with pytest.raises(SettingsInvalid, match=r"no host is called pacs\.invalid: .*--calls-from"):
         starter(tmp_path, "PACS@pacs.invalid:104")
+
+
+def test_the_version_is_printed() -> None:
+    """A script that installs or takes back a release can ask which one runs."""
+    ran = CliRunner().invoke(app, ["--version"])
+    assert (ran.exit_code, ran.output) == (0, f"tetraview {version('tetraview')}\n")
