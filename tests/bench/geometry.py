@@ -93,12 +93,8 @@ class BrightnessSegmenter:
 
 
 def _covered(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much of each pixel the mass covers: the mass is brightest, and other pixels that are not dark are tissue."""
-    mass = image.max()
-    between = image[(image > 0.1 * mass) & (image < 0.9 * mass)]
-    # Tissue that is even to the last pixel is the darkest grey of the breast, which becomes 0.
-    tissue = np.median(between) if between.size else 0.0
-    return np.clip((image - tissue) / (mass - tissue), 0.0, 1.0)
+    """How much of each pixel the mass covers: even tissue is the darkest grey of the breast, which becomes 0."""
+    return np.clip(image / image.max(), 0.0, 1.0)
 
 
 def _detection(covered: NDArray[np.float32]) -> Detection:
