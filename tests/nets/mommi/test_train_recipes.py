@@ -23,9 +23,9 @@ from tetraview_nets.mommi.stacking import exam_candidates, fit_scorer
 from tetraview_nets.mommi.storage import load
 from tetraview_nets.mommi.task import STREAMS, TASKS, FusionTask, TaskSet, WindowTask
 from tetraview_nets.mommi.training import Training, begin
-from tetraview_nets.plain.network import PlainNet
-from tetraview_nets.plain.presets import PRESETS as PLAIN_PRESETS
 from tetraview_nets.weights import WeightsCard, save
+from tetraview_nets.yolo_msp.network import YoloMsp
+from tetraview_nets.yolo_msp.presets import PRESETS as YOLO_PRESETS
 
 CPU = torch.device("cpu")
 
@@ -91,20 +91,22 @@ def test_windows_train_weights_that_read_whole_views(exams: list[CanonicalExam])
     IpsiDualNet(PRESETS["tiny"]).load_state_dict(task.network.state_dict())
 
 
-def test_the_light_backbone_begins_as_that_of_the_plain_network(tmp_path: Path) -> None:
-    """Weights of the plain network become the backbone's and nothing else; other stages have no use for them."""
-    path, preset = tmp_path / "plain.safetensors", replace(PRESETS["light"], height=128, width=64)
-    plain = PlainNet(PLAIN_PRESETS["slim"])
-    save(path, plain, WeightsCard(name="plain", version="0", preset="slim", generator_version="0"))
+def test_the_light_backbone_begins_as_that_of_yolo(tmp_path: Path) -> None:
+    """Weights of YOLOv3 become the backbone's and nothing else; other stages and other sizes have no use for them."""
+    path, preset = tmp_path / "yolo.safetensors", replace(PRESETS["light"], height=128, width=64)
+    yolo = YoloMsp(YOLO_PRESETS["fine"])
+    save(path, yolo, WeightsCard(name="yolo_msp", version="0", preset="fine", generator_version="0"))
     network = IpsiDualNet(preset)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     begin(network, Stage.IPSI, path)
-    stem = plain.state_dict()["stem.0.weight"].half().float()
+    stem = yolo.state_dict()["yolo.backbone.stem.0.weight"].half().float()
     assert torch.equal(network.state_dict()["backbone.stem.0.weight"], stem)
     others = [name for name in before if not name.startswith("backbone.")]
     assert all(torch.equal(before[name], network.state_dict()[name]) for name in others)
-    with pytest.raises(ValueError, match="holds weights of plain and none for the bi stage"):
+    with pytest.raises(ValueError, match="holds weights of yolo_msp and none for the bi stage"):
         begin(network, Stage.BI, path)
+    with pytest.raises(ValueError, match="holds the ipsi stage of yolo_msp in other sizes"):
+        begin(IpsiDualNet(PRESETS["slim"]), Stage.IPSI, path)
 
 
 def test_a_process_draws_its_own_part_of_a_batch(exams: list[CanonicalExam]) -> None:

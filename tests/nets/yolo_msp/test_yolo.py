@@ -23,7 +23,6 @@ from tetraview_nets.weights import WeightsCard, WeightsInvalid, save
 from tetraview_nets.yolo_msp import storage
 from tetraview_nets.yolo_msp.anchors import k_means, mean_iou, shape_iou
 from tetraview_nets.yolo_msp.cells import Lattice, decode, flatten
-from tetraview_nets.yolo_msp.darknet import YoloV3
 from tetraview_nets.yolo_msp.loss import targets, yolo_loss
 from tetraview_nets.yolo_msp.network import YoloMsp, resized
 from tetraview_nets.yolo_msp.presets import PRESETS, STRIDE, TINY
@@ -32,6 +31,7 @@ from tetraview_nets.yolo_msp.rules import AllSizes, OneSize
 from tetraview_nets.yolo_msp.task import Material, YoloTask
 from tetraview_nets.yolo_msp.training import with_nipple
 from tetraview_nets.yolo_msp.windows import WindowShape, draw_window
+from tetraview_nets.yolo_msp.yolo import YoloV3
 
 #: Nine anchors from 8 to 72 pixels.
 ANCHORS = tuple((8.0 * i, 8.0 * i) for i in range(1, 10))

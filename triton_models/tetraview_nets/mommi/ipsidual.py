@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tetraview_nets.blocks.darknet import Darknet, DarknetShape
 from tetraview_nets.blocks.hrnet import HRNet, concatenate, mix, rare
-from tetraview_nets.blocks.resnet import ResNet, ResNetShape
 from tetraview_nets.boxes import clip, decode, iou_matrix, nms
 from tetraview_nets.losses import diou, focal
 from tetraview_nets.mommi.presets import MommiPreset
@@ -220,7 +220,7 @@ class IpsiDualNet(nn.Module):
         super().__init__()
         self.preset = preset
         shape = preset.backbone
-        self.backbone = ResNet(shape) if isinstance(shape, ResNetShape) else HRNet(shape)
+        self.backbone = Darknet(shape) if isinstance(shape, DarknetShape) else HRNet(shape)
         self.pyramid = Pyramid(preset.backbone.concatenated, preset.pyramid)
         self.proposals = ProposalNet(preset)
         self.head = RoIHead(preset)

@@ -35,6 +35,8 @@ from tetraview_nets.weights import WeightsCard, save
 #: The part of MommiNet-v2 that each stage trains.
 PLACES = MappingProxyType({**{stage: str(stage) for stage in Stage}, Stage.RELATION: "ipsi.head"})
 MODEL, VERSION = "mommi", "0.4.0"
+#: Where the backbone lies in weights of YOLOv3.
+YOLO_BACKBONE = "yolo.backbone."
 #: The operating point whose marks teach how to link, that of the service by default: the lower the scores, the fewer
 #: pairs are one mass, and probabilities hold where they were fitted.
 USUAL_POINT = "balanced"
@@ -56,8 +58,7 @@ class Training:
     workers: Workers = ALONE
     #: Exams to learn from in place of the recipe's phantoms.
     material: ExamMaterial | None = None
-    #: Weights that every stage begins with; the ipsilateral backbone alone may begin as
-    #: that of the plain network.
+    #: Weights that every stage begins with; the ipsilateral backbone alone may begin as that of YOLOv3.
     init: Path | None = None
 
     def exams(self, split: Split, count: int) -> ExamSet:
@@ -265,24 +266,26 @@ def _of_stage(exams: Sequence[CanonicalExam], stage: Stage) -> list[CanonicalExa
 
 
 def begin(network: nn.Module, stage: Stage, path: Path) -> None:
-    """Give the network of a stage the weights of its part in a file, or its backbone those of a network that is one.
+    """Give the network of a stage the weights of its part in a file, or its backbone that of YOLOv3.
 
     Raises:
         WeightsInvalid: the file is not usable.
-        ValueError: the file holds no weights for the stage.
+        ValueError: the file holds no weights for the stage, or weights of other sizes.
     """
     tensors, card = weights.read(path)
+    places = {f"{PLACES[stage]}.": network}
     if stage is Stage.IPSI:
-        backbone = network.get_submodule("backbone")
-        own = backbone.state_dict().keys()
-        if own <= tensors.keys():
-            backbone.load_state_dict({name: tensors[name] for name in own})
-            return
-    place = f"{PLACES[stage]}."
-    part = {name.removeprefix(place): each for name, each in tensors.items() if name.startswith(place)}
-    if not part:
-        raise ValueError(f"{path} holds weights of {card.name} and none for the {stage} stage of {MODEL}")
-    network.load_state_dict(part)
+        places[YOLO_BACKBONE] = network.get_submodule("backbone")
+    for place, part in places.items():
+        given = {name.removeprefix(place): each for name, each in tensors.items() if name.startswith(place)}
+        if not given:
+            continue
+        try:
+            part.load_state_dict(given)
+        except RuntimeError as error:
+            raise ValueError(f"{path} holds the {stage} stage of {card.name} in other sizes: {error}") from None
+        return
+    raise ValueError(f"{path} holds weights of {card.name} and none for the {stage} stage of {MODEL}")
 
 
 def _summary(recipe: TrainingRecipe) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tetraview_nets.boxes import MAX_LOG_SCALE
-from tetraview_nets.yolo_msp.darknet import ANCHORS_PER_HEAD, FIGURES, STRIDES
+from tetraview_nets.yolo_msp.yolo import ANCHORS_PER_HEAD, FIGURES, STRIDES
 
 Sides = tuple[tuple[float, float], ...]
 

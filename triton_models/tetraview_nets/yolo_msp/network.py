@@ -26,9 +26,9 @@ from tetraview_nets.boxes import clip, nms
 from tetraview_nets.linking import linked
 from tetraview_nets.system import MAX_DETECTIONS, ViewInput, ViewOutput
 from tetraview_nets.yolo_msp.cells import Lattice, decode, flatten
-from tetraview_nets.yolo_msp.darknet import ANCHORS_PER_HEAD, YoloV3
 from tetraview_nets.yolo_msp.msp import Candidates, Component, Raster, components
 from tetraview_nets.yolo_msp.presets import YoloPreset
+from tetraview_nets.yolo_msp.yolo import ANCHORS_PER_HEAD, YoloV3
 
 #: A box that overlaps a better one of the same size by more than this is dropped.
 SUPPRESSED_IOU = 0.45

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tetraview.domain.frame import Frame
+from tetraview_nets.blocks.darknet import DarknetShape
 from tetraview_nets.blocks.hrnet import HRNetShape
 from tetraview_nets.blocks.nipple import BACKBONE as NIPPLE_BACKBONE
 
@@ -46,10 +47,7 @@ class YoloPreset:
     name: str
     #: Canonical pixels that views come in.
     frame: Frame
-    #: Channels of the first convolution; each of the five strided ones doubles them.
-    width: int
-    #: Residual blocks after each strided convolution.
-    blocks: tuple[int, int, int, int, int]
+    backbone: DarknetShape
     #: Widths of the inputs of multi-scale prediction, pixels; heights are twice as much.
     sizes: tuple[int, ...]
     #: Width of the input in whose pixels anchors are fixed; plain YOLOv3 reads at this size.
@@ -79,15 +77,13 @@ class YoloPreset:
         return range(min(self.sizes), max(self.sizes) + 1, STRIDE)
 
 
-PAPER_BLOCKS = (1, 2, 8, 8, 4)
 SLIM_BLOCKS = (1, 1, 2, 2, 1)
 
 # The paper resizes images of 2048x1024 pixels; nothing finer than the largest of its five inputs is ever read.
 PAPER = YoloPreset(
     name="paper",
     frame=Frame(height=960, width=480, spacing_mm=0.25),
-    width=32,
-    blocks=PAPER_BLOCKS,
+    backbone=DarknetShape(width=32, blocks=(1, 2, 8, 8, 4)),
     sizes=(160, 256, 320, 416, 480),
     reference=320,
     window=960,
@@ -102,8 +98,7 @@ PAPER = YoloPreset(
 SLIM = YoloPreset(
     name="slim",
     frame=Frame(height=512, width=256, spacing_mm=0.45),
-    width=8,
-    blocks=SLIM_BLOCKS,
+    backbone=DarknetShape(width=8, blocks=SLIM_BLOCKS),
     sizes=(64, 96, 128, 160, 192),
     reference=128,
     window=128,
@@ -117,8 +112,7 @@ SLIM = YoloPreset(
 FINE = YoloPreset(
     name="fine",
     frame=Frame(height=512, width=256, spacing_mm=0.45),
-    width=8,
-    blocks=SLIM_BLOCKS,
+    backbone=DarknetShape(width=8, blocks=SLIM_BLOCKS),
     sizes=(128, 160, 192, 224, 256),
     reference=192,
     window=192,
@@ -131,8 +125,7 @@ FINE = YoloPreset(
 TINY = YoloPreset(
     name="tiny",
     frame=Frame(height=256, width=128, spacing_mm=0.9),
-    width=4,
-    blocks=SLIM_BLOCKS,
+    backbone=DarknetShape(width=4, blocks=SLIM_BLOCKS),
     sizes=(32, 64),
     reference=64,
     window=64,

@@ -7,9 +7,9 @@ from itertools import pairwise
 from tetraview_nets.blocks.nipple import STRIDE
 from tetraview_nets.mommi.presets import MommiPreset
 from tetraview_nets.studies.diagrams.drawing import Arrow, Block, Diagram, Tone, chain
-from tetraview_nets.yolo_msp.darknet import ANCHORS_PER_HEAD, FIGURES
-from tetraview_nets.yolo_msp.darknet import STRIDES as YOLO_STRIDES
 from tetraview_nets.yolo_msp.presets import YoloPreset
+from tetraview_nets.yolo_msp.yolo import ANCHORS_PER_HEAD, FIGURES
+from tetraview_nets.yolo_msp.yolo import STRIDES as YOLO_STRIDES
 
 
 def mommi(preset: MommiPreset) -> Diagram:
@@ -118,12 +118,12 @@ def yolo_msp(preset: YoloPreset) -> Diagram:
 
 def _darknet(preset: YoloPreset) -> tuple[dict[str, Block], dict[str, Block], dict[str, Block]]:
     """Stages of the backbone, finest first; necks and heads, coarsest first."""
-    width, rise = preset.width, 8.0
+    width, rise = preset.backbone.width, 8.0
     stages = {"stem": Block(at=(29, 3), text=f"3×3 convolution\n{width} channels", size=(16, 4.6))}
-    for i, count in enumerate(preset.blocks):
+    for i, count in enumerate(preset.backbone.blocks):
         text = f"÷{2 << i}, {count} residual\n{width << i + 1} channels"
         stages[f"stage {i}"] = Block(at=(29, 3 + rise * (i + 1)), text=text, size=(16, 4.6))
-    places = [(i, stride, 3 + rise * (len(preset.blocks) - i)) for i, stride in enumerate(YOLO_STRIDES)]
+    places = [(i, stride, 3 + rise * (len(preset.backbone.blocks) - i)) for i, stride in enumerate(YOLO_STRIDES)]
     necks = {
         f"neck {i}": Block(at=(48, y), text=f"5 convolutions\n{16 * width >> i} channels", tone=Tone.JOIN)
         for i, _, y in places

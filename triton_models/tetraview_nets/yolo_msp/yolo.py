@@ -1,8 +1,8 @@
 """YOLOv3 on Darknet-53 (Redmon and Farhadi, "YOLOv3: An Incremental Improvement", 2018).
 
-Five strided convolutions, each followed by residual blocks of a halving 1x1 and a 3x3 convolution; heads at strides 32,
-16 and 8, the finer ones on upsampled features of the coarser joined with those of the backbone. Each cell of a head
-predicts, for three anchors, four coordinates, objectness and one score a class. Written from the paper.
+Heads at strides 32, 16 and 8, the finer ones on upsampled features of the coarser joined with those of the backbone.
+Each cell of a head predicts, for three anchors, four coordinates, objectness and one score a class. Written from the
+paper.
 
 Deviations: one grey input channel, one class (mass), nothing is pretrained.
 """
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tetraview_nets.blocks.darknet import Darknet, convolution
 from tetraview_nets.yolo_msp.presets import YoloPreset
 
 #: Strides of the three heads, in the order they answer.
@@ -22,54 +23,8 @@ STRIDES = (32, 16, 8)
 ANCHORS_PER_HEAD = 3
 #: tx, ty, tw, th, objectness, mass.
 FIGURES = 6
-LEAK = 0.1
 #: How often an untrained cell believes in an object.
 PRIOR = 0.01
-
-
-def convolution(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """Convolution without bias, batch normalisation, leaky ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.LeakyReLU(LEAK, inplace=True),
-    )
-
-
-class Residual(nn.Module):
-    """1x1 to half the channels and 3x3 back, around an identity."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(convolution(channels, channels // 2, kernel=1), convolution(channels // 2, channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Same shape out as in, [B, C, h, w]."""
-        added: Tensor = self.body(x)
-        return x + added
-
-
-class Darknet(nn.Module):
-    """The backbone."""
-
-    def __init__(self, width: int, blocks: tuple[int, ...]) -> None:
-        super().__init__()
-        self.stem = convolution(1, width)
-        self.stages = nn.ModuleList(
-            nn.Sequential(
-                convolution(width << i, width << i + 1, stride=2), *(Residual(width << i + 1) for _ in range(count))
-            )
-            for i, count in enumerate(blocks)
-        )
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Features [B, 32W, H/32, ·], [B, 16W, H/16, ·] and [B, 8W, H/8, ·] of images [B, 1, H, ·]."""
-        x = self.stem(images)
-        features = []
-        for stage in self.stages:
-            x = stage(x)
-            features.append(x)
-        return features[-1], features[-2], features[-3]
 
 
 class Neck(nn.Module):
@@ -113,8 +68,8 @@ class YoloV3(nn.Module):
 
     def __init__(self, preset: YoloPreset) -> None:
         super().__init__()
-        self.backbone = Darknet(preset.width, preset.blocks)
-        deep = 16 * preset.width
+        self.backbone = Darknet(preset.backbone)
+        deep = 16 * preset.backbone.width
         # Inputs of a finer neck: half a neck's channels, upsampled, and the backbone's.
         inputs = 2 * deep, deep // 2 + deep, deep // 4 + deep // 2
         self.necks = nn.ModuleList(Neck(count, deep >> i) for i, count in enumerate(inputs))
@@ -130,7 +85,7 @@ class YoloV3(nn.Module):
         Returns:
             Raw figures [B, 18, H/32, W/32], [B, 18, H/16, W/16] and [B, 18, H/8, W/8].
         """
-        coarse, middle, fine = self.backbone(images)
+        _, fine, middle, coarse = self.backbone(images)
         x = self.necks[0](coarse)
         first = self.heads[0](x)
         x = self.necks[1](torch.cat([self._up(0, x), middle], dim=1))
