@@ -142,6 +142,18 @@ class Breast:
         return a, x, reach * (0.80 * out * math.sin(turn) + 0.10)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Disc:
+    """The body of the gland, a cone behind the nipple, alike in both breasts."""
+
+    #: How far back it reaches, share of the breast's depth; the tissue behind it is fat.
+    reach: float
+    #: Its half width over that of the breast.
+    width: float
+    #: How far its axis leans to the axilla, as a slope.
+    tail: float
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Anatomy:
     """Anatomy from which the four views of a patient are made."""
@@ -152,6 +164,7 @@ class Anatomy:
     dense_fraction: float
     breasts: dict[Laterality, Breast]
     projections: dict[View, Projection]
+    disc: Disc
     #: float [n, 6] of each breast: place (a, x, z) and semi-axes of glandular ellipsoids, millimetres.
     glands: dict[Laterality, NDArray[np.float64]]
 
@@ -176,6 +189,7 @@ def sample_anatomy(seed: int) -> Anatomy:
         dense_fraction=_DENSE_FRACTIONS[category] * rng.uniform(0.8, 1.2),
         breasts=breasts,
         projections=views,
+        disc=_disc(seed),
         glands={side: _jittered(rng, glands) for side in Laterality},
     )
 
@@ -229,6 +243,11 @@ def _apex_rise(seed: int, view: View) -> float:
     if view.position is ViewPosition.CC:
         return rng.normal(0, _CC_RISE_SD_MM)
     return MOST_RISE_MM * math.sqrt(rng.uniform())
+
+
+def _disc(seed: int) -> Disc:
+    rng = random_stream(seed, Stream.GLAND)
+    return Disc(reach=rng.uniform(0.7, 1.0), width=rng.uniform(0.55, 0.9), tail=rng.uniform(0.05, 0.2))
 
 
 def _glands(rng: np.random.Generator, breast: Breast) -> NDArray[np.float64]:

@@ -18,6 +18,9 @@ AREA_LIMITS_MM2: Final = (15.0, 3689.0)
 CNR_LIMITS: Final = (0.8, 2.5)
 #: How much more contrast the most suspicious object has than the least.
 CNR_GAIN: Final = 0.3
+#: A large object is left out where it finds no room, and masses are placed first. Objects that mimic masses are drawn
+#: larger by this much in area, so that the visible sizes do not tell them apart.
+MIMIC_AREA: Final = 1.11
 _GRADE_CUTS = (0.15, 0.35, 0.5, 0.65, 0.8, 0.93)
 _READER_SLIP = 0.25
 _FIRST_BIOPSY_GRADE = GRADES.index("4A")
@@ -77,6 +80,7 @@ def sample_appearance(rng: np.random.Generator, *, recipe: PhantomRecipe, depth_
 
 def sample_benign_appearance(rng: np.random.Generator, *, recipe: PhantomRecipe, depth_mm: float) -> Appearance:
     """The looks of an object that is no mass: it looks like a benign mass, so looks alone cannot tell them apart."""
+    recipe = replace(recipe, area_median_mm2=MIMIC_AREA * recipe.area_median_mm2)
     while True:
         appearance = sample_appearance(rng, recipe=recipe, depth_mm=depth_mm)
         if rng.uniform() >= MALIGNANT_SHARE[grade(appearance.suspicion)]:

@@ -13,14 +13,25 @@ from tetraview.domain.view import Laterality, View
 from tetraview.phantom.anatomy import Floats, Projection
 from tetraview.phantom.recipe import TRAIN_SEEDS, VALIDATION_SEEDS, PhantomRecipe, Stream, random_stream
 from tetraview.phantom.shape import Drawing
+from tetraview.phantom.strands import strands
 from tetraview.phantom.tissue import DENSE_PER_MM, FAT_PER_MM, GRID_MM, Tissue, fine_texture, skin_depth
+from tetraview.phantom.tone import (
+    DIGITAL_BRIGHT,
+    DIGITAL_DARK,
+    FILM_BRIGHT,
+    FILM_DARK,
+    MOST_TURN,
+    Tone,
+    toned,
+)
 
 _REFERENCE_PIXEL_MM = 0.28
 _SD_FLOOR = 0.025
 _LEAST_SHARE = 0.35
 _MONOCHROME1_SHARE = 0.005
 _MARKER_MM = 9.0
-_FULLY_COMPRESSED = 0.9
+#: Share of the full thickness 6 mm from the edge of a breast; thicker parts have the greys of its tone.
+_INNER = 0.7
 #: Least log attenuation between fat and dense tissue, so that a fatty breast does not look dense.
 _LEAST_WIDTH = 0.45
 
@@ -36,19 +47,18 @@ class Style:
     blur_px: float
     #: Share of the thickness fall-off at the skin that equalisation leaves.
     rim: float
-    #: Steepness of the sigmoid look-up table.
-    gain: float
-    #: Exponent applied after the sigmoid.
-    gamma: float
+    #: The greys its images have.
+    tone: Tone
     #: Stored value of air, share of full scale.
     air: float
 
 
-#: The last style is kept from training and validation seeds.
+#: Two digital detectors and two films; the last style is kept from training and validation seeds.
 STYLES = (
-    Style(name="auster", quanta=4000, blur_px=0.6, rim=0.22, gain=1.0, gamma=1.0, air=0.0),
-    Style(name="boreas", quanta=3000, blur_px=0.5, rim=0.32, gain=1.2, gamma=0.85, air=0.01),
-    Style(name="zephyr", quanta=5000, blur_px=0.7, rim=0.27, gain=0.9, gamma=1.2, air=0.0),
+    Style(name="auster", quanta=4000, blur_px=0.6, rim=0.05, tone=DIGITAL_DARK, air=0.0),
+    Style(name="boreas", quanta=3000, blur_px=0.5, rim=0.10, tone=DIGITAL_BRIGHT, air=0.01),
+    Style(name="eurus", quanta=2000, blur_px=0.9, rim=0.22, tone=FILM_DARK, air=0.06),
+    Style(name="zephyr", quanta=2500, blur_px=0.8, rim=0.30, tone=FILM_BRIGHT, air=0.04),
 )
 
 
@@ -61,6 +71,8 @@ class Processing:
     """Properties that all images of an exam share."""
 
     style: Style
+    #: Where in its style's family of tones the exam lies, standard deviations.
+    turn: float
     #: Stored as MONOCHROME1: the smallest value is white.
     inverted: bool
 
@@ -69,7 +81,8 @@ def sample_processing(seed: int) -> Processing:
     """The vendor of an exam."""
     rng = random_stream(seed, Stream.STYLE)
     seen = len(STYLES) - 1 if seed in TRAIN_SEEDS or seed in VALIDATION_SEEDS else len(STYLES)
-    return Processing(style=STYLES[int(rng.integers(seen))], inverted=bool(rng.uniform() < _MONOCHROME1_SHARE))
+    style, inverted = STYLES[int(rng.integers(seen))], bool(rng.uniform() < _MONOCHROME1_SHARE)
+    return Processing(style=style, turn=float(np.clip(rng.normal(), -MOST_TURN, MOST_TURN)), inverted=inverted)
 
 
 def style_of(seed: int) -> str:
@@ -98,6 +111,8 @@ def expose(seed: int, tissue: Tissue, projection: Projection, *, index: int, rec
         dense = fine_texture(random_stream(seed, Stream.TISSUE, index, 1), tissue, shape=shape)
         depth = skin_depth(projection, shape=shape, spacing_mm=recipe.spacing_mm)
         thickness = np.asarray(cv2.resize(tissue.thickness_mm, size), dtype=np.float32)
+    rng = random_stream(seed, Stream.STRANDS, index)
+    dense = dense + strands(rng, projection, shape=shape, spacing_mm=recipe.spacing_mm) * (depth > 0)
     breast = np.clip(depth / 0.5, 0, 1)
     return Exposure(
         signal=DENSE_PER_MM * dense, thickness=thickness / np.float32(projection.thickness_mm), breast=breast
@@ -131,7 +146,7 @@ def develop(
     projection: Projection,
     recipe: PhantomRecipe,
 ) -> NDArray[np.uint16]:
-    """Blur, add quantum noise, equalise the thickness, and apply the look-up table; chest wall at column 0.
+    """Blur, add quantum noise, equalise the thickness and bring the greys to the style's; chest wall at column 0.
 
     Noise is Gaussian with the variance of Poisson counts after -log: one over the number of quanta behind each pixel.
     """
@@ -142,17 +157,9 @@ def develop(
     spread = np.exp(0.5 * (signal + lost)) / np.float32(math.sqrt(quanta))
     noise = rng.standard_normal(signal.shape, dtype=np.float32) * spread
     shown = signal + noise + style.rim * lost
-    return _stored(_look_up(shown, exposure, style), processing=processing, bits=recipe.bits_stored, exposure=exposure)
-
-
-def _look_up(shown: Floats, exposure: Exposure, style: Style) -> Floats:
-    """Sigmoid between the percentiles that stand for fat and dense tissue in this breast."""
-    inner = shown[::4, ::4][exposure.thickness[::4, ::4] > _FULLY_COMPRESSED]
-    low, high = np.percentile(inner, (5, 99))
-    width = max(float(high - low), _LEAST_WIDTH)
-    middle = (float(low) + float(high)) / 2
-    level = 1 / (1 + np.exp(np.clip((-3.2 * style.gain / width) * (shown - middle), -30, 30)))
-    return np.asarray(level**style.gamma, dtype=np.float32)
+    inner = shown[::4, ::4][exposure.thickness[::4, ::4] > _INNER]
+    level = toned(shown, inner, tone=style.tone, turn=processing.turn, least_width=_LEAST_WIDTH)
+    return _stored(level, processing=processing, bits=recipe.bits_stored, exposure=exposure)
 
 
 def _stored(level: Floats, *, processing: Processing, bits: int, exposure: Exposure) -> NDArray[np.uint16]:

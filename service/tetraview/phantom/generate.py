@@ -54,7 +54,10 @@ def _view(
     shape = (recipe.rows, recipe.columns)
     tissue = build_tissue(seed, anatomy, projection, shape=_grid_shape(recipe))
     exposure = expose(seed, tissue, projection, index=index, recipe=recipe)
-    drawings = [draw(sighting, seed=seed, spacing_mm=recipe.spacing_mm, shape=shape) for sighting in sightings]
+    drawings = [
+        draw(sighting, seed=seed, spacing_mm=recipe.spacing_mm, shape=shape).within(exposure.breast)
+        for sighting in sightings
+    ]
     for sighting, drawing in zip(sightings, drawings, strict=True):
         insert(exposure.signal, drawing, cnr=sighting.appearance.cnr, breast=exposure.breast)
     rng = random_stream(seed, Stream.DETECTOR, index)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 #: Raised with every change of the image law: an exam is reproducible from version, recipe and seed.
-GENERATOR_VERSION = "2"
+GENERATOR_VERSION = "3"
 #: Seeds every random stream. It stays while a new version only adds draws: what they do not touch is then drawn alike.
 _DRAWS = 1
 
@@ -86,6 +86,9 @@ class Stream(IntEnum):
     DETECTOR = 7
     STYLE = 8
     NIPPLE = 9
+    GLAND = 10
+    STRANDS = 11
+    NODES = 12
 
 
 def random_stream(seed: int, stream: Stream, *part: int) -> np.random.Generator:

@@ -24,6 +24,10 @@ _SKIN_MM = 1.75
 _EDGE_SHARE = 0.45
 _MOST_DENSE = 0.8
 _DIFFUSE_MM = 1.5
+#: Thickness of the gland's body beside that of its lobes, at most.
+_DISC_MM = 14.0
+#: How often an MLO view shows no axillary node, one, two or three.
+_NODE_SHARES = (0.6, 0.22, 0.12, 0.06)
 _BISECTIONS = 12
 
 
@@ -43,7 +47,8 @@ def build_tissue(seed: int, anatomy: Anatomy, projection: Projection, *, shape: 
     """Make the tissue of one view on a grid of ``GRID_MM``.
 
     Texture is a Gaussian field with power spectrum 1/f^beta, beta about 2.75 as measured in mammograms (Burgess), as
-    strong as the tissue is dense; ligaments are the ridges of a band-passed field.
+    strong as the tissue is dense; the septa between lobules are the ridges of a band-passed field. The gland is one
+    disc behind the nipple with lobes in it. Structures thinner than the grid are drawn by ``strands``.
     """
     index = list(anatomy.projections).index(projection.view)
     rng = random_stream(seed, Stream.TISSUE, index)
@@ -51,10 +56,11 @@ def build_tissue(seed: int, anatomy: Anatomy, projection: Projection, *, shape: 
     texture, ridges = _fields(rng, shape=shape)
     thickness = _thickness(depth, projection)
     gland = _gland_share(anatomy, projection, shape=shape, texture=texture, depth=depth)
-    share = gland * (1 + 0.32 * texture) + 0.045 * texture + (0.05 + 0.10 * gland) * ridges
+    share = gland * (1 + 0.11 * texture) + 0.012 * texture + 0.05 * gland * ridges
     share += _pectoral_share(projection, share.shape, texture)
+    share += _nodes(random_stream(seed, Stream.NODES, index), projection, shape=share.shape)
     skin = np.exp(-(((depth - 0.5 * _SKIN_MM) / (0.45 * _SKIN_MM)) ** 2))
-    dense = thickness * share + 3.0 * skin + _vessels(rng, projection, shape=shape)
+    dense = thickness * share + 4.0 * skin
     return Tissue(thickness_mm=thickness, dense_mm=dense.astype(np.float32), depth_mm=depth)
 
 
@@ -98,8 +104,9 @@ def _gland_share(
 ) -> Floats:
     """Share of dense tissue along each ray from the glandular ellipsoids, scaled to the breast's density."""
     clumps = _clumps(anatomy, projection, shape=shape)
-    wander = cv2.GaussianBlur(texture, (0, 0), 3.0 / GRID_MM)
-    rays = (clumps + _DIFFUSE_MM) * np.exp(0.55 * wander) * np.clip((depth - 2) / 18, 0, 1) ** 2
+    wander = np.asarray(cv2.GaussianBlur(texture, (0, 0), 3.0 / GRID_MM), dtype=np.float32)
+    disc = _disc(anatomy, projection, shape=shape, wander=wander)
+    rays = (clumps + disc + _DIFFUSE_MM) * np.exp(0.55 * wander) * np.clip((depth - 2) / 18, 0, 1) ** 2
     sparse = rays[::_COARSE, ::_COARSE][depth[::_COARSE, ::_COARSE] > 0]
     low, high = 1e-4, 1.0
     for _ in range(_BISECTIONS):
@@ -133,6 +140,42 @@ def _clumps(anatomy: Anatomy, projection: Projection, *, shape: tuple[int, int])
     return np.asarray(cv2.resize(smooth, shape[::-1], interpolation=cv2.INTER_CUBIC).clip(0), dtype=np.float32)
 
 
+def _disc(anatomy: Anatomy, projection: Projection, *, shape: tuple[int, int], wander: Floats) -> Floats:
+    """Thickness of the body of the gland, millimetres: a cone behind the nipple that is scalloped and ends in fat."""
+    gland = anatomy.disc
+    x = ((np.arange(shape[1]) + 0.5) * GRID_MM).astype(np.float32)
+    y = ((np.arange(shape[0]) + 0.5) * GRID_MM).astype(np.float32)[:, None]
+    behind = np.clip(1 - x / np.float32(projection.depth_mm), 0, 1)
+    fullness = np.sqrt(behind) * np.clip(1 - (behind / gland.reach) ** 4, 0, None)
+    half = sum(projection.half_widths_mm) / 2 * gland.width * fullness * (1 + 0.3 * wander)
+    tail = gland.tail * (2.0 if projection.pectoral is not None else 0.6)
+    axis = projection.nipple_y_mm - tail * projection.depth_mm * behind
+    across = (y - axis) / np.maximum(half, 1.0)
+    chord = np.sqrt(np.clip(1 - across**2, 0, None)) * np.minimum(half, _DISC_MM)
+    return np.asarray(cv2.GaussianBlur(chord, (0, 0), 1.5 / GRID_MM), dtype=np.float32)
+
+
+def _nodes(rng: np.random.Generator, projection: Projection, *, shape: tuple[int, int]) -> Floats | float:
+    """Share of dense tissue of axillary nodes in an MLO view: beans on the muscle, their hilum fat."""
+    if projection.pectoral is None:
+        return 0.0
+    share = np.zeros(shape, dtype=np.float32)
+    x = ((np.arange(shape[1]) + 0.5) * GRID_MM).astype(np.float32)
+    y = ((np.arange(shape[0]) + 0.5) * GRID_MM).astype(np.float32)[:, None]
+    for _ in range(int(rng.choice(len(_NODE_SHARES), p=_NODE_SHARES))):
+        centre = (
+            rng.uniform(4, 0.9 * projection.pectoral.width_mm),
+            rng.uniform(4, 0.55 * projection.pectoral.length_mm),
+        )
+        long, ratio, turn, hilum = rng.uniform((3.0, 0.45, 0.0, 0.3), (7.5, 0.8, math.pi, 0.6))
+        dx, dy = x - np.float32(centre[0]), y - np.float32(centre[1])
+        along, across = dx * math.cos(turn) + dy * math.sin(turn), dy * math.cos(turn) - dx * math.sin(turn)
+        bean = np.clip(1 - (along / long) ** 2 - (across / (ratio * long)) ** 2, 0, 1)
+        fat = np.clip(1 - (along / (0.5 * long)) ** 2 - ((across / (ratio * long) - 0.4) / 0.5) ** 2, 0, 1)
+        share += np.float32(0.3) * np.sqrt(bean) * (1 - np.float32(hilum) * np.sqrt(fat))
+    return np.asarray(cv2.GaussianBlur(share, (0, 0), 1.2), dtype=np.float32)
+
+
 def _pectoral_share(projection: Projection, shape: tuple[int, int], texture: Floats) -> Floats | float:
     """Muscle of an MLO view, with a soft edge and the fibres' texture."""
     if projection.pectoral is None:
@@ -140,32 +183,24 @@ def _pectoral_share(projection: Projection, shape: tuple[int, int], texture: Flo
     y = ((np.arange(shape[0]) + 0.5) * GRID_MM).astype(np.float32)
     x = ((np.arange(shape[1]) + 0.5) * GRID_MM).astype(np.float32)
     inside = projection.pectoral.edge(y)[:, None] - x[None, :]
-    return np.asarray((0.5 + 0.07 * texture) / (1 + np.exp(-np.clip(inside / 0.6, -20, 20))), dtype=np.float32)
-
-
-def _vessels(rng: np.random.Generator, projection: Projection, *, shape: tuple[int, int]) -> Floats:
-    """Up to three winding vessels, millimetres of dense tissue."""
-    canvas = np.zeros(shape, dtype=np.uint8)
-    for _ in range(int(rng.integers(0, 4))):
-        t = np.linspace(0, 1, 24)
-        heading = rng.uniform(-0.5, 0.5) + np.cumsum(rng.normal(0, 0.12, t.size))
-        reach = projection.depth_mm * 0.9 / t.size
-        start = projection.nipple_y_mm + rng.uniform(-0.6, 0.6) * projection.half_widths_mm[1]
-        points = np.column_stack((np.cumsum(np.cos(heading)), np.cumsum(np.sin(heading)))) * reach + (0, start)
-        fixed = np.round(points / GRID_MM * 16).astype(np.int32)
-        cv2.polylines(canvas, [fixed], False, int(rng.integers(120, 256)), int(rng.integers(2, 5)), cv2.LINE_AA, 4)
-    return np.asarray(cv2.GaussianBlur(canvas, (0, 0), 1.0).astype(np.float32) * np.float32(2.5 / 255))
+    # Fibres run along the muscle's edge.
+    fibres = np.sin(inside * 1.9) * np.sin(inside * 0.29)
+    return np.asarray(
+        (0.5 + 0.03 * texture + 0.02 * fibres) / (1 + np.exp(-np.clip(inside / 0.6, -20, 20))), dtype=np.float32
+    )
 
 
 def fine_texture(rng: np.random.Generator, tissue: Tissue, *, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Dense tissue on a finer detector, millimetres: the grid interpolated, and texture too fine for the grid.
 
-    Band-passed white noise stands for the tail of the power law.
+    Two octaves of band-passed white noise, at half the grid's step and a quarter, stand for the tail of the power law.
     """
     dense = cv2.resize(tissue.dense_mm, shape[::-1], interpolation=cv2.INTER_CUBIC)
-    half = (shape[0] // 2, shape[1] // 2)
-    noise = rng.standard_normal(half, dtype=np.float32)
-    fine = cv2.GaussianBlur(noise, (0, 0), 0.8) - cv2.GaussianBlur(noise, (0, 0), 2.0)
     level = 0.25 + 0.06 * np.maximum(tissue.dense_mm, 0)
-    fine *= cv2.resize(level, half[::-1]) * np.float32(0.6)
-    return np.asarray(dense + cv2.resize(fine, shape[::-1]), dtype=np.float32)
+    for octave in (1, 2):
+        size = tuple(min(2**octave * coarse, fine) for coarse, fine in zip(level.shape, shape, strict=True))
+        noise = rng.standard_normal(size, dtype=np.float32)
+        band = cv2.GaussianBlur(noise, (0, 0), 0.6) - cv2.GaussianBlur(noise, (0, 0), 1.6)
+        band *= cv2.resize(level, size[::-1]) * np.float32(1.2 / 2.6**octave)
+        dense = dense + cv2.resize(band, shape[::-1])
+    return np.asarray(dense, dtype=np.float32)

@@ -20,9 +20,9 @@ def markdown(rows: Sequence[Row], *, exams: int, source: str, command: str) -> s
         f"Do the looks of single objects give masses away? {exams} {source} exams of phantom generator "
         f"{GENERATOR_VERSION}; each view of an object counts. *Pixels*: a logistic regression on profile, unevenness, "
         "fine texture, contrast and size of one patch, fitted on four fifths of the exams and read on the others. "
-        "*Bound*: the likelihood ratio of the laws that suspicion and contrast are drawn from. *Size alone*: the laws "
-        "give all kinds the same areas, but masses are placed first and a large object is left out where it finds no "
-        f"room, so masses are a little larger. Intervals are 95 % of {RESAMPLES} patient bootstrap resamples."
+        "*Bound*: the likelihood ratio of the laws that suspicion and contrast are drawn from. *Size alone*: masses "
+        "are placed first and a large object is left out where it finds no room, so mimics are drawn a little larger. "
+        f"Intervals are 95 % of {RESAMPLES} patient bootstrap resamples."
     )
     lines = [
         "| objects | n | AUC of pixels | d′ of pixels | AUC of the bound | pixels - bound | AUC of size alone | |",
