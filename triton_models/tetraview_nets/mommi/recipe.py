@@ -101,7 +101,7 @@ _LIGHT = replace(
     window=(256, 192),
     schedules={
         **_SLIM.schedules,
-        Stage.IPSI: Schedule(steps=1600, batch=16, learning_rate=1e-3, warm_up=200, weight_decay=1e-2, average=0.998),
+        Stage.IPSI: Schedule(steps=4000, batch=16, learning_rate=1e-3, warm_up=200, weight_decay=1e-2, average=0.998),
         Stage.BI: Schedule(steps=2500, batch=16, learning_rate=3e-3, warm_up=100),
         Stage.RELATION: Schedule(steps=1500, batch=8, learning_rate=1e-3, warm_up=50, weight_decay=1e-2, average=0.99),
         Stage.FUSION: Schedule(steps=1000, batch=8, learning_rate=1e-3, warm_up=50),
