@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from tetraview_nets.blocks.darknet import DarknetShape
 from tetraview_nets.blocks.nipple import STRIDE
 from tetraview_nets.mommi.presets import MommiPreset
 from tetraview_nets.studies.diagrams.drawing import Arrow, Block, Diagram, Tone, chain
@@ -50,11 +51,12 @@ def mommi(preset: MommiPreset) -> Diagram:
 def _ipsilateral(preset: MommiPreset, columns: dict[str, float]) -> dict[str, Block]:
     """The view above, the other view of its breast below."""
     shape, frame = preset.backbone, f"{preset.height}×{preset.width}"
+    backbone = "Darknet" if isinstance(shape, DarknetShape) else "HRNet"
     relation = f"{preset.heads} relation heads" if preset.relation else "streams joined"
     wide = (13.5, 6.4)
     return {
         "view": Block(at=(columns["a"], 13), text=f"view\n{frame}", tone=Tone.DATA),
-        "backbone": Block(at=(columns["b"], 13), text=f"HRNet\n{_listed(shape.branches)}", size=(13.5, 4.6)),
+        "backbone": Block(at=(columns["b"], 13), text=f"{backbone}\n{_listed(shape.branches)}", size=(13.5, 4.6)),
         "pyramid": Block(at=(columns["c"], 13), text=f"pyramid P2–P6\n{preset.pyramid} channels"),
         "proposals": Block(at=(columns["d"], 13), text=f"{preset.proposals} proposals\nof RPN"),
         "head": Block(
@@ -64,7 +66,7 @@ def _ipsilateral(preset: MommiPreset, columns: dict[str, float]) -> dict[str, Bl
             size=wide,
         ),
         "ipsi view": Block(at=(columns["a"], 22.5), text="other view of\nthis breast", tone=Tone.DATA),
-        "ipsi backbone": Block(at=(columns["b"], 22.5), text="same HRNet"),
+        "ipsi backbone": Block(at=(columns["b"], 22.5), text=f"same {backbone}"),
         "ipsi pyramid": Block(at=(columns["c"], 22.5), text="same pyramid"),
         "ipsi proposals": Block(at=(columns["d"], 22.5), text=f"{preset.proposals} proposals\nof RPN"),
     }
