@@ -13,8 +13,46 @@ _SOC_SIZ = b"\xff\x4f\xff\x51"
 _START_OF_FRAME = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
 #: Hierarchical progression would define another size, and scans begin only after the frame header.
 _FORBIDDEN_BEFORE_FRAME = frozenset({0xDE, 0xDA, 0xD9})
-#: A frame is padded to even length; some encoders pad to four.
-_PADDING = 4
+#: How a JP2 file begins, and the box that holds its codestream (ITU-T T.800 I.5.1, I.5.4).
+_JP2, _JP2_CODESTREAM = b"\0\0\0\x0cjP  \r\n\x87\n", b"jp2c"
+
+
+def codestream(frame: bytes) -> bytes:
+    """The codestream of a frame: out of the JP2 file that some encoders wrap it in, and without zeros behind its end.
+
+    A frame is padded to even length (PS3.5 A.4); some encoders pad it with more.
+
+    Args:
+        frame: all fragments joined.
+
+    Raises:
+        ImageUnreadable: its end is missing.
+    """
+    inside = _unwrapped(frame) if frame.startswith(_JP2) else frame
+    inside = inside.rstrip(b"\0")
+    if not inside.endswith(_EOI):
+        raise ImageUnreadable("The compressed pixel data are truncated: the end-of-image marker is missing.")
+    return inside
+
+
+def _unwrapped(frame: bytes) -> bytes:
+    """The content of the codestream's box; a length of 0 is to the end, one of 1 is followed by 64 bits."""
+    position = 0
+    while position + 8 <= len(frame):
+        length, kind = struct.unpack_from(">I4s", frame, position)
+        start = position + 8
+        if length == 1:
+            if start + 8 > len(frame):
+                break
+            (length,) = struct.unpack_from(">Q", frame, start)
+            start += 8
+        end = position + length if length else len(frame)
+        if kind == _JP2_CODESTREAM:
+            return frame[start:end]
+        if end < start:
+            break
+        position = end
+    raise ImageUnreadable("The compressed pixel data are a JP2 file without a codestream.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +73,11 @@ class CodestreamHeader:
         """The header of one frame.
 
         Args:
-            frame: the codestream, all fragments joined.
+            frame: of ``codestream``.
 
         Raises:
-            ImageUnreadable: this is no JPEG, JPEG-LS or JPEG 2000 codestream, or its end is missing.
+            ImageUnreadable: this is no JPEG, JPEG-LS or JPEG 2000 codestream.
         """
-        if _EOI not in frame[-len(_EOI) - _PADDING :]:
-            raise ImageUnreadable("The compressed pixel data are truncated: the end-of-image marker is missing.")
         try:
             return _jpeg_2000(frame) if frame.startswith(_SOC_SIZ) else _jpeg(frame)
         except struct.error:

@@ -92,7 +92,7 @@ def _check_kind(dataset: Dataset) -> None:
     """One frame, one sample, greyscale."""
     if _whole(dataset, "SamplesPerPixel") != 1:
         raise ImageUnreadable(f"Samples per Pixel is {dataset.SamplesPerPixel}; only greyscale images are read.")
-    if "NumberOfFrames" in dataset and _whole(dataset, "NumberOfFrames") != 1:
+    if dataset.get("NumberOfFrames") is not None and _whole(dataset, "NumberOfFrames") != 1:
         raise ImageUnreadable(f"Number of Frames is {dataset.NumberOfFrames}; only single-frame images are read.")
     if dataset.get("PhotometricInterpretation") not in _PHOTOMETRIC:
         raise ImageUnreadable("Photometric Interpretation is neither MONOCHROME1 nor MONOCHROME2.")

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import mmap
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset, FileDataset, dcmread, uid
-from pydicom.encaps import get_frame
-from pydicom.filereader import read_dataset
+from pydicom import Dataset, uid
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels.decoders.base import get_decoder
 
 from tetraview.domain.frame import Frame
 from tetraview.domain.geometry import Box
 from tetraview.domain.patch import PatchShape
 from tetraview.domain.view import View
+from tetraview.encoding.elements import DataSetDamaged
+from tetraview.encoding.part10 import NotPart10, Part10
 from tetraview.errors import ImageUnreadable
 from tetraview.imaging.canonical import to_canonical
-from tetraview.imaging.codestream import CodestreamHeader
+from tetraview.imaging.codestream import CodestreamHeader, codestream
 from tetraview.imaging.decoded import DecodedView
 from tetraview.imaging.header import PixelHeader
 from tetraview.imaging.patch import GreyWindow, upright_patches
@@ -28,21 +30,19 @@ from tetraview.imaging.presentation import grey_scale
 from tetraview.imaging.upright import upright
 
 _PREVIEW_SIDE = 1280
-_PREAMBLE, _MAGIC = 128, b"DICM"
-_META_GROUP = 2
 
 _NATIVE = frozenset({uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian})
-#: The decoder of each compressed transfer syntax; gdcm is never one of them.
-_DECODER = {
-    uid.RLELossless: "pydicom",
-    uid.JPEGBaseline8Bit: "pylibjpeg",
-    uid.JPEGExtended12Bit: "pylibjpeg",
-    uid.JPEGLossless: "pylibjpeg",
-    uid.JPEGLosslessSV1: "pylibjpeg",
-    uid.JPEGLSLossless: "pyjpegls",
-    uid.JPEGLSNearLossless: "pyjpegls",
-    uid.JPEG2000Lossless: "pylibjpeg",
-    uid.JPEG2000: "pylibjpeg",
+#: The decoders of each compressed transfer syntax, the first one first; gdcm is never one of them.
+_DECODERS = {
+    uid.RLELossless: ("pydicom",),
+    uid.JPEGBaseline8Bit: ("pylibjpeg",),
+    uid.JPEGExtended12Bit: ("pylibjpeg",),
+    uid.JPEGLossless: ("pylibjpeg",),
+    uid.JPEGLosslessSV1: ("pylibjpeg",),
+    uid.JPEGLSLossless: ("pyjpegls", "pylibjpeg"),
+    uid.JPEGLSNearLossless: ("pyjpegls", "pylibjpeg"),
+    uid.JPEG2000Lossless: ("pylibjpeg",),
+    uid.JPEG2000: ("pylibjpeg",),
 }
 
 
@@ -103,41 +103,36 @@ def read_patches(
 
 def _presentation(file: BinaryIO, *, max_pixels: int) -> tuple[NDArray[np.float32], PixelHeader, str]:
     """The presentation values, float32 [rows, columns], with their description and how they came about."""
-    dataset = _read(file)
+    dataset, syntax = _read(file)
     header = PixelHeader.of(dataset, max_pixels=max_pixels)
-    stored = _stored_values(dataset, header)
+    stored = _stored_values(dataset, syntax, header)
     scale = grey_scale(stored, dataset=dataset, header=header)
     return scale(stored), header, scale.path
 
 
-def _read(file: BinaryIO) -> FileDataset:
-    """The data set; its transfer syntax is looked at first, because a deflated one unpacks to any size."""
-    file.seek(_PREAMBLE)
-    if file.read(len(_MAGIC)) != _MAGIC:
-        raise ImageUnreadable("The file is not a DICOM Part 10 file.")
-    meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=_after_meta)
-    syntax = uid.UID(str(meta.get("TransferSyntaxUID")))
-    if syntax not in _NATIVE and syntax not in _DECODER:
-        raise ImageUnreadable(f"The transfer syntax is not read: {syntax.name if syntax.is_valid else 'missing'}.")
-    file.seek(0)
-    return dcmread(file)
+def _read(file: BinaryIO) -> tuple[Dataset, uid.UID]:
+    """The data set and its transfer syntax, which is looked at first: a deflated one unpacks to any size."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
+        try:
+            head = Part10.of(buffer)
+            syntax = uid.UID(head.transfer_syntax_uid)
+            if syntax not in _NATIVE and syntax not in _DECODERS:
+                name = syntax.name if syntax.is_valid else "missing"
+                raise ImageUnreadable(f"The transfer syntax is not read: {name}.")
+            return head.data_set(buffer, pixels=True), syntax
+        except (NotPart10, DataSetDamaged) as error:
+            raise ImageUnreadable(str(error)) from None
 
 
-def _after_meta(tag: Any, _vr: str | None, _length: int) -> bool:
-    return bool(tag.group != _META_GROUP)
-
-
-def _stored_values(dataset: FileDataset, header: PixelHeader) -> NDArray[np.integer]:
+def _stored_values(dataset: Dataset, syntax: uid.UID, header: PixelHeader) -> NDArray[np.integer]:
     """The stored values, int or uint [rows, columns], with bits above Bits Stored removed."""
     if not dataset.get("PixelData"):
         raise ImageUnreadable("The image has no pixel data.")
-    syntax = dataset.file_meta.TransferSyntaxUID
     if syntax in _NATIVE:
         _check_native(dataset, header)
         stored, _ = get_decoder(syntax).as_array(dataset, index=0)
     else:
-        _check_compressed(dataset, header)
-        stored, _ = get_decoder(syntax).as_array(dataset, index=0, decoding_plugin=_DECODER[syntax])
+        stored = _decompressed(dataset, syntax, header)
     return np.ascontiguousarray(stored)
 
 
@@ -147,11 +142,32 @@ def _check_native(dataset: Dataset, header: PixelHeader) -> None:
         raise ImageUnreadable(f"The pixel data are truncated: {found} bytes where {header.native_bytes} are needed.")
 
 
-def _check_compressed(dataset: FileDataset, header: PixelHeader) -> None:
+def _decompressed(dataset: Dataset, syntax: uid.UID, header: PixelHeader) -> NDArray[np.integer]:
+    """The values of a compressed image, by the first of its decoders that does not give up."""
+    if syntax != uid.RLELossless:
+        frame = codestream(get_frame(dataset.PixelData, 0, number_of_frames=1))
+        _check_codestream(frame, header)
+        dataset.PixelData = encapsulate([frame], has_bot=False)
+    for decoder in _DECODERS[syntax]:
+        if (stored := _attempt(dataset, syntax, decoder)) is not None:
+            return stored
+    raise ImageUnreadable(f"The compressed pixel data are damaged: no decoder of {syntax.name} can read them.")
+
+
+def _attempt(dataset: Dataset, syntax: uid.UID, decoder: str) -> NDArray[np.integer] | None:
+    """The values by one decoder; None where it gives up."""
+    try:
+        stored, _ = get_decoder(syntax).as_array(dataset, index=0, decoding_plugin=decoder)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - each decoder has its own, and their texts may quote the file
+        return None
+    return stored
+
+
+def _check_codestream(frame: bytes, header: PixelHeader) -> None:
     """The codestream must be the image that the header describes, or a decoder would allocate what it asks for."""
-    if dataset.file_meta.TransferSyntaxUID == uid.RLELossless:
-        return
-    found = CodestreamHeader.of(get_frame(dataset.PixelData, 0, number_of_frames=1))
+    found = CodestreamHeader.of(frame)
     if (found.rows, found.columns) != (header.rows, header.columns):
         raise ImageUnreadable(
             f"The compressed image is {found.rows} by {found.columns} pixels, "

@@ -8,14 +8,13 @@ from pathlib import Path
 
 from pydicom.dataset import FileMetaDataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_file_meta_info
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
 from tetraview.domain.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from tetraview.encoding.part10 import MAX_META_BYTES, START, Part10
 
 _PREAMBLE = bytes(128) + b"DICM"
-_GROUP_LENGTH_BYTES = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,14 +51,15 @@ def read_file_meta(path: Path) -> tuple[StoreRequest, int]:
     """Read back the file meta information that ``encode_file_meta`` wrote, and find where the data set begins.
 
     Raises:
-        AttributeError: the file meta information is not ours.
+        NotPart10: the file has none.
     """
-    meta = read_file_meta_info(path)
+    with path.open("rb") as file:
+        head = Part10.of(file.read(START + MAX_META_BYTES))
     request = StoreRequest(
-        sop_class_uid=str(meta.MediaStorageSOPClassUID),
-        sop_instance_uid=str(meta.MediaStorageSOPInstanceUID),
-        transfer_syntax_uid=str(meta.TransferSyntaxUID),
-        calling_ae_title=str(meta.SourceApplicationEntityTitle),
-        called_ae_title=str(meta.ReceivingApplicationEntityTitle),
+        sop_class_uid=head.sop_class_uid,
+        sop_instance_uid=head.sop_instance_uid,
+        transfer_syntax_uid=head.transfer_syntax_uid,
+        calling_ae_title=head.source_ae_title,
+        called_ae_title=head.receiving_ae_title,
     )
-    return request, len(_PREAMBLE) + _GROUP_LENGTH_BYTES + int(meta.FileMetaInformationGroupLength)
+    return request, head.offset

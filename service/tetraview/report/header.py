@@ -7,18 +7,19 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from io import BytesIO
 from pathlib import Path
 
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.sr.coding import Code
 
 from tetraview.domain.exam import Exam
 from tetraview.domain.instance import Instance
 from tetraview.domain.view import View
+from tetraview.encoding.data_set import key_in, raw_value
+from tetraview.encoding.elements import DataSetDamaged
+from tetraview.encoding.part10 import NotPart10, Part10
 from tetraview.errors import ImageUnreadable, ReportImpossible
 from tetraview.report import codes
 from tetraview.report.grey_scale import grey_scale
@@ -175,9 +176,22 @@ def _read(spool: Path, instance: Instance) -> Dataset | None:
     """The header of an image; of a file that is not the one received nothing is believed, least of all whose it is."""
     try:
         content = read_stored(spool / instance.path, sha256=instance.sha256)
-        return dcmread(BytesIO(content), stop_before_pixels=True)
-    except (ImageUnreadable, InvalidDicomError, EOFError, BytesLengthException, ValueError):
+        dataset = Part10.of(content).data_set(content, pixels=False)
+    except (ImageUnreadable, NotPart10, DataSetDamaged):
         return None
+    return dataset if _is_of(dataset, instance) else None
+
+
+def _is_of(dataset: Dataset, instance: Instance) -> bool:
+    """Whether a header is that of the image and patient that were accepted; older rows say less of the patient."""
+    uids = {
+        "SOPClassUID": instance.sop_class_uid,
+        "SOPInstanceUID": instance.sop_instance_uid,
+        "StudyInstanceUID": instance.study_instance_uid,
+        "SeriesInstanceUID": instance.series_instance_uid,
+    }
+    same_image = all(raw_value(dataset, keyword).rstrip(b"\0 ") == uid.encode() for keyword, uid in uids.items())
+    return same_image and instance.patient_key in {None, key_in(dataset, "PatientID", "IssuerOfPatientID")}
 
 
 def _present(dataset: Dataset, keywords: Iterable[str]) -> Dataset:

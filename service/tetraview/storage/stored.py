@@ -5,11 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from tetraview.encoding.part10 import MAX_META_BYTES, START, NotPart10, data_set_offset
 from tetraview.errors import ImageUnreadable, StorageUnavailable
-
-#: Place of the value of File Meta Information Group Length (0002,0000), and the bytes before the group that it counts
-#: (PS3.10 7.1).
-_META_LENGTH = slice(140, 144)
 
 
 def read_stored(path: Path, *, sha256: str) -> bytes:
@@ -29,7 +26,10 @@ def read_stored(path: Path, *, sha256: str) -> bytes:
         raise ImageUnreadable("the stored file is gone") from None
     except OSError as error:
         raise StorageUnavailable(f"the stored file cannot be opened: {error.strerror}") from error
-    data_set = memoryview(content)[_META_LENGTH.stop + int.from_bytes(content[_META_LENGTH], "little") :]
-    if hashlib.sha256(data_set).hexdigest() != sha256:
+    try:
+        offset = data_set_offset(content[: START + MAX_META_BYTES])
+    except NotPart10:
+        offset = None
+    if offset is None or hashlib.sha256(memoryview(content)[offset:]).hexdigest() != sha256:
         raise ImageUnreadable("the stored file no longer holds the bytes that were received: send the image again")
     return content

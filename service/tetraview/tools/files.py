@@ -5,31 +5,26 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-import struct
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
-from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_file_meta_info
 from pydicom.misc import is_dicom
 from pydicom.uid import UID
 
 from tetraview.domain.exam import Exam, exam_id_of
 from tetraview.domain.instance import Decision, Instance
+from tetraview.encoding.part10 import Part10
 from tetraview.errors import InstanceRefused
 from tetraview.exam.choice import Choice, choose_images
 from tetraview.intake.accept import describe
 from tetraview.intake.dimse.negotiation import TRANSFER_SYNTAXES
 from tetraview.intake.file_meta import StoreRequest
-from tetraview.intake.header import UNDECODABLE, read_header
+from tetraview.intake.header import read_header
 from tetraview.settings import Dicom, Images
 
-#: Preamble and prefix (PS3.10 7.1), and the element that says how long the file meta information is.
-_BEFORE_META = 128 + 4 + 12
 #: Why a file is left out whose image another file holds.
 SAME_INSTANCE = "another file holds the same SOP instance"
 
@@ -105,37 +100,33 @@ def instance_of(path: Path, *, called_ae_title: str, policy: Images, digest: boo
         digest: whether to read all of it for its SHA-256, which stays empty otherwise.
     """
     try:
-        request, offset = _request(path, called_ae_title)
-        if request.transfer_syntax_uid not in TRANSFER_SYNTAXES:
-            return f"its transfer syntax is not accepted: {_syntax_name(request.transfer_syntax_uid)}"
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
-            header = read_header(buffer, offset=offset, transfer_syntax_uid=request.transfer_syntax_uid)
-            sha256 = hashlib.sha256(memoryview(buffer)[offset:]).hexdigest() if digest else ""
-            size = len(buffer) - offset
+            head = Part10.of(buffer)
+            request = _request(head, called_ae_title)
+            if request.transfer_syntax_uid not in TRANSFER_SYNTAXES:
+                return f"its transfer syntax is not accepted: {_syntax_name(request.transfer_syntax_uid)}"
+            header = read_header(buffer, offset=head.offset, transfer_syntax_uid=request.transfer_syntax_uid)
+            sha256 = hashlib.sha256(memoryview(buffer)[head.offset :]).hexdigest() if digest else ""
+            size = len(buffer) - head.offset
         instance = describe(header, request, sha256=sha256, size=size, received_at=datetime.now(UTC), policy=policy)
     except OSError as error:
         return f"cannot be opened: {error.strerror}"
     except InstanceRefused as error:
         return str(error)
-    except (InvalidDicomError, EOFError, struct.error, *UNDECODABLE):
+    except ValueError:  # of a file without bytes, which cannot be mapped, too
         return "not a DICOM file (Part 10)"
     return replace(instance, path=str(path.resolve()))
 
 
-def _request(path: Path, called_ae_title: str) -> tuple[StoreRequest, int]:
-    """The request that a sender of the file would make, and where the file's data set begins."""
-    with warnings.catch_warnings():
-        # Warnings of pydicom would quote faulty values of a file.
-        warnings.simplefilter("ignore")
-        meta = read_file_meta_info(path)
-        request = StoreRequest(
-            sop_class_uid=meta.MediaStorageSOPClassUID,
-            sop_instance_uid=meta.MediaStorageSOPInstanceUID,
-            transfer_syntax_uid=meta.TransferSyntaxUID,
-            calling_ae_title="FILES",
-            called_ae_title=called_ae_title,
-        )
-        return request, _BEFORE_META + int(meta.FileMetaInformationGroupLength)
+def _request(file: Part10, called_ae_title: str) -> StoreRequest:
+    """The request that a sender of the file would make."""
+    return StoreRequest(
+        sop_class_uid=file.sop_class_uid,
+        sop_instance_uid=file.sop_instance_uid,
+        transfer_syntax_uid=file.transfer_syntax_uid,
+        calling_ae_title="FILES",
+        called_ae_title=called_ae_title,
+    )
 
 
 def _syntax_name(uid: str) -> str:

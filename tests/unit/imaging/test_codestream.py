@@ -10,7 +10,7 @@ from pydicom import uid
 from pydicom.encaps import get_frame
 
 from tetraview.errors import ImageUnreadable
-from tetraview.imaging.codestream import CodestreamHeader
+from tetraview.imaging.codestream import CodestreamHeader, codestream
 
 
 @pytest.mark.parametrize("syntax", [uid.JPEGLSLossless, uid.JPEG2000Lossless], ids=lambda syntax: syntax.name)
@@ -32,8 +32,6 @@ def test_segments_and_fill_bytes_before_the_frame_header_are_skipped() -> None:
 @pytest.mark.parametrize(
     ("frame", "reason"),
     [
-        (b"", "end-of-image"),
-        (b"\xff\xd8\xff\xc3\x00\x0b\x10\xff\xff", "end-of-image"),
         (b"\xff\xd9", "not the codestream"),
         (b"RIFF" + b"\xff\xd9", "not the codestream"),
         (b"\xff\xd8\xff\xd9", "truncated inside"),
@@ -50,3 +48,40 @@ def test_a_broken_header_is_refused(frame: bytes, reason: str) -> None:
     """A frame that is no codestream, hides its size or ends early is refused with the reason."""
     with pytest.raises(ImageUnreadable, match=reason):
         CodestreamHeader.of(frame)
+
+
+JP2 = b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0\0\0\x14ftypjp2 \0\0\0\0jp2 "
+STREAM = b"\xff\x4f\xff\x51" + bytes(40) + b"\xff\xd9"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        STREAM,
+        STREAM + bytes(1),
+        STREAM + bytes(20),
+        JP2 + struct.pack(">I4s", 8 + len(STREAM), b"jp2c") + STREAM,
+        JP2 + struct.pack(">I4s", 0, b"jp2c") + STREAM + bytes(3),
+        JP2 + struct.pack(">I4sQ", 1, b"jp2c", 16 + len(STREAM)) + STREAM + struct.pack(">I4s", 8, b"xml "),
+    ],
+)
+def test_padding_and_wrapper_are_taken_off(frame: bytes) -> None:
+    """The codestream is the same with zeros behind it and in a JP2 file, whatever form the length of its box has."""
+    assert codestream(frame) == STREAM
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        (b"", "end-of-image"),
+        (b"\xff\xd8\xff\xc3\x00\x0b\x10\xff\xff", "end-of-image"),
+        (STREAM[:-1], "end-of-image"),
+        (JP2, "without a codestream"),
+        (JP2 + struct.pack(">I4s", 1, b"jp2c"), "without a codestream"),
+        (JP2 + struct.pack(">I4s", 4, b"free") + STREAM, "without a codestream"),
+    ],
+)
+def test_a_frame_without_an_end_is_refused(frame: bytes, reason: str) -> None:
+    """What is cut off, or a JP2 file with nothing in it, is refused with the reason."""
+    with pytest.raises(ImageUnreadable, match=reason):
+        codestream(frame)

@@ -11,8 +11,9 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLosslessSV1
 from tests.support.intake import encode_data_set, mammogram
 
+from tetraview.encoding.elements import MAX_ELEMENTS, MAX_NESTING
 from tetraview.errors import InstanceRefused
-from tetraview.intake.header import MAX_ELEMENTS, MAX_NESTING, Header, read_header
+from tetraview.intake.header import Header, read_header
 from tetraview.intake.status import Status
 
 SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
