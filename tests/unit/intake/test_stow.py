@@ -25,6 +25,7 @@ from tests.support.servers import eventually
 from tetraview.errors import StorageUnavailable
 from tetraview.intake.accept import Acceptor
 from tetraview.intake.gate import Gate
+from tetraview.intake.stow.body import open_body
 from tetraview.intake.stow.routes import StoreService
 from tetraview.settings import Dicom, Sender, Tls
 from tetraview.storage.spool import Spool
@@ -192,6 +193,40 @@ def test_an_instance_that_is_not_stored_says_why(site: Site, file: Any, reason: 
     answer = site.store(file())
     assert (answer.status_code, reasons(answer)) == (409, [reason])
     assert site.files() == []
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 1 << 20])
+@pytest.mark.parametrize(
+    ("before", "space"),
+    [(b"", b" \t "), (b"This is a multi-part message.\r\n", b""), (b"\r\n\r\n", b""), (b"--other\r\n" * 200, b"  ")],
+    ids=["white space", "preamble", "line ends", "both"],
+)
+def test_what_rfc_2046_allows_around_boundaries(before: bytes, space: bytes, chunk: int) -> None:
+    """Text before the first boundary and white space behind any change no byte of a file, however the bytes come."""
+    files = [b"x--" + BOUNDARY.encode() + b"  \r\n not a boundary \r\n-", b"\r\n--bound\r\r\n", b"\r"]
+    delimiter = b"--" + BOUNDARY.encode()
+    body = multipart(*files).replace(b"\r\n" + delimiter, b"\r\n" + delimiter + space)
+    body = before + body.replace(delimiter, delimiter + space, 1)
+    body = body.replace(space + b"--\r\n", b"--" + space + b"\r\n")
+    came: list[bytes] = []
+
+    class File:
+        exam_id = None
+
+        def __init__(self) -> None:
+            came.append(b"")
+
+        def write(self, data: memoryview) -> None:
+            came[-1] += bytes(data)
+
+        def finish(self) -> None:
+            """Nothing is answered."""
+
+    taken = open_body(TYPE, File)  # type: ignore[arg-type]
+    for start in range(0, len(body), chunk):
+        taken.write(body[start : start + chunk])
+    taken.finish()
+    assert came == files
 
 
 @pytest.mark.parametrize(

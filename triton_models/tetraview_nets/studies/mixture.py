@@ -63,7 +63,8 @@ class Study:
             device=self.device,
             material=part(self.material, arm),
         )
-        return training.run(Stage.IPSI)
+        training.run(Stage.IPSI)
+        return training.assembled((Stage.IPSI,)).ipsi  # what learnt from windows reads whole views
 
     def read(self, network: nn.Module, exams: Sequence[CanonicalExam]) -> list[ImageResult]:
         """Every view of exams with the other view of its breast."""
