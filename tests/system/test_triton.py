@@ -43,6 +43,7 @@ class CanonicalView:
     spacing_mm: float = SPACING_MM
     canonical_to_native: Affine = IDENTITY
     native_shape: tuple[int, int] = (HEIGHT, WIDTH)
+    magnification: float = 1.0
 
 
 def views(slots: Sequence[View] = tuple(View)) -> list[CanonicalView]:

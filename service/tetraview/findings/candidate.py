@@ -9,7 +9,15 @@ from tetraview.domain.detection import Detection, ViewDetections
 from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Box, Outline
 from tetraview.domain.view import Route, View
-from tetraview.findings.measure import ViewGeometry, area, long_axis, native_box, native_outline, native_to_mm
+from tetraview.findings.measure import (
+    ViewGeometry,
+    area,
+    breast_mm,
+    long_axis,
+    native_box,
+    native_outline,
+    native_to_mm,
+)
 from tetraview.findings.size import MAX_LONG_AXIS_MM, MIN_SIDE_MM
 
 #: Below, the nipple counts as not found.
@@ -63,7 +71,7 @@ def candidate_of(detection: Detection, view: ViewDetections, geometry: ViewGeome
     outline_mm = native_to_mm(geometry).outline(outline)
     if box is None or len(outline) < _MIN_POINTS or area(outline_mm) == 0:
         return None
-    sides_mm = [geometry.spacing_mm * side for side in (detection.box.width, detection.box.height)]
+    sides_mm = [breast_mm(geometry) * side for side in (detection.box.width, detection.box.height)]
     longest_mm = max(long_axis(outline_mm), *sides_mm)
     return Candidate(
         detection=detection,
@@ -74,12 +82,12 @@ def candidate_of(detection: Detection, view: ViewDetections, geometry: ViewGeome
         route=view.route,
         long_axis_mm=long_axis(outline_mm),
         area_mm2=area(outline_mm),
-        nipple_distance_mm=_nipple_distance(detection, view, spacing_mm=geometry.spacing_mm),
+        nipple_distance_mm=_nipple_distance(detection, view, pixel_mm=breast_mm(geometry)),
         is_mass_sized=min(sides_mm) >= MIN_SIDE_MM and longest_mm <= MAX_LONG_AXIS_MM,
     )
 
 
-def _nipple_distance(detection: Detection, view: ViewDetections, *, spacing_mm: float) -> float | None:
+def _nipple_distance(detection: Detection, view: ViewDetections, *, pixel_mm: float) -> float | None:
     if view.nipple_confidence < MIN_NIPPLE_CONFIDENCE:
         return None
-    return math.dist(detection.box.centre, view.nipple) * spacing_mm
+    return math.dist(detection.box.centre, view.nipple) * pixel_mm

@@ -21,6 +21,10 @@ class ViewGeometry(Protocol):
         """Millimetres per canonical pixel, the same in x and y."""
 
     @property
+    def magnification(self) -> float:
+        """Millimetres by that spacing for each millimetre in the breast."""
+
+    @property
     def canonical_to_native(self) -> Affine:
         """Canonical pixels to stored pixels of the DICOM image."""
 
@@ -33,9 +37,17 @@ class ViewGeometry(Protocol):
         """Rows and columns of the DICOM image."""
 
 
+def breast_mm(view: ViewGeometry) -> float:
+    """Millimetres in the breast per canonical pixel."""
+    return view.spacing_mm / view.magnification
+
+
 def native_to_mm(view: ViewGeometry) -> Affine:
-    """Stored pixels to millimetres: the canonical frame is isotropic, so unequal row and column spacings are met."""
-    return Affine.scale(view.spacing_mm, view.spacing_mm) @ view.canonical_to_native.inverse
+    """Stored pixels to millimetres in the breast.
+
+    The canonical frame is isotropic, so unequal row and column spacings are met.
+    """
+    return Affine.scale(breast_mm(view), breast_mm(view)) @ view.canonical_to_native.inverse
 
 
 def native_point(point: Point, view: ViewGeometry) -> Point:
@@ -60,8 +72,8 @@ def native_box(box: Box, view: ViewGeometry) -> Box | None:
 
 
 def native_spacing(view: ViewGeometry) -> tuple[float, float]:
-    """Row and column spacing of the stored pixels, millimetres."""
-    to_mm = native_to_mm(view)
+    """Row and column spacing of the stored pixels as networks have learnt it, millimetres without magnification."""
+    to_mm = Affine.scale(view.spacing_mm, view.spacing_mm) @ view.canonical_to_native.inverse
     return math.hypot(to_mm.b, to_mm.e), math.hypot(to_mm.a, to_mm.d)
 
 

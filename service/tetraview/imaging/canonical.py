@@ -42,6 +42,8 @@ class CanonicalView:
     canonical_to_native: Affine
     #: Rows, columns of the DICOM image.
     native_shape: tuple[int, int]
+    #: Millimetres by ``spacing_mm`` for each millimetre in the breast; 1 where the image does not say.
+    magnification: float = 1.0
     #: Oddities of the image, plain sentences without patient data.
     warnings: tuple[str, ...] = ()
 

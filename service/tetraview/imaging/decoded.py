@@ -43,6 +43,7 @@ class DecodedView:
             "spacing_mm": canonical.spacing_mm,
             "canonical_to_native": astuple(canonical.canonical_to_native),
             "native_shape": canonical.native_shape,
+            "magnification": canonical.magnification,
             "warnings": canonical.warnings,
             "canonical_shape": canonical.image.shape,
             "preview_shape": self.preview.shape,
@@ -135,6 +136,7 @@ def _view(facts: dict[str, object], arrays: memoryview) -> DecodedView:
         spacing_mm=_number(facts["spacing_mm"]),
         canonical_to_native=Affine(*(_number(value) for value in affine)),
         native_shape=_shape(facts["native_shape"]),
+        magnification=_number(facts["magnification"]),
         warnings=tuple(str(warning) for warning in warnings),
     )
     return DecodedView(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pydicom import Dataset
 
+from tetraview.domain.lengths import Lengths
 from tetraview.errors import ImageUnreadable
 
 _BITS_ALLOCATED = (8, 16)
@@ -27,8 +28,7 @@ class PixelHeader:
     bits_stored: int
     #: Pixel Representation (0028,0103): two's complement.
     signed: bool
-    #: Row and column spacing, millimetres.
-    spacing_mm: tuple[float, float]
+    lengths: Lengths
     #: Patient Orientation (0020,0020) of rows and columns, None when absent.
     patient_orientation: tuple[str, str] | None
 
@@ -49,13 +49,18 @@ class PixelHeader:
             bits_allocated=_whole(dataset, "BitsAllocated"),
             bits_stored=_whole(dataset, "BitsStored"),
             signed=_whole(dataset, "PixelRepresentation") == 1,
-            spacing_mm=_spacing(dataset),
+            lengths=_lengths(dataset),
             patient_orientation=_patient_orientation(dataset),
         )
         _check_kind(dataset)
         header._check_size(max_pixels)
         header._check_bits(high_bit=_whole(dataset, "HighBit"))
         return header
+
+    @property
+    def spacing_mm(self) -> tuple[float, float]:
+        """Row and column spacing, millimetres."""
+        return self.lengths.spacing_mm
 
     @property
     def native_bytes(self) -> int:
@@ -98,19 +103,35 @@ def _check_kind(dataset: Dataset) -> None:
         raise ImageUnreadable("Photometric Interpretation is neither MONOCHROME1 nor MONOCHROME2.")
 
 
-def _spacing(dataset: Dataset) -> tuple[float, float]:
-    """Pixel Spacing where present, which is calibrated, otherwise Imager Pixel Spacing, at the detector."""
-    for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
-        if dataset.get(keyword) is None:
-            continue
-        try:
-            row_mm, column_mm = (float(value) for value in dataset[keyword].value)
-        except (TypeError, ValueError):
-            raise ImageUnreadable(f"{keyword} is not two numbers.") from None
-        if not (math.isfinite(row_mm + column_mm) and min(row_mm, column_mm) > 0):
-            raise ImageUnreadable(f"{keyword} is not positive.")
-        return row_mm, column_mm
-    raise ImageUnreadable("The image has no pixel spacing; millimetres are not guessed.")
+def _lengths(dataset: Dataset) -> Lengths:
+    lengths = Lengths.of(
+        pixel_mm=_spacing(dataset, "PixelSpacing"),
+        imager_mm=_spacing(dataset, "ImagerPixelSpacing"),
+        calibration=str(dataset.get("PixelSpacingCalibrationType") or "").strip(),
+        magnification=_magnification(dataset),
+    )
+    if lengths is None:
+        raise ImageUnreadable("The image has no pixel spacing; millimetres are not guessed.")
+    return lengths
+
+
+def _spacing(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
+    if dataset.get(keyword) is None:
+        return None
+    try:
+        row_mm, column_mm = (float(value) for value in dataset[keyword].value)
+    except (TypeError, ValueError):
+        raise ImageUnreadable(f"{keyword} is not two numbers.") from None
+    if not (math.isfinite(row_mm + column_mm) and min(row_mm, column_mm) > 0):
+        raise ImageUnreadable(f"{keyword} is not positive.")
+    return row_mm, column_mm
+
+
+def _magnification(dataset: Dataset) -> float | None:
+    try:
+        return float(dataset.get("EstimatedRadiographicMagnificationFactor"))
+    except (TypeError, ValueError):
+        return None
 
 
 def _patient_orientation(dataset: Dataset) -> tuple[str, str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import BinaryIO
 
 import cv2
@@ -69,7 +70,7 @@ def read_view(file: BinaryIO, *, view: View, frame: Frame, max_pixels: int) -> D
     )
     preview_scale = min(1.0, _PREVIEW_SIDE / max(pixels.shape))
     return DecodedView(
-        canonical=canonical,
+        canonical=replace(canonical, magnification=header.lengths.magnification),
         preview=_preview(pixels, preview_scale),
         preview_scale=preview_scale,
         grey_path=grey_path,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pydicom.sr.coding import Code
 
 from tetraview.domain.exam import Exam
 from tetraview.domain.instance import Instance
+from tetraview.domain.lengths import Lengths
 from tetraview.domain.view import View
 from tetraview.encoding.data_set import key_in, raw_value
 from tetraview.encoding.elements import DataSetDamaged
@@ -23,7 +23,7 @@ from tetraview.encoding.part10 import NotPart10, Part10
 from tetraview.errors import ImageUnreadable, ReportImpossible
 from tetraview.report import codes
 from tetraview.report.grey_scale import grey_scale
-from tetraview.report.lenient import items_of, text_of, value_of, values_of
+from tetraview.report.lenient import items_of, numbers_of, text_of, value_of, values_of
 from tetraview.storage.stored import read_stored
 
 #: Patient, Study and SOP Common attributes that a result shares with its source (PS3.3 C.7.1.1, C.7.2, C.12.1).
@@ -67,8 +67,8 @@ class Header:
     shape: tuple[int, int] | None
     #: Row and column spacing, millimetres.
     spacing_mm: tuple[float, float] | None
-    #: The attribute that the spacing is from.
-    spacing_source: str
+    #: The attributes that lengths are from.
+    lengths_by: str
     #: Patient Orientation (0020,0020) of rows and columns.
     patient_orientation: tuple[str, str] | None
     #: View Modifier Code Sequence (0054,0222), as far as a standard view can have any.
@@ -99,7 +99,7 @@ class Header:
     def of(cls, dataset: Dataset | None, *, view: View, instance: Instance) -> Header:
         """The header of a data set that somebody else made; none of its values is trusted."""
         readable, dataset = dataset is not None, dataset or Dataset()
-        spacing_source, spacing_mm = _spacing(dataset)
+        lengths = _lengths(dataset)
         offset = text_of(dataset, "TimezoneOffsetFromUTC")
         utc_offset = offset if _OFFSET.fullmatch(offset) else None
         return cls(
@@ -107,8 +107,8 @@ class Header:
             instance=instance,
             readable=readable,
             shape=_shape(dataset),
-            spacing_mm=spacing_mm,
-            spacing_source=spacing_source,
+            spacing_mm=lengths.spacing_mm if lengths else None,
+            lengths_by=lengths.source if lengths else "",
             patient_orientation=_patient_orientation(dataset),
             view_modifiers=_view_modifiers(dataset),
             study_date=_date(dataset, "StudyDate"),
@@ -258,16 +258,19 @@ def _shape(dataset: Dataset) -> tuple[int, int] | None:
     return None
 
 
-def _spacing(dataset: Dataset) -> tuple[str, tuple[float, float] | None]:
-    """Pixel Spacing where present, which is calibrated, otherwise Imager Pixel Spacing, at the detector."""
-    for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
-        try:
-            row_mm, column_mm = map(float, values_of(dataset, keyword))
-        except ValueError:
-            continue
-        if math.isfinite(row_mm + column_mm) and min(row_mm, column_mm) > 0:
-            return keyword, (row_mm, column_mm)
-    return "", None
+def _lengths(dataset: Dataset) -> Lengths | None:
+    (factor, *_) = numbers_of(dataset, "EstimatedRadiographicMagnificationFactor") or (None,)
+    return Lengths.of(
+        pixel_mm=_spacing(dataset, "PixelSpacing"),
+        imager_mm=_spacing(dataset, "ImagerPixelSpacing"),
+        calibration=text_of(dataset, "PixelSpacingCalibrationType"),
+        magnification=factor,
+    )
+
+
+def _spacing(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
+    spacing = numbers_of(dataset, keyword)
+    return (spacing[0], spacing[1]) if len(spacing) == _ALONG_ROWS_AND_COLUMNS and min(spacing) > 0 else None
 
 
 def _patient_orientation(dataset: Dataset) -> tuple[str, str] | None:

@@ -153,7 +153,7 @@ def _group(finding: Finding, header: Header, context: Context) -> Iterator[Conte
     outline = clamped(finding.outline, header.shape) if header.shape else finding.outline
     parameters = (
         f"operating point {context.operating_point}; route {finding.route}; "
-        f"outline by {context.device.outliner(finding).software}; lengths by {header.spacing_source}"
+        f"outline by {context.device.outliner(finding).software}; lengths by {header.lengths_by}"
     )
     yield text(OBSERVATION_CONTEXT, codes.TRACKING_IDENTIFIER, context.tracking.identifier(finding))
     yield uid(OBSERVATION_CONTEXT, codes.TRACKING_UNIQUE_IDENTIFIER, context.tracking.uid(finding))

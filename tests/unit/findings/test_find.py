@@ -30,6 +30,7 @@ class Geometry:
     spacing_mm: float = SPACING_MM
     canonical_to_native: Affine
     native_shape: tuple[int, int]
+    magnification: float = 1.0
     breast_mask: NDArray[np.bool_] = field(default_factory=lambda: np.ones((450, 250), np.bool_))
 
 
@@ -75,6 +76,17 @@ def test_only_detections_at_the_threshold_of_their_route_become_findings() -> No
         )
         assert [finding.score for finding in found] == list(scores[:2])
         assert {finding.route for finding in found} == {route}
+
+
+def test_lengths_are_those_in_the_breast() -> None:
+    """What the image says to be magnified is measured smaller by the factor; nothing moves in the image."""
+    magnified = {**GEOMETRIES, View.L_CC: replace(STRAIGHT, magnification=1.09)}
+    found = view(View.L_CC, mass(0, 0, width=58, height=40))
+    (at_detector,), (finding,) = findings(found), findings(found, geometries=magnified)
+    assert at_detector.outline == finding.outline
+    assert finding.long_axis_mm == pytest.approx(at_detector.long_axis_mm / 1.09)
+    assert finding.area_mm2 == pytest.approx(at_detector.area_mm2 / 1.09**2)
+    assert finding.nipple_distance_mm == pytest.approx(at_detector.nipple_distance_mm / 1.09)
 
 
 def test_an_operating_point_that_the_weights_lack_is_named() -> None:

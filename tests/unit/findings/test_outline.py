@@ -23,6 +23,7 @@ class Geometry:
     spacing_mm: float = 0.4
     canonical_to_native: Affine = MIRRORED
     native_shape: tuple[int, int] = (300, 400)
+    magnification: float = 1.0
     breast_mask: NDArray[np.bool_]
 
 

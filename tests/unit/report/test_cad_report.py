@@ -30,6 +30,9 @@ def cad_desk(full_desk: Any, finding: Any) -> Any:
     return full_desk
 
 
+LENGTHS = "lengths by Imager Pixel Spacing (0018,1164), at the detector"
+
+
 def cad(desk: Any) -> Dataset:
     report: Dataset = desk.written()["cad.dcm"]
     return report
@@ -230,7 +233,7 @@ def test_algorithms_say_what_their_result_depends_on(cad_desk: Any, items: Any) 
         "operating point balanced; The image's pixels cannot be decoded.",
     ]
     assert said[1] == [RESEARCH_ONLY, "not read: R-MLO"]
-    assert said[2] == [f"operating point balanced; route tri; {by_mommi}; lengths by ImagerPixelSpacing"] * 3
+    assert said[2] == [f"operating point balanced; route tri; {by_mommi}; {LENGTHS}"] * 3
 
 
 def test_the_composite_feature_is_as_certain_as_the_link(cad_desk: Any, items: Any) -> None:

@@ -11,6 +11,9 @@ from tetraview.domain.view import View
 RESEARCH_ONLY = "Research software, weights trained on CBIS-DDSM, CDD-CESM and synthetic phantoms, not for clinical use"
 
 
+LENGTHS = "lengths by Imager Pixel Spacing (0018,1164), at the detector"
+
+
 def number(group: Dataset, items: Any, code: str) -> str:
     (item,) = items(group, code)
     (measured,) = item.MeasuredValueSequence
@@ -74,7 +77,7 @@ def test_each_group_names_algorithm_version_route_and_operating_point(full_desk:
         assert items(group, "111003")[0].TextValue == "1 slim 0123456789ab"
         parameters = items(group, "111002")[0].TextValue
         by = "outline by mommi_detector 1 slim 0123456789ab"
-        assert parameters == f"operating point balanced; route tri; {by}; lengths by ImagerPixelSpacing"
+        assert parameters == f"operating point balanced; route tri; {by}; {LENGTHS}"
 
 
 def test_the_region_is_the_outline_closed_and_on_its_image(full_desk: Any, items: Any) -> None:
@@ -201,11 +204,20 @@ def test_every_container_is_separate(full_desk: Any) -> None:
     assert continuity(full_desk.report) == {"SEPARATE"}
 
 
-@pytest.mark.parametrize("keyword", ["PixelSpacing", "ImagerPixelSpacing"])
-def test_the_source_of_lengths_is_named(desk: Any, image: Any, finding: Any, items: Any, keyword: str) -> None:
-    """A calibrated spacing is preferred and the report says which one was used."""
-    spacing = {"PixelSpacing": [0.2, 0.3]} if keyword == "PixelSpacing" else {}
-    desk.add(View.L_CC, finding(View.L_CC), source=image(View.L_CC, **spacing))
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({}, LENGTHS),
+        ({"PixelSpacing": [0.2, 0.3]}, "lengths by Pixel Spacing (0028,0030)"),
+        ({"EstimatedRadiographicMagnificationFactor": 1.09}, "Magnification Factor (0018,1114) 1.09"),
+    ],
+    ids=["detector", "calibrated", "magnified"],
+)
+def test_the_source_of_lengths_is_named(  # noqa: PLR0917 - fixtures
+    desk: Any, image: Any, finding: Any, items: Any, attributes: dict[str, Any], said: str
+) -> None:
+    """A calibrated spacing is preferred, and the report says by which attributes lengths are known."""
+    desk.add(View.L_CC, finding(View.L_CC), source=image(View.L_CC, **attributes))
     report = desk.report
-    assert items(report, "111002")[0].TextValue.endswith(f"lengths by {keyword}")
-    assert number(report, items, "111026") == ("0.3 mm" if spacing else "0.1 mm")
+    assert items(report, "111002")[0].TextValue.endswith(said)
+    assert number(report, items, "111026") == ("0.3 mm" if "PixelSpacing" in attributes else "0.1 mm")

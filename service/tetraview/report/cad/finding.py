@@ -81,7 +81,7 @@ class SingleImageFinding:
             f"operating point {self.context.operating_point}",
             f"route {finding.route}",
             f"outline by {device.outliner(finding).software}",
-            f"lengths by {self.entry.header.spacing_source}" if self.entry.header.spacing_source else "",
+            f"lengths by {self.entry.header.lengths_by}" if self.entry.header.lengths_by else "",
             "" if self._cancer is None else f"probability {validity(finding)}",
         )
 
