@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 import urllib.request
@@ -16,6 +17,8 @@ from pydicom import Dataset, dcmread
 
 from tetraview.domain.exam import ExamState
 from tetraview.domain.view import View
+from tetraview.phantom import DEMO_SEED, RECIPES, generate
+from tetraview.phantom.dicom import write_exam
 
 pytestmark = pytest.mark.system
 
@@ -112,6 +115,27 @@ def test_an_exam_goes_in_and_findings_come_back(service: Any, orthanc: Any, phan
         pytest.skip("dicom3tools is not installed")
     sent = (report, cad_report, *segmentations)
     assert [complaints(dataset, tmp_path) for dataset in sent] == [[]] * len(sent)
+
+
+def test_the_mass_of_the_demo_is_one_lesion_everywhere(service: Any, orthanc: Any, tmp_path: Path) -> None:
+    """R1, in CC and MLO, is one lesion with one certainty on the page, in the SR and in the CAD SR."""
+    images = write_exam(generate(DEMO_SEED, recipe=RECIPES["native"]), tmp_path)
+    exam = send_all(service, sorted(images.values()))
+    rows = re.findall(
+        r'<tr data-lesion="R1">.*?>(R1-\w+)</button>.*?<td class="number">(0\.\d\d)</td>',
+        page(service, f"/exams/{exam.exam_id}"),
+        re.DOTALL,
+    )
+    assert [label for label, _ in rows] == ["R1-CC", "R1-MLO"]
+    ((_, certainty), (_, same)) = rows
+    assert certainty == same > "0.50"
+    (report,), (cad_report,) = objects(orthanc, "SR"), objects(orthanc, "CAD SR")
+    groups = {texts(group)[0]: numbers(group, "111011") for group in named(report, "125007")}
+    assert groups["R1-CC"] == groups["R1-MLO"]
+    assert groups["R1-CC"] == pytest.approx([100 * float(certainty)], abs=0.5)
+    (composite,) = (item for item in named(cad_report, "111015") if texts(item)[0] == "R1")
+    assert numbers(composite, "111011") == groups["R1-CC"]
+    assert [texts(single)[0] for single in named(composite, "111059")] == ["R1-CC", "R1-MLO"]
 
 
 def test_a_resent_exam_changes_nothing(service: Any, orthanc: Any, phantom_exam: Path) -> None:
