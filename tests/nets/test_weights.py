@@ -149,7 +149,7 @@ def test_the_digest_knows_names_types_and_shapes() -> None:
 def test_the_shipped_weights_load_with_all_operating_points() -> None:
     """The shipped file is intact, fits its preset and has a threshold for every operating point and route."""
     network, card = load(SHIPPED_WEIGHTS)
-    assert network.preset.name == card.preset == "slim"
+    assert network.preset.name == card.preset == "light"
     assert card.trained.startswith("Weights trained on ")
     assert UNNAMED not in card.trained
     assert 1 <= int(card.generator_version) <= int(phantom.GENERATOR_VERSION)
