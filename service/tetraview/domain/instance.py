@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from tetraview.domain.view import View
 
@@ -18,6 +20,8 @@ class Decision(StrEnum):
     #: A report, segmentation, presentation state, secondary capture or key object selection, whoever made it.
     RESULT_OBJECT = "RESULT_OBJECT"
     NOT_MAMMOGRAPHY = "NOT_MAMMOGRAPHY"
+    #: A film that was digitised, stored as secondary capture.
+    FILM = "FILM"
     FOR_PROCESSING = "FOR_PROCESSING"
     FOR_PRESENTATION = "FOR_PRESENTATION"
     TOMOSYNTHESIS = "TOMOSYNTHESIS"
@@ -53,6 +57,40 @@ class Decision(StrEnum):
     #: It would be read, but its exam is held or skipped.
     EXAM_NOT_READ = "EXAM_NOT_READ"
 
+
+#: What people are told of each decision.
+SENTENCES: Mapping[str, str] = MappingProxyType(
+    {
+        Decision.READ: "Read.",
+        Decision.OWN_RESULT: "A result of ours that came back.",
+        Decision.RESULT_OBJECT: "A report, segmentation, presentation state, secondary capture or key object.",
+        Decision.NOT_MAMMOGRAPHY: "Not a digital mammogram.",
+        Decision.FILM: "A digitised film; digital mammograms are read.",
+        Decision.FOR_PROCESSING: "Raw image for processing; the one for presentation is read.",
+        Decision.FOR_PRESENTATION: "Image for presentation, where raw images are read.",
+        Decision.TOMOSYNTHESIS: "Tomosynthesis; two-dimensional mammograms are read.",
+        Decision.NOT_PRIMARY: "Made from other images for another purpose.",
+        Decision.BIOPSY: "Taken for a biopsy or for marking.",
+        Decision.CONTRAST: "Belongs to a contrast acquisition.",
+        Decision.SYNTHETIC: "Computed from tomosynthesis.",
+        Decision.QUALITY_CONTROL: "A quality control image.",
+        Decision.BURNED_IN: "Text may be burned into the image.",
+        Decision.LOSSY: "Compressed with losses.",
+        Decision.SPECIMEN: "Shows a specimen.",
+        Decision.NO_LATERALITY: "Does not say which breast it shows.",
+        Decision.LATERALITY_CONTRADICTION: "Its attributes disagree about which breast it shows.",
+        Decision.NOT_STANDARD_VIEW: "Neither CC nor MLO by what it says.",
+        Decision.EXTRA_VIEW: "Another view than the four of screening, or one by another technique.",
+        Decision.IMPLANT: "Shows a breast with an implant.",
+        Decision.NO_SPACING: "Its pixel spacing is missing or cannot be right.",
+        Decision.NO_PIXELS: "Has no pixels that can be read.",
+        Decision.DEVICE_NOT_VALIDATED: "From a device that is not on the list of those to read.",
+        Decision.DIAGNOSTIC: "Of a diagnostic exam; screening is read.",
+        Decision.NOT_CHOSEN: "Another image of the exam shows the same view.",
+        Decision.MOSAIC: "One of several partial images of a view.",
+        Decision.EXAM_NOT_READ: "It would be read, but its exam is not.",
+    }
+)
 
 #: Objects that are kept and shown with an exam but are not images of it.
 NOTED = frozenset({Decision.OWN_RESULT, Decision.RESULT_OBJECT, Decision.NOT_MAMMOGRAPHY})

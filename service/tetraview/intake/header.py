@@ -24,6 +24,7 @@ UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"
 _KEYWORDS = (
     *UIDS,
     *("ImageType", "Modality", "PresentationIntentType", "Manufacturer", "ManufacturerModelName", "SoftwareVersions"),
+    "ConversionType",
     *("AcquisitionDate", "AcquisitionTime", "ContentDate", "ContentTime"),
     *("VolumetricProperties", "VolumeBasedCalculationTechnique", "SourceImageSequence", "BiopsyTargetSequence"),
     *("QualityControlImage", "BurnedInAnnotation", "LossyImageCompression", "SpecimenDescriptionSequence"),

@@ -215,6 +215,8 @@ def _identity(dataset: Dataset, *, keep_offset: bool) -> Dataset:
         if keyword in dataset:
             element = _verbatim(dataset, keyword)
             identity[element.tag] = element
+    if not _is_date(text_of(dataset, "PatientBirthDate").replace(".", "")):
+        identity.PatientBirthDate = ""  # some devices write 00000000 where nobody knows it
     for keyword in _REQUIRED:
         if keyword not in identity:
             setattr(identity, keyword, "")
@@ -289,10 +291,14 @@ def _view_modifiers(dataset: Dataset) -> tuple[Code, ...]:
 def _date(dataset: Dataset, keyword: str) -> str | None:
     """A date that is in the calendar, in the eight digits of a DA."""
     date = text_of(dataset, keyword)
+    return date if _is_date(date) else None
+
+
+def _is_date(date: str) -> bool:
     try:
-        return date if f"{datetime.strptime(date, '%Y%m%d'):%Y%m%d}" == date else None  # noqa: DTZ007 - no instant
+        return f"{datetime.strptime(date, '%Y%m%d'):%Y%m%d}" == date  # noqa: DTZ007 - no instant
     except ValueError:
-        return None
+        return False
 
 
 def _time(dataset: Dataset, keyword: str) -> str | None:

@@ -15,7 +15,7 @@ from pydicom.misc import is_dicom
 from pydicom.uid import UID
 
 from tetraview.domain.exam import Exam, exam_id_of
-from tetraview.domain.instance import Decision, Instance
+from tetraview.domain.instance import SENTENCES, Decision, Instance
 from tetraview.encoding.part10 import Part10
 from tetraview.errors import InstanceRefused
 from tetraview.exam.choice import Choice, choose_images
@@ -59,7 +59,7 @@ def find_exams(
             left_out.append((path, SAME_INSTANCE))
         elif instance.eligibility.decision is not Decision.READ:
             eligibility = instance.eligibility
-            left_out.append((path, f"{eligibility.decision}: {eligibility.because}"))
+            left_out.append((path, _told(eligibility.decision, eligibility.because)))
         else:
             known.add(instance.sop_instance_uid)
             instances.append(instance)
@@ -69,7 +69,7 @@ def find_exams(
     for _, images in studies:
         of_study = tuple(images)
         choice = choose_images(of_study)
-        left_out += [(Path(path), f"{decision}: {because}") for path, (decision, because) in choice.others.items()]
+        left_out += [(Path(path), _told(decision, because)) for path, (decision, because) in choice.others.items()]
         if choice.images:
             exams.append(_exam(of_study[0], choice))
     return FileExams(exams=tuple(exams), left_out=tuple(left_out))
@@ -127,6 +127,11 @@ def _request(file: Part10, called_ae_title: str) -> StoreRequest:
         calling_ae_title="FILES",
         called_ae_title=called_ae_title,
     )
+
+
+def _told(decision: Decision, because: str) -> str:
+    """A decision in a sentence, with what decided and the code that other pages and the metrics have."""
+    return f"{SENTENCES[decision].removesuffix('.')} ({because}; {decision})"
 
 
 def _syntax_name(uid: str) -> str:

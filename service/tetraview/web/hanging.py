@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tetraview.domain.finding import Finding
 from tetraview.domain.geometry import Point
+from tetraview.domain.instance import SENTENCES
 from tetraview.domain.reading import Reading, ViewReading
 from tetraview.domain.view import View
 from tetraview.ledger.summary import ExamSummary
@@ -90,8 +91,9 @@ def _panel(reading: ViewReading, *, folder: Path) -> Panel:
 
 
 def _empty(view: View, summary: ExamSummary, reading: Reading | None) -> Panel:
-    unread = {image.decision: None for image in summary.images if image.shows is view and not image.superseded}
-    absence = f"Received, not read: {', '.join(unread)}" if unread else "No image received"
+    here = [image for image in summary.images if image.shows is view and not image.superseded]
+    unread = {SENTENCES.get(image.decision, image.decision).removesuffix("."): None for image in here}
+    absence = f"Received, not read: {'; '.join(unread)}" if unread else "No image received"
     if view in summary.views:
         absence = "Received, not read yet" if reading is None else "Received after this reading"
     return Panel(view=view, reading=None, picture=None, absence=absence)

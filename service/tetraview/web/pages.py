@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tetraview.domain.exam import ExamState
 from tetraview.domain.finding import Finding
+from tetraview.domain.instance import SENTENCES
 from tetraview.domain.reading import Reading
 from tetraview.domain.sender import AllowedSender, HeardSender, Refusal, RejectedSender
 from tetraview.domain.view import View
@@ -92,6 +93,7 @@ def exam_page(
         under_way=summary.state in _UNDER_WAY,
         can_be_read=_can_be_read(summary, objects, generation=generation),
         flags=_flags(summary),
+        sentences=SENTENCES,
     )
 
 

@@ -215,6 +215,21 @@ NOT_READ: list[tuple[Attributes, Decision, str]] = [
         (image_type("DERIVED", "PRIMARY", value), decision, f"ImageType (0008,0008) = {value}")
         for value, decision in UNREAD_TYPES.items()
     ),
+    *(
+        (image_type("DERIVED", "PRIMARY", *before, value), Decision.BIOPSY, f"ImageType (0008,0008) = {said}")
+        for before, value, said in (
+            (("",), "STEREO_PLUS", "STEREO_PLUS"),
+            (("", "", ""), "POSTFIRE", "POSTFIRE"),
+            ((), "STEREO_15_DOE", "STEREO"),
+            (("TOMO",), "STEREOTACTIC", "STEREO"),
+        )
+    ),
+    ({"PaddleDescription": "NEEDLE LOC 7.5CM"}, Decision.BIOPSY, "PaddleDescription (0018,11A4) = NEEDLE"),
+    (
+        {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "ConversionType": "DF"},
+        Decision.FILM,
+        "ConversionType (0008,0064) = DF",
+    ),
     (image_type("DERIVED", "SECONDARY"), Decision.NOT_PRIMARY, "ImageType (0008,0008) = SECONDARY"),
     (image_type("DERIVED", "PRIMARY", "", "SUBTRACTION"), Decision.CONTRAST, "ImageType (0008,0008) = SUBTRACTION"),
     (image_type("ORIGINAL", "PRIMARY", "", "HIGH_ENERGY"), Decision.CONTRAST, "ImageType (0008,0008) = HIGH_ENERGY"),

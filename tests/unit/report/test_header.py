@@ -97,6 +97,14 @@ def test_values_that_break_the_standard_do_not_stop_a_result(
         assert (kept is None) if keyword == "TimezoneOffsetFromUTC" else kept.value.strip() == value.encode()
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value:UserWarning")
+@pytest.mark.parametrize("value", ["00000000", "19000230", "unknown"])
+def test_an_impossible_date_of_birth_is_left_empty(desk: Any, image: Any, finding: Any, value: str) -> None:
+    """A day that no calendar has says that nobody knows it; PatientBirthDate is then there without a value."""
+    desk.add(View.L_CC, finding(View.L_CC), source=image(View.L_CC, PatientBirthDate=value))
+    assert {result.PatientBirthDate for result in desk.written().values()} == {""}
+
+
 def test_patient_and_study_are_the_images(full_desk: Any) -> None:
     """All results belong to the patient and study of the images."""
     for result in full_desk.written().values():

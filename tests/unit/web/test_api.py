@@ -104,5 +104,5 @@ def test_a_view_that_came_and_is_not_read_is_not_said_to_be_absent(site: Any) ->
     )
     site.ledger.summaries[0] = replace(site.ledger.summaries[0], images=(implant,))
     page = site.client.get(f"/exams/{EXAM_ID}").text
-    assert "Received, not read: IMPLANT" in page
+    assert "Received, not read: Shows a breast with an implant" in page
     assert '<td class="word">L-MLO</td><td class="quiet">BreastImplantPresent</td>' in page

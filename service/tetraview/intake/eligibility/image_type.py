@@ -17,6 +17,9 @@ from tetraview.intake.eligibility.tables import (
 from tetraview.intake.eligibility.values import Objection, items, shown, stated, text, texts
 from tetraview.settings import Images
 
+#: How the types of stereotactic images begin, whatever a device writes behind it.
+STEREO = "STEREO"
+
 _NOT_EXPOSED = frozenset({"SAMPLED", "DISTORTED", "MIXED"})
 
 
@@ -25,9 +28,11 @@ def against_type(dataset: Dataset, policy: Images) -> Iterator[Objection]:
     values = [*texts(dataset, "ImageType"), "", "", ""]
     if values[1] == "SECONDARY":
         yield Decision.NOT_PRIMARY, stated("ImageType", "SECONDARY")
-    if values[2] in UNREAD_TYPES:
-        yield UNREAD_TYPES[values[2]], stated("ImageType", values[2])
     for value in values[2:]:
+        if value in UNREAD_TYPES:
+            yield UNREAD_TYPES[value], stated("ImageType", value)
+        elif value.startswith(STEREO):
+            yield Decision.BIOPSY, stated("ImageType", STEREO)
         if value in CONTRAST_TYPES or (value == LOW_ENERGY and policy.low_energy == "reject"):
             yield Decision.CONTRAST, stated("ImageType", value)
     if (because := synthetic_because(dataset)) and policy.synthetic == "reject":

@@ -8,7 +8,13 @@ from pydicom.dataset import Dataset
 
 from tetraview.domain.instance import Decision
 from tetraview.domain.product import MANUFACTURER
-from tetraview.intake.eligibility.tables import MAMMOGRAPHY, RESULTS, TOMOSYNTHESIS
+from tetraview.intake.eligibility.tables import (
+    DIGITISED_FILM,
+    MAMMOGRAPHY,
+    RESULTS,
+    SECONDARY_CAPTURE,
+    TOMOSYNTHESIS,
+)
 from tetraview.intake.eligibility.values import Objection, shown, stated, text, texts
 from tetraview.settings import Images
 
@@ -19,6 +25,8 @@ def against_kind(dataset: Dataset, policy: Images) -> Iterator[Objection]:
     """Results are noted and never read, whoever made them; of mammograms one intent is read."""
     yield from _against_own(dataset)
     sop_class = text(dataset, "SOPClassUID")
+    if f"{sop_class}.".startswith(SECONDARY_CAPTURE) and text(dataset, "ConversionType") == DIGITISED_FILM:
+        yield Decision.FILM, shown(dataset, "ConversionType")
     if f"{sop_class}.".startswith(RESULTS):
         yield Decision.RESULT_OBJECT, shown(dataset, "SOPClassUID")
     if sop_class in TOMOSYNTHESIS:

@@ -29,11 +29,16 @@ TOMOSYNTHESIS = frozenset(
     }
 )
 _STORAGE = "1.2.840.10008.5.1.4.1.1"
+SECONDARY_CAPTURE = f"{_STORAGE}.7."
+#: Conversion Type (0008,0064) of a film that was digitised (PS3.3 C.8.6.1).
+DIGITISED_FILM = "DF"
 #: SOP classes of results: structured reports and key objects, presentation states, segmentations, secondary captures.
 RESULTS = tuple(f"{_STORAGE}.{branch}." for branch in ("88", "11", "66.4", "66.5", "66.7", "7"))
 
-#: Image Type (0008,0008) value 3 (PS3.3 C.8.11.7.1.4) of images that are not for reading.
+#: Image Type (0008,0008) values of images that are not for reading. The standard has them in value 3 (PS3.3
+#: C.8.11.7.1.4); devices also write them behind it.
 UNREAD_TYPES: dict[str, Decision] = {
+    "STEREO": Decision.BIOPSY,
     "STEREO_MINUS": Decision.BIOPSY,
     "STEREO_PLUS": Decision.BIOPSY,
     "STEREO_SCOUT": Decision.BIOPSY,
@@ -140,6 +145,10 @@ PADDLES: dict[str, Decision] = {
     "SPOT": Decision.EXTRA_VIEW,
     "BIOPSY": Decision.BIOPSY,
     "LOCALIZATION": Decision.BIOPSY,
+    "LOCALISATION": Decision.BIOPSY,
+    "NEEDLE": Decision.BIOPSY,
+    "STEREO": Decision.BIOPSY,
+    "STEREOTACTIC": Decision.BIOPSY,
     "SPECIMEN": Decision.SPECIMEN,
 }
 
@@ -159,6 +168,7 @@ TERMS = frozenset(
         *CONTRAST_TYPES,
         *PROJECTION_OF_WORD,
         *("MG", "CR", "DX", "OT", "SC", "SR", "US", "MR", "PR", "KO", "SEG"),
+        *("DF", "DI", "DV", "DRW", "SD", "SI", "SYN", "WSD"),
         *("FOR PROCESSING", "FOR PRESENTATION", "SECONDARY", "YES", "NO", LOW_ENERGY, SYNTHETIC_TYPE),
         *("L", "R", "B", "U", "A", "P", "H", "F", "FR", "FL", "HR", "HL"),
         *("VOLUME", "SAMPLED", "DISTORTED", "MIXED", "TOMOSYNTHESIS", "MAX_IP"),

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from tetraview.domain.instance import SENTENCES
 from tetraview.settings import Settings
 from tetraview.storage.durable import write_file
 from tetraview.tools.survey.look import look_at
@@ -79,4 +80,5 @@ def _table() -> Table:
 def _add_rows(table: Table, item: SurveyedFile | SurveyedExam) -> None:
     for file in [item] if isinstance(item, SurveyedFile) else item.files:
         decision = f"{file.decision} {file.view}".strip()
-        table.add_row(Path(file.path).name, decision, file.because, "\n".join(file.flags))
+        sentence = SENTENCES.get(file.decision, "")
+        table.add_row(Path(file.path).name, decision, f"{sentence} {file.because}".strip(), "\n".join(file.flags))
