@@ -101,3 +101,24 @@ def test_undecided_pixels_leave_the_header_alone(header: tuple[str, str]) -> Non
     found, warnings = stored_orientation(breast_on("both"), view=View.L_CC, patient_orientation=header)
     assert found.mirrored is (header[0] == "P")
     assert warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("share", "header", "mirrored", "said"),
+    [
+        (3, ("A", "R"), False, "the header was kept"),
+        (6, ("A", "R"), True, "the pixels were believed"),
+        (3, None, True, "the pixels were believed"),
+        (1, ("A", "R"), False, ""),
+    ],
+    ids=["in doubt", "certain", "no header", "even"],
+)
+def test_a_header_is_kept_in_doubt(share: int, header: tuple[str, str] | None, *, mirrored: bool, said: str) -> None:
+    """Tissue at both edges overrules a usable header only where there is far more of it on the other side."""
+    mask = np.zeros((120, 100), np.bool_)
+    mask[:10, :50] = True
+    mask[: 10 * share, 50:] = True
+    found, warnings = stored_orientation(mask, view=View.L_CC, patient_orientation=header)
+    assert found.mirrored is mirrored
+    assert said in "".join(warnings)
+    assert bool(warnings) is bool(said)
