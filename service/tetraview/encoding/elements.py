@@ -88,7 +88,7 @@ class _Level:
     found: list[Element] = field(default_factory=list)
 
 
-def walk(buffer: Buffer, *, offset: int, explicit: bool) -> list[Element]:
+def walk(buffer: Buffer, *, offset: int, explicit: bool, pixels: bool = True) -> list[Element]:
     """The outermost elements of a data set (PS3.5 section 7), each with all that it holds.
 
     Zero bytes behind the last element are padding. A private element may have a VR that nobody knows.
@@ -97,18 +97,20 @@ def walk(buffer: Buffer, *, offset: int, explicit: bool) -> list[Element]:
         buffer: holds the data set to its end, little endian.
         offset: where it begins.
         explicit: whether VRs are explicit.
+        pixels: whether to go on where Pixel Data and its kin (group 7FE0) begin.
 
     Raises:
         DataSetDamaged: the data set is truncated, not parsable or too complex.
     """
-    return _Walk(buffer, offset=offset, explicit=explicit).run()
+    return _Walk(buffer, offset=offset, explicit=explicit, pixels=pixels).run()
 
 
 class _Walk:
     """The walk, with a stack of its own, so that nesting costs no recursion."""
 
-    def __init__(self, buffer: Buffer, *, offset: int, explicit: bool) -> None:
+    def __init__(self, buffer: Buffer, *, offset: int, explicit: bool, pixels: bool) -> None:
         self._buffer = buffer
+        self._pixels = pixels
         self._end = len(buffer)
         self._position = offset
         self._levels = [_Level(kind=_Kind.DATA_SET, limit=self._end, delimited=False, explicit=explicit)]
@@ -132,6 +134,9 @@ class _Walk:
             self._position = self._end
             return
         start, tag = self._position, self._tag(level)
+        if len(self._levels) == 1 and tag >> 16 == PIXEL_DATA >> 16 and not self._pixels:
+            self._position = self._end
+            return
         if tag == _ITEM_END and level.delimited:
             self._delimited()
             return

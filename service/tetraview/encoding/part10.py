@@ -14,7 +14,7 @@ from tetraview.encoding.elements import Buffer, DataSetDamaged, walk
 #: Preamble and prefix.
 START = 132
 _PREFIX = b"DICM"
-_META_GROUP, _PIXEL_GROUP = 0x0002, 0x7FE0
+_META_GROUP = 2
 #: File Meta Information Group Length (0002,0000): tag, VR and length, then the value.
 _GROUP_LENGTH = b"\x02\0\0\0UL\x04\0"
 #: Longest file meta information; that of most files is a few hundred bytes.
@@ -54,9 +54,8 @@ class Part10:
         Raises:
             DataSetDamaged: it is truncated, not parsable or too complex.
         """
-        elements = walk(buffer, offset=self.offset, explicit=self.explicit)
-        wanted = [element for element in elements if pixels or element.tag >> 16 != _PIXEL_GROUP]
-        return data_set(wanted, buffer, explicit=self.explicit)
+        elements = walk(buffer, offset=self.offset, explicit=self.explicit, pixels=pixels)
+        return data_set(elements, buffer, explicit=self.explicit)
 
     @classmethod
     def of(cls, buffer: Buffer) -> Part10:

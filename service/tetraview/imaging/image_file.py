@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -113,16 +112,16 @@ def _presentation(file: BinaryIO, *, max_pixels: int) -> tuple[NDArray[np.float3
 
 def _read(file: BinaryIO) -> tuple[Dataset, uid.UID]:
     """The data set and its transfer syntax, which is looked at first: a deflated one unpacks to any size."""
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
-        try:
-            head = Part10.of(buffer)
-            syntax = uid.UID(head.transfer_syntax_uid)
-            if syntax not in _NATIVE and syntax not in _DECODERS:
-                name = syntax.name if syntax.is_valid else "missing"
-                raise ImageUnreadable(f"The transfer syntax is not read: {name}.")
-            return head.data_set(buffer, pixels=True), syntax
-        except (NotPart10, DataSetDamaged) as error:
-            raise ImageUnreadable(str(error)) from None
+    buffer = file.read()
+    try:
+        head = Part10.of(buffer)
+        syntax = uid.UID(head.transfer_syntax_uid)
+        if syntax not in _NATIVE and syntax not in _DECODERS:
+            name = syntax.name if syntax.is_valid else "missing"
+            raise ImageUnreadable(f"The transfer syntax is not read: {name}.")
+        return head.data_set(buffer, pixels=True), syntax
+    except (NotPart10, DataSetDamaged) as error:
+        raise ImageUnreadable(str(error)) from None
 
 
 def _stored_values(dataset: Dataset, syntax: uid.UID, header: PixelHeader) -> NDArray[np.integer]:

@@ -161,4 +161,4 @@ def side_ratio(mask: NDArray[np.bool_]) -> float:
     """
     edge = max(1, round(_EDGE_SHARE * mask.shape[1]))
     left, right = float(mask[:, :edge].mean()), float(mask[:, -edge:].mean())
-    return right / max(left, 1 / mask.shape[0])
+    return float(right / max(left, 1 / mask.shape[0]))

@@ -9,7 +9,7 @@ from tetraview_nets.cli.pin import WeightsKept, pin, to_write
 from tetraview_nets.weights import WeightsCard
 
 CONFIG = Path(__file__).parents[3] / "triton_models" / "repository" / "mommi_detector" / "config.pbtxt"
-CARD = WeightsCard(name="mommi", version="1", preset="slim", generator_version="1", weights_sha256="0" * 64)
+CARD = WeightsCard(name="mommi", version="1", preset="light", generator_version="1", weights_sha256="0" * 64)
 
 
 def test_the_configuration_allows_the_weights_just_written_and_no_others(tmp_path: Path) -> None:
