@@ -353,4 +353,4 @@ def test_probes_do_not_fill_the_log(listener: Listener) -> None:
                 assert probe.recv(10)[:1] == b"\7"
         assert eventually(lambda: threads() == 0)
     assert 1 <= len(log) <= 50
-    assert {event["state"] for event in log} == {"protocol_fault"}
+    assert {event["reason"] for event in log} == {"protocol_fault"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from pynetdicom import evt
 from pynetdicom.association import Association
@@ -14,6 +15,7 @@ from tetraview.delivery.entity import application_entity, tls_arguments
 from tetraview.delivery.handshake import tls_fault
 from tetraview.errors import DeliveryRefused, DestinationUnavailable
 from tetraview.settings import Destination
+from tetraview.wire.items import used_items
 
 _REJECTED_PERMANENT = 1
 
@@ -52,7 +54,11 @@ def associate(
             ae_title=destination.ae_title,
             contexts=contexts,
             tls_args=tls_arguments(destination),
-            evt_handlers=[(evt.EVT_CONN_OPEN, _limit_silence, [destination.connect_seconds]), *handlers],
+            evt_handlers=[
+                (evt.EVT_CONN_OPEN, _limit_silence, [destination.connect_seconds]),
+                (evt.EVT_CONN_OPEN, _skip_unknown),
+                *handlers,
+            ],
         )
     except OSError as error:
         raise DestinationUnavailable(f"{destination.name}: no host {destination.host}: check its address") from error
@@ -65,6 +71,17 @@ def associate(
 def _limit_silence(event: evt.Event, seconds: float) -> None:
     """Give up on a peer that stops in the middle of a PDU; none of pynetdicom's timers covers that."""
     _let_be_silent(event.assoc, seconds)
+
+
+def _skip_unknown(event: evt.Event) -> None:
+    """Skip items of an acceptance that nobody knows (PS3.8 9.3.1), by which pynetdicom would end the association."""
+    provider = event.assoc.dul
+    decode = provider._decode_pdu  # noqa: SLF001 - pynetdicom hands the bytes of a PDU to nobody before
+
+    def decode_used(encoded: bytearray) -> Any:
+        return decode(bytearray(used_items(bytes(encoded))))
+
+    setattr(provider, decode.__name__, decode_used)
 
 
 def _let_be_silent(association: Association, seconds: float) -> None:

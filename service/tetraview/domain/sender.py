@@ -11,7 +11,7 @@ DICOMWEB = "DICOMWEB"
 
 
 class Refusal(StrEnum):
-    """Why a sender was not let in."""
+    """Why a sender was not let in, or was shown out."""
 
     #: No sender of this AE title is known.
     UNKNOWN_SENDER = "unknown_sender"
@@ -23,6 +23,18 @@ class Refusal(StrEnum):
     WRONG_CALLED_AE_TITLE = "wrong_called_ae_title"
     #: No secure connection came about, so there is no AE title.
     TLS = "tls"
+    #: What stands for an AE title is blank or not ASCII.
+    NO_AE_TITLE = "no_ae_title"
+    #: It asks for another protocol or application than DICOM's.
+    OTHER_PROTOCOL = "other_protocol"
+    #: What it sent cannot be understood, or does not come to an end.
+    PROTOCOL_FAULT = "protocol_fault"
+    #: There is no place for it now; it may come back.
+    NO_PLACE = "no_place"
+
+
+#: Reasons that a person can do away with by allowing the sender.
+MENDED_BY_ALLOWING = frozenset({Refusal.UNKNOWN_SENDER, Refusal.WRONG_ADDRESS, Refusal.WRONG_CERTIFICATE})
 
 
 @dataclass(frozen=True, kw_only=True)

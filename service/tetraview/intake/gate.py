@@ -21,6 +21,8 @@ _log = structlog.get_logger()
 
 #: Senders remembered between two flushes; more are only counted.
 _MAX_UNWRITTEN = 1000
+#: Refusals that say nothing of who may send; all others are security alerts.
+_NO_ALERTS = frozenset({Refusal.OTHER_PROTOCOL, Refusal.PROTOCOL_FAULT, Refusal.NO_PLACE})
 #: Log lines about senders that are not let in: so many at most in so many seconds.
 _LINES, _LINES_SECONDS = 20, 10.0
 
@@ -131,7 +133,7 @@ class Gate:
         left_out = self._quota.take()
         if left_out is not None:
             _log.warning(
-                "security_alert",
+                "association_refused" if reason in _NO_ALERTS else "security_alert",
                 reason=reason,
                 detail=detail,
                 calling_ae_title=rejection.calling_ae_title,

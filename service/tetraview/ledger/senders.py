@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from tetraview.domain.address import plain
-from tetraview.domain.sender import AllowedSender, HeardSender, Refusal, RejectedSender
+from tetraview.domain.sender import MENDED_BY_ALLOWING, AllowedSender, HeardSender, Refusal, RejectedSender
 from tetraview.errors import SettingsInvalid
 from tetraview.ledger.database import transaction
 from tetraview.ledger.tables import allowed_senders, heard_senders, rejected_senders
@@ -56,8 +56,8 @@ class SenderBook:
         with transaction(self._engine) as connection:
             _remove(connection, allowed_senders, *_allowed(ae_title, address))
             connection.execute(allowed_senders.insert().values(ae_title=ae_title, address=address, **values))
-            let_in = rejected_senders.c.reason != Refusal.WRONG_CALLED_AE_TITLE
-            _remove(connection, rejected_senders, *_rejected(ae_title, address), let_in)
+            mended = rejected_senders.c.reason.in_(MENDED_BY_ALLOWING)
+            _remove(connection, rejected_senders, *_rejected(ae_title, address), mended)
 
     def withdraw(self, ae_title: str, address: str) -> bool:
         """Let a sender in no more; whether it had been."""

@@ -21,7 +21,7 @@ from tetraview.delivery import ask_for_commitment, echo
 from tetraview.domain.address import is_this_machine
 from tetraview.domain.clock import utc_now
 from tetraview.domain.delivery import ResultKind, ResultObject
-from tetraview.domain.sender import DICOMWEB, Refusal, RejectedSender
+from tetraview.domain.sender import DICOMWEB, MENDED_BY_ALLOWING, Refusal, RejectedSender
 from tetraview.errors import DestinationUnavailable, SettingsInvalid, TetraviewError
 from tetraview.ledger import Ledger, SenderBook, check_database
 from tetraview.ledger.database import ledger_engine
@@ -250,6 +250,8 @@ def _turned_away(rejected: RejectedSender, destination: Destination, settings: S
     if rejected.reason is Refusal.WRONG_CALLED_AE_TITLE:
         ours = " or ".join(settings.called_ae_titles)
         return f"{said}: it called {rejected.called_ae_title}, have it call {ours}, or add a profile of that AE title"
+    if rejected.reason not in MENDED_BY_ALLOWING:
+        return f"{said}: {rejected.detail or 'see its log'}"
     elsewhere = "" if rejected.address in addresses_of(destination.host) else f" if that is {destination.name} too"
     return f"{said}: let it in by `tetraview senders allow {who}` or in [[senders]]{elsewhere}"
 

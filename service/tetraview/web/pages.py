@@ -12,7 +12,7 @@ from tetraview.domain.exam import ExamState
 from tetraview.domain.finding import Finding
 from tetraview.domain.instance import SENTENCES
 from tetraview.domain.reading import Reading
-from tetraview.domain.sender import AllowedSender, HeardSender, Refusal, RejectedSender
+from tetraview.domain.sender import MENDED_BY_ALLOWING, AllowedSender, HeardSender, Refusal, RejectedSender
 from tetraview.domain.view import View
 from tetraview.ledger.selection import Outcome
 from tetraview.ledger.summary import ExamSummary
@@ -39,9 +39,11 @@ _REFUSALS = {
     Refusal.WRONG_CERTIFICATE: "its AE title belongs to another certificate",
     Refusal.WRONG_CALLED_AE_TITLE: "it called an AE title that is none of ours",
     Refusal.TLS: "no secure connection came about",
+    Refusal.NO_AE_TITLE: "an AE title that it gave is blank or not ASCII",
+    Refusal.OTHER_PROTOCOL: "it does not ask for DICOM",
+    Refusal.PROTOCOL_FAULT: "it broke the protocol",
+    Refusal.NO_PLACE: "there was no place for it",
 }
-#: Reasons that a person can do away with here.
-_MENDED_BY_ALLOWING = frozenset({Refusal.UNKNOWN_SENDER, Refusal.WRONG_ADDRESS, Refusal.WRONG_CERTIFICATE})
 
 
 def _environment() -> Environment:
@@ -147,7 +149,7 @@ def senders_page(
         rejected=rejected,
         heard=heard,
         words=_REFUSALS,
-        mended_by_allowing=_MENDED_BY_ALLOWING,
+        mended_by_allowing=MENDED_BY_ALLOWING,
     )
 
 

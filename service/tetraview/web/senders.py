@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import structlog
 from fastapi import FastAPI, Form, HTTPException, Request
@@ -56,7 +56,7 @@ class SenderBook(Protocol):
 
 
 def add_sender_pages(app: FastAPI, book: SenderBook, *, senders: Sequence[Sender]) -> None:
-    """Serve ``/senders``.
+    """Serve ``/senders``, and the same for scripts at ``/api/senders``.
 
     Args:
         app: gets the page and what its buttons do.
@@ -65,6 +65,7 @@ def add_sender_pages(app: FastAPI, book: SenderBook, *, senders: Sequence[Sender
     """
     pages = _Pages(book, senders)
     app.add_api_route("/senders", pages.senders, response_class=HTMLResponse)
+    app.add_api_route("/api/senders", pages.document)
     app.add_api_route("/senders/allow", pages.allow, methods=["POST"])
     app.add_api_route("/senders/withdraw", pages.withdraw, methods=["POST"])
     app.add_api_route("/senders/forget", pages.forget, methods=["POST"])
@@ -84,6 +85,15 @@ class _Pages:
             rejected=self._book.rejected_senders(),
             heard=self._book.heard_senders(),
         )
+
+    def document(self) -> dict[str, Any]:
+        """Senders of the settings, those that a person let in, those that were not let in, and who called last."""
+        return {
+            "settings": [sender.model_dump(mode="json") for sender in self._senders],
+            "allowed": self._book.allowed_senders(),
+            "rejected": self._book.rejected_senders(),
+            "heard": self._book.heard_senders(),
+        }
 
     def allow(self, ae_title: _Title, address: _Address, certificate: _Certificate = "") -> RedirectResponse:
         try:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import shutil
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -246,6 +247,46 @@ def test_a_transient_rejection_is_tried_again(file: Path) -> None:
 
     with peer(reject) as port, pytest.raises(DestinationUnavailable, match="rejected the association"):
         deliver(file, RESULT, destination(port))
+
+
+def _item(kind: int, value: bytes) -> bytes:
+    return struct.pack(">BxH", kind, len(value)) + value
+
+
+def _with(acceptance: bytes, *, first: bytes = b"", user: bytes = b"", last: bytes = b"", titles: bytes = b"") -> bytes:
+    """An A-ASSOCIATE-AC with further items: before all others, in the user information, and after it, the last."""
+    start = acceptance.rindex(b"\x50\0", 0, acceptance.rindex(b"\x51\0\0\4"))
+    items = first + acceptance[74:start] + _item(0x50, acceptance[start + 4 :] + user) + last
+    content = acceptance[6:10] + (titles or acceptance[10:42]) + acceptance[42:74] + items
+    return struct.pack(">BxL", 2, len(content)) + content
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"user": _item(0x5F, b"abcd")},
+        {"first": _item(0x70, b"abcd"), "last": _item(0xFF, b"")},
+        {"user": _item(0x58, b"\0\2ab") + _item(0x55, bytes(40)) + _item(0x59, b"")},
+        {"titles": bytes(32)},
+        {"titles": b"\xff" * 32},
+    ],
+    ids=["user item", "items", "items of no use", "titles of NUL", "titles not ASCII"],
+)
+def test_a_destination_whose_acceptance_holds_strange_items_gets_its_results(
+    file: Path, acceptance: bytes, strange: dict[str, bytes]
+) -> None:
+    """Items that nobody knows, and those of no use to us, do not end an association that a PACS has accepted."""
+
+    def accept(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(_with(acceptance, **strange))
+        command = connection.recv(65536)
+        seen.append(command[0])
+
+    seen: list[int] = []
+    with peer(accept) as port, pytest.raises(DestinationUnavailable, match="did not say whether it stored"):
+        deliver(file, RESULT, destination(port, response_seconds=1))
+    assert seen == [4]
 
 
 def test_nobody_listening_is_tried_again(file: Path) -> None:

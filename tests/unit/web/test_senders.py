@@ -111,6 +111,16 @@ def test_the_page_shows_who_is_let_in_and_who_is_not(client: httpx.Client) -> No
     assert 'href="/senders"' in client.get("/").text
 
 
+def test_scripts_get_the_same_as_json(client: httpx.Client) -> None:
+    """`/api/senders` has the senders of the page, each not let in with address, reason and what it said."""
+    answer = client.get("/api/senders").json()
+    assert [sender["ae_title"] for sender in answer["settings"]] == ["US"]
+    assert [sender["ae_title"] for sender in answer["allowed"]] == ["MR"]
+    assert [sender["ae_title"] for sender in answer["heard"]] == ["PACS"]
+    told = [(sender["reason"], sender["address"], sender["detail"], sender["count"]) for sender in answer["rejected"]]
+    assert told == [("unknown_sender", "10.0.0.5", "", 7), ("tls", "10.0.0.5", "certificate has expired", 7)]
+
+
 def test_buttons_do_what_they_say(client: httpx.Client, book: Book) -> None:
     """Each button changes the one sender of its row and shows the page again."""
     sender = {"ae_title": "CT", "address": "10.0.0.5"}

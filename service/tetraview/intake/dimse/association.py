@@ -6,7 +6,7 @@ import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 from pydicom.uid import ImplicitVRLittleEndian
@@ -19,7 +19,8 @@ from tetraview.intake.accept import Acceptor, Reception
 from tetraview.intake.dimse.channel import Channel, HandshakeFailed
 from tetraview.intake.dimse.command import MAX_COMMAND_BYTES, Command, Field, decode_command, encode_response
 from tetraview.intake.dimse.commitment import ReportReception
-from tetraview.intake.dimse.negotiation import Agreement, agree, decode_request, reject
+from tetraview.intake.dimse.negotiation import Agreement, agree, reject
+from tetraview.intake.dimse.request import MAX_REQUEST_BYTES, Request
 from tetraview.intake.dimse.upper_layer import (
     AbortReason,
     AssociationEnd,
@@ -63,12 +64,14 @@ _TOLD = frozenset(
 )
 #: Answers to senders that are not let in; they do not tell whether the AE title is known from elsewhere.
 _REJECTIONS = {
+    Refusal.NO_AE_TITLE: Rejection.CALLING_AE_TITLE_UNKNOWN,
     Refusal.UNKNOWN_SENDER: Rejection.CALLING_AE_TITLE_UNKNOWN,
     Refusal.WRONG_ADDRESS: Rejection.CALLING_AE_TITLE_UNKNOWN,
     Refusal.WRONG_CERTIFICATE: Rejection.CALLING_AE_TITLE_UNKNOWN,
     Refusal.WRONG_CALLED_AE_TITLE: Rejection.CALLED_AE_TITLE_UNKNOWN,
 }
-_MAX_REQUEST_BYTES = 1 << 17
+#: What a peer that speaks TLS to a plain port begins with: the type of a TLS record (RFC 8446 5.1).
+_TLS_HANDSHAKE = 22
 #: Answers to requests whose data set is not taken; any other request is not an operation of ours.
 _WITHOUT_DATA_SET: dict[int | None, Status] = {
     Field.C_ECHO_RQ: Status.SUCCESS,
@@ -105,7 +108,8 @@ class Association:
         dismiss: Callable[[Association], None],
     ) -> None:
         self._channel = channel
-        self._address = address
+        #: The sender, as far as it could be read who that is.
+        self._caller = Caller(address=address)
         self._settings = settings
         self._acceptor = acceptor
         self._gate = gate
@@ -144,9 +148,11 @@ class Association:
             while True:
                 self._serve_pdu(agreement)
         except Ended as end:
+            if end.fault:
+                self._gate.note(self._caller, Refusal.PROTOCOL_FAULT, detail=end.fault)
             return end
         except HandshakeFailed as fault:
-            self._gate.note(Caller(address=self._address), Refusal.TLS, detail=str(fault))
+            self._gate.note(self._caller, Refusal.TLS, detail=str(fault))
             return Ended(AssociationEnd.TLS_FAILED)
         except Exception as error:  # noqa: BLE001 - the loop's edge: the sender is told by an A-ABORT
             _log.critical("association_failed", exc_info=error)
@@ -155,50 +161,72 @@ class Association:
     def _associate(self) -> Agreement:
         kind, length = self._reader.header(wait_seconds=_REQUEST_SECONDS)
         if kind != PduType.ASSOCIATE_RQ:
-            raise protocol_fault(AbortReason.UNEXPECTED_PDU)
-        if length > _MAX_REQUEST_BYTES:
-            raise protocol_fault()
-        rejection, agreement = self._consider(self._reader.read(length), length)
-        rejection = rejection or self._judge(agreement) or self._admit(self)
-        if rejection is not None:
-            if rejection not in _REJECTIONS.values():
-                self._tell(
-                    _log.warning,
-                    "association_rejected",
-                    reason=rejection.name.lower(),
-                    calling_ae_title=agreement.calling_ae_title,
-                    called_ae_title=agreement.called_ae_title,
-                )
-            self._send(encode_reject(rejection))
-            raise Ended(AssociationEnd.REJECTED)
+            raise protocol_fault(_no_request(kind), reason=AbortReason.UNEXPECTED_PDU)
+        if length > MAX_REQUEST_BYTES:
+            raise protocol_fault(f"its request has {length} bytes, and {MAX_REQUEST_BYTES} are read at most")
+        request = self._receive_request(length)
+        if not request.is_whole:
+            raise protocol_fault(f"its request ends after {length} bytes, within the part that names both sides")
+        if rejection := self._judge(request):
+            raise self._rejected(rejection)
+        agreement = self._negotiate(request)
+        if rejection := self._admit(self):
+            self._gate.note(self._caller, Refusal.NO_PLACE, detail=rejection.name.lower().replace("_", " "))
+            raise self._rejected(rejection)
         self._send(agreement.answer)
         return agreement
 
-    def _judge(self, agreement: Agreement) -> Rejection | None:
-        """Whether this sender is let in; where nobody can tell, it may come back."""
-        caller = Caller(
-            address=self._address,
-            names=self._channel.names,
-            calling_ae_title=agreement.calling_ae_title,
-            called_ae_title=agreement.called_ae_title,
-        )
-        if caller.calling_ae_title in {DICOMWEB, FETCHED_AS}:
-            self._gate.note(caller, Refusal.UNKNOWN_SENDER, detail="this AE title stands for who comes another way")
-            return Rejection.CALLING_AE_TITLE_UNKNOWN
+    def _receive_request(self, length: int) -> Request:
+        """The rest of a request; where not all of it comes, its sender is still known by what has come."""
+        content = bytearray()
         try:
-            refusal = self._gate.refusal(caller)
+            for span in self._reader.spans(length):
+                content += span
+        except Ended as end:
+            if end.outcome is not AssociationEnd.CANCELLED:
+                end.fault = f"it stopped after {len(content)} of the {length} bytes of its request"
+            raise
+        finally:
+            request = Request(bytes(content))
+            self._caller = replace(
+                self._caller,
+                names=self._channel.names,
+                calling_ae_title=request.calling_ae_title,
+                called_ae_title=request.called_ae_title,
+            )
+        return request
+
+    def _judge(self, request: Request) -> Rejection | None:
+        """Whether this sender is let in; where nobody can tell, it may come back."""
+        if not request.has_titles:
+            self._gate.note(self._caller, Refusal.NO_AE_TITLE)
+            return _REJECTIONS[Refusal.NO_AE_TITLE]
+        if request.calling_ae_title in {DICOMWEB, FETCHED_AS}:
+            detail = "this AE title stands for who comes another way"
+            self._gate.note(self._caller, Refusal.UNKNOWN_SENDER, detail=detail)
+            return _REJECTIONS[Refusal.UNKNOWN_SENDER]
+        try:
+            refusal = self._gate.refusal(self._caller)
         except StorageUnavailable as fault:
             _log.warning("senders_unknown", reason=str(fault))
+            self._gate.note(self._caller, Refusal.NO_PLACE, detail="the ledger did not say whether it may send")
             return Rejection.TEMPORARILY_CONGESTED
         return None if refusal is None else _REJECTIONS[refusal]
 
-    def _consider(self, encoded: bytes, length: int) -> tuple[Rejection | None, Agreement]:
+    def _negotiate(self, request: Request) -> Agreement:
         try:
-            request = decode_request(struct.pack(">BxL", PduType.ASSOCIATE_RQ, length) + encoded)
-            rejection = reject(request)
-            return rejection, agree(request, self._settings)
-        except Exception as error:
-            raise protocol_fault() from error
+            decoded = request.decode()
+        except ValueError as error:
+            raise protocol_fault(str(error)) from error
+        if rejection := reject(decoded, protocol_version=request.protocol_version):
+            self._gate.note(self._caller, Refusal.OTHER_PROTOCOL, detail=rejection.name.lower().replace("_", " "))
+            raise self._rejected(rejection)
+        return agree(decoded, self._settings, repeated=request.repeated)
+
+    def _rejected(self, rejection: Rejection) -> Ended:
+        """The end of an association that does not come about, once its sender was told."""
+        self._send(encode_reject(rejection))
+        return Ended(AssociationEnd.REJECTED)
 
     def _serve_pdu(self, agreement: Agreement) -> None:
         kind, length = self._reader.header(wait_seconds=self._settings.idle_seconds)
@@ -209,18 +237,20 @@ class Association:
         elif kind == PduType.ABORT:
             raise Ended(AssociationEnd.ABORTED_BY_SENDER)
         else:
-            raise protocol_fault(AbortReason.UNEXPECTED_PDU)
+            raise protocol_fault(f"a PDU of type {kind} where data were due", reason=AbortReason.UNEXPECTED_PDU)
 
     def _take_data(self, agreement: Agreement, length: int) -> None:
         """Take the fragments of one P-DATA-TF (PS3.8 9.3.5)."""
         if length > self._settings.max_pdu_bytes:
-            raise protocol_fault()
+            raise protocol_fault(f"a PDU of {length} bytes, and {self._settings.max_pdu_bytes} were agreed on")
         while length:
             if length < _FRAGMENT.size:
-                raise protocol_fault()
+                raise protocol_fault("a PDU that ends within the head of a fragment")
             fragment_length, context_id, control = _FRAGMENT.unpack(self._reader.read(_FRAGMENT.size))
-            if not _FRAGMENT.size <= fragment_length + 4 <= length or context_id not in agreement.contexts:
-                raise protocol_fault()
+            if not _FRAGMENT.size <= fragment_length + 4 <= length:
+                raise protocol_fault("a fragment that is longer or shorter than its PDU allows")
+            if context_id not in agreement.contexts:
+                raise protocol_fault(f"data in presentation context {context_id}, which was not accepted")
             self._take_fragment(agreement, context_id, control, fragment_length - 2)
             length -= fragment_length + 4
 
@@ -228,7 +258,7 @@ class Association:
         message = self._message
         is_command, is_last = bool(control & 1), bool(control & 2)
         if message.context_id not in {None, context_id} or is_command is not (message.command is None):
-            raise protocol_fault(AbortReason.UNEXPECTED_PDU)
+            raise protocol_fault("command and data set out of order", reason=AbortReason.UNEXPECTED_PDU)
         message.context_id = context_id
         if is_command:
             self._take_command(agreement, length, is_last=is_last)
@@ -244,14 +274,14 @@ class Association:
     def _take_command(self, agreement: Agreement, length: int, *, is_last: bool) -> None:
         message = self._message
         if len(message.encoded) + length > MAX_COMMAND_BYTES:
-            raise protocol_fault()
+            raise protocol_fault(f"a command of more than {MAX_COMMAND_BYTES} bytes")
         message.encoded += self._reader.read(length)
         if not is_last:
             return
         try:
             message.command = decode_command(bytes(message.encoded))
         except ValueError as error:
-            raise protocol_fault() from error
+            raise protocol_fault(str(error)) from error
         if not message.command.has_data_set:
             self._answer(agreement)
         elif message.command.field == Field.C_STORE_RQ:
@@ -288,7 +318,7 @@ class Association:
     def _answer(self, agreement: Agreement) -> None:
         command, context_id = self._message.command, self._message.context_id
         if command is None or context_id is None:
-            raise protocol_fault()
+            raise protocol_fault("a data set without a command")
         response = encode_response(command, self._message.finish())
         if self._message.reception is not None:
             self.exam_id = self._message.reception.exam_id or self.exam_id
@@ -303,16 +333,17 @@ class Association:
         except OSError as error:
             raise Ended(AssociationEnd.CLOSED_BY_SENDER) from error
 
-    def _tell(self, log: Callable[..., object], event: str, **fields: object) -> None:
+    def _tell_end(self, end: Ended) -> None:
         """Log, unless peers have just made the log long enough; the next line counts the lines that were left out."""
         left_out = self._quota.take()
         if left_out is not None:
-            log(event, count=left_out + 1, **fields)
+            title, peer = self._caller.calling_ae_title, self._caller.address
+            _log.info("association_ended", state=end.outcome, calling_ae_title=title, peer=peer, count=left_out + 1)
 
     def _say_goodbye(self, end: Ended) -> None:
         """Send the sender its last answer; its place is free already."""
-        if end.outcome not in _TOLD:
-            self._tell(_log.info, "association_ended", state=end.outcome)
+        if not end.fault and end.outcome not in _TOLD:
+            self._tell_end(end)
         with suppress(Ended):
             if end.outcome is AssociationEnd.RELEASED:
                 self._send(encode_release())
@@ -320,6 +351,15 @@ class Association:
                 self._send(encode_abort(end.abort))
             if end.outcome not in _SILENT:
                 self._reader.discard_until_closed(seconds=_CLOSE_SECONDS)
+
+
+def _no_request(kind: int) -> str:
+    """What a peer began with instead of a request for an association, by the type of its first PDU."""
+    if kind == _TLS_HANDSHAKE:
+        return "it speaks TLS, which [dicom.tls] would turn on"
+    if kind in set(PduType):
+        return f"it began with a PDU of type {kind}, not with a request"
+    return f"it does not speak DICOM: its first byte is 0x{kind:02X}"
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from pydicom import uid
-from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
+from pynetdicom.pdu import A_ASSOCIATE_AC
 from pynetdicom.pdu_primitives import (
     A_ASSOCIATE,
     ImplementationClassUIDNotification,
@@ -61,6 +61,8 @@ STORAGE_CLASSES = (
     uid.MultiFrameTrueColorSecondaryCaptureImageStorage,
 )
 _APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
+#: Place of the part of an answer that repeats the request (PS3.8 table 9-17).
+_REPEATED_AT = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,41 +79,39 @@ class Agreement:
     answer: bytes
 
 
-def decode_request(encoded: bytes) -> A_ASSOCIATE_RQ:
-    """Read an A-ASSOCIATE-RQ (PS3.8 9.3.2); what pynetdicom raises on a broken one is of any type."""
-    request = A_ASSOCIATE_RQ()
-    request.decode(encoded)
-    return request
-
-
-def reject(request: A_ASSOCIATE_RQ) -> Rejection | None:
+def reject(request: A_ASSOCIATE, *, protocol_version: int) -> Rejection | None:
     """Why nobody may ever associate like this, or None."""
-    if not request.protocol_version & 1:
+    if not protocol_version & 1:
         return Rejection.PROTOCOL_VERSION_UNSUPPORTED
-    if request.to_primitive().application_context_name != _APPLICATION_CONTEXT:
+    if request.application_context_name != _APPLICATION_CONTEXT:
         return Rejection.CONTEXT_NAME_UNSUPPORTED
     return None
 
 
-def agree(request: A_ASSOCIATE_RQ, settings: Dicom) -> Agreement:
-    """Negotiate presentation contexts (PS3.8 9.3.3, PS3.7 annex D.3)."""
-    primitive = request.to_primitive()
+def agree(request: A_ASSOCIATE, settings: Dicom, *, repeated: bytes) -> Agreement:
+    """Negotiate presentation contexts (PS3.8 9.3.3, PS3.7 annex D.3).
+
+    Args:
+        request: the request.
+        settings: our side.
+        repeated: the part of the encoded request that the answer repeats.
+    """
     proposed = {
         item.sop_class_uid: (item.scu_role, item.scp_role)
-        for item in primitive.user_information
+        for item in request.user_information
         if isinstance(item, SCP_SCU_RoleSelectionNegotiation) and item.sop_class_uid is not None
     }
-    results, roles = negotiate_as_acceptor(primitive.presentation_context_definition_list, list(_supported()), proposed)
+    results, roles = negotiate_as_acceptor(request.presentation_context_definition_list, list(_supported()), proposed)
     return Agreement(
-        calling_ae_title=primitive.calling_ae_title.strip(),
-        called_ae_title=primitive.called_ae_title.strip(),
+        calling_ae_title=request.calling_ae_title.strip(),
+        called_ae_title=request.called_ae_title.strip(),
         contexts={
             context.context_id: (str(context.abstract_syntax), str(context.transfer_syntax[0]))
             for context in results
             if context.result == 0 and context.context_id is not None
         },
-        max_pdu_bytes=primitive.maximum_length_received or 0,
-        answer=_accept(primitive, results, roles, max_pdu_bytes=settings.max_pdu_bytes),
+        max_pdu_bytes=request.maximum_length_received or 0,
+        answer=_repeating(repeated, _accept(request, results, roles, max_pdu_bytes=settings.max_pdu_bytes)),
     )
 
 
@@ -144,3 +144,8 @@ def _accept(
     answer.presentation_context_definition_results_list = results
     answer.user_information = [length, implementation, version, *roles]
     return bytes(A_ASSOCIATE_AC(answer).encode())
+
+
+def _repeating(repeated: bytes, answer: bytes) -> bytes:
+    """An answer with the sender's own bytes where it has to repeat them."""
+    return answer[:_REPEATED_AT] + repeated + answer[_REPEATED_AT + len(repeated) :]

@@ -78,17 +78,19 @@ class Ended(Exception):
     Attributes:
         outcome: how it ended.
         abort: reason of the A-ABORT that the sender is due, or None.
+        fault: the sender's fault in words; empty where there is none that people should see.
     """
 
-    def __init__(self, outcome: AssociationEnd, *, abort: AbortReason | None = None) -> None:
+    def __init__(self, outcome: AssociationEnd, *, abort: AbortReason | None = None, fault: str = "") -> None:
         super().__init__(outcome)
         self.outcome = outcome
         self.abort = abort
+        self.fault = fault
 
 
-def protocol_fault(reason: AbortReason = AbortReason.INVALID_PARAMETER) -> Ended:
-    """The end of an association whose sender breaks the protocol."""
-    return Ended(AssociationEnd.PROTOCOL_FAULT, abort=reason)
+def protocol_fault(fault: str, *, reason: AbortReason = AbortReason.INVALID_PARAMETER) -> Ended:
+    """The end of an association whose sender breaks the protocol, and how it does so."""
+    return Ended(AssociationEnd.PROTOCOL_FAULT, abort=reason, fault=fault)
 
 
 class PduReader:

@@ -21,6 +21,7 @@ from tetraview.domain.view import Route
 from tetraview.inference.card import operating_points, shipped_training
 from tetraview.inference.contract import CONTRACTS
 from tetraview.intake.dimse.negotiation import STORAGE_CLASSES, TRANSFER_SYNTAXES
+from tetraview.intake.dimse.request import MAX_REQUEST_BYTES
 from tetraview.intake.eligibility.pixels import MIN_SIDE, SPACING_MM
 from tetraview.intake.eligibility.tables import MODIFIERS, PADDLES, PROJECTIONS, UNREAD_TYPES
 from tetraview.intake.status import SENTENCES
@@ -63,6 +64,7 @@ def conformance_statement() -> str:
         modifiers=MODIFIERS,
         paddles=sorted(PADDLES),
         dicom=Dicom(),
+        max_request_bytes=MAX_REQUEST_BYTES,
         worklist=Worklist(url="http://worklist"),
         progress=PROGRESS.values(),
         asked=ASKED,
