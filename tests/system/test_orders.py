@@ -147,7 +147,7 @@ def test_an_exam_sent_five_times_over_twenty_associations_is_read_once(
 
 
 def test_an_exam_waits_while_its_sender_is_there(tmp_path: Path) -> None:
-    """The listener names an exam as being sent until its sender goes on to another one or releases."""
+    """The listener names an exam as being sent until its sender goes on to another, to a C-ECHO, or releases."""
     first, second = images("2.25.1")[0], images("2.25.2")[0]
     with site(tmp_path / "site") as (listener, ledger), RawSender(listener.port) as sender:
         sender.associate()
@@ -157,6 +157,10 @@ def test_an_exam_waits_while_its_sender_is_there(tmp_path: Path) -> None:
         assert listener.exams_being_sent() == {one}
         sender.store(MAMMOGRAPHY, second.SOPInstanceUID, encode_data_set(second))
         (other,) = {waiting.exam_id for waiting in ledger.unsettled()} - {one}
+        assert listener.exams_being_sent() == {other}
+        assert sender.echo() == Status.SUCCESS
+        assert listener.exams_being_sent() == frozenset()
+        sender.store(MAMMOGRAPHY, second.SOPInstanceUID, encode_data_set(second))
         assert listener.exams_being_sent() == {other}
         sender.release()
         assert listener.exams_being_sent() == frozenset()

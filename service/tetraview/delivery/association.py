@@ -75,13 +75,10 @@ def _limit_silence(event: evt.Event, seconds: float) -> None:
 
 def _skip_unknown(event: evt.Event) -> None:
     """Skip items of an acceptance that nobody knows (PS3.8 9.3.1), by which pynetdicom would end the association."""
-    provider = event.assoc.dul
-    decode = provider._decode_pdu  # noqa: SLF001 - pynetdicom hands the bytes of a PDU to nobody before
-
-    def decode_used(encoded: bytearray) -> Any:
-        return decode(bytearray(used_items(bytes(encoded))))
-
-    setattr(provider, decode.__name__, decode_used)
+    # pynetdicom hands the bytes of a PDU to nobody before it decodes them.
+    provider: Any = event.assoc.dul
+    decode = provider._decode_pdu  # noqa: SLF001
+    provider._decode_pdu = lambda encoded: decode(bytearray(used_items(bytes(encoded))))  # noqa: SLF001
 
 
 def _let_be_silent(association: Association, seconds: float) -> None:

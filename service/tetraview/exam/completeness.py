@@ -2,12 +2,10 @@
 
 The timers are no timers: whether an exam is due follows from rows of the ledger (when its first and its last image
 came, which slots are filled), so they survive a restart, and a trigger cannot be lost between the answer to a sender
-and a timer's start.
+and a timer's start. How old those rows are, `exam/ages.py` says.
 """
 
 from __future__ import annotations
-
-from datetime import datetime
 
 from tetraview.domain.view import View
 from tetraview.settings import Completeness
@@ -16,9 +14,8 @@ from tetraview.settings import Completeness
 def is_due(
     *,
     filled: int,
-    first_image_at: datetime,
-    last_image_at: datetime,
-    now: datetime,
+    age: float,
+    silence: float,
     settings: Completeness,
     is_sending: bool = False,
     forced: bool = False,
@@ -27,14 +24,13 @@ def is_due(
 
     Args:
         filled: slots that have an image, 0 to 4.
-        first_image_at: when the first of the images came that no reading has considered.
-        last_image_at: when the last image came.
-        now: the present.
+        age: seconds since the first of the images came that no reading has considered.
+        silence: seconds since the last image came, or could have come.
         settings: how long to wait for more.
         is_sending: whether an open association sends images of the exam.
         forced: whether a person asked for it.
     """
-    if forced or (now - first_image_at).total_seconds() >= settings.longest_seconds:
+    if forced or age >= settings.longest_seconds:
         return True
     wait = settings.quiet_seconds if filled == len(View) else settings.timeout_seconds
-    return not is_sending and (now - last_image_at).total_seconds() >= wait
+    return not is_sending and silence >= wait

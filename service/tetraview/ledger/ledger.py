@@ -161,6 +161,12 @@ class Ledger(Deliveries):
             mark(connection, waiting.instances, verdict.others)
             return settle_exam(connection, current, verdict, self._now())
 
+    def say(self, exam_id: str, detail: str) -> None:
+        """Keep a sentence about an exam that waits for images, until it is settled."""
+        this = sa.and_(exams.c.exam_id == exam_id, exams.c.state == ExamState.COLLECTING)
+        with self._begin() as connection:
+            connection.execute(exams.update().where(this).values(detail=detail[:DETAIL]))
+
     def force(self, exam_id: str) -> bool:
         """Ask for a reading of the images that an exam holds now, complete or not; whether there is such an exam."""
         this = exams.c.exam_id == exam_id

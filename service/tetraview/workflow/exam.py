@@ -28,7 +28,7 @@ from tetraview.domain.delivery import DeliveryKey
 from tetraview.domain.exam import Exam, ExamState
 from tetraview.domain.view import View
 from tetraview.errors import DestinationUnavailable, Permanent, TetraviewError, Transient
-from tetraview.exam import is_due, judge
+from tetraview.exam import Ages, is_due, judge
 from tetraview.ledger import Ledger, Unsettled
 from tetraview.settings import Destination, Settings
 from tetraview.storage.killpoint import killpoint
@@ -60,6 +60,8 @@ _STOP_SECONDS = 20.0
 #: A step is tried for about a day while Triton, ledger or disk are away.
 _READ_HOURS = 24.0
 _READ_RETRY_SECONDS = 2.0
+#: Clocks of machines that share a ledger may differ by this without a word.
+_SKEW_SECONDS = 60.0
 #: The pause doubles after each try up to this, so that a peer that was away is noticed soon after it is back.
 _LONGEST_PAUSE_SECONDS = 600.0
 
@@ -82,6 +84,7 @@ class ExamWorkflow(DBOSConfiguredInstance):
         clock: Callable[[], datetime],
         sending: Callable[[], Collection[str]] = tuple,
         reachable_since: Callable[[datetime], datetime] = lambda _: datetime.min.replace(tzinfo=UTC),
+        ages: Ages | None = None,
         name: str = "exams",
     ) -> None:
         # DBOS finds this object again under its name after a restart; the name is unique within a process.
@@ -95,12 +98,14 @@ class ExamWorkflow(DBOSConfiguredInstance):
         self._steps = steps
         self._outbox = outbox
         self._now = clock
+        self._ages = ages or Ages()
         self._stopping = threading.Event()
         #: Steps that run now.
         self._running = 0
         self._ended = threading.Condition()
-        #: Exams that could not be settled; each is logged once.
+        #: Exams that could not be settled, and those whose images come from the future; each is logged once.
         self._troubled: set[str] = set()
+        self._early: set[str] = set()
         self._readers = threading.Semaphore(_READERS)
         self._breakers = _breakers(settings.destinations)
         #: A peer that stores objects need not answer about commitment, so these requests have places and failures of
@@ -164,8 +169,11 @@ class ExamWorkflow(DBOSConfiguredInstance):
         """Start reading every exam whose views are complete and quiet, or whose time is up."""
         self._queue_settled()
         sending = self._sending()
-        for waiting in self._ledger.unsettled():
+        unsettled = self._ledger.unsettled()
+        self._ages.look(self._now())
+        for waiting in unsettled:
             try:
+                self._note_clock(waiting)
                 self._settle(waiting, is_sending=waiting.exam_id in sending)
             except Exception:  # noqa: BLE001 - one exam's trouble is not the next one's
                 # It may have been settled all the same.
@@ -175,14 +183,12 @@ class ExamWorkflow(DBOSConfiguredInstance):
                 self._troubled.add(waiting.exam_id)
 
     def _settle(self, waiting: Unsettled, *, is_sending: bool) -> None:
-        now = self._now()
         requires = self._requires_of(waiting.called_ae_title)
         verdict = judge(waiting.instances, requires=requires, forced=waiting.forced)
         due = is_due(
             filled=len(verdict.images),
-            first_image_at=waiting.first_image_at,
-            last_image_at=self._last_chance(waiting, now) if len(verdict.images) < len(View) else waiting.last_image_at,
-            now=now,
+            age=self._ages.of(waiting.exam_id, waiting.first_image_at),
+            silence=self._silence(waiting, is_complete=len(verdict.images) == len(View)),
             settings=self._completeness,
             is_sending=is_sending,
             forced=waiting.forced,
@@ -197,9 +203,24 @@ class ExamWorkflow(DBOSConfiguredInstance):
         elif due and not said and verdict.state is not ExamState.READING:
             self._steps.note_unread(waiting.exam_id)
 
-    def _last_chance(self, waiting: Unsettled, now: datetime) -> datetime:
-        """When missing images could last be expected: before there was a listener, senders could not reach us."""
-        return max(waiting.last_image_at, self._reachable_since(now))
+    def _silence(self, waiting: Unsettled, *, is_complete: bool) -> float:
+        """Seconds without an image; those before there was a listener do not count where images are missing."""
+        since_last = self._ages.of(waiting.exam_id, waiting.last_image_at)
+        if is_complete:
+            return since_last
+        return min(since_last, self._ages.of(waiting.exam_id, self._reachable_since(self._now())))
+
+    def _note_clock(self, waiting: Unsettled) -> None:
+        """Say where an exam's images bear times that have yet to come, and that it does not wait for those."""
+        ahead = self._ages.ahead(waiting.last_image_at)
+        if ahead > _SKEW_SECONDS and waiting.exam_id not in self._early:
+            self._early.add(waiting.exam_id)
+            _log.warning("images_ahead_of_clock", exam_id=waiting.exam_id, ahead_seconds=round(ahead))
+            self._ledger.say(
+                waiting.exam_id,
+                f"its images came {ahead:.0f} s ahead of this machine's clock, which was set back since: it is read as "
+                f"usual, after {self._completeness.longest_seconds:g} s at the latest",
+            )
 
     def deliver_again(self) -> None:
         """Queue deliveries that a person asked for again, and those that were not committed in time."""

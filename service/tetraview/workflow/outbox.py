@@ -235,5 +235,6 @@ class Outbox:
             self._metrics.exams_ended.labels(outcome=ExamEnd.REFUSED).inc()
         if exam is not None and exam.state is ExamState.DONE:
             self._metrics.exams_ended.labels(outcome=ExamEnd.DELIVERED).inc()
-            self._metrics.exam_seconds.observe((self._now() - exam.last_image_at).total_seconds())
+            # The clock may have been set back since.
+            self._metrics.exam_seconds.observe(max((self._now() - exam.last_image_at).total_seconds(), 0.0))
             _log.info("exam_done", exam_id=exam_id, generation=generation, called_ae_title=exam.called_ae_title)

@@ -1,21 +1,16 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 
 from tetraview.exam import is_due
 from tetraview.settings import Completeness
 
-START = datetime(2026, 1, 2, tzinfo=UTC)
 SETTINGS = Completeness(quiet_seconds=20, timeout_seconds=300, longest_seconds=3600)
 
 
 def due(*, filled: int, silence: float, age: float | None = None, **facts: bool) -> bool:
     """Whether an exam is due, given the age of its first image and the time since its last one, seconds."""
-    first = START - timedelta(seconds=silence if age is None else age)
-    last = START - timedelta(seconds=silence)
-    return is_due(filled=filled, first_image_at=first, last_image_at=last, now=START, settings=SETTINGS, **facts)
+    return is_due(filled=filled, age=silence if age is None else age, silence=silence, settings=SETTINGS, **facts)
 
 
 @pytest.mark.parametrize(

@@ -9,18 +9,21 @@ from typing import Any
 
 import pytest
 from dbos import DBOS
+from structlog.testing import capture_logs
 from tests.support.builders import an_instance
 from tests.support.servers import eventually
 
 from tetraview.domain.delivery import DeliveryKey
 from tetraview.domain.exam import exam_id_of
 from tetraview.errors import DeliveryRefused, ImageUnreadable, StorageUnavailable, TritonUnavailable
+from tetraview.exam import Ages
 from tetraview.ledger import Ledger, open_engine
 from tetraview.settings import Completeness, Destination, Settings
 from tetraview.workflow.exam import ExamWorkflow, _pauses
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 EXAM = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid="2.25.1")
+QUICK = Completeness(quiet_seconds=0.001, timeout_seconds=0.001)
 PACS = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=104, retry_seconds=0.01)
 
 
@@ -74,7 +77,7 @@ def steps() -> RecordingSteps:
 @pytest.fixture
 def workflow(tmp_path: Path, steps: RecordingSteps) -> Iterator[ExamWorkflow]:
     engine, dbos_engine = (open_engine(f"sqlite:///{tmp_path}/{name}.sqlite") for name in ("ledger", "workflow"))
-    settings = Settings.model_construct(completeness=Completeness(quiet_seconds=0.001), destinations=(PACS,))
+    settings = Settings.model_construct(completeness=QUICK, destinations=(PACS,))
     ledger = Ledger(engine, clock=lambda: NOW)
     ledger.record_instance(an_instance())
     workflow = ExamWorkflow(
@@ -100,6 +103,30 @@ def test_an_exam_goes_its_way_once(workflow: ExamWorkflow, steps: RecordingSteps
         workflow.enqueue(exam)
     assert steps.finished.wait(10)
     assert steps.ran == [("read", EXAM, 1), ("report", 1), ("send", "pacs", "2.25.7"), ("ask", "pacs", "2.25.7")]
+
+
+@pytest.mark.parametrize(("is_sending", "seconds"), [(False, 300), (True, 3600)])
+def test_images_from_the_future_do_not_hold_an_exam(
+    workflow: ExamWorkflow, steps: RecordingSteps, *, is_sending: bool, seconds: float
+) -> None:
+    """Where the clock was a day ahead when images came, the exam is read after the usual time, which it says."""
+    steady = [0.0]
+    workflow._ages, workflow._completeness = Ages(lambda: steady[0]), Completeness()
+    workflow._sending = lambda: [other] if is_sending else []
+    other = exam_id_of(called_ae_title="TETRAVIEW", study_instance_uid="2.25.9")
+    workflow._ledger.record_instance(an_instance(study="2.25.9", received_at=NOW + timedelta(days=1)))
+    with capture_logs() as logs:
+        for steady[0] in (0.0, 1.0, seconds - 0.1):
+            workflow.settle_due_exams()
+            assert other in {waiting.exam_id for waiting in workflow._ledger.unsettled()}
+    (line,) = (entry for entry in logs if entry["event"] == "images_ahead_of_clock")
+    assert (line["exam_id"], line["ahead_seconds"]) == (other, 82800)
+    waiting = workflow._ledger.exam(other)
+    assert waiting is not None
+    assert waiting.detail.startswith("its images came 82800 s ahead")
+    steady[0] = seconds
+    workflow.settle_due_exams()
+    assert workflow._ledger.unsettled() == []
 
 
 def test_a_transient_fault_is_tried_again(workflow: ExamWorkflow, steps: RecordingSteps) -> None:

@@ -120,7 +120,7 @@ class Association:
         self._reader = PduReader(channel, pdu_seconds=min(settings.pdu_seconds, settings.idle_seconds))
         self._message = _Message()
         self._quiet_since = time.monotonic()
-        #: The exam of the last instance that was accepted: more of it may come as long as the association is open.
+        #: The exam of the last instance that was accepted, while the sender sends nothing else: more of it may come.
         self.exam_id: str | None = None
 
     @property
@@ -320,12 +320,17 @@ class Association:
         if command is None or context_id is None:
             raise protocol_fault("a data set without a command")
         response = encode_response(command, self._message.finish())
-        if self._message.reception is not None:
-            self.exam_id = self._message.reception.exam_id or self.exam_id
+        self.exam_id = self._exam_after(command)
         self._send(encode_command_fragments(context_id, response, max_pdu_bytes=agreement.max_pdu_bytes))
         killpoint("intake.answered")
         self._quiet_since = time.monotonic()
         self._message = _Message()
+
+    def _exam_after(self, command: Command) -> str | None:
+        """The exam that is being sent after a message: one that is no image, a C-ECHO perhaps, keeps none waiting."""
+        if command.field != Field.C_STORE_RQ or self._message.reception is None:
+            return None
+        return self._message.reception.exam_id or self.exam_id
 
     def _send(self, pdu: bytes) -> None:
         try:
