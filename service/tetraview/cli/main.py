@@ -149,6 +149,7 @@ def read(
     """
     from tetraview.tools.files import find_exams
     from tetraview.tools.offline import read_as, read_to_folder, triton_at_hand
+    from tetraview.tools.wait import said_if_long, waiting
 
     settings = load_settings(config)
     called = ae_title or settings.dicom.ae_title
@@ -166,23 +167,27 @@ def read(
             console.print(f"left out {path}: {reason}", style="yellow", markup=False, highlight=False, soft_wrap=True)
         if not found.exams:
             _fail("none of these files is a mammogram that can be read")
-        with console.status("waiting for Triton"):
+        at, names = settings.triton.url, ", ".join(settings.model_names)
+        with waiting(console, f"waiting for Triton, at {at} or else started for this, to load {names}"):
             settings = stack.enter_context(triton_at_hand(settings, outputs=outputs))
         for exam in track(found.exams, "reading", console=console, transient=True):
             folder = out / exam.exam_id if len(found.exams) > 1 else out
             console.print(f"reading {', '.join(exam.images)} into {folder}")
-            _show(read_to_folder(exam, folder, settings=settings, outputs=outputs).reading)
+            with said_if_long(console, f"waiting for Triton at {settings.triton.url} to read them"):
+                reading = read_to_folder(exam, folder, settings=settings, outputs=outputs).reading
+            _show(reading)
 
 
 @contextmanager
 def _retrieved(source: str, studies: list[str], settings: Settings) -> Iterator[Path]:
     """A folder with the mammograms of studies, as long as they are needed."""
     from tetraview.tools.retrieve import find_studies, open_archive, retrieve_study
+    from tetraview.tools.wait import waiting
 
     archive = open_archive(source, settings)
     with scratch_folder(settings.data_dir) as folder:
         for study in find_studies(archive, studies=studies):
-            with console.status("retrieving"):
+            with waiting(console, f"waiting for {source} to send {study.study_instance_uid}"):
                 retrieve_study(archive, study, folder)
         yield folder
 
@@ -271,12 +276,13 @@ def triton(
     from the repository that is served.
     """
     from tetraview.inference.server import TritonServer
+    from tetraview.tools.wait import waiting
 
     settings = load_settings(config)
     models = settings.model_names if config else ()
     port = int(settings.triton.url.rpartition(":")[2]) if port is None else port
     with stop_requested() as stop, ExitStack() as stack:
-        with console.status("loading models"):
+        with waiting(console, f"loading {', '.join(models) or 'all models'}"):
             server = stack.enter_context(
                 TritonServer(repository=repository, models=models, grpc_port=port, metrics_port=metrics_port)
             )

@@ -12,6 +12,7 @@ from rich.progress import track
 
 from tetraview.cli.terminal import console, stop_requested
 from tetraview.errors import DestinationUnavailable, SettingsInvalid
+from tetraview.tools.wait import waiting
 
 
 def phantom(
@@ -53,7 +54,7 @@ def load(
     if recipe not in RECIPES:
         raise SettingsInvalid(f"no recipe is called {recipe}: choose one of {', '.join(RECIPES)}")
     with stop_requested() as stop, TemporaryDirectory(prefix="tetraview-load-") as folder:
-        with console.status("making an exam to copy"):
+        with waiting(console, "making an exam to copy"):
             write_exam(generate(DEMO_SEED, recipe=RECIPES[recipe]), Path(folder))
         began = time.monotonic()
         sent = send_load(

@@ -33,6 +33,8 @@ CHANNEL = [
     # Without a bound gRPC looks for a restarted Triton only every two minutes.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2000),
+    # Images go to the Triton that is set and nowhere else, whatever proxy the environment names.
+    ("grpc.enable_http_proxy", 0),
 ]
 
 

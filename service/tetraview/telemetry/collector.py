@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import requests
 import structlog
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -67,7 +68,10 @@ class Collector(SpanExporter):
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._otlp = OTLPSpanExporter(f"{url.rstrip('/')}/v1/traces", timeout=_EXPORT_SECONDS)
+        session = requests.Session()
+        # Neither a proxy nor a password file of the environment.
+        session.trust_env = False
+        self._otlp = OTLPSpanExporter(f"{url.rstrip('/')}/v1/traces", timeout=_EXPORT_SECONDS, session=session)
         self._quota = Quota(1, seconds=_SAY_SECONDS)
         # It says so of every try.
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)

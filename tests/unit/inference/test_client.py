@@ -14,6 +14,7 @@ from tetraview.domain.view import Laterality, Route, View
 from tetraview.errors import ModelMismatch, TritonUnavailable
 from tetraview.inference import Detector
 from tetraview.inference.contract import TensorSpec
+from tetraview.settings import Triton
 from tetraview.telemetry.collector import sending_spans
 from tetraview.telemetry.traces import exam_span
 
@@ -73,6 +74,16 @@ def test_triton_is_told_the_trace(detector: Detector, fake: Any, views: Any) -> 
     assert (infer.attributes or {})["tetraview.model"] == "mommi_detector"
     named = f"00-{infer.context.trace_id:032x}-{infer.context.span_id:016x}-01"
     assert [headers.get("traceparent") for headers in fake.headers] == [named, None]
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "https_proxy", "grpc_proxy"])
+def test_the_environment_names_no_proxy(fake: Any, views: Any, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Images go to the Triton of the settings: a proxy that the environment names is passed by."""
+    for variable in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv(name, "http://127.0.0.1:1")
+    with Detector(Triton(url=fake.address, deadline_seconds=5.0), model="mommi_detector") as detector:
+        assert len(detector.detect("exam", views).views) == 2
 
 
 def test_an_exam_without_detections_is_an_answer(detector: Detector, fake: Any, views: Any) -> None:

@@ -127,8 +127,10 @@ def settings_of(folder: Path, text: str) -> Path:
     return file
 
 
-def test_a_collector_gets_what_was_done_until_the_end(tmp_path: Path) -> None:
-    """Spans arrive by OTLP/HTTP, with the name of the service, before the process ends."""
+def test_a_collector_gets_what_was_done_until_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spans arrive by OTLP/HTTP, past proxies, with the name of the service, before the process ends."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "")
     with receiving() as received:
         file = settings_of(tmp_path, f'executor_id = "worker-1"\n[traces]\nurl = "{received.url}/"\n')
         with traced(load_settings(file)), exam_span("read", EXAM):

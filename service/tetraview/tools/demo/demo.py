@@ -28,6 +28,7 @@ from tetraview.settings import Completeness, Dicom, Settings, Triton, Web, load_
 from tetraview.storage.folders import Folders
 from tetraview.tools.demo.pacs import Pacs, running_pacs
 from tetraview.tools.files import find_exams
+from tetraview.tools.wait import waiting
 
 #: The demo knows that no further image comes.
 _COMPLETENESS = Completeness(quiet_seconds=1.0, timeout_seconds=4.0)
@@ -54,12 +55,12 @@ def run_demo(folder: Path | None, *, out: Path, console: Console, stop: threadin
     _clear(out, folder)
     images = _images(folder, out / "phantom", console=console)
     with ExitStack() as stack:
-        with console.status("starting the PACS"):
+        with waiting(console, "starting the PACS"):
             pacs = stack.enter_context(running_pacs(out / "pacs"))
         console.print(f"✓ PACS: {pacs.name}")
         if stop.is_set():
             return
-        with console.status("starting Triton"):
+        with waiting(console, "starting Triton"):
             server = TritonServer(models=Triton().stages.names, grpc_port=0, metrics_port=None, log=out / "triton.log")
             triton = stack.enter_context(server)
         console.print(f"✓ Triton at {triton.url}")
@@ -94,7 +95,7 @@ def _clear(out: Path, folder: Path | None) -> None:
 
 def _images(folder: Path | None, phantom: Path, *, console: Console) -> list[Path]:
     if folder is None:
-        with console.status("making a synthetic exam"):
+        with waiting(console, "making a synthetic exam"):
             paths = write_exam(generate(DEMO_SEED, recipe=RECIPES["native"]), phantom, truth=True)
         console.print(f"✓ synthetic exam in {phantom}")
         return list(paths.values())

@@ -18,6 +18,7 @@ from tetraview.settings import Destination, Settings
 from tetraview.storage.durable import write_file
 from tetraview.tools.probe.checklist import checklist
 from tetraview.tools.probe.exam import probe_exam
+from tetraview.tools.wait import waiting
 
 
 def run_probe(settings: Settings, destination: Destination, *, out: Path, console: Console) -> None:
@@ -38,13 +39,13 @@ def run_probe(settings: Settings, destination: Destination, *, out: Path, consol
     """
     out.mkdir(parents=True, exist_ok=True)
     output = settings.output(destination.output)
-    with console.status("making the exam"):
+    with waiting(console, "making the exam"):
         exam, reading = probe_exam(out)
         results = write_report(
             exam, reading, spool=Path("/"), folder=out, outputs=[output], time_zone=settings.report.time_zone
         )
         write_file(out / "views.png", contact_sheet(reading, folder=out))
-    with console.status(f"sending to {destination.name}"):
+    with waiting(console, f"sending to {destination.name}"):
         refused = _send(exam, results, destination, out=out, calling_ae_title=settings.dicom.ae_title)
     sent = f"{len(exam.images)} images and {len(results)} result objects"
     console.print(f"{sent} of output profile {output.name} to {destination.name}: {len(refused)} refused")
