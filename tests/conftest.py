@@ -31,6 +31,7 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 STORESCU = Path("/usr/bin/storescu")
+STORESCU_RECIPE = Path(__file__).parents[1] / "deploy" / "routing" / "storescu.cfg"
 _SOP_CLASS = {
     ResultKind.SEGMENTATION: "1.2.840.10008.5.1.4.1.1.66.4",
     ResultKind.MEASUREMENT_REPORT: "1.2.840.10008.5.1.4.1.1.88.33",
@@ -129,7 +130,8 @@ class Service:
             "-aec",
             called,
             "-xf",
-            *_syntaxes(self.folder),
+            str(STORESCU_RECIPE),
+            "Mammography",
             "127.0.0.1",
             str(self.port),
         ]
@@ -184,28 +186,6 @@ class Service:
 
         found: dict[str, ExamSummary] = eventually(done, seconds=seconds, what=f"{number} exams are done")
         return found
-
-
-def _syntaxes(folder: Path) -> tuple[str, str]:
-    """A DCMTK profile that proposes mammography in the syntaxes that exams here have."""
-    profile = folder / "storescu.cfg"
-    profile.write_text(
-        """[[TransferSyntaxes]]
-[All]
-TransferSyntax1 = LocalEndianExplicit
-TransferSyntax2 = LittleEndianImplicit
-[Lossless]
-TransferSyntax1 = JPEGLossless:Non-hierarchical-1stOrderPrediction
-[[PresentationContexts]]
-[Mammography]
-PresentationContext1 = DigitalMammographyXRayImageStorageForPresentation\\All
-PresentationContext2 = DigitalMammographyXRayImageStorageForPresentation\\Lossless
-[[Profiles]]
-[Default]
-PresentationContexts = Mammography
-"""
-    )
-    return str(profile), "Default"
 
 
 @dataclass(frozen=True, kw_only=True)

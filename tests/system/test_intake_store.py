@@ -14,7 +14,15 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import read_file_meta_info
-from pydicom.uid import UID, ImplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 from pynetdicom import AE
 from pynetdicom.status import code_to_category
 from tests.support.intake import MAMMOGRAPHY, VERIFICATION, MemoryLedger, RawSender, encode_data_set, mammogram
@@ -29,6 +37,8 @@ from tetraview.intake.status import Status
 from tetraview.ledger import Ledger, open_engine
 from tetraview.settings import Dicom, Sender
 from tetraview.storage.spool import Spool
+
+RECIPE = Path(__file__).parents[2] / "deploy" / "routing" / "storescu.cfg"
 
 
 @pytest.fixture
@@ -78,12 +88,18 @@ def stored_data_set(spool: Spool, instance: Instance) -> bytes:
     return path.read_bytes()[-instance.size :]
 
 
-def storescu(*arguments: str | Path) -> None:
-    command = shutil.which("storescu")
+def needed(program: str) -> str:
+    command = shutil.which(program)
     if command is None and os.environ.get("CI") != "true":
-        pytest.skip("storescu of DCMTK is not installed")
+        pytest.skip(f"{program} of DCMTK is not installed")
     assert command is not None
-    done = subprocess.run([command, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False)
+    return command
+
+
+def storescu(*arguments: str | Path) -> None:
+    done = subprocess.run(
+        [needed("storescu"), *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -121,6 +137,29 @@ def test_pynetdicom_stores_and_is_answered(listener: Listener, told: list[Instan
     association.release()
     assert association.is_released
     assert [instance.calling_ae_title for instance in told] == ["MODALITY"]
+
+
+def test_dcmtk_sends_what_it_is_given_by_the_recipe(listener: Listener, told: list[Instance], tmp_path: Path) -> None:
+    """By the shipped recipe storescu sends a folder of files in several compressions, each as it is stored."""
+    study, syntaxes = tmp_path / "study", (None, JPEG2000Lossless, JPEGLSLossless, RLELossless)
+    study.mkdir()
+    for number, syntax in enumerate(syntaxes):
+        _written(study / f"{number}.dcm", syntax)
+    _written(tmp_path / "image.dcm", None)
+    subprocess.run([needed("dcmcjpeg"), "+e1", tmp_path / "image.dcm", study / "lossless.dcm"], check=True)
+    to = ("-aet", "SCRIPT", "-aec", "TETRAVIEW", "127.0.0.1", str(listener.port), study)
+    storescu("-xf", RECIPE, "Mammography", "+sd", *to)
+    expected = {ExplicitVRLittleEndian, JPEGLosslessSV1, *filter(None, syntaxes)}
+    assert {instance.transfer_syntax_uid for instance in told} == expected
+
+
+def _written(path: Path, syntax: UID | None) -> None:
+    image = mammogram(pixel_bytes=512 * 256 * 2)
+    image.file_meta = FileMetaDataset()
+    image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    if syntax is not None:
+        image.compress(syntax)
+    image.save_as(path, enforce_file_format=True)
 
 
 @pytest.mark.skipif("TETRAVIEW_EXAMS" not in os.environ, reason="TETRAVIEW_EXAMS names no folder")

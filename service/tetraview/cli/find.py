@@ -41,7 +41,7 @@ def _described(exam: ExamSummary, web: Web) -> Iterator[tuple[str, str]]:
     page = f"/exams/{exam.exam_id}"
     yield "exam", exam.exam_id
     yield "AE title", exam.called_ae_title
-    yield "state", exam.state
+    yield "state", exam.state_in_words
     yield from [("remark", exam.remark)] if exam.remark else []
     yield from [("detail", exam.detail)] if exam.detail else []
     yield "reading", _reading(exam)

@@ -38,8 +38,8 @@ def associate(
         handlers: handlers of pynetdicom's events.
 
     Raises:
-        DestinationUnavailable: it does not answer, or asks for another try.
-        DeliveryRefused: it rejects us, or the proposed contexts, for good.
+        DestinationUnavailable: it does not answer, or rejects us: a wrong AE title is set right some day.
+        DeliveryRefused: it associates with us, but accepts none of the contexts.
         SettingsInvalid: our AE title cannot be one, or a certificate cannot be used.
     """
     entity = application_entity(
@@ -47,6 +47,7 @@ def associate(
         connect_seconds=destination.connect_seconds,
         response_seconds=destination.response_seconds,
     )
+    connected: list[evt.Event] = []
     try:
         association = entity.associate(
             destination.host,
@@ -57,6 +58,7 @@ def associate(
             evt_handlers=[
                 (evt.EVT_CONN_OPEN, _limit_silence, [destination.connect_seconds]),
                 (evt.EVT_CONN_OPEN, _skip_unknown),
+                (evt.EVT_CONN_OPEN, connected.append),
                 *handlers,
             ],
         )
@@ -65,7 +67,7 @@ def associate(
     if association.is_established:
         _let_be_silent(association, destination.response_seconds)
         return association
-    raise _no_association(association, destination, unaccepted=unaccepted)
+    raise _no_association(association, destination, unaccepted=unaccepted, is_connected=bool(connected))
 
 
 def _limit_silence(event: evt.Event, seconds: float) -> None:
@@ -89,28 +91,30 @@ def _let_be_silent(association: Association, seconds: float) -> None:
 
 
 def _no_association(
-    association: Association, destination: Destination, *, unaccepted: str
+    association: Association, destination: Destination, *, unaccepted: str, is_connected: bool
 ) -> DestinationUnavailable | DeliveryRefused:
-    answer = association.acceptor.primitive
-    if answer is not None and (rejection := rejection_of(association)):
-        if answer.result == _REJECTED_PERMANENT:
-            return DeliveryRefused(f"{destination.name} {rejection}")
+    if rejection := _rejection_of(association):
         return DestinationUnavailable(f"{destination.name} {rejection}")
     if association.rejected_contexts and not association.accepted_contexts:
         return DeliveryRefused(f"{destination.name} does not accept {unaccepted}")
-    address = f"{destination.ae_title} at {destination.host}:{destination.port}"
+    there = f"{destination.name} ({destination.ae_title} at {destination.host}:{destination.port})"
     if fault := tls_fault(destination):
-        return DestinationUnavailable(f"{destination.name} ({address}): {fault}")
+        return DestinationUnavailable(f"{there}: {fault}")
     what = "address and certificate" if destination.tls_ca_file else "address"
-    return DestinationUnavailable(f"{destination.name} ({address}) does not answer: check its {what} and that it runs")
+    if is_connected:
+        return DestinationUnavailable(
+            f"{there} is reached, but does not answer a request for an association: check its {what}, and its log"
+        )
+    return DestinationUnavailable(f"{there} does not answer: check its {what} and that it runs")
 
 
-def rejection_of(association: Association) -> str:
+def _rejection_of(association: Association) -> str:
     """How a peer rejected an association (A-ASSOCIATE-RJ, PS3.8 9.3.4), and the remedy; empty if it did not."""
     answer = association.acceptor.primitive
     if not association.is_rejected or answer is None:
         return ""
-    return f"rejected the association: {answer.result_str}, {answer.reason_str}; check both AE titles there"
+    remedy = "; check both AE titles there" if answer.result == _REJECTED_PERMANENT else ""
+    return f"rejected the association: {answer.result_str}, {answer.reason_str}{remedy}"
 
 
 @contextmanager

@@ -94,8 +94,14 @@ def echo(destination: Destination) -> None:
     contexts, unaccepted = [build_context(Verification)], "C-ECHO: allow Verification there"
     with associated(destination, contexts, unaccepted=unaccepted, calling_ae_title="TETRAVIEW") as association:
         status = association.send_c_echo()
-    if getattr(status, "Status", None) != 0:
-        raise DestinationUnavailable(f"{destination.name} accepts associations but not C-ECHO")
+    if "Status" not in status:
+        raise DestinationUnavailable(
+            f"{destination.name} accepts associations but does not answer a C-ECHO: see its log"
+        )
+    if status.Status:
+        raise DestinationUnavailable(
+            f"{destination.name} answers, but refuses a C-ECHO (0x{status.Status:04X}): allow Verification there"
+        )
 
 
 def _context(file: Path) -> tuple[str, str] | None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tetraview.domain.delivery import DeliveryState
 from tetraview.domain.exam import ExamState, Remark
 from tetraview.domain.view import View
 from tetraview.ledger.documents import instance_document, reading_document
-from tetraview.ledger.tables import instances, readings
+from tetraview.ledger.tables import deliveries, instances, readings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,14 @@ class ExamSummary:
     failed: tuple[View, ...] = ()
     #: Special circumstance of the exam as a whole; None without one.
     remark: Remark | None = None
+    #: How many objects of the newest generation destinations are owed or have, and how many of them were refused.
+    owed: int = 0
+    refused: int = 0
+
+    @property
+    def state_in_words(self) -> str:
+        """The state; an exam that was read, and whose results a destination refuses, has not failed."""
+        return f"delivery refused ({self.refused} of {self.owed})" if self.refused else self.state.value
 
     @property
     def views(self) -> frozenset[View]:
@@ -70,6 +79,7 @@ def summarise(connection: sa.Connection, row: sa.Row[Any]) -> ExamSummary:
             readings.c.exam_id == row.exam_id, readings.c.generation == row.generation
         )
     ).one_or_none()
+    deliveries_by_state = _count_deliveries(connection, row.exam_id, row.generation)
     reading = reading_document.validate_python(newest.reading) if newest is not None and newest.reading else None
     return ExamSummary(
         exam_id=row.exam_id,
@@ -85,7 +95,16 @@ def summarise(connection: sa.Connection, row: sa.Row[Any]) -> ExamSummary:
         detail=row.detail,
         failed=() if reading is None else reading.failed,
         remark=Remark(row.remark) if row.remark else None,
+        owed=sum(deliveries_by_state.values()),
+        refused=deliveries_by_state.get(DeliveryState.REFUSED, 0),
     )
+
+
+def _count_deliveries(connection: sa.Connection, exam_id: str, generation: int) -> dict[str, int]:
+    """How many objects of a generation are in each state."""
+    of_generation = deliveries.c.exam_id == exam_id, deliveries.c.generation == generation
+    query = sa.select(deliveries.c.state, sa.func.count()).where(*of_generation).group_by(deliveries.c.state)
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def _image_summary(row: sa.Row[Any, Any, Any, Any]) -> ImageSummary:

@@ -125,6 +125,9 @@ class Outbox:
                 self._metrics.attempt_to_deliver(key.destination),
             ):
                 answer = self._deliver(path, delivery.result, there)
+        except DeliveryRefused as fault:
+            self._ledger.record_delivery(replace(tried, detail=str(fault)))
+            raise
         except Transient as fault:
             self._ledger.record_delivery(replace(tried, detail=str(fault)))
             _log.warning("result_delayed", exam_id=key.exam_id, destination=key.destination, reason=str(fault))

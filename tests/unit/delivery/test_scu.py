@@ -225,17 +225,26 @@ def test_a_class_that_is_not_accepted_is_refused(file: Path) -> None:
         deliver(file, RESULT, destination(port))
 
 
-def test_a_wrong_called_title_is_refused(file: Path) -> None:
-    """A permanent rejection of the association is final and names the remedy."""
-    with pacs(ae_title="OTHER") as port, pytest.raises(DeliveryRefused, match="check both AE titles"):
+def test_a_wrong_called_title_is_tried_again(file: Path) -> None:
+    """A rejection for good says what to set right, and since somebody will, nothing becomes a dead letter by it."""
+    with pacs(ae_title="OTHER") as port, pytest.raises(DestinationUnavailable, match="check both AE titles"):
         deliver(file, RESULT, destination(port))
     with pacs(ae_title="OTHER") as port, pytest.raises(DestinationUnavailable, match="Called AE title not recognised"):
         next(store_files([file], destination(port), calling_ae_title="TEST"))
 
 
-def test_a_transient_rejection_is_tried_again(file: Path) -> None:
-    """A rejection by a destination that is full for the moment (A-ASSOCIATE-RJ 2/3/2) is temporary."""
-    rejection = bytes((3, 0, 0, 0, 0, 4, 0, 2, 3, 2))
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ((2, 3, 2), "Transient, Local limit exceeded$"),
+        ((1, 1, 3), "Calling AE title not recognised; check both AE titles there"),
+        ((1, 1, 1), "No reason given; check both"),
+        ((1, 2, 1), "No reason given; check both"),
+    ],
+)
+def test_a_rejection_is_tried_again(file: Path, reason: tuple[int, int, int], words: str) -> None:
+    """A rejection of any kind (A-ASSOCIATE-RJ) is an outage: said in the words of the standard, and tried again."""
+    rejection = bytes((3, 0, 0, 0, 0, 4, 0, *reason))
 
     def reject(connection: socket.socket) -> None:
         connection.recv(65536)
@@ -245,7 +254,7 @@ def test_a_transient_rejection_is_tried_again(file: Path) -> None:
         while connection.recv(65536):
             pass
 
-    with peer(reject) as port, pytest.raises(DestinationUnavailable, match="rejected the association"):
+    with peer(reject) as port, pytest.raises(DestinationUnavailable, match=f"rejected the association: .*{words}"):
         deliver(file, RESULT, destination(port))
 
 
@@ -321,7 +330,7 @@ def _half_an_acceptance(connection: socket.socket) -> None:
 def test_a_peer_that_does_not_finish_the_association_is_given_up(file: Path, script: Any) -> None:
     """Silence, a closed connection and half a PDU each end within the set times."""
     started = time.monotonic()
-    with peer(script) as port, pytest.raises(DestinationUnavailable):
+    with peer(script) as port, pytest.raises(DestinationUnavailable, match="is reached, but does not answer a request"):
         deliver(file, RESULT, destination(port))
     assert time.monotonic() - started < 8
 

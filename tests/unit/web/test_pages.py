@@ -70,6 +70,17 @@ def test_the_worklist_shows_state_views_and_findings(site: Site) -> None:
     assert [rect["class"] for rect in tags_of(page, "rect")] == ["has", "has", "has", "lacks"]
 
 
+def test_an_exam_whose_results_are_refused_has_not_failed(site: Site) -> None:
+    """In place of `failed`, list and page say how many of its objects a destination refused."""
+    site.change(state=ExamState.FAILED, owed=3, refused=1)
+    for address in ("/", EXAM):
+        assert "delivery refused (1 of 3)" in site.client.get(address).text
+    exam = site.client.get("/api/exams").json()[0]
+    assert (exam["state"], exam["owed"], exam["refused"]) == ("failed", 3, 1)
+    site.change(refused=0)
+    assert "delivery refused" not in text_of(site.client.get("/").text)
+
+
 def test_the_worklist_names_the_views_that_could_not_be_read(site: Site) -> None:
     """A count of findings never stands alone where a view failed."""
     assert "Could not be read: L-CC" in text_of(site.client.get("/").text)

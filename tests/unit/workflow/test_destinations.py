@@ -7,7 +7,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -47,9 +47,12 @@ def keeping(received: list[bytes], *, status: int = 0x0000) -> Callable[[evt.Eve
 
 
 @contextmanager
-def pacs(answer: Callable[[evt.Event], int], *, port: int = 0) -> Iterator[int]:
-    """A PACS that answers each C-STORE as told; yields its port."""
-    entity = AE("PACS")
+def pacs(
+    answer: Callable[[evt.Event], int], *, port: int = 0, called: str = "PACS", calling: str = "TETRAVIEW"
+) -> Iterator[int]:
+    """A PACS that answers each C-STORE as told, if it is called and we call ourselves so; yields its port."""
+    entity = AE(called)
+    entity.require_called_aet, entity.require_calling_aet = True, [calling]
     entity.add_supported_context(ComprehensiveSRStorage)
     server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, answer)])
     try:
@@ -135,6 +138,25 @@ def test_a_destination_that_comes_back_gets_everything(tmp_path: Path) -> None:
     assert len(received) == len(set(received)) == 8
 
 
+@pytest.mark.parametrize("fault", [{"called": "OTHER"}, {"calling": "OTHER"}], ids=["called", "calling"])
+def test_a_wrong_ae_title_is_an_outage_that_ends(tmp_path: Path, fault: dict[str, str]) -> None:
+    """While a PACS rejects us everything waits, with its attempts counted; once the AE title is right, all arrives."""
+    received: list[bytes] = []
+    with ExitStack() as wrong:
+        port = wrong.enter_context(pacs(keeping([]), **fault))
+        with delivering(tmp_path, to("pacs", port)) as sending:
+            eventually(lambda: sending.workflow.open_destinations()["pacs"], seconds=20, what="the PACS is left alone")
+            waiting = sending.ledger.deliveries(EXAM)
+            assert {owed.state for owed in waiting} == {DeliveryState.PENDING}
+            assert sum(owed.attempts for owed in waiting) >= FAILURES
+            assert any("rejected the association" in owed.detail for owed in waiting)
+            wrong.close()
+            with pacs(keeping(received), port=port):
+                eventually(lambda: sending.states("pacs") == DELIVERED, seconds=20, what="the PACS has all")
+            assert sending.ledger.count_exams() == {ExamState.DONE: 1}
+    assert len(received) == 8
+
+
 def test_an_unknown_outcome_is_sent_again_byte_for_byte(tmp_path: Path) -> None:
     """Where a PACS has taken an object and closes before its answer, the same bytes come once more and no others."""
     received: list[bytes] = []
@@ -157,6 +179,10 @@ def test_a_dead_letter_is_sent_again_when_a_person_asks(tmp_path: Path) -> None:
     with pacs(keeping(received, status=0x0124)) as port, delivering(tmp_path, to("pacs", port)) as sending:
         for round_ in (1, 2):
             eventually(lambda: sending.ledger.count_exams() == FAILED, seconds=20, what="the exam failed")
+            assert {owed.attempts for owed in sending.ledger.deliveries(EXAM)} == {round_}
+            exam = sending.ledger.exam(EXAM)
+            assert exam is not None
+            assert exam.state_in_words == "delivery refused (8 of 8)"
             assert len(received) == 8 * round_
             assert sending.ledger.requeue(exam_id=EXAM) == 8
             assert sending.ledger.count_exams() == {ExamState.DELIVERING: 1}

@@ -152,6 +152,18 @@ def test_a_failed_try_is_seen(outbox: Outbox, ledger: Ledger, pacs: Pacs) -> Non
     assert (tried.state, tried.attempts, tried.detail) == (DeliveryState.PENDING, 2, "pacs does not answer")
 
 
+def test_a_refusal_is_an_attempt_too(outbox: Outbox, ledger: Ledger, pacs: Pacs) -> None:
+    """What a destination refuses at the first try was tried once, and the exam says how many objects were refused."""
+    pacs.fault = DeliveryRefused("pacs refused the SR object: 0x0124 not authorized")
+    with pytest.raises(DeliveryRefused):
+        outbox.send(KEY)
+    outbox.refuse(KEY, str(pacs.fault))
+    (tried,) = [delivery for delivery in ledger.deliveries(EXAM) if delivery.destination == "pacs"]
+    assert (tried.state, tried.attempts) == (DeliveryState.REFUSED, 1)
+    (exam,) = ledger.exams(limit=1)
+    assert (exam.owed, exam.refused, exam.state_in_words) == (2, 1, "delivery refused (1 of 2)")
+
+
 def test_a_destination_that_is_gone_from_the_settings_ends_the_exam_as_failed(outbox: Outbox, ledger: Ledger) -> None:
     """An undeliverable object becomes a dead letter that people see, and the exam does not wait for ever."""
     outbox.send(KEY)
