@@ -14,10 +14,8 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence as DicomSequence
-from pydicom.uid import UID, DigitalMammographyXRayImageStorageForPresentation, ImplicitVRLittleEndian, generate_uid
-from pynetdicom.pdu import A_ASSOCIATE_RQ
-from pynetdicom.pdu_primitives import A_ASSOCIATE, ImplementationClassUIDNotification, MaximumLengthNotification
-from pynetdicom.presentation import build_context
+from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, ImplicitVRLittleEndian, generate_uid
+from tests.support.associations import encode_request
 
 from tetraview.domain.instance import Instance, Recorded
 from tetraview.intake.dimse.upper_layer import PduType, encode_command_fragments
@@ -154,22 +152,8 @@ class RawSender:
 
     def encode_request(self) -> bytes:
         """The A-ASSOCIATE-RQ."""
-        request, length, implementation = (
-            A_ASSOCIATE(),
-            MaximumLengthNotification(),
-            ImplementationClassUIDNotification(),
-        )
-        length.maximum_length_received = 16384
-        implementation.implementation_class_uid = UID("1.2.3")
-        request.application_context_name = UID("1.2.840.10008.3.1.1.1")
-        request.called_ae_title, request.calling_ae_title = self._titles
-        contexts = []
-        for context_id, (sop_class, syntaxes) in self._contexts.items():
-            contexts.append(build_context(sop_class, list(syntaxes)))
-            contexts[-1].context_id = context_id
-        request.presentation_context_definition_list = contexts
-        request.user_information = [length, implementation]
-        return bytes(A_ASSOCIATE_RQ(request).encode())
+        called, calling = self._titles
+        return encode_request(self._contexts, called=called, calling=calling)
 
     def store(self, sop_class_uid: str, sop_instance_uid: str, data_set: bytes, *, context_id: int = 1) -> int:
         """Send a C-STORE; the DIMSE status of the answer."""

@@ -3,7 +3,6 @@ from __future__ import annotations
 import gc
 import shutil
 import socket
-import struct
 import subprocess
 import threading
 import time
@@ -17,6 +16,7 @@ from pydicom import Dataset, dcmread
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, SegmentationStorage
 from pynetdicom import AE, evt
+from tests.support.associations import acceptance_of, item, with_first, with_last, with_titles, with_user
 
 from tetraview.delivery import deliver, store_files
 from tetraview.delivery.scu import Acceptance, outcome_of
@@ -258,43 +258,30 @@ def test_a_rejection_is_tried_again(file: Path, reason: tuple[int, int, int], wo
         deliver(file, RESULT, destination(port))
 
 
-def _item(kind: int, value: bytes) -> bytes:
-    return struct.pack(">BxH", kind, len(value)) + value
-
-
-def _with(acceptance: bytes, *, first: bytes = b"", user: bytes = b"", last: bytes = b"", titles: bytes = b"") -> bytes:
-    """An A-ASSOCIATE-AC with further items: before all others, in the user information, and after it, the last."""
-    start = acceptance.rindex(b"\x50\0", 0, acceptance.rindex(b"\x51\0\0\4"))
-    items = first + acceptance[74:start] + _item(0x50, acceptance[start + 4 :] + user) + last
-    content = acceptance[6:10] + (titles or acceptance[10:42]) + acceptance[42:74] + items
-    return struct.pack(">BxL", 2, len(content)) + content
-
-
 @pytest.mark.parametrize(
     "strange",
     [
-        {"user": _item(0x5F, b"abcd")},
-        {"first": _item(0x70, b"abcd"), "last": _item(0xFF, b"")},
-        {"user": _item(0x58, b"\0\2ab") + _item(0x55, bytes(40)) + _item(0x59, b"")},
-        {"titles": bytes(32)},
-        {"titles": b"\xff" * 32},
+        lambda answer: with_user(answer, item(0x5F, b"abcd")),
+        lambda answer: with_last(with_first(answer, item(0x70, b"abcd")), item(0xFF, b"")),
+        lambda answer: with_user(answer, item(0x58, b"\0\2ab") + item(0x55, bytes(40)) + item(0x59, b"")),
+        lambda answer: with_titles(answer, called=bytes(16), calling=bytes(16)),
+        lambda answer: with_titles(answer, called=b"\xff" * 16, calling=b"\xff" * 16),
     ],
     ids=["user item", "items", "items of no use", "titles of NUL", "titles not ASCII"],
 )
 def test_a_destination_whose_acceptance_holds_strange_items_gets_its_results(
-    file: Path, acceptance: bytes, strange: dict[str, bytes]
+    file: Path, strange: Callable[[bytes], bytes]
 ) -> None:
     """Items that nobody knows, and those of no use to us, do not end an association that a PACS has accepted."""
+    seen: list[int] = []
 
     def accept(connection: socket.socket) -> None:
-        connection.recv(65536)
-        connection.sendall(_with(acceptance, **strange))
-        command = connection.recv(65536)
-        seen.append(command[0])
+        connection.sendall(strange(acceptance_of(connection.recv(65536))))
+        seen.append(connection.recv(65536)[0])
 
-    seen: list[int] = []
     with peer(accept) as port, pytest.raises(DestinationUnavailable, match="did not say whether it stored"):
         deliver(file, RESULT, destination(port, response_seconds=1))
+    # The data of a C-STORE, and no A-ABORT.
     assert seen == [4]
 
 

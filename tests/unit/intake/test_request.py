@@ -9,6 +9,17 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
+from tests.support.associations import (
+    encode_request,
+    item,
+    large_request,
+    pdu,
+    results_of,
+    with_first,
+    with_last,
+    with_titles,
+    with_user,
+)
 from tests.support.intake import MAMMOGRAPHY, VERIFICATION, MemoryLedger, RawSender
 
 from tetraview.domain.sender import AllowedSender, HeardSender, Refusal, RejectedSender
@@ -21,7 +32,6 @@ ACCEPTED, REJECTED, ABORTED = 2, 3, 7
 NO_SUCH_SENDER = (REJECTED, b"\0\1\1\3")
 SYNTAXES = ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"]
 CONTEXTS = {1: (MAMMOGRAPHY, SYNTAXES), 3: (VERIFICATION, SYNTAXES)}
-USER = 0x50
 
 
 class Book:
@@ -70,47 +80,8 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture
-def request_pdu(site: Site) -> bytes:
-    with RawSender(site.listener.port, contexts=CONTEXTS, calling="BUGSCU") as sender:
-        return sender.encode_request()
-
-
-def item(kind: int, value: bytes) -> bytes:
-    return struct.pack(">BxH", kind, len(value)) + value
-
-
-def pdu(content: bytes, *, kind: int = 1) -> bytes:
-    return struct.pack(">BxL", kind, len(content)) + content
-
-
-def with_first(request: bytes, extra: bytes) -> bytes:
-    return pdu(request[6:74] + extra + request[74:])
-
-
-def with_last(request: bytes, extra: bytes) -> bytes:
-    return pdu(request[6:] + extra)
-
-
-def with_user(request: bytes, extra: bytes) -> bytes:
-    """A request with another sub-item of the user information, which is its last item."""
-    start = request.rindex(struct.pack(">B", USER) + b"\0", 0, request.rindex(b"\x51\0\0\4"))
-    return pdu(request[6:start] + item(USER, request[start + 4 :] + extra))
-
-
-def with_titles(request: bytes, *, called: bytes = b"TETRAVIEW", calling: bytes = b"BUGSCU") -> bytes:
-    titles = b"".join(title.ljust(16) for title in (called, calling))
-    return request[:10] + titles + request[42:]
-
-
-def contexts_of(acceptance: bytes) -> dict[int, int]:
-    """The result of each presentation context in an A-ASSOCIATE-AC."""
-    found, position = {}, 68
-    while position < len(acceptance):
-        kind, length = struct.unpack_from(">BxH", acceptance, position)
-        if kind == 0x21:
-            found[acceptance[position + 4]] = acceptance[position + 6]
-        position += 4 + length
-    return found
+def request_pdu() -> bytes:
+    return encode_request(CONTEXTS, called="TETRAVIEW", calling="BUGSCU")
 
 
 @pytest.mark.skipif("TETRAVIEW_CASES" not in os.environ, reason="needs TETRAVIEW_CASES")
@@ -120,7 +91,7 @@ def test_requests_that_public_reports_tell_of_are_accepted(site: Site) -> None:
     assert len(files) == 5
     for file in files:
         kind, content = site.ask(file.read_bytes())
-        assert (kind, 0 in contexts_of(content).values()) == (ACCEPTED, True), file.name
+        assert (kind, 0 in results_of(pdu(content)).values()) == (ACCEPTED, True), file.name
 
 
 @pytest.mark.parametrize("place", [with_first, with_last, with_user])
@@ -130,7 +101,7 @@ def test_unknown_items_are_ignored(
 ) -> None:
     """An item that nobody knows changes nothing: first, last or within the user information, empty or long."""
     kind, content = site.ask(place(request_pdu, extra))
-    assert (kind, contexts_of(content)) == (ACCEPTED, {1: 0, 3: 0})
+    assert (kind, results_of(pdu(content))) == (ACCEPTED, {1: 0, 3: 0})
 
 
 @pytest.mark.parametrize(
@@ -148,7 +119,7 @@ def test_unknown_items_are_ignored(
 def test_items_that_are_of_no_use_to_us_cannot_be_wrong(site: Site, request_pdu: bytes, extra: bytes) -> None:
     """What we would ignore anyway, extended negotiation or an identity, ends no association by a fault in it."""
     kind, content = site.ask(with_user(request_pdu, extra))
-    assert (kind, contexts_of(content)) == (ACCEPTED, {1: 0, 3: 0})
+    assert (kind, results_of(pdu(content))) == (ACCEPTED, {1: 0, 3: 0})
 
 
 @pytest.mark.parametrize(
@@ -193,23 +164,13 @@ def test_what_cannot_be_a_title_is_rejected_and_listed(
     assert (line["peer"], line["reason"]) == ("127.0.0.1", "no_ae_title")
 
 
-def large(contexts: int, syntaxes: int) -> bytes:
-    """A request of so many contexts, each with so many transfer syntaxes."""
-    proposed = [f"1.2.840.10008.1.2.4.{number}" for number in range(50, 50 + syntaxes - 1)] + SYNTAXES[:1]
-    both = {2 * number + 1: (f"1.2.840.10008.5.1.4.1.1.{number}", proposed) for number in range(contexts - 1)}
-    sender = RawSender.__new__(RawSender)
-    sender._contexts = {**both, 255: (VERIFICATION, SYNTAXES)}
-    sender._titles = "TETRAVIEW", "BUGSCU"
-    return sender.encode_request()
-
-
 @pytest.mark.parametrize(("contexts", "syntaxes"), [(128, 45), (128, 120)])
 def test_a_long_request_is_accepted(site: Site, contexts: int, syntaxes: int) -> None:
     """A device that proposes every SOP class in every transfer syntax is accepted, up to 1 MiB."""
-    request = large(contexts, syntaxes)
+    request = large_request(contexts=contexts, syntaxes=syntaxes)
     assert 150_000 < len(request) < 1 << 20
     kind, content = site.ask(request)
-    assert (kind, contexts_of(content)[255]) == (ACCEPTED, 0)
+    assert (kind, results_of(pdu(content))[255]) == (ACCEPTED, 0)
 
 
 FAULTS: dict[str, tuple[Callable[[bytes], bytes], tuple[str, str], str]] = {
