@@ -61,7 +61,7 @@ _SECONDS = 10.0
 _META = 132
 _SYNTAXES = ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"]
 _PLAIN = encode_request({1: (MAMMOGRAPHY, _SYNTAXES), 3: (VERIFICATION, _SYNTAXES)}, called="TETRAVIEW", calling="CT")
-#: Requests by what is odd about them.
+#: Requests by their oddity.
 REQUESTS: dict[str, bytes] = {
     "nothing": _PLAIN,
     "an unknown item before all others": with_first(_PLAIN, item(0x70, b"abcd")),
@@ -82,7 +82,7 @@ REQUESTS: dict[str, bytes] = {
     "an item that is longer than the request": with_last(_PLAIN, b"\x70\0\xff\xffab"),
     "HTTP": b"GET / HTTP/1.1\r\nHost: pacs\r\n\r\n",
 }
-#: What is odd about an acceptance, by name.
+#: Oddities of an acceptance, by name.
 ANSWERS: dict[str, Callable[[bytes], bytes]] = {
     "nothing": lambda answer: answer,
     "an unknown item": lambda answer: with_first(answer, item(0x70, b"abcd")),
@@ -133,7 +133,7 @@ class Peer:
 
 
 def request_outcome(port: int, request: bytes) -> str:
-    """What a peer does with a request for an association."""
+    """The answer of a peer to a request for an association, in words."""
     try:
         with RawSender(port, timeout_seconds=_SECONDS) as sender:
             sender.socket.sendall(request)
@@ -153,7 +153,7 @@ def _in_words(kind: int, content: bytes) -> str:
 
 
 def answer_outcome(odd: Callable[[bytes], bytes], send_echo: Callable[[int], None]) -> str:
-    """What a peer does once we have accepted its association in an odd way."""
+    """The next step of a peer whose association we have accepted in an odd way."""
     seen: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(_SECONDS)

@@ -23,11 +23,11 @@ class Refusal(StrEnum):
     WRONG_CALLED_AE_TITLE = "wrong_called_ae_title"
     #: No secure connection came about, so there is no AE title.
     TLS = "tls"
-    #: What stands for an AE title is blank or not ASCII.
+    #: An AE title that it gave is blank or not ASCII.
     NO_AE_TITLE = "no_ae_title"
     #: It asks for another protocol or application than DICOM's.
     OTHER_PROTOCOL = "other_protocol"
-    #: What it sent cannot be understood, or does not come to an end.
+    #: It sent something that cannot be understood, or that does not come to an end.
     PROTOCOL_FAULT = "protocol_fault"
     #: There is no place for it now; it may come back.
     NO_PLACE = "no_place"

@@ -21,7 +21,7 @@ _log = structlog.get_logger()
 
 #: Senders remembered between two flushes; more are only counted.
 _MAX_UNWRITTEN = 1000
-#: Refusals that say nothing of who may send; all others are security alerts.
+#: Refusals that say nothing of permitted senders; all others are security alerts.
 _NO_ALERTS = frozenset({Refusal.OTHER_PROTOCOL, Refusal.PROTOCOL_FAULT, Refusal.NO_PLACE})
 #: Log lines about senders that are not let in: so many at most in so many seconds.
 _LINES, _LINES_SECONDS = 20, 10.0

@@ -18,7 +18,7 @@ def said_if_long(console: Console, what: str) -> Iterator[None]:
 
     Args:
         console: where to print.
-        what: what is waited for, for example ``waiting for Triton at localhost:8001``.
+        what: the thing in words, for example ``waiting for Triton at localhost:8001``.
     """
     line = threading.Timer(
         _SECONDS, console.print, (what,), {"markup": False, "highlight": False, "soft_wrap": True, "style": "dim"}
@@ -33,7 +33,7 @@ def said_if_long(console: Console, what: str) -> Iterator[None]:
 
 @contextmanager
 def waiting(console: Console, what: str) -> Iterator[None]:
-    """Show at once on a terminal what is waited for; anywhere else print a line if it takes long."""
+    """Show the words at once on a terminal; anywhere else print them as a line if it takes long."""
     if console.is_terminal:
         with console.status(what):
             yield

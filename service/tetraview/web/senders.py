@@ -87,7 +87,7 @@ class _Pages:
         )
 
     def document(self) -> dict[str, Any]:
-        """Senders of the settings, those that a person let in, those that were not let in, and who called last."""
+        """Senders of the settings, those that a person let in, those that were not let in, and the last callers."""
         return {
             "settings": [sender.model_dump(mode="json") for sender in self._senders],
             "allowed": self._book.allowed_senders(),

@@ -1,4 +1,4 @@
-"""Items of a PDU that asks for or accepts an association (PS3.8 9.3.1): what is not known is skipped."""
+"""Items of a PDU that asks for or accepts an association (PS3.8 9.3.1): unknown ones are skipped."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def used_items(pdu: bytes) -> bytes:
         pdu: the whole PDU, an A-ASSOCIATE-RQ (PS3.8 9.3.2) or an A-ASSOCIATE-AC (9.3.3), with its header.
 
     Raises:
-        ValueError: an item is longer than what holds it.
+        ValueError: an item is longer than the PDU or item that holds it.
     """
     used = _USED.get(pdu[0])
     if used is None:
@@ -66,7 +66,7 @@ def _items(encoded: bytes, used: dict[int, frozenset[int] | None] | frozenset[in
         kind, length = _HEAD.unpack_from(encoded, position)
         position += _HEAD.size
         if position + length > len(encoded):
-            raise ValueError(f"an item of type 0x{kind:02X} is longer than what holds it")
+            raise ValueError(f"an item of type 0x{kind:02X} is longer than its place")
         if kind in used:
             yield kind, encoded[position : position + length]
         position += length

@@ -34,7 +34,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Event:
 
 
 def test_a_wait_is_announced_within_ten_seconds() -> None:
-    """Whoever waits is told for what before ten seconds are over."""
+    """A person who waits is told the reason before ten seconds are over."""
     assert wait._SECONDS < 10
 
 

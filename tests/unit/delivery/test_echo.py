@@ -32,7 +32,7 @@ def abort(event: evt.Event) -> int:
     return 0
 
 
-#: By case: what the PACS accepts, how it answers, the AE title that it has, and what is said of it.
+#: By case: the SOP class that the PACS accepts, its answer, its AE title, and the words about it.
 CASES: dict[str, tuple[str, Callable[[evt.Event], int], str, str]] = {
     "refused": (str(Verification), lambda _: 0x0122, "PACS", r"answers, but refuses a C-ECHO \(0x0122\)"),
     "busy": (str(Verification), lambda _: 0x0110, "PACS", r"answers, but refuses a C-ECHO \(0x0110\)"),

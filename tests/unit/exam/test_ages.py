@@ -45,7 +45,7 @@ def test_after_a_restart_the_time_of_day_counts(clocks: Clocks, ages: Ages) -> N
 
 @pytest.mark.parametrize("hours", [-1, 1, -24, 24 * 365])
 def test_a_clock_that_is_set_changes_no_age(clocks: Clocks, ages: Ages, hours: float) -> None:
-    """A clock set forward or back between two looks leaves the age of what was seen before as it is."""
+    """A clock set forward or back between two looks leaves the age of moments seen before as it is."""
     ages.look(clocks.day)
     assert ages.of(EXAM, START - timedelta(seconds=10)) == 10
     clocks.set_by(hours)

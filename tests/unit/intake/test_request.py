@@ -1,4 +1,4 @@
-"""Requests for an association as devices really send them; what cannot be accepted is listed with who sent it."""
+"""Requests for an association as devices really send them; one that cannot be accepted is listed with its sender."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Book:
 
 
 class Site:
-    """A listener, and who was not let in there."""
+    """A listener, and the senders that were not let in there."""
 
     def __init__(self, folder: Path) -> None:
         self.book = Book()
@@ -117,7 +117,7 @@ def test_unknown_items_are_ignored(
     ids=["user identity of a new type", "half a window", "no name", "long name", "no class", "cut negotiation"],
 )
 def test_items_that_are_of_no_use_to_us_cannot_be_wrong(site: Site, request_pdu: bytes, extra: bytes) -> None:
-    """What we would ignore anyway, extended negotiation or an identity, ends no association by a fault in it."""
+    """Items that we would ignore anyway, extended negotiation or an identity, end no association by a fault."""
     kind, content = site.ask(with_user(request_pdu, extra))
     assert (kind, results_of(pdu(content))) == (ACCEPTED, {1: 0, 3: 0})
 
@@ -187,7 +187,7 @@ FAULTS: dict[str, tuple[Callable[[bytes], bytes], tuple[str, str], str]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_of_protocol_is_listed_with_who_and_why(site: Site, request_pdu: bytes, fault: str) -> None:
-    """Who breaks the protocol is aborted and listed: its address, both titles as far as they came, and the fault."""
+    """A sender that breaks the protocol is aborted and listed: address, titles as far as they came, and the fault."""
     broken, titles, words = FAULTS[fault]
     with capture_logs() as logs:
         assert site.ask(broken(request_pdu))[0] == ABORTED

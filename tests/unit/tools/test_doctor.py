@@ -47,7 +47,12 @@ def book(tmp_path: Path) -> Iterator[SenderBook]:
 
 
 def rejection(
-    *, seconds: int, address: str = "10.0.0.9", reason: Refusal = Refusal.UNKNOWN_SENDER, called: str = "TETRAVIEW"
+    *,
+    seconds: int,
+    address: str = "10.0.0.9",
+    reason: Refusal = Refusal.UNKNOWN_SENDER,
+    called: str = "TETRAVIEW",
+    detail: str = "",
 ) -> RejectedSender:
     at = NOW + timedelta(seconds=seconds)
     return RejectedSender(
@@ -56,7 +61,7 @@ def rejection(
         called_ae_title=called,
         reason=reason,
         certificate="",
-        detail="",
+        detail=detail,
         count=3,
         first_at=at,
         last_at=at,
@@ -141,3 +146,14 @@ def test_a_full_disk_is_a_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     found = diagnosis(tmp_path, "data folder")
     assert found.health is Health.FAULT
     assert "make room or move `data_dir`" in found.sentence
+
+
+def test_a_pacs_that_breaks_the_protocol_is_not_told_to_be_allowed(book: SenderBook, tmp_path: Path) -> None:
+    """Where a PACS was let in and then broke the protocol, the doctor says how, and nothing of allowing it."""
+    book.note_heard([HeardSender(ae_title="PACS", address="10.0.0.9", last_at=NOW)])
+    fault = "an item of type 0x70 is longer than its place"
+    book.note_rejections([rejection(seconds=1, reason=Refusal.PROTOCOL_FAULT, detail=fault)])
+    found = diagnosis(tmp_path, "way back from pacs")
+    assert found.health is Health.FAULT
+    assert found.sentence.endswith(f"(protocol fault): {fault}")
+    assert "allow" not in found.sentence

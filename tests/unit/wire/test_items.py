@@ -61,6 +61,6 @@ def test_what_is_known_stays_as_it_is() -> None:
     ],
 )
 def test_an_item_that_does_not_fit_is_a_fault(items: bytes, words: str) -> None:
-    """An item or sub-item, known or not, that is longer than what holds it makes the whole PDU unreadable."""
+    """An item or sub-item, known or not, that is longer than its place makes the whole PDU unreadable."""
     with pytest.raises(ValueError, match=words):
         used_items(pdu(1, items))

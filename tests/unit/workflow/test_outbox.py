@@ -153,7 +153,7 @@ def test_a_failed_try_is_seen(outbox: Outbox, ledger: Ledger, pacs: Pacs) -> Non
 
 
 def test_a_refusal_is_an_attempt_too(outbox: Outbox, ledger: Ledger, pacs: Pacs) -> None:
-    """What a destination refuses at the first try was tried once, and the exam says how many objects were refused."""
+    """An object refused at the first try was tried once, and the exam says how many objects were refused."""
     pacs.fault = DeliveryRefused("pacs refused the SR object: 0x0124 not authorized")
     with pytest.raises(DeliveryRefused):
         outbox.send(KEY)

@@ -70,7 +70,7 @@ _REJECTIONS = {
     Refusal.WRONG_CERTIFICATE: Rejection.CALLING_AE_TITLE_UNKNOWN,
     Refusal.WRONG_CALLED_AE_TITLE: Rejection.CALLED_AE_TITLE_UNKNOWN,
 }
-#: What a peer that speaks TLS to a plain port begins with: the type of a TLS record (RFC 8446 5.1).
+#: First byte of a peer that speaks TLS to a plain port: the type of a TLS record (RFC 8446 5.1).
 _TLS_HANDSHAKE = 22
 #: Answers to requests whose data set is not taken; any other request is not an operation of ours.
 _WITHOUT_DATA_SET: dict[int | None, Status] = {
@@ -177,7 +177,7 @@ class Association:
         return agreement
 
     def _receive_request(self, length: int) -> Request:
-        """The rest of a request; where not all of it comes, its sender is still known by what has come."""
+        """The rest of a request; where not all of it comes, its first part still names the sender."""
         content = bytearray()
         try:
             for span in self._reader.spans(length):
@@ -359,7 +359,7 @@ class Association:
 
 
 def _no_request(kind: int) -> str:
-    """What a peer began with instead of a request for an association, by the type of its first PDU."""
+    """The fault of a peer that does not begin with a request for an association, by the type of its first PDU."""
     if kind == _TLS_HANDSHAKE:
         return "it speaks TLS, which [dicom.tls] would turn on"
     if kind in set(PduType):

@@ -20,7 +20,7 @@ _TITLE_BYTES = 16
 
 @dataclass(frozen=True)
 class Request:
-    """What has come of a request, without the header of its PDU."""
+    """A request as far as it has come, without the header of its PDU."""
 
     content: bytes
 
