@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 
 #: Nobody wonders for longer than this what a command does.
-_SECONDS = 5.0
+_SECONDS = 3.0
 
 
 @contextmanager
