@@ -115,8 +115,7 @@ REASONS = {
     "HTTP": "aborted at the first byte, and listed under “not let in”",
     "g2_big": "the syntax agreed on counts, not what a data set says of itself",
     "g2_deflated": "the syntax agreed on counts, not what a data set says of itself",
-    "ox": "bytes are stored as they came, whatever a parser makes of a private element",
-    "trail2": "bytes after the last element are not taken",
+    "ox": "a private element of an unknown VR is stepped over by its length",
 }
 _ACCEPT, _REJECT, _DATA, _ABORT = 2, 3, 4, 7
 
