@@ -29,18 +29,15 @@ _UNDEFINED = 0xFFFFFFFF
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
 
-def data_set(
-    elements: Sequence[Element], buffer: Buffer, *, explicit: bool, tags: Container[int | None] | None = None
-) -> Dataset:
+def data_set(elements: Sequence[Element], buffer: Buffer, *, tags: Container[int | None] | None = None) -> Dataset:
     """The data set of walked elements, of which the first of a tag counts; values are decoded when they are asked for.
 
     Args:
         elements: of `walk`.
         buffer: where they lie.
-        explicit: whether VRs are explicit.
         tags: the outermost elements that are wanted; None for all.
     """
-    return _data_set(elements, buffer, explicit=explicit, tags=tags, outer="iso8859")
+    return _data_set(elements, buffer, tags=tags, outer="iso8859")
 
 
 def raw_value(dataset: Dataset, keyword: str) -> bytes:
@@ -62,7 +59,6 @@ def _data_set(
     elements: Sequence[Element],
     buffer: Buffer,
     *,
-    explicit: bool,
     tags: Container[int | None] | None = None,
     outer: str | list[str],
 ) -> Dataset:
@@ -76,16 +72,14 @@ def _data_set(
     for tag in sorted(first):
         element = first[tag]
         found[BaseTag(tag)] = (
-            _raw(element, buffer, explicit=explicit)
-            if element.items is None
-            else _sequence(element, buffer, explicit=explicit, encodings=own)
+            _raw(element, buffer) if element.items is None else _sequence(element, buffer, encodings=own)
         )
     dataset = Dataset(found)
-    dataset.set_original_encoding(not explicit, True, own)
+    dataset.set_original_encoding(not any(element.vr for element in elements), True, own)
     return dataset
 
 
-def _raw(element: Element, buffer: Buffer, *, explicit: bool) -> RawDataElement:
+def _raw(element: Element, buffer: Buffer) -> RawDataElement:
     value = buffer[element.value : element.end] if element.fragments is None else _one_frame(element, buffer)
     length = _UNDEFINED if element.delimited else len(value)
     return RawDataElement(
@@ -94,7 +88,7 @@ def _raw(element: Element, buffer: Buffer, *, explicit: bool) -> RawDataElement:
         length,
         value,
         element.value,
-        is_implicit_VR=not explicit,
+        is_implicit_VR=not element.vr,
         is_little_endian=True,
     )
 
@@ -109,10 +103,8 @@ def _one_frame(element: Element, buffer: Buffer) -> bytes:
     return bytes(encapsulate([frame], has_bot=False))
 
 
-def _sequence(element: Element, buffer: Buffer, *, explicit: bool, encodings: str | list[str]) -> DataElement:
-    # The items of a sequence of unknown VR are encoded with implicit VR (PS3.5 6.2.2, note 2).
-    explicit = explicit and element.vr == "SQ"
-    items = [_data_set(item, buffer, explicit=explicit, outer=encodings) for item in element.items or ()]
+def _sequence(element: Element, buffer: Buffer, *, encodings: str | list[str]) -> DataElement:
+    items = [_data_set(item, buffer, outer=encodings) for item in element.items or ()]
     return DataElement(BaseTag(element.tag), "SQ", Items(items), is_undefined_length=element.delimited)
 
 

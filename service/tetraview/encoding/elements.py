@@ -203,7 +203,7 @@ class _Walk:
             return
         if level.explicit and vr not in {"SQ", "UN"}:
             raise DataSetDamaged(Damage.NOT_PARSABLE)
-        # A sequence of unknown VR is encoded with implicit VR (PS3.5 6.2.2, note 2).
+        # A sequence of unknown VR is encoded with implicit VR (PS3.5 6.2.2, note 2), which not every device keeps to.
         element.items = []
         self._enter(level, _Kind.SEQUENCE, _UNDEFINED, explicit=level.explicit and vr == "SQ", element=element)
 
@@ -217,7 +217,7 @@ class _Walk:
         (length,) = struct.unpack_from("<L", self._buffer, self._position + 4)
         self._position += 8
         if level.kind is _Kind.SEQUENCE:
-            self._enter(level, _Kind.DATA_SET, length, explicit=level.explicit)
+            self._enter(level, _Kind.DATA_SET, length, explicit=level.explicit or self._is_explicit(level))
             return
         if length == _UNDEFINED:
             raise DataSetDamaged(Damage.NOT_PARSABLE)
@@ -225,6 +225,11 @@ class _Walk:
         self._skip(level, length)
         if level.element is not None and level.element.fragments is not None:
             level.element.fragments.append((start, self._position))
+
+    def _is_explicit(self, level: _Level) -> bool:
+        """Whether the item that begins here has explicit VRs although its sequence is of unknown VR."""
+        unknown = level.element is not None and level.element.vr == "UN"
+        return unknown and self._buffer[self._position + 4 : self._position + 6] in _SHORT_VRS | _LONG_VRS
 
     def _tag(self, level: _Level) -> int:
         self._need(level, 8)

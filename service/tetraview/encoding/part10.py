@@ -55,7 +55,7 @@ class Part10:
             DataSetDamaged: it is truncated, not parsable or too complex.
         """
         elements = walk(buffer, offset=self.offset, explicit=self.explicit, pixels=pixels)
-        return data_set(elements, buffer, explicit=self.explicit)
+        return data_set(elements, buffer)
 
     @classmethod
     def of(cls, buffer: Buffer) -> Part10:
@@ -69,7 +69,7 @@ class Part10:
             raise NotPart10("The file ends within its meta information.")
         head = bytes(buffer[:offset])
         try:
-            meta = data_set(walk(head, offset=START, explicit=True), head, explicit=True)
+            meta = data_set(walk(head, offset=START, explicit=True), head)
         except DataSetDamaged as error:
             raise NotPart10("The file meta information cannot be read.") from error
 

@@ -85,10 +85,10 @@ def read_header(buffer: Buffer, *, offset: int, transfer_syntax_uid: str) -> Hea
     except DataSetDamaged as error:
         raise refusal(_STATUS[error.damage]) from None
     small = [element for element in elements if element.end - element.start <= _MAX_VALUE]
-    dataset = data_set(small, buffer, explicit=explicit, tags=_WANTED)
+    dataset = data_set(small, buffer, tags=_WANTED)
     uids = {keyword: raw_value(dataset, keyword).rstrip(b"\0 ").decode("latin-1") for keyword in UIDS}
     _drop_undecodable(dataset)
-    identity = data_set(small, buffer, explicit=explicit, tags=_IDENTITY)
+    identity = data_set(small, buffer, tags=_IDENTITY)
     return Header(
         uids=uids,
         dataset=dataset,

@@ -18,7 +18,7 @@ PRIVATE = struct.pack("<HH2sHL", 9, 0x10, b"LO", 6, 0)[:8] + b"VENDOR"
 
 
 def read(encoded: bytes, *, explicit: bool = True) -> Dataset:
-    return data_set(walk(encoded, offset=0, explicit=explicit), encoded, explicit=explicit)
+    return data_set(walk(encoded, offset=0, explicit=explicit), encoded)
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
@@ -85,3 +85,15 @@ def test_a_frame_is_all_of_its_fragments(table: bytes | None) -> None:
     encoded += b"".join(struct.pack("<HHL", 0xFFFE, 0xE000, len(item)) + item for item in items)
     encoded += struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
     assert get_frame(read(encoded).PixelData, 0, number_of_frames=1) == b"abcdefgh"
+
+
+@pytest.mark.parametrize("explicit", [True, False])
+def test_a_sequence_of_unknown_vr_may_have_either_encoding(*, explicit: bool) -> None:
+    """Its items are of implicit VR by the standard, and of explicit VR from some devices; both are seen."""
+    order = Dataset()
+    order.RequestedProcedureDescription = "Screening"
+    inner = encode_data_set(order, ExplicitVRLittleEndian if explicit else ImplicitVRLittleEndian)
+    item = struct.pack("<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF) + inner + struct.pack("<HHL", 0xFFFE, 0xE00D, 0)
+    start = struct.pack("<HH2sHL", 0x40, 0x260, b"UN", 0, 0xFFFFFFFF)
+    found = read(start + item + struct.pack("<HHL", 0xFFFE, 0xE0DD, 0))
+    assert found[0x00400260].value[0].RequestedProcedureDescription == "Screening"
