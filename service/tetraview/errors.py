@@ -10,6 +10,7 @@
         ├── SettingsInvalid
         ├── InstanceRefused       what a sender is told, with a DIMSE status
         ├── RequestRefused        what an HTTP client is told, with a status
+        ├── BodyMalformed
         ├── ImageUnreadable
         ├── ModelMismatch
         ├── ReportImpossible
@@ -89,6 +90,10 @@ class RequestRefused(Permanent):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class BodyMalformed(Permanent):
+    """The body of an HTTP message is not multipart as announced."""
 
 
 class ImageUnreadable(Permanent):

@@ -129,8 +129,8 @@ def data_set_offset(head: Buffer) -> int | None:
 
 
 def _stated_end(head: Buffer) -> int:
-    """Where the file meta information ends by its group length; -1 where there is none."""
+    """Where the file meta information ends by its group length; -1 where there is none, or one of nothing."""
     if head[START : START + 8] != _GROUP_LENGTH or len(head) < START + 12:
         return -1
     (count,) = struct.unpack_from("<L", head, START + 8)
-    return START + 12 + int(count)
+    return START + 12 + int(count) if count else -1

@@ -130,6 +130,28 @@ def test_data_sets_are_kept_as_they_came(site: Site, syntax: str) -> None:
     assert instance.transfer_syntax_uid == syntax
 
 
+@pytest.mark.parametrize("before", [b"", b"\r\n", b"A message in several parts.\r\n"])
+@pytest.mark.parametrize("padding", [b"", b" ", b"\t \t"])
+def test_text_around_the_parts_is_passed_over(site: Site, before: bytes, padding: bytes) -> None:
+    """A preamble, white space after boundaries, an epilogue are parts of the body (RFC 2046 5.1.1), not of a file."""
+    image, boundary = mammogram(), f"--{BOUNDARY}".encode()
+    body = (
+        before + boundary + padding + b"\r\n\r\n" + file_of(image) + b"\r\n" + boundary + b"--" + padding + b"\r\nEnd."
+    )
+    answer = site.client.post("/dicomweb/studies", content=body, headers={"content-type": TYPE})
+    assert (answer.status_code, stored(answer)) == (200, [image.SOPInstanceUID])
+
+
+@pytest.mark.parametrize("length", [None, 0, 7, 0xFFFF])
+def test_a_file_needs_no_right_group_length(site: Site, length: int | None) -> None:
+    """A file without File Meta Information Group Length (0002,0000), or with a wrong one, is stored all the same."""
+    image = mammogram()
+    file = file_of(image)
+    meta = b"" if length is None else file[132:140] + struct.pack("<L", length)
+    answer = site.store(file[:132] + meta + file[144:])
+    assert (answer.status_code, stored(answer)) == (200, [image.SOPInstanceUID])
+
+
 def test_a_single_file_may_be_the_whole_body(site: Site) -> None:
     """A body of application/dicom is stored as one file."""
     image = mammogram()

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Protocol
 
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
+from python_multipart.multipart import parse_options_header
 
-from tetraview.errors import RequestRefused
+from tetraview.errors import BodyMalformed, RequestRefused
 from tetraview.intake.stow.part10 import Answer, FileReception
+from tetraview.wire.multipart import MAX_BOUNDARY, MultipartParser
 
 DICOM = b"application/dicom"
 #: Files in one request.
 MAX_PARTS = 2000
-#: Longest header of a part, and how many it may have.
-MAX_HEADER_BYTES = 4096
-MAX_HEADERS = 16
-#: Longest boundary; RFC 2046 5.1.1 allows 70 characters, and Orthanc sends 73.
-MAX_BOUNDARY = 256
-#: Line ends, hyphens and white space around a boundary, and text before the first one.
-MAX_AROUND_BOUNDARY = 64
-MAX_PREAMBLE_BYTES = 1 << 16
 
 
 class Body(Protocol):
@@ -78,28 +69,18 @@ class MultipartBody:
         self._file: FileReception | None = None
         self._answers: list[Answer] = []
         self.exam_id: str | None = None
-        self._boundaries = _Boundaries(boundary)
-        self._parser = MultipartParser(
-            boundary,
-            {"on_part_begin": self._begin_part, "on_part_data": self._write_part, "on_part_end": self._end_part},
-            max_header_count=MAX_HEADERS,
-            max_header_size=MAX_HEADER_BYTES,
-        )
+        self._parser = MultipartParser(boundary, begin=self._begin_part, end=self._end_part)
 
     def write(self, data: bytes) -> None:
         """Take the next bytes."""
-        self._parse(self._boundaries.take(data))
-
-    def _parse(self, data: bytes) -> None:
         try:
             self._parser.write(data)
-        except FormParserError as error:
-            raise RequestRefused(HTTPStatus.BAD_REQUEST, "the body is not multipart/related as announced") from error
+        except BodyMalformed as error:
+            raise RequestRefused(HTTPStatus.BAD_REQUEST, str(error)) from error
 
     def finish(self) -> list[Answer]:
         """The outcome of each file."""
-        self._parse(self._boundaries.rest())
-        if self._parser.state != MultipartState.END:
+        if not self._parser.is_finished:
             raise RequestRefused(HTTPStatus.BAD_REQUEST, "the body ends before its last boundary")
         if not self._answers:
             raise RequestRefused(HTTPStatus.BAD_REQUEST, "the body has no part")
@@ -110,76 +91,19 @@ class MultipartBody:
         if self._file is not None:
             self._file.abandon()
 
-    def _begin_part(self) -> None:
+    def _begin_part(self) -> FileReception:
         if len(self._answers) == MAX_PARTS:
             raise RequestRefused(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_PARTS} parts: send them in several requests"
             )
         self._file = self._begin()
-
-    def _write_part(self, data: bytes, start: int, end: int) -> None:
-        if self._file is not None:
-            self._file.write(memoryview(data)[start:end])
+        return self._file
 
     def _end_part(self) -> None:
         if self._file is not None:
             self._answers.append(self._file.finish())
             self.exam_id = self._file.exam_id or self.exam_id
             self._file = None
-
-
-class _Boundaries:
-    """Takes off what RFC 2046 5.1.1 allows around boundaries and the parser does not know.
-
-    That is text before the first boundary, and white space behind any.
-
-    Args:
-        boundary: without its two hyphens.
-    """
-
-    def __init__(self, boundary: bytes) -> None:
-        delimiter = re.escape(b"--" + boundary)
-        self._first = re.compile(rb"(?:\A|(?<=\n))" + delimiter)
-        self._padded = re.compile(rb"(\r\n" + delimiter + rb"(?:--)?)[ \t]+(?=\r\n|\Z)")
-        self._longest = len(boundary) + MAX_AROUND_BOUNDARY
-        #: Bytes that may be the beginning of a boundary.
-        self._held = b""
-        self._seen = 0
-        self._begun = False
-
-    def take(self, data: bytes) -> bytes:
-        """The next bytes, as far as they can be told.
-
-        Raises:
-            RequestRefused: no boundary comes.
-        """
-        self._held += data
-        if not self._begun and not self._begin():
-            return b""
-        # A boundary begins with a line end; where the last of these may still become one, the rest is held back.
-        at = self._held.rfind(b"\r", max(0, len(self._held) - self._longest))
-        return self._give(len(self._held) if at < 0 else at)
-
-    def rest(self) -> bytes:
-        """What is held back, once all bytes have come."""
-        return self._give(len(self._held)) if self._begun else b""
-
-    def _begin(self) -> bool:
-        found = self._first.search(self._held)
-        if found:
-            self._held = b"\r\n" + self._held[found.start() :]
-            self._begun = True
-            return True
-        kept = self._held[-self._longest :]
-        self._seen += len(self._held) - len(kept)
-        self._held = kept
-        if self._seen > MAX_PREAMBLE_BYTES:
-            raise RequestRefused(HTTPStatus.BAD_REQUEST, "the body is not multipart/related as announced")
-        return False
-
-    def _give(self, end: int) -> bytes:
-        given, self._held = self._held[:end], self._held[end:]
-        return self._padded.sub(rb"\1", given)
 
 
 class SingleBody:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import requests
 from dicomweb_client import DICOMwebClient
+from dicomweb_client.uri import URI
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from python_multipart.multipart import parse_options_header
 
 from tetraview.delivery.web import check_address
-from tetraview.errors import DestinationUnavailable
+from tetraview.errors import BodyMalformed, DestinationUnavailable
 from tetraview.settings import Destination
 from tetraview.tools.retrieve.study import MODALITY, Study, series_of, study_of
 from tetraview.wire.http_client import authorization
+from tetraview.wire.multipart import MultipartParser
 
 #: Asks for images as stored: otherwise a service decompresses them, or refuses those that it cannot decompress.
-_AS_STORED = (("application/dicom", "*"),)
-
+_AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 #: Studies asked for at once.
 _PAGE = 500
+#: Bytes taken at once.
+_CHUNK = 1 << 19
 
 
 class WebArchive:
@@ -41,7 +44,8 @@ class WebArchive:
         given = {keyword: value for keyword, value in filters.items() if value}
         known: dict[str, Study] = {}
         offset = 0
-        with self._client() as client:
+        with self._session() as session:
+            client = self._client_of(session)
             while True:
                 page = client.search_for_studies(search_filters=given, limit=_PAGE, offset=offset)
                 studies = filter(None, map(study_of, map(Dataset.from_json, page)))
@@ -53,19 +57,40 @@ class WebArchive:
         yield from known.values()
 
     def retrieve(self, study: Study, folder: Path) -> None:
-        """Retrieve the mammograms of a study, series by series."""
+        """Retrieve the mammograms of a study, series by series, each file with the bytes that the service sends."""
         uid = study.study_instance_uid
-        with self._client() as client:
+        with self._session() as session:
+            client = self._client_of(session)
             found = client.search_for_series(uid, search_filters={"Modality": MODALITY})
-            number = 0
-            for series in filter(None, map(series_of, map(Dataset.from_json, found))):
-                for dataset in client.iter_series(uid, series, media_types=_AS_STORED):
-                    number += 1
-                    dataset.save_as(folder / f"{number:06d}.dcm", enforce_file_format=True)
+            with closing(_Files(folder)) as files:
+                for series in filter(None, map(series_of, map(Dataset.from_json, found))):
+                    self._retrieve_series(session, URI(self._destination.url, uid, series), files)
+
+    def _retrieve_series(self, session: requests.Session, address: URI, files: _Files) -> None:
+        with session.get(str(address), headers={"Accept": _AS_STORED}, stream=True, timeout=self._timeout) as answer:
+            answer.raise_for_status()
+            media_type, parameters = parse_options_header(answer.headers.get("Content-Type", ""))
+            if media_type != b"multipart/related":
+                raise ValueError("not multipart/related")
+            body = MultipartParser(parameters[b"boundary"], begin=files.begin, end=files.close)
+            for chunk in answer.iter_content(_CHUNK):
+                body.write(chunk)
+        if not body.is_finished:
+            raise ValueError("the answer breaks off")
+
+    @property
+    def _timeout(self) -> tuple[float, float]:
+        """Seconds to connect and to wait for bytes."""
+        return self._destination.connect_seconds, self._destination.response_seconds
+
+    def _client_of(self, session: requests.Session) -> DICOMwebClient:
+        client = DICOMwebClient(self._destination.url, session=session, timeout=self._timeout)
+        client.set_http_retry_params(retry=False)
+        return client
 
     @contextmanager
-    def _client(self) -> Iterator[DICOMwebClient]:
-        """A client of this service only; every fault is turned into a sentence."""
+    def _session(self) -> Iterator[requests.Session]:
+        """A session with this service only; every fault is turned into a sentence."""
         there = self._destination
         with requests.Session() as session:
             session.trust_env = False
@@ -73,13 +98,11 @@ class WebArchive:
             session.headers.update(authorization(there.token_file))
             if there.tls_ca_file is not None:
                 session.verify = str(there.tls_ca_file)
-            client = DICOMwebClient(there.url, session=session, timeout=(there.connect_seconds, there.response_seconds))
-            client.set_http_retry_params(retry=False)
             try:
-                yield client
+                yield session
             except requests.RequestException as error:
                 raise self._unavailable(error) from error
-            except (ValueError, KeyError, TypeError, AttributeError, InvalidDicomError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, BodyMalformed) as error:
                 raise DestinationUnavailable(
                     f"{there.name} does not answer as DICOMweb does ({type(error).__name__}): check its url"
                 ) from error
@@ -95,3 +118,23 @@ class WebArchive:
         return DestinationUnavailable(
             f"{self._destination.name} does not answer ({type(error).__name__}): check its url and that it runs"
         )
+
+
+class _Files:
+    """Parts of answers as files of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._number = 0
+        self._file: BinaryIO | None = None
+
+    def begin(self) -> BinaryIO:
+        """Open the next file."""
+        self._number += 1
+        self._file = (self._folder / f"{self._number:06d}.dcm").open("wb")
+        return self._file
+
+    def close(self) -> None:
+        """Close the file: it is whole, or no more of it comes."""
+        if self._file is not None:
+            self._file.close()
