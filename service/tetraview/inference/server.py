@@ -35,6 +35,8 @@ _CHECKOUT = Path(__file__).parents[3]
 _POLL_SECONDS = 0.1
 _LOG_TAIL_BYTES = 64 << 10
 _LOG_TAIL_LINES = 10
+#: How Triton ends when its Python models, which load side by side, meet in shared memory; the next start goes well.
+_RACE, _STARTS = "boost::interprocess::lock_exception", 3
 #: A line of Triton's log, without the traceback that it writes with escaped line ends.
 _LOAD_FAILURE = re.compile(r"failed to load '[^\n]*?(?=\\n|\"?\n)")
 
@@ -115,6 +117,17 @@ class TritonServer:
                 f"no model in {self._repository}: set {REPOSITORY_VARIABLE} to a Triton model repository"
             )
         self._ports = _chosen(self._ports, host=self._host)
+        for attempt in range(_STARTS):
+            try:
+                self._run(executable)
+            except _RaceLost:
+                if attempt + 1 == _STARTS:
+                    raise
+            else:
+                return
+
+    def _run(self, executable: Path) -> None:
+        """Start Triton once."""
         self._log = self._log_path.open("ab+") if self._log_path else tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(  # noqa: S603 - our own executable and options
             [*_ends_with_parent(), str(executable), *self._options()],
@@ -214,7 +227,9 @@ class TritonServer:
         with triton.InferenceServerClient(self.url, channel_args=CHANNEL) as client:
             while not _is_ready(client):
                 if self._child.poll() is not None:
-                    raise TritonUnavailable(f"Triton ended while loading {self._repository}: {self._last_words()}")
+                    words = self._last_words()
+                    fault = _RaceLost if _RACE in words else TritonUnavailable
+                    raise fault(f"Triton ended while loading {self._repository}: {words}")
                 if time.monotonic() > deadline:
                     raise TritonUnavailable(
                         f"Triton was not ready after {self._ready_seconds:g} s: {self._last_words()}"
@@ -231,6 +246,10 @@ class TritonServer:
         # Triton ends its start with tables of its options.
         lines = [line for line in text.splitlines() if line and line[0] not in "|+"]
         return " / ".join(_LOAD_FAILURE.findall(text) or lines[-_LOG_TAIL_LINES:])
+
+
+class _RaceLost(TritonUnavailable):
+    """Models that Triton's Python backend loads at the same moment fell over each other's lock in shared memory."""
 
 
 def _is_ready(client: triton.InferenceServerClient) -> bool:

@@ -63,3 +63,16 @@ def test_the_checkout_holds_triton_and_its_models_unless_the_environment_says_ot
     monkeypatch.setenv("TETRAVIEW_TRITON_HOME", "/opt/triton")
     monkeypatch.setenv("TETRAVIEW_MODEL_REPOSITORY", "/opt/models")
     assert (triton_home(), model_repository()) == (Path("/opt/triton"), Path("/opt/models"))
+
+
+@pytest.mark.parametrize(
+    ("words", "starts"),
+    [("what():  boost::interprocess::lock_exception", 3), ("failed to load 'x': no such file", 1)],
+    ids=["a lost race", "another fault"],
+)
+def test_a_start_that_lost_a_race_is_tried_again(tmp_path: Path, words: str, starts: int) -> None:
+    """Triton that fell over its own shared memory is started again, at most twice; any other end is told at once."""
+    server = pretender(tmp_path, f'echo start >> {tmp_path}/starts\necho "{words}"\nexit 1')
+    with pytest.raises(TritonUnavailable, match="ended while loading"):
+        server.start()
+    assert (tmp_path / "starts").read_text().split() == ["start"] * starts
