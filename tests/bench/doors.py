@@ -1,7 +1,7 @@
 """Malformed files by every door: what each door answers, and how far a file gets behind it.
 
 Every file is sent by C-STORE over an association, by the body of STOW-RS, and found by `read` and `survey`, which open
-files alike. What is stored is then decoded in the sandbox. Files of other SOP classes stop at the first two doors, so
+files alike. Stored files are then decoded in the sandbox. Files of other SOP classes stop at the first two doors, so
 they come a second time with the class of a mammogram and a pixel spacing in place of their own.
 
     usage: python -m tests.bench.doors FOLDER      prints a table
@@ -42,14 +42,14 @@ from tetraview.tools.files import instance_of
 
 _FRAME = Frame(height=128, width=64, spacing_mm=2.0)
 _STORED = "stored"
-#: What is said of pixels that were decoded and show no breast.
+#: The words about pixels that were decoded and show no breast.
 _SEEN = ("The image is blank", "No breast was found")
 _NO_FILE = "no DICOM file: there is nothing to send"
 
 
 @dataclass(kw_only=True)
 class Door:
-    """What came of the files at one door."""
+    """The outcome of the files at one door."""
 
     name: str
     #: How many files got each answer.
@@ -63,7 +63,7 @@ class Door:
     decoded: int = 0
 
     def count(self, answer: str, instance: Instance | None, path: Path | None, *, parsed: bool) -> None:
-        """Note the outcome of one file, and decode what was stored."""
+        """Note the outcome of one file, and decode it where it was stored."""
         self.answers[answer] += 1
         self.parsed += parsed
         if instance is None or path is None:

@@ -96,8 +96,8 @@ def _covered(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """How much of each pixel the mass covers: the mass is brightest, most other pixels are tissue or dark."""
     mass = image.max()
     between = image[(image > 0.1 * mass) & (image < 0.9 * mass)]
-    # Tissue that is even to the last pixel may be the darkest grey of the breast, which becomes 0. What lies between
-    # are then the few pixels that a mass covers in part.
+    # Tissue that is even to the last pixel may be the darkest grey of the breast, which becomes 0. Between lie
+    # then the few pixels that a mass covers in part.
     tissue = np.median(between) if between.size > np.count_nonzero(image >= 0.9 * mass) else 0.0
     return np.clip((image - tissue) / (mass - tissue), 0.0, 1.0)
 

@@ -47,7 +47,7 @@ def test_the_image_is_read_as_its_patients(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["jls_pad", "j2k_pad"])
 def test_padding_changes_no_pixel(name: str, tmp_path: Path) -> None:
-    """The pixels are those of the same codestream without what was put into it."""
+    """The pixels are those of the same codestream without the bytes that were put into it."""
     plain = dcmread(case(name))
     frame = get_frame(plain.PixelData, 0, number_of_frames=1).rstrip(b"\0")
     clean = frame[:-3] + b"\xff\xd9" if name == "jls_pad" and frame.endswith(b"\0\xff\xd9") else frame

@@ -1,4 +1,4 @@
-"""Whatever is done to a valid file, a result is that of the image and patient that were accepted, or there is none."""
+"""A result is of the image and patient that were accepted, or there is none, however a valid file is changed."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Decision(StrEnum):
     EXAM_NOT_READ = "EXAM_NOT_READ"
 
 
-#: What people are told of each decision.
+#: The sentence that people read for each decision.
 SENTENCES: Mapping[str, str] = MappingProxyType(
     {
         Decision.READ: "Read.",

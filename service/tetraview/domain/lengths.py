@@ -7,8 +7,8 @@
 | yes | not said | the same | at the detector, divided by the magnification |
 | no | – | yes | at the detector, divided by the magnification |
 
-What lies in the breast is shown larger at the detector by the Estimated Radiographic Magnification Factor; where the
-image does not say it, lengths are those at the detector, some per cent too long.
+The detector shows the breast larger by the Estimated Radiographic Magnification Factor; where the image does not say it,
+lengths are those at the detector, some per cent too long.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 Spacing = tuple[float, float]
 
-#: What a contact image can have; a larger factor belongs to a magnification view, which is not read.
+#: The largest factor of a contact image; a larger one belongs to a magnification view, which is not read.
 MAX_MAGNIFICATION = 2.0
 _CALIBRATED = ("GEOMETRY", "FIDUCIAL")
 _PIXEL, _IMAGER = "Pixel Spacing (0028,0030)", "Imager Pixel Spacing (0018,1164)"

@@ -34,7 +34,7 @@ Buffer = bytes | mmap
 
 
 class Damage(Enum):
-    """What is wrong with a data set."""
+    """A fault of a data set."""
 
     TRUNCATED = "it ends in the middle of an element"
     NOT_PARSABLE = "its elements cannot be told from each other"
@@ -62,7 +62,7 @@ class Element:
     end: int = 0
     #: Whether the length of the value was left open.
     delimited: bool = False
-    #: The elements of each item; None of what is no sequence.
+    #: The elements of each item; None unless this is a sequence.
     items: list[list[Element]] | None = None
     #: Start and end of each fragment of encapsulated Pixel Data, the offset table first; None of native values.
     fragments: list[tuple[int, int]] | None = None

@@ -28,7 +28,7 @@ class NotPart10(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Part10:
-    """What the head of a file says; nothing in the data set can change it."""
+    """The head of a file; nothing in the data set can change what it says."""
 
     sop_class_uid: str
     sop_instance_uid: str

@@ -21,7 +21,7 @@ _END_OF_HEADERS = b"\r\n\r\n"
 
 
 class PartReceiver(Protocol):
-    """Whoever takes the content of one part."""
+    """The receiver of the content of one part."""
 
     def write(self, data: memoryview, /) -> object:
         """Take the next bytes."""
@@ -90,7 +90,7 @@ class MultipartParser:
         return True
 
     def _leave_content(self) -> bool:
-        """Hand on what comes before the next boundary, or what certainly is no boundary."""
+        """Hand on the bytes before the next boundary, or those that certainly are no boundary."""
         found = self._delimiter.search(self._held)
         if found is None:
             if self._receiver is None and len(self._held) > _MAX_PREAMBLE:

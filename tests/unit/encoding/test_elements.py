@@ -78,7 +78,7 @@ def test_the_first_element_of_a_tag_counts() -> None:
 
 @pytest.mark.parametrize("table", [b"", struct.pack("<L", 0), struct.pack("<2L", 0, 4), b"\xff" * 8, None])
 def test_a_frame_is_all_of_its_fragments(table: bytes | None) -> None:
-    """Whatever the offset table says, or without one, the frame of an image is whole."""
+    """The frame of an image is whole with any offset table and without one."""
     parts = [b"abcd", b"efgh"] if table is not None else [b"abcdefgh"]
     items = [table, *parts] if table is not None else parts
     encoded = struct.pack("<HH2sHL", 0x7FE0, 0x10, b"OB", 0, 0xFFFFFFFF)

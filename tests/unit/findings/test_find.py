@@ -79,7 +79,7 @@ def test_only_detections_at_the_threshold_of_their_route_become_findings() -> No
 
 
 def test_lengths_are_those_in_the_breast() -> None:
-    """What the image says to be magnified is measured smaller by the factor; nothing moves in the image."""
+    """A mass of a magnified image is measured smaller by the factor; nothing moves in the image."""
     magnified = {**GEOMETRIES, View.L_CC: replace(STRAIGHT, magnification=1.09)}
     found = view(View.L_CC, mass(0, 0, width=58, height=40))
     (at_detector,), (finding,) = findings(found), findings(found, geometries=magnified)

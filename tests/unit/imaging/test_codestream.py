@@ -82,6 +82,6 @@ def test_padding_and_wrapper_are_taken_off(frame: bytes) -> None:
     ],
 )
 def test_a_frame_without_an_end_is_refused(frame: bytes, reason: str) -> None:
-    """What is cut off, or a JP2 file with nothing in it, is refused with the reason."""
+    """A frame that is cut off, or a JP2 file with nothing in it, is refused with the reason."""
     with pytest.raises(ImageUnreadable, match=reason):
         codestream(frame)
