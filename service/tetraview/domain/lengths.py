@@ -7,8 +7,8 @@
 | yes | not said | the same | at the detector, divided by the magnification |
 | no | – | yes | at the detector, divided by the magnification |
 
-The detector shows the breast larger by the Estimated Radiographic Magnification Factor; where the image does not say it,
-lengths are those at the detector, some per cent too long.
+The detector shows the breast larger by the Estimated Radiographic Magnification Factor; where the image does not say
+it, lengths are those at the detector, some per cent too long.
 """
 
 from __future__ import annotations
